@@ -1,0 +1,3 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin

@@ -1,0 +1,73 @@
+"""The port to a carrier: create a shipment, find what exists, void it.
+
+Shipped adapters: `simulated` (in process, a pure function of seed and order) and `http` (any carrier that speaks
+the contract of `orderflow carrier-sim`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentRequest:
+    """One physical shipment to be made.
+
+    `body` is the carrier's JSON, `{"orderId","items","shipTo"?}`, stored with the intent and repeated unchanged.
+    `idempotency_key` is derived from the order, so that every retry by anyone names the same shipment.
+    """
+
+    order_id: str
+    idempotency_key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A shipment the carrier has made. Texts are as the carrier sent them, at most 1,000 characters each."""
+
+    shipment_id: str
+    carrier: str
+    tracking_number: str
+    shipped_at: datetime
+
+
+class CarrierRejected(Exception):
+    """The carrier declares that it will never ship this order; its words are the argument. Permanent."""
+
+
+class CarrierUnavailable(Exception):
+    """No answer that can be relied on: time-out, connection lost, 401, 403, 404, 429, 5xx, an unreadable answer. Transient.
+
+    `doubtful`: the carrier may have made the shipment. `retry_after_s`: what it asked for, 0 to 3600 s, if anything.
+    """
+
+    def __init__(self, reason: str, *, doubtful: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.doubtful = doubtful
+        self.retry_after_s = retry_after_s
+
+
+class CarrierRefused(Exception):
+    """The carrier does not accept our request as such (a 4xx that is no rejection): a person must look at it."""
+
+
+class Carrier(Protocol):
+    """Used from one event loop, with thousands of calls in flight. Every call ends within the adapter's time-out."""
+
+    async def create_shipment(self, request: ShipmentRequest) -> Label:
+        """Make the shipment, or return the one that this idempotency key already made.
+
+        Raises CarrierRejected, CarrierUnavailable or CarrierRefused, and nothing else.
+        """
+        ...
+
+    async def find_shipments(self, order_id: str) -> list[Label]:
+        """Every live shipment that the carrier has for the order. Raises CarrierUnavailable, CarrierRefused."""
+        ...
+
+    async def void_shipment(self, shipment_id: str) -> None:
+        """Make the shipment not happen; voiding a voided one is a success. Raises CarrierUnavailable, CarrierRefused."""
+        ...
+
+    async def close(self) -> None: ...

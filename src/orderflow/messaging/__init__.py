@@ -1,0 +1,118 @@
+"""The port to the event log: publish, poll, commit.
+
+Two adapters ship, `embedded` (a SQLite file, one process) and `kafka` (Apache Kafka). Both pass the suite in
+`tests/conformance`; what one cannot do it refuses at start.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a publisher takes. Messages with the same key keep their order within a topic."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the log keeps a message."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishFailed:
+    """A message that was not acknowledged.
+
+    `permanent`: the log will never take it (too large, topic forbidden); publishing it again is no use.
+    Otherwise it may or may not have been stored, and must be published again.
+    """
+
+    reason: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a consumer returns. Key and value are the publisher's bytes, or None where a foreign one wrote none."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerState:
+    """What health shows. Lag is in messages, None where it is not known yet."""
+
+    group: str
+    assignment: tuple[int, ...]
+    lag: int | None
+    last_poll_age_s: float | None
+    error: str | None = field(default=None)
+
+
+class BusUnavailable(Exception):
+    """The log cannot be reached or did not answer in time: transient, try again."""
+
+
+class BusMisconfigured(Exception):
+    """The log refuses us for a reason that only a person can mend; the text says which and what to do."""
+
+
+class Publisher(Protocol):
+    """Blocking, used by one thread at a time."""
+
+    def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
+        """Store the messages durably and return one outcome each, in order.
+
+        Returns when every message is acknowledged or failed, at the latest after the adapter's delivery time-out.
+        Messages of one key are stored in the order given. Never raises for an absent broker: each outcome says so.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Consumer(Protocol):
+    """A member of a consumer group. Blocking; poll, commit and close are called by one thread.
+
+    Delivery is at least once and in order per partition. A record is delivered again, to some member of the
+    group, unless its offset was committed. A group's first member starts at the oldest record.
+    """
+
+    def poll(self, records_max: int, timeout_s: float) -> list[Record]:
+        """Up to `records_max` records, waiting at most `timeout_s` for the first one; empty is a normal answer.
+
+        Raises BusUnavailable when the log cannot be read now, BusMisconfigured when it never will be.
+        """
+        ...
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Mark these records, and all before them in their partitions, as done. Durable on return.
+
+        Partitions that this member no longer owns are left out silently: their new owner gets the records again.
+        Raises BusUnavailable when the commit could not be made.
+        """
+        ...
+
+    def state(self) -> ConsumerState:
+        """A snapshot for health, from any thread, without waiting."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group so that another member takes over at once."""
+        ...
