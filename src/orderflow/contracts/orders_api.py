@@ -1,0 +1,265 @@
+"""Requests and answers of the Order Service.
+
+Texts are 1 to 200 characters, not only blanks, without control characters. Unknown fields are refused,
+so that a misspelt one is noticed and nothing the client sent is dropped silently. Of a repeated JSON key
+the last one counts.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+ITEMS_MAX = 1_000
+BATCH_MAX = 1_000
+BODY_BYTES_MAX = 1 << 20
+BATCH_BODY_BYTES_MAX = 8 << 20
+IDEMPOTENCY_KEY_CHARS_MAX = 255
+TEXT_CHARS_MAX = 200
+REASON_CHARS_MAX = 1_000
+
+_PRINTABLE = r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX, pattern=_PRINTABLE)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_CHARS_MAX, pattern=_PRINTABLE)]
+IdempotencyKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=IDEMPOTENCY_KEY_CHARS_MAX, pattern=_PRINTABLE)
+]
+AttentionKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+OrderId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+]
+
+
+def _require_offset(value: object) -> object:
+    """Pydantic takes numbers and local times for a datetime; the contract is ISO 8601 with an offset."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or "T" not in value:
+        raise ValueError("must be an ISO 8601 time with an offset, such as 2026-02-10T09:30:00Z")
+    return value
+
+
+Instant = Annotated[
+    datetime, BeforeValidator(_require_offset), Field(json_schema_extra={"format": "date-time"})
+]
+
+
+class Contract(BaseModel):
+    """Camel case outside, snake case inside; strict, frozen, nothing unknown."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=False,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+    )
+
+
+class Customer(Contract):
+    customer_id: Text
+    name: Text
+
+
+class Money(Contract):
+    """An amount in the currency's minor unit (pence, cents); never a float."""
+
+    amount_minor: Annotated[int, Field(ge=0, le=10**12)]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class Item(Contract):
+    product_id: Text
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    unit_price: Money | None = None
+
+
+class ShipTo(Contract):
+    name: Text
+    lines: Annotated[list[Text], Field(min_length=1, max_length=10)]
+    city: Text
+    region: Text | None = None
+    postal_code: Text
+    country: Text
+
+
+class OrderIn(Contract):
+    customer: Customer
+    items: Annotated[list[Item], Field(min_length=1, max_length=ITEMS_MAX)]
+    ship_to: ShipTo | None = None
+
+    def price_errors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """(location, message) for each item that breaks the rule: all items priced in one currency, or
+        none."""
+        first = self.items[0].unit_price
+        for line, item in enumerate(self.items):
+            price = item.unit_price
+            if (price is None) != (first is None):
+                yield ("items", line, "unitPrice"), "price all items or none: the first one decides"
+            elif price and first and price.currency != first.currency:
+                yield (
+                    ("items", line, "unitPrice", "currency"),
+                    f"one currency per order: the first item has {first.currency}",
+                )
+
+
+class BatchOrderIn(OrderIn):
+    idempotency_key: IdempotencyKey | None = None
+
+
+class BatchIn(Contract):
+    orders: Annotated[list[BatchOrderIn], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+class BatchEnvelope(Contract):
+    """The batch with its orders not looked into, for when one of them is wrong and the others must not
+    suffer."""
+
+    orders: Annotated[list[Any], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+class FulfillmentIn(Contract):
+    carrier: Text | None = None
+    tracking_number: Text | None = None
+    shipped_at: Instant | None = None
+    error_message: Reason | None = None
+
+
+class AttentionIn(Contract):
+    kind: AttentionKind
+    reason: Reason
+
+
+class StatusPatch(Contract):
+    """Absent fields stay as they are; `attention: null` clears it."""
+
+    status: Literal["Processing", "Shipped", "Failed", "Cancelled"] | None = None
+    fulfillment: FulfillmentIn | None = None
+    attention: AttentionIn | None = None
+
+
+class StatusUpdate(StatusPatch):
+    order_id: OrderId
+
+
+class StatusUpdatesIn(Contract):
+    updates: Annotated[list[StatusUpdate], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+class StatusUpdatesEnvelope(Contract):
+    updates: Annotated[list[Any], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+class FulfillmentOut(Contract):
+    carrier: str | None
+    tracking_number: str | None
+    shipped_at: datetime | None
+    error_message: str | None
+
+
+class AttentionOut(Contract):
+    kind: str
+    reason: str
+    since: datetime
+
+
+class OrderOut(Contract):
+    customer: Customer
+    items: list[Item]
+    ship_to: ShipTo | None = None
+    order_id: OrderId
+    status: str
+    version: int
+    fulfillment: FulfillmentOut | None
+    attention: AttentionOut | None
+    created_at: datetime
+    updated_at: datetime
+    correlation_id: str
+    allowed_transitions: list[str]
+
+
+class OrderPage(Contract):
+    items: list[OrderOut]
+    next_cursor: str | None
+
+
+class FieldError(Contract):
+    """Where (a JSON Pointer, RFC 6901; `in` is `query` or `header` where it is not the body) and what."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    pointer: str
+    message: str
+    in_: Annotated[str | None, Field(alias="in")] = None
+
+
+class Problem(Contract):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    correlation_id: str
+    errors: list[FieldError] | None = None
+    current_status: str | None = None
+    allowed_transitions: list[str] | None = None
+
+
+class BatchResult(Contract):
+    status: int
+    order: OrderOut | None = None
+    problem: Problem | None = None
+
+
+class BatchOut(Contract):
+    results: list[BatchResult]
+
+
+class UpdateResult(Contract):
+    status: int
+    problem: Problem | None = None
+
+
+class StatusUpdatesOut(Contract):
+    results: list[UpdateResult]
+
+
+class TimelineEntry(Contract):
+    """A change of the order, or an event about it with where it lies in the log (null until it is
+    published)."""
+
+    at: datetime
+    kind: Literal["change", "event"]
+    order_version: int
+    status: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+    event_type: str | None = None
+    event_id: str | None = None
+    topic_position: dict[str, int] | None = None
+    correlation_id: str | None = None
+
+
+class Timeline(Contract):
+    items: list[TimelineEntry]
+
+
+class OutboxStats(Contract):
+    backlog: int
+    oldest_age_ms: int
+    parked: int
+
+
+class Stats(Contract):
+    statuses: dict[str, int]
+    attention: int
+    outbox: OutboxStats

@@ -1,0 +1,273 @@
+"""Group commit: commands that arrive while a transaction commits are written together by the next one.
+
+Self-clocking, no timer: at low load a batch is one command, under load it grows by itself. One writer
+thread per process and database, a bounded queue, every caller answered only after COMMIT, and one bad
+row never fails its neighbours (Helland, "Group Commit Timers and High Volume Transaction Systems", 1987,
+without the timer).
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from orderflow.database.dialects import Failure, classify
+from orderflow.database.engine import DatabaseUnavailable, reason
+
+log = structlog.get_logger()
+
+QUEUE_COMMANDS_MAX = 10_000
+BATCH_COMMANDS_MAX = 1_000
+BATCH_ROWS_MAX = 20_000
+CONFLICT_RETRIES_MAX = 5
+IN_DOUBT_SECONDS_MAX = 8.0
+RETRY_PAUSE_S = 0.02
+
+
+class Command(Protocol):
+    @property
+    def rows(self) -> int:
+        """About how many rows the command writes; bounds the transaction."""
+        ...
+
+
+C_contra = TypeVar("C_contra", bound=Command, contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Handler(Protocol[C_contra, R_co]):
+    """Writes a list of commands in the given transaction and returns one result each, in order.
+
+    `again`: an earlier COMMIT of these very commands may have succeeded; what is there already is a success.
+    """
+
+    def __call__(
+        self, connection: Connection, commands: Sequence[C_contra], *, again: bool
+    ) -> Sequence[R_co]: ...
+
+
+class QueueFull(Exception):
+    """The writer's queue is at its bound; nothing was written."""
+
+
+class Contended(Exception):
+    """A row stayed locked by another transaction for longer than the lock time-out; nothing was written."""
+
+
+class OutcomeUnknown(Exception):
+    """The answer to COMMIT was lost and the database did not come back in time to ask."""
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """One caller's commands and where its outcomes go."""
+
+    outcomes: list[Any]
+    missing: int
+    future: "asyncio.Future[list[Any]] | Future[list[Any]]"
+    loop: asyncio.AbstractEventLoop | None
+
+
+@dataclass(slots=True)
+class _Entry:
+    ticket: _Ticket
+    index: int
+    handler: Handler[Any, Any]
+    command: Command
+
+
+class _CommitLost(Exception):
+    """COMMIT was sent and its answer did not arrive."""
+
+
+@dataclass(slots=True)
+class GroupCommit:
+    """One writer thread in front of one database."""
+
+    engine: Engine
+    name: str
+    queue_commands_max: int = QUEUE_COMMANDS_MAX
+    _queue: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
+    _wake: threading.Condition = field(default_factory=threading.Condition, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+    _closing: bool = field(default=False, init=False)
+    committed_transactions: int = field(default=0, init=False)
+    committed_commands: int = field(default=0, init=False)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name=f"writer-{self.name}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is queued, then stop. Later commands are refused as QueueFull."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    async def submit(
+        self, handler: Handler[C_contra, R_co], commands: Sequence[C_contra]
+    ) -> list[R_co | Exception]:
+        """One outcome per command, after COMMIT: the handler's result, or Contended, OutcomeUnknown,
+        DatabaseUnavailable or the handler's own error. Raises QueueFull when there is no room."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        self._enqueue(handler, commands, future, loop)
+        return await future
+
+    async def submit_one(self, handler: Handler[C_contra, R_co], command: C_contra) -> R_co:
+        """As `submit` for a single command; a failure is raised."""
+        return _result(await self.submit(handler, [command]))
+
+    def submit_blocking(
+        self, handler: Handler[C_contra, R_co], commands: Sequence[C_contra]
+    ) -> list[R_co | Exception]:
+        """As `submit`, from a thread that is no event loop."""
+        future: Future[list[Any]] = Future()
+        self._enqueue(handler, commands, future, None)
+        return future.result()
+
+    def _enqueue(
+        self,
+        handler: Handler[Any, Any],
+        commands: Sequence[Command],
+        future: "asyncio.Future[list[Any]] | Future[list[Any]]",
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        ticket = _Ticket([None] * len(commands), len(commands), future, loop)
+        with self._wake:
+            if self._closing or len(self._queue) + len(commands) > self.queue_commands_max:
+                raise QueueFull
+            self._queue.extend(
+                _Entry(ticket, index, handler, command) for index, command in enumerate(commands)
+            )
+            self._wake.notify()
+        if not commands:
+            future.set_result([])
+
+    def _run(self) -> None:
+        while self.run_once():
+            pass
+
+    def run_once(self) -> bool:
+        """Wait for commands, write one batch, answer its callers. False when closed and nothing is left."""
+        with self._wake:
+            while not self._queue and not self._closing:
+                self._wake.wait()
+            batch = self._take_batch()
+        if not batch:
+            return False
+        self._answer(batch, self._write(batch))
+        return True
+
+    def _take_batch(self) -> list[_Entry]:
+        batch: list[_Entry] = []
+        rows = 0
+        while self._queue and len(batch) < BATCH_COMMANDS_MAX:
+            rows += self._queue[0].command.rows
+            if batch and rows > BATCH_ROWS_MAX:
+                break
+            batch.append(self._queue.popleft())
+        return batch
+
+    def _write(self, batch: list[_Entry], in_doubt_since: float | None = None) -> list[Any]:
+        """An outcome per entry. Never raises: whatever goes wrong belongs to the entries."""
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return self._transaction(batch, again=in_doubt_since is not None)
+            except _CommitLost:
+                in_doubt_since = in_doubt_since or time.monotonic()
+            except Exception as error:
+                failure = classify(error)
+                if in_doubt_since is None or failure in (Failure.DATA, Failure.LOCKED):
+                    retry = failure is Failure.RETRY and tries <= CONFLICT_RETRIES_MAX
+                    # A pooled connection may have died with a server that is back by now.
+                    retry = retry or (failure is Failure.UNAVAILABLE and tries == 1)
+                    if not retry:
+                        return self._give_up(batch, error, failure, in_doubt_since)
+            if in_doubt_since and time.monotonic() - in_doubt_since > IN_DOUBT_SECONDS_MAX:
+                log.error("commit.outcome_unknown", writer=self.name, commands=len(batch))
+                return [OutcomeUnknown() for _ in batch]
+            time.sleep(RETRY_PAUSE_S * min(tries, 10) * (0.5 + random.random()))
+
+    def _give_up(
+        self, batch: list[_Entry], error: Exception, failure: Failure, in_doubt_since: float | None
+    ) -> list[Any]:
+        splits = failure in (Failure.DATA, Failure.LOCKED, Failure.DEFECT)
+        if splits and len(batch) > 1:
+            middle = len(batch) // 2
+            return self._write(batch[:middle], in_doubt_since) + self._write(batch[middle:], in_doubt_since)
+        if in_doubt_since is not None:
+            return [OutcomeUnknown() for _ in batch]
+        if failure is Failure.LOCKED:
+            return [Contended() for _ in batch]
+        if failure in (Failure.UNAVAILABLE, Failure.RETRY):
+            log.warning("commit.unavailable", writer=self.name, commands=len(batch), reason=reason(error))
+            return [DatabaseUnavailable(reason(error)) for _ in batch]
+        return [error for _ in batch]
+
+    def _transaction(self, batch: list[_Entry], *, again: bool) -> list[Any]:
+        with self.engine.connect() as connection:
+            outcomes: list[Any] = [None] * len(batch)
+            for handler, indexes in _by_handler(batch):
+                results = handler(connection, [batch[i].command for i in indexes], again=again)
+                for i, result in zip(indexes, results, strict=True):
+                    outcomes[i] = result
+            try:
+                connection.commit()
+            except SQLAlchemyError as error:
+                log.warning("commit.answer_lost", writer=self.name, commands=len(batch), reason=reason(error))
+                raise _CommitLost from error
+        self.committed_transactions += 1
+        self.committed_commands += len(batch)
+        return outcomes
+
+    def _answer(self, batch: list[_Entry], outcomes: list[Any]) -> None:
+        done: dict[asyncio.AbstractEventLoop | None, list[_Ticket]] = {}
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            ticket = entry.ticket
+            ticket.outcomes[entry.index] = outcome
+            ticket.missing -= 1
+            if ticket.missing == 0:
+                done.setdefault(ticket.loop, []).append(ticket)
+        for loop, tickets in done.items():
+            if loop is None:
+                _resolve(tickets)
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, tickets)
+
+
+def _by_handler(batch: list[_Entry]) -> list[tuple[Handler[Any, Any], list[int]]]:
+    groups: dict[int, tuple[Handler[Any, Any], list[int]]] = {}
+    for index, entry in enumerate(batch):
+        groups.setdefault(id(entry.handler), (entry.handler, []))[1].append(index)
+    return list(groups.values())
+
+
+def _resolve(tickets: list[_Ticket]) -> None:
+    for ticket in tickets:
+        if not ticket.future.done():  # a caller that vanished cancelled its future
+            ticket.future.set_result(ticket.outcomes)
+
+
+def _result(outcomes: Sequence[Any]) -> Any:
+    outcome = outcomes[0]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

@@ -1,0 +1,150 @@
+"""Brings a database to the newest schema, safely when many processes ask at once.
+
+One directory of Alembic revisions per context under `migrations/`. All pending revisions run in one
+transaction under a lock, so a killed migration leaves the old schema and the next caller starts over.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+import structlog
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from orderflow.database.dialects import Failure, classify
+from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, reason
+
+log = structlog.get_logger()
+
+Context = Literal["orders", "fulfillment"]
+
+LOCK_WAIT_S = 60
+_LOCK_KEYS: dict[Context, int] = {"orders": 0x6F7264, "fulfillment": 0x66756C}
+_OWN_TABLE: dict[Context, str] = {"orders": "orders", "fulfillment": "shipments"}
+
+
+def version_table(context: Context) -> str:
+    """Each context has its own, so that both may share one database."""
+    return f"alembic_version_{context}"
+
+
+def scripts(context: Context) -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations" / context))
+    config.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(config)
+
+
+def newest(context: Context) -> str:
+    head = scripts(context).get_current_head()
+    if head is None:
+        raise LookupError(f"no migrations for {context}")
+    return head
+
+
+def current(connection: Connection, context: Context) -> str | None:
+    """The schema's revision, None for a database that has none yet."""
+    options = {"version_table": version_table(context)}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def migrate(database: Database, context: Context) -> list[str]:
+    """Apply what is missing and return the revisions applied, oldest first; empty when nothing was.
+
+    Raises DatabaseUnavailable, or DatabaseMisconfigured for a schema that is newer than this program or a
+    database that belongs to another application.
+    """
+    script = scripts(context)
+    applied: list[str] = []
+    with _connect(database) as connection:
+        _lock(connection, context)
+        before = current(connection, context)
+        _refuse_foreign(connection, context, before, script)
+
+        def upgrade(revision: str, _migration: MigrationContext) -> list[object]:
+            steps = script._upgrade_revs(newest(context), revision)  # pyright: ignore[reportPrivateUsage]
+            applied.extend(step.revision.revision for step in steps)
+            return list(steps)
+
+        with EnvironmentContext(Config(), script, fn=upgrade) as environment:
+            environment.configure(connection=connection, version_table=version_table(context))
+            environment.run_migrations()
+        connection.commit()
+    for revision in applied:
+        log.info("database.migrated", context=context, revision=revision)
+    return applied
+
+
+def check(database: Database, context: Context) -> None:
+    """Raises DatabaseMisconfigured unless the schema is exactly the one this program knows."""
+    with _connect(database) as connection:
+        found = current(connection, context)
+        _refuse_foreign(connection, context, found, scripts(context))
+    if found != newest(context):
+        raise DatabaseMisconfigured(
+            f"the {context} database has schema {found or 'none'}, this program needs {newest(context)}: "
+            "run `orderflow migrate` first"
+        )
+
+
+def wait_for(database: Database, context: Context, *, seconds_max: float, pause_s: float = 1.0) -> None:
+    """Return when the database answers; a log line per failed try. Raises DatabaseUnavailable after the
+    bound, DatabaseMisconfigured at once where waiting is no use (wrong password, no such database)."""
+    deadline = time.monotonic() + seconds_max
+    while True:
+        try:
+            with _connect(database) as connection:
+                connection.exec_driver_sql("SELECT 1")
+            return
+        except DatabaseUnavailable as error:
+            if time.monotonic() >= deadline:
+                raise
+            log.warning("database.waiting", context=context, reason=str(error))
+            time.sleep(pause_s)
+
+
+def _connect(database: Database) -> Connection:
+    try:
+        return database.writer.connect()
+    except SQLAlchemyError as error:
+        if "authentication failed" in str(error) or "does not exist" in str(error):
+            raise DatabaseMisconfigured(
+                f"{database.url.render_as_string(hide_password=True)}: {reason(error)}; "
+                "check user, password and database name in the URL"
+            ) from error
+        if classify(error) is Failure.DEFECT:
+            raise
+        raise DatabaseUnavailable(reason(error)) from error
+
+
+def _lock(connection: Connection, context: Context) -> None:
+    """SQLite took the file's write lock when the transaction began."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'")
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{LOCK_WAIT_S * 10}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEYS[context]})")
+
+
+def _refuse_foreign(
+    connection: Connection, context: Context, revision: str | None, script: ScriptDirectory
+) -> None:
+    if revision is not None:
+        known: Callable[[], set[str]] = lambda: {s.revision for s in script.walk_revisions()}  # noqa: E731
+        if revision not in known():
+            raise DatabaseMisconfigured(
+                f"the {context} database has schema {revision}, which is newer than this program "
+                f"(it knows up to {newest(context)}): run the newer version of Orderflow"
+            )
+        return
+    if sa.inspect(connection).has_table(_OWN_TABLE[context]):
+        raise DatabaseMisconfigured(
+            f"the database already has a table {_OWN_TABLE[context]!r} that Orderflow did not make: "
+            "it belongs to another application; name an empty database in the URL"
+        )

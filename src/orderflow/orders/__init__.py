@@ -1,0 +1,1 @@
+"""Bounded context: order management. Owns the orders, their lifecycle and the events about them."""

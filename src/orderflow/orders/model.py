@@ -1,0 +1,134 @@
+"""The order's lifecycle: one transition table, and what a status update does to an order. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class Status(StrEnum):
+    CREATED = "Created"
+    ON_HOLD = "OnHold"
+    PROCESSING = "Processing"
+    CANCELLING = "Cancelling"
+    SHIPPED = "Shipped"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+TRANSITIONS: Final[Mapping[Status, tuple[Status, ...]]] = {
+    Status.CREATED: (Status.PROCESSING, Status.ON_HOLD, Status.CANCELLED),
+    Status.ON_HOLD: (Status.CREATED, Status.CANCELLED),
+    Status.PROCESSING: (Status.SHIPPED, Status.FAILED, Status.CANCELLING),
+    Status.CANCELLING: (Status.CANCELLED, Status.SHIPPED, Status.FAILED),
+    Status.SHIPPED: (),
+    Status.FAILED: (),
+    Status.CANCELLED: (),
+}
+
+TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
+
+
+class IllegalTransition(Exception):
+    """The order cannot make this move; `current` says where it is, `allowed` where it may go."""
+
+    def __init__(self, current: Status, detail: str) -> None:
+        super().__init__(detail)
+        self.current = current
+        self.allowed = TRANSITIONS[current]
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfillment:
+    carrier: str | None = None
+    tracking_number: str | None = None
+    shipped_at: datetime | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What a person must look at, and since when."""
+
+    kind: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """The part of an order that changes."""
+
+    status: Status
+    version: int
+    fulfillment: Fulfillment
+    attention: Attention | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionChange:
+    """A new attention, or None to clear it."""
+
+    attention: Attention | None
+
+
+def apply_update(
+    order: OrderState,
+    status: Status | None,
+    fulfillment: Fulfillment | None,
+    attention: AttentionChange | None,
+) -> OrderState:
+    """The order after the update; the very same object when the update was made before.
+
+    A repeat is the same status with the same carrier and tracking number where both are given.
+    Raises IllegalTransition for a move that the table does not allow, or that contradicts what is recorded.
+    """
+    changed = _move(order, status, fulfillment)
+    if attention is not None and not _same_attention(changed.attention, attention.attention):
+        changed = replace(changed, attention=attention.attention)
+    return order if changed == order else replace(changed, version=order.version + 1)
+
+
+def _move(order: OrderState, status: Status | None, fulfillment: Fulfillment | None) -> OrderState:
+    if status is None or status is order.status:
+        if fulfillment is None:
+            return order
+        if order.status in TERMINAL:
+            if not _repeats(order.fulfillment, fulfillment):
+                raise IllegalTransition(
+                    order.status,
+                    f"The order is {order.status} already, with another carrier or tracking number.",
+                )
+            return order
+        return replace(order, fulfillment=_merge(order.fulfillment, fulfillment))
+    if status not in TRANSITIONS[order.status]:
+        raise IllegalTransition(order.status, f"An order that is {order.status} cannot become {status}.")
+    return replace(
+        order,
+        status=status,
+        fulfillment=_merge(order.fulfillment, fulfillment),
+        # What a person had to look at has found its end.
+        attention=None if status in TERMINAL else order.attention,
+    )
+
+
+def _repeats(recorded: Fulfillment, sent: Fulfillment) -> bool:
+    return (sent.carrier, sent.tracking_number) == (recorded.carrier, recorded.tracking_number)
+
+
+def _merge(recorded: Fulfillment, sent: Fulfillment | None) -> Fulfillment:
+    if sent is None:
+        return recorded
+    return Fulfillment(
+        carrier=sent.carrier or recorded.carrier,
+        tracking_number=sent.tracking_number or recorded.tracking_number,
+        shipped_at=sent.shipped_at or recorded.shipped_at,
+        error_message=sent.error_message or recorded.error_message,
+    )
+
+
+def _same_attention(recorded: Attention | None, sent: Attention | None) -> bool:
+    if recorded is None or sent is None:
+        return recorded is sent
+    return (recorded.kind, recorded.reason) == (sent.kind, sent.reason)

@@ -1,0 +1,111 @@
+"""The tables of the orders database. Migrations make them; a test fails when the two drift apart.
+
+Times are UTC. `orders` and `order_items` may be read by reports; everything else is private.
+"""
+
+import sqlalchemy as sa
+
+from orderflow.database.dialects import UtcTime, UuidText
+
+metadata = sa.MetaData()
+
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("order_id", UuidText, primary_key=True),
+    # Immutable after creation: a replayed answer is rendered from these and the items.
+    sa.Column("customer_id", sa.String(200), nullable=False),
+    sa.Column("customer_name", sa.String(200), nullable=False),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("ship_to", sa.Text),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("correlation_id", sa.String(200), nullable=False),
+    # What status updates change.
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("updated_at", UtcTime, nullable=False),
+    sa.Column("carrier", sa.String(200)),
+    sa.Column("tracking_number", sa.String(200)),
+    sa.Column("shipped_at", UtcTime),
+    sa.Column("error_message", sa.String(1000)),
+    sa.Column("attention_kind", sa.String(64)),
+    sa.Column("attention_reason", sa.String(1000)),
+    sa.Column("attention_since", UtcTime),
+    sa.Index("orders_by_status", "status", "order_id"),
+    sa.Index("orders_by_customer", "customer_id", "order_id"),
+    sa.Index(
+        "orders_with_attention",
+        "order_id",
+        postgresql_where=sa.text("attention_kind IS NOT NULL"),
+        sqlite_where=sa.text("attention_kind IS NOT NULL"),
+    ),
+)
+
+order_items = sa.Table(
+    "order_items",
+    metadata,
+    sa.Column("order_id", UuidText, primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("product_id", sa.String(200), nullable=False),
+    sa.Column("quantity", sa.Integer, nullable=False),
+    sa.Column("unit_price_minor", sa.BigInteger),
+    sa.Index("order_items_by_product", "product_id", "order_id"),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("caller", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("order_id", UuidText, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+
+order_changes = sa.Table(
+    "order_changes",
+    metadata,
+    sa.Column("order_id", UuidText, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("reason", sa.String(1000)),
+    sa.Column("correlation_id", sa.String(200), nullable=False),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("order_id", UuidText, primary_key=True),
+    sa.Column("order_version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("event_id", UuidText, nullable=False),
+    sa.Column("event_type", sa.String(64), nullable=False),
+    sa.Column("topic", sa.String(200), nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("correlation_id", sa.String(200), nullable=False),
+    sa.Column("traceparent", sa.String(55)),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("leased_until_ms", sa.BigInteger, nullable=False),
+    sa.Column("published_at", UtcTime),
+    sa.Column("partition", sa.Integer),
+    sa.Column("offset", sa.BigInteger),
+    sa.Column("parked_reason", sa.String(1000)),
+    # The sweep and the backlog read this one; a published row leaves it.
+    sa.Index(
+        "outbox_unpublished",
+        "order_id",
+        "order_version",
+        postgresql_where=sa.text("published_at IS NULL"),
+        sqlite_where=sa.text("published_at IS NULL"),
+    ),
+)
+
+status_counts = sa.Table(
+    "status_counts",
+    metadata,
+    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("status", sa.String(16), primary_key=True),
+    sa.Column("orders", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,171 @@
+"""Settings: from the environment, from the TOML file that ORDERFLOW_CONFIG names, else the profile's default.
+
+Validated once at start and frozen. ORDERFLOW_ENV selects the profile: dev, staging or prod.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "ORDERFLOW_"
+# Read before or beside the settings themselves.
+_NOT_SETTINGS = frozenset({"CONFIG"})
+
+
+class SettingsError(Exception):
+    """What is wrong with the settings, a line per setting."""
+
+
+class Settings(BaseSettings):
+    """Every setting with its unit. CONTRACT names the variables; `orderflow config show` prints them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    env: Literal["dev", "staging", "prod"] = "dev"
+    data_dir: Path = Path(".orderflow")
+    database_url: SecretStr | None = None
+    fulfillment_database_url: SecretStr | None = None
+    bus_url: str = "embedded:"
+    orders_topic: str = Field("order-events", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    consumer_group: str = Field("fulfillment-service-group", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    api_workers: int = Field(1, ge=1, le=64)
+    fulfillment_port: int = Field(8081, ge=0, le=65535)
+    relay_port: int | None = Field(None, ge=0, le=65535)
+    orders_url: str = "http://127.0.0.1:8080"
+    fulfillment_url: str = "http://127.0.0.1:8081"
+    api_key: SecretStr | None = None
+    carrier: str = "simulated"
+    carrier_url: str | None = None
+    carrier_delay_ms: str = Field("1000-5000", pattern=r"^\d{1,7}-\d{1,7}$")
+    carrier_failure_rate: float = Field(0.15, ge=0, le=1)
+    carrier_seed: int = 0
+    carrier_error_rate: float = Field(0.0, ge=0, le=1)
+    in_flight_max: int | None = Field(None, ge=1, le=100_000)
+    database_wait_s: float = Field(60, ge=0, le=3600)
+    log_format: Literal["console", "json"] | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = os.environ.get(f"{PREFIX}CONFIG")
+        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+    @field_validator("bus_url")
+    @classmethod
+    def _bus_is_known(cls, value: str) -> str:
+        if value != "embedded:" and not value.startswith("kafka://"):
+            raise ValueError("must be embedded: or kafka://host:port[,host:port]")
+        return value
+
+    @field_validator("orders_url", "fulfillment_url", "carrier_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and (
+            urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname
+        ):
+            raise ValueError("must look like http://host:port")
+        return None if value is None else value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        low, high = self.carrier_delay_range_ms
+        if low > high:
+            raise ValueError("carrier_delay_ms: the first number must not be larger than the second")
+        if self.carrier == "http" and self.carrier_url is None:
+            raise ValueError("carrier_url: needed when carrier is http")
+        if self.carrier not in ("simulated", "http") and ":" not in self.carrier:
+            raise ValueError("carrier: must be simulated, http or package.module:Class")
+        return self
+
+    @property
+    def carrier_delay_range_ms(self) -> tuple[int, int]:
+        low, high = self.carrier_delay_ms.split("-")
+        return int(low), int(high)
+
+    @property
+    def orders_database(self) -> str:
+        """The orders database's URL with its password: never logged."""
+        return _secret(self.database_url) or f"sqlite:///{self.data_dir / 'orders.db'}"
+
+    @property
+    def fulfillment_database(self) -> str:
+        return _secret(self.fulfillment_database_url) or f"sqlite:///{self.data_dir / 'fulfillment.db'}"
+
+    @property
+    def shipments_in_flight_max(self) -> int:
+        return self.in_flight_max or (10_000 if self.carrier == "simulated" else 200)
+
+    @property
+    def dead_letter_topic(self) -> str:
+        return f"{self.orders_topic}.dead-letter"
+
+    @property
+    def migrates_at_start(self) -> bool:
+        return self.env == "dev"
+
+
+def load() -> Settings:
+    """The settings of this process. Raises SettingsError, which names every wrong setting and no secret."""
+    file = os.environ.get(f"{PREFIX}CONFIG")
+    if file and not Path(file).is_file():
+        raise SettingsError(f"{PREFIX}CONFIG names {file}, which is no file")
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        raise SettingsError("\n".join(_lines(error))) from None
+    except ValueError as error:
+        raise SettingsError(f"{file}: {error}") from None
+    return settings
+
+
+def unknown_variables() -> list[str]:
+    """ORDERFLOW_ variables that mean nothing, misspelt ones most likely."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {
+        PREFIX + name for name in _NOT_SETTINGS
+    }
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}TEST_")
+    )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def _lines(error: ValidationError) -> list[str]:
+    lines: list[str] = []
+    for item in error.errors(include_input=False, include_context=False, include_url=False):
+        name = PREFIX + str(item["loc"][0]).upper() if item["loc"] else PREFIX[:-1]
+        lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+    return lines
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """For `config show`: secrets as stars, database URLs without their password."""
+    values: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        values[PREFIX + name.upper()] = "**********" if isinstance(value, SecretStr) else value
+    return values
