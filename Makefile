@@ -1,3 +1,77 @@
 .DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
 PYTHON ?= python3
+UV ?= .venv/uv/bin/uv
+ARGS ?=
 BIN := .venv/bin
+SERVICES := deploy/services/services.py
+
+# A line per new package instead of pip's five; pipefail keeps pip's exit code.
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
+ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
+
+.PHONY: help install run test check services services-stop services-clean lock python-found
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/.runtime ## make .venv with the locked dependencies and orderflow in it
+
+run: .venv/.runtime ## run everything in one process at http://127.0.0.1:8080, nothing else needed
+	@exec $(BIN)/orderflow up
+
+test: .venv/.dev ## run every test (ARGS="-k words"); finds what `make services` started
+	@[ -n "$${ORDERFLOW_TEST_POSTGRES_URL:-}$${ORDERFLOW_TEST_KAFKA_URL:-}" ] || \
+	    eval "$$($(BIN)/python $(SERVICES) env)"; \
+	exec $(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+services: python-found ## start real PostgreSQL and Kafka, print the URLs to export
+	@$(PYTHON) $(SERVICES) start
+
+services-stop: python-found ## stop them; their data and ports stay
+	@$(PYTHON) $(SERVICES) stop
+
+services-clean: python-found ## stop them and remove their data
+	@$(PYTHON) $(SERVICES) clean
+
+COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-annotate --no-emit-index-url $(ARGS)
+lock: $(UV) ## write both lock files anew; locked versions stay unless ARGS=--upgrade
+	$(COMPILE) --group build pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+python-found:
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo "orderflow needs Python 3.11 or newer, and $(PYTHON) is not here: sudo apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "orderflow needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V): name another, as in make PYTHON=python3.12" >&2; exit 1; }
+
+# pip is what venv writes last: a venv that was interrupted has none, and is made again.
+$(BIN)/pip: | python-found
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "$(PYTHON) cannot make virtual environments: sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv --clear .venv
+
+.venv/.runtime: requirements.lock pyproject.toml | $(BIN)/pip
+	@echo "Installing what requirements.lock names"
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock | $(ONLY_NAMES)
+	@$(PIP_INSTALL) -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.runtime
+	@echo "Installing what requirements-dev.lock adds"
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock | $(ONLY_NAMES)
+	@touch $@
+
+.venv/uv/bin/uv: | $(BIN)/pip
+	$(PYTHON) -m venv .venv/uv
+	.venv/uv/bin/pip install -q uv==0.13.9
