@@ -144,7 +144,11 @@ class StatusPatch(Contract):
 
 
 class StatusUpdate(StatusPatch):
+    """One entry of a bulk; correlation id and trace are the order's own, where the caller's differ."""
+
     order_id: OrderId
+    correlation_id: Text | None = None
+    traceparent: Annotated[str, StringConstraints(max_length=55)] | None = None
 
 
 class StatusUpdatesIn(Contract):

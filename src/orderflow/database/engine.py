@@ -94,6 +94,7 @@ def connect(url_text: str, *, application: str) -> Database:
 def _postgresql_engine(url: URL, application: str, connections_max: int) -> Engine:
     return sa.create_engine(
         url,
+        hide_parameters=True,  # statements hold personal data
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
@@ -114,6 +115,7 @@ def _postgresql_engine(url: URL, application: str, connections_max: int) -> Engi
 def _sqlite_engine(url: URL, *, writes: bool) -> Engine:
     engine = sa.create_engine(
         url,
+        hide_parameters=True,
         poolclass=sa.QueuePool,
         pool_size=1 if writes else READ_THREADS,
         max_overflow=0,

@@ -1,0 +1,268 @@
+"""What each of our HTTP servers does at its edge: correlation and trace ids, bounded bodies, one log line per
+request, and problem details (RFC 9457) for every error, the unexpected included."""
+
+import asyncio
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+
+log = structlog.get_logger()
+
+DISCARD_BYTES_MAX = 4 << 20
+BODY_SECONDS_MAX = 30.0
+PROBLEM_ERRORS_MAX = 100
+PROBLEM_TYPE_PREFIX = "urn:orderflow:problem:"
+
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,200}")
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+_TITLES = {
+    400: ("malformed-request", "Malformed request"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    408: ("request-timeout", "Request time-out"),
+    413: ("too-large", "Request too large"),
+    415: ("unsupported-media-type", "Unsupported media type"),
+    422: ("validation-failed", "Validation failed"),
+    500: ("internal-error", "Internal error"),
+    503: ("unavailable", "Service unavailable"),
+}
+
+
+class ProblemError(Exception):
+    """An error that the client is told about. `kind` names the problem type, by default the status's
+    usual one."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str | None = None,
+        title: str | None = None,
+        errors: Sequence[Mapping[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        usual_kind, usual_title = _TITLES.get(status, ("error", "Error"))
+        self.status = status
+        self.detail = detail
+        self.kind = kind or usual_kind
+        self.title = title or usual_title
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+def problem_document(error: ProblemError, instance: str, correlation_id: str) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "type": PROBLEM_TYPE_PREFIX + error.kind,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "correlationId": correlation_id,
+    }
+    if error.errors is not None:
+        document["errors"] = list(error.errors)[:PROBLEM_ERRORS_MAX]
+    return document | error.extra
+
+
+def problem_response(error: ProblemError, scope: Scope) -> Response:
+    document = problem_document(error, instance(scope), correlation_id(scope))
+    return Response(
+        to_json(document), error.status, headers=error.headers, media_type="application/problem+json"
+    )
+
+
+def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(to_json(document), status, headers=headers, media_type="application/json")
+
+
+def correlation_id(scope: Scope) -> str:
+    return scope["state"]["correlation_id"]
+
+
+def traceparent(scope: Scope) -> str:
+    return scope["state"]["traceparent"]
+
+
+def instance(scope: Scope) -> str:
+    return scope["path"][:500]
+
+
+def trace_id(parent: str | None) -> str | None:
+    """The trace's id out of a W3C traceparent."""
+    return parent.split("-")[1] if parent else None
+
+
+def validation_problem(error: ValidationError, *, within: str | None = None) -> ProblemError:
+    """422 with a pointer per violated rule, never the input; 400 where the body is no JSON at all.
+
+    `within`: `query` or `header` where the values do not come from the body.
+    """
+    errors: list[dict[str, str]] = []
+    for item in error.errors(include_input=False, include_context=False, include_url=False):
+        if item["type"] == "json_invalid":
+            return ProblemError(400, f"The body is not JSON: {item['msg'].removeprefix('Invalid JSON: ')}.")
+        errors.append(field_error(item["loc"], item["msg"].removeprefix("Value error, "), within))
+    return ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+
+
+def field_error(location: Sequence[str | int], message: str, within: str | None = None) -> dict[str, str]:
+    """A JSON Pointer (RFC 6901) and what is wrong there."""
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:100] for part in location)
+    return {"pointer": pointer, "message": message} | ({"in": within} if within else {})
+
+
+async def read_json_body(request: Request, bytes_max: int) -> bytes:
+    """The body, at most `bytes_max` bytes of it. Raises ProblemError: 400 empty, 408 slow, 413 too large,
+    415 not JSON. An oversized body is read and discarded up to 4 MiB, so that the client gets to see the answer."""
+    content_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if content_type != "application/json" or "content-encoding" in request.headers:
+        raise ProblemError(415, "Send the body as plain JSON with content-type: application/json.")
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            return await _read_bounded(request, bytes_max)
+    except TimeoutError:
+        raise ProblemError(
+            408, f"The body did not arrive within {BODY_SECONDS_MAX:g} s.", headers={"Connection": "close"}
+        ) from None
+
+
+async def _read_bounded(request: Request, bytes_max: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= bytes_max:
+            chunks.append(chunk)
+        elif size > DISCARD_BYTES_MAX and size > bytes_max:
+            break
+    if size > bytes_max:
+        raise ProblemError(
+            413, f"The body may have at most {bytes_max} bytes.", headers={"Connection": "close"}
+        )
+    if size == 0:
+        raise ProblemError(400, "The body is empty: send JSON.")
+    return b"".join(chunks)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ProblemError):
+        raise error
+    return problem_response(error, request.scope)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 405:
+        allowed = sorted(_allowed_methods(request.scope))
+        problem = ProblemError(
+            405, f"Allowed here: {', '.join(allowed)}.", headers={"Allow": ", ".join(allowed)}
+        )
+    elif error.status_code == 404:
+        problem = ProblemError(404, "There is nothing at this address.")
+    else:
+        problem = ProblemError(error.status_code, str(error.detail))
+    return problem_response(problem, request.scope)
+
+
+async def _on_unexpected(request: Request, _error: Exception) -> Response:
+    return problem_response(
+        ProblemError(500, "Something went wrong here; the correlation id finds it in the log."), request.scope
+    )
+
+
+EXCEPTION_HANDLERS: dict[Any, ExceptionHandler] = {
+    ProblemError: _on_problem,
+    HTTPException: _on_http_exception,
+    Exception: _on_unexpected,
+}
+
+
+def _allowed_methods(scope: Scope) -> set[str]:
+    methods: set[str] = set()
+    for route in scope["app"].routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            methods |= set(getattr(route, "methods", None) or ())
+    return methods - {"HEAD"}
+
+
+class Edge:
+    """The outermost ASGI application of a server. Pure ASGI: nothing is buffered, no task is started."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        correlation = _correlation_id(headers.get(b"x-correlation-id"))
+        parent = _traceparent(headers.get(b"traceparent"))
+        scope.setdefault("state", {}).update(correlation_id=correlation, traceparent=parent)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-correlation-id", correlation.encode())]
+            await send(message)
+
+        error: BaseException | None = None
+        try:
+            await self.app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = 499  # the client went away; nginx's number for it
+        except Exception as unexpected:
+            error = unexpected
+        _log_request(scope, status, started, correlation, parent, error)
+
+
+def _log_request(
+    scope: Scope, status: int, started: float, correlation: str, parent: str, error: BaseException | None
+) -> None:
+    write = log.error if error else log.info
+    if not error and scope["path"].startswith("/health"):
+        write = log.debug
+    write(
+        "request",
+        method=scope["method"],
+        path=instance(scope),
+        status=status,
+        duration_ms=round((time.perf_counter() - started) * 1000, 1),
+        correlation_id=correlation,
+        trace_id=trace_id(parent),
+        **({"exc_info": error} if error else {}),
+    )
+
+
+def _correlation_id(given: bytes | None) -> str:
+    if given is not None and _CORRELATION_ID.fullmatch(given):
+        return given.decode("ascii")
+    return str(uuid.uuid4())
+
+
+def _traceparent(given: bytes | None) -> str:
+    """The client's trace goes on; without a valid one a new, unsampled trace begins (W3C Trace Context)."""
+    if given is not None and _TRACEPARENT.fullmatch(given):
+        return given.decode("ascii")
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
