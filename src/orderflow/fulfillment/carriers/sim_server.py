@@ -1,0 +1,320 @@
+"""carrier-sim: a carrier as its own program, with a durable ledger (CONTRACT, "carrier-sim").
+
+What a client can rely on:
+- A shipment is durable before its answer is delayed: a client that gives up waiting is left in doubt.
+- The same key and body get the same status and body for ever: across restarts, changed rates and a void.
+- The same key with another body gets 409: 422 means that the order is rejected, and must mean nothing else.
+- Another key makes another shipment, also for the same order: telling them apart is the ledger's work.
+- 429 and 503 of the error rate are given before anything is made, and are not remembered.
+"""
+
+import asyncio
+import itertools
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, cast
+
+import uvicorn
+from pydantic_core import from_json, to_json
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from orderflow.fulfillment.carriers.sim_ledger import Answer, Ledger, State
+from orderflow.fulfillment.carriers.simulated import (
+    CARRIER_NAME,
+    REJECTION,
+    RETRY_AFTER_S,
+    SimulatedOutcomes,
+)
+
+BODY_BYTES_MAX = 2 * 1024 * 1024
+KEY_CHARS_MAX = 255
+NAME_CHARS_MAX = 200
+REQUESTS_IN_PROGRESS_MAX = 20_000
+DRAIN_S_MAX = 10
+
+_RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_S)}
+
+
+class _CarrierSim:
+    def __init__(
+        self,
+        ledger: Ledger,
+        outcomes: SimulatedOutcomes,
+        sleep: Callable[[float], Awaitable[object]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._outcomes = outcomes
+        self._sleep = sleep
+        self._clock = clock
+        self._call_numbers = itertools.count()
+        self._in_progress = 0
+
+    async def shipments(self, request: Request) -> Response:
+        return await self._bounded(self._create if request.method == "POST" else self._find, request)
+
+    async def shipment(self, request: Request) -> Response:
+        return await self._bounded(self._void, request)
+
+    async def ledger(self, _request: Request) -> Response:
+        return StreamingResponse(_ledger_json(self._ledger), media_type="application/json")
+
+    async def live(self, _request: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def _create(self, request: Request) -> Response:
+        key = request.headers.get("Idempotency-Key", "")
+        if not 1 <= len(key) <= KEY_CHARS_MAX:
+            raise HTTPException(400, f"Idempotency-Key is needed, 1 to {KEY_CHARS_MAX} characters")
+        body = await _read_body(request)
+        order_id = _order_id(body)
+        call_number = next(self._call_numbers)
+        self._fail_transiently(order_id, call_number)
+        proposed = self._decide(order_id, key, body)
+        answer = await self._ledger.answer_once(key, proposed)
+        await self._sleep(self._outcomes.delay_s(order_id, call_number))
+        if answer.request_hash != proposed.request_hash:
+            raise HTTPException(409, "this Idempotency-Key was used with another body")
+        if answer.state == "rejected":
+            return _problem(422, REJECTION, error=REJECTION)
+        return JSONResponse(_label(answer), status_code=201)
+
+    async def _find(self, request: Request) -> Response:
+        order_id = request.query_params.get("reference", "")
+        if not 1 <= len(order_id) <= NAME_CHARS_MAX:
+            raise HTTPException(400, f"reference is needed, 1 to {NAME_CHARS_MAX} characters")
+        self._fail_transiently(order_id, next(self._call_numbers))
+        found = await self._ledger.shipments_of(order_id)
+        return JSONResponse({"shipments": [{**_label(each), "state": each.state} for each in found]})
+
+    async def _void(self, request: Request) -> Response:
+        shipment_id: str = request.path_params["shipment_id"]
+        self._fail_transiently(shipment_id, next(self._call_numbers))
+        if not await self._ledger.void(shipment_id):
+            raise HTTPException(404, "no such shipment was ever made")
+        return Response(status_code=204)
+
+    async def _bounded(self, answer: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+        if self._in_progress >= REQUESTS_IN_PROGRESS_MAX:
+            raise HTTPException(503, "too many requests in progress", _RETRY_AFTER)
+        self._in_progress += 1
+        try:
+            return await answer(request)
+        finally:
+            self._in_progress -= 1
+
+    def _decide(self, order_id: str, key: str, body: bytes) -> Answer:
+        state: State = "rejected" if self._outcomes.rejects(order_id) else "live"
+        return Answer(
+            request_hash=blake2b(body, digest_size=16).digest(),
+            order_id=order_id,
+            shipment_id=self._outcomes.shipment_id(order_id, key),
+            tracking_number=self._outcomes.tracking_number(order_id, key),
+            state=state,
+            created_at=self._clock().isoformat(),
+        )
+
+    def _fail_transiently(self, name: str, call_number: int) -> None:
+        status = self._outcomes.transient_status(name, call_number)
+        if status is not None:
+            raise HTTPException(status, "simulated transient failure", _RETRY_AFTER)
+
+
+def create_app(
+    *,
+    ledger: Ledger,
+    outcomes: SimulatedOutcomes,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Starlette:
+    """The HTTP side alone; the ledger stays the caller's to close, after the server has drained."""
+    sim = _CarrierSim(ledger, outcomes, sleep, clock)
+    app = Starlette(
+        routes=[
+            Route("/v1/shipments", sim.shipments, methods=["GET", "POST"]),
+            Route("/v1/shipments/{shipment_id}", sim.shipment, methods=["DELETE"]),
+            Route("/v1/ledger", sim.ledger),
+            Route("/health/live", sim.live),
+        ],
+        exception_handlers={
+            HTTPException: _on_http_exception,
+            ClientDisconnect: _on_client_gone,
+            sqlite3.Error: _on_ledger_failure,
+            Exception: _on_error,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+@asynccontextmanager
+async def serving_carrier_sim(
+    *,
+    host: str,
+    port: int,
+    delay_ms: tuple[int, int],
+    failure_rate: float,
+    error_rate: float,
+    seed: int,
+    ledger: Path,
+) -> AsyncGenerator[str]:
+    """Serves while the block runs and yields the address, `http://host:port`; port 0 takes a free one.
+
+    Leaving the block drains: answers under way are finished within 10 s. Raises OSError where the port is
+    taken, sqlite3.Error where the ledger cannot be opened, ValueError outside `SimulatedOutcomes`' bounds.
+    """
+    outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener, closing(Ledger(ledger)) as book:
+        # Accepted sockets inherit it; asyncio sets it only on sockets that name their protocol. Without it an
+        # answer of two writes waits 40 ms for the client's delayed acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        app = create_app(ledger=book, outcomes=outcomes)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                lifespan="off",
+                ws="none",
+                timeout_graceful_shutdown=DRAIN_S_MAX,
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        shown_host = f"[{host}]" if family == socket.AF_INET6 else host
+        try:
+            yield f"http://{shown_host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def run_carrier_sim(
+    *,
+    host: str,
+    port: int,
+    delay_ms: tuple[int, int],
+    failure_rate: float,
+    error_rate: float,
+    seed: int,
+    ledger: Path,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then drains and returns. Raises what `serving_carrier_sim` raises."""
+
+    async def until_stopped() -> None:
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        async with serving_carrier_sim(
+            host=host,
+            port=port,
+            delay_ms=delay_ms,
+            failure_rate=failure_rate,
+            error_rate=error_rate,
+            seed=seed,
+            ledger=ledger,
+        ) as address:
+            sys.stdout.write(f"carrier-sim listens on {address}, ledger {ledger}\n")
+            sys.stdout.flush()
+            await stopped.wait()
+
+    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
+        runner.run(until_stopped())
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs it: uvicorn's own handling ends the process by the signal, not 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise HTTPException(413, f"the body may have at most {BODY_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def _order_id(body: bytes) -> str:
+    try:
+        parsed: Any = from_json(body)
+    except ValueError:
+        raise HTTPException(400, "the body is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise HTTPException(400, "the body must be an object")
+    fields = cast("dict[str, object]", parsed)
+    order_id, items, ship_to = fields.get("orderId"), fields.get("items"), fields.get("shipTo", {})
+    if not (isinstance(order_id, str) and 1 <= len(order_id) <= NAME_CHARS_MAX and order_id.isprintable()):
+        raise HTTPException(400, f"orderId must be 1 to {NAME_CHARS_MAX} printable characters")
+    if not (isinstance(items, list) and items):
+        raise HTTPException(400, "items must be a list with at least one entry")
+    if not isinstance(ship_to, dict):
+        raise HTTPException(400, "shipTo must be an object where it is given")
+    return order_id
+
+
+def _label(answer: Answer) -> dict[str, str]:
+    return {
+        "shipmentId": answer.shipment_id,
+        "carrier": CARRIER_NAME,
+        "trackingNumber": answer.tracking_number,
+        "shippedAt": answer.created_at,
+    }
+
+
+def _ledger_json(ledger: Ledger) -> Iterator[bytes]:
+    opening = b'{"shipments":['
+    for shipments in ledger.shipments_ever_made():
+        entries = (
+            to_json(
+                {
+                    "shipmentId": each.shipment_id,
+                    "orderId": each.order_id,
+                    "trackingNumber": each.tracking_number,
+                    "state": each.state,
+                    "createdAt": each.created_at,
+                }
+            )
+            for each in shipments
+        )
+        yield opening + b",".join(entries)
+        opening = b","
+    yield b"]}" if opening == b"," else opening + b"]}"
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: str) -> Response:
+    titles = {422: "Shipment rejected", 503: "Service unavailable"}
+    content = {"type": "about:blank", "title": titles.get(status, detail), "status": status, "detail": detail}
+    return JSONResponse({**content, **more}, status, headers, media_type="application/problem+json")
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    refused = cast("HTTPException", error)
+    return _problem(refused.status_code, refused.detail, cast("dict[str, str] | None", refused.headers))
+
+
+async def _on_client_gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it
+
+
+async def _on_ledger_failure(_request: Request, _error: Exception) -> Response:
+    return _problem(503, "the ledger could not be written", _RETRY_AFTER)
+
+
+async def _on_error(_request: Request, _error: Exception) -> Response:
+    return _problem(500, "internal error")

@@ -1,0 +1,143 @@
+"""The simulated carrier: it ships nothing, and cannot forget.
+
+Whether an order is rejected, its shipment id and its tracking number are pure functions of (seed, order id):
+a process that was killed answers as if it had not been. `carrier-sim` decides by `SimulatedOutcomes` too.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Literal
+
+from orderflow.fulfillment.carriers import CarrierRejected, CarrierUnavailable, Label, ShipmentRequest
+
+CARRIER_NAME = "Simulated Carrier"
+REJECTION = "Simulated carrier rejection"
+RETRY_AFTER_S = 1
+DELAY_MS_MAX = 600_000
+VOIDED_MAX = 100_000
+_HASH_KEY_BYTES_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedOutcomes:
+    """What happens to whom: pure functions of the seed and of names, by a keyed hash.
+
+    `delay_ms`: least and most, 0 to 600,000. `failure_rate`: share of orders rejected, `error_rate`: share of
+    calls that fail transiently, both 0 to 1. Raises ValueError outside these bounds.
+    """
+
+    seed: int
+    delay_ms: tuple[int, int]
+    failure_rate: float
+    error_rate: float
+
+    def __post_init__(self) -> None:
+        least, most = self.delay_ms
+        if not 0 <= least <= most <= DELAY_MS_MAX:
+            raise ValueError(f"delay_ms must be least and most, within 0 to {DELAY_MS_MAX}")
+        if not (0 <= self.failure_rate <= 1 and 0 <= self.error_rate <= 1):
+            raise ValueError("failure_rate and error_rate must be within 0 to 1")
+        if len(str(self.seed)) > _HASH_KEY_BYTES_MAX:
+            raise ValueError(f"seed must have at most {_HASH_KEY_BYTES_MAX} digits")
+
+    def rejects(self, order_id: str) -> bool:
+        return self._share("rejection", order_id) < self.failure_rate
+
+    def shipment_id(self, order_id: str, idempotency_key: str = "") -> str:
+        """`idempotency_key` tells several shipments of one order apart, where a carrier allows them."""
+        return "shp_" + self._digest("shipment", order_id, idempotency_key).hex()
+
+    def tracking_number(self, order_id: str, idempotency_key: str = "") -> str:
+        return "SIM" + self._digest("tracking", order_id, idempotency_key).hex()[:20].upper()
+
+    def delay_s(self, name: str, call_number: int) -> float:
+        least, most = self.delay_ms
+        return (least + self._share("delay", name, str(call_number)) * (most - least)) / 1000
+
+    def transient_status(self, name: str, call_number: int) -> Literal[429, 503] | None:
+        """The HTTP status that a call fails with, half of them each, or None where it does not fail."""
+        share = self._share("error", name, str(call_number))
+        if share >= self.error_rate:
+            return None
+        return 429 if share < self.error_rate / 2 else 503
+
+    def _share(self, purpose: str, *names: str) -> float:
+        return int.from_bytes(self._digest(purpose, *names)[:8], "big") / 2**64
+
+    def _digest(self, purpose: str, *names: str) -> bytes:
+        return blake2b(
+            "\x00".join(names).encode(), digest_size=16, key=str(self.seed).encode(), person=purpose.encode()
+        ).digest()
+
+
+class SimulatedCarrier:
+    """The `Carrier` port within the process. One shipment per order, whatever the idempotency key.
+
+    Limits, next to a real carrier:
+    - `shipped_at` is the time of the call, also of a repeated one: no time is a pure function of the order.
+    - A look-up finds the label that the order has or would get: what was never asked for cannot be told from
+      what was made before a crash. It finds nothing for an order that is rejected.
+    - A void is remembered within this process only (the latest 100,000): after a restart, look-ups show the
+      label again. Creating after a void answers the voided label, as a carrier that honours its keys does.
+    - Transient failures depend on the number of the call within this process, in order of arrival.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        delay_ms: tuple[int, int],
+        failure_rate: float,
+        error_rate: float,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Only creating takes `delay_ms`. Raises ValueError outside the bounds of `SimulatedOutcomes`."""
+        self._outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
+        self._sleep = sleep
+        self._clock = clock
+        self._call_numbers = itertools.count()
+        self._voided: dict[str, None] = {}
+
+    async def create_shipment(self, request: ShipmentRequest) -> Label:
+        call_number = next(self._call_numbers)
+        await self._sleep(self._outcomes.delay_s(request.order_id, call_number))
+        self._fail_transiently(request.order_id, call_number)
+        if self._outcomes.rejects(request.order_id):
+            raise CarrierRejected(REJECTION)
+        return self._label(request.order_id)
+
+    async def find_shipments(self, order_id: str) -> list[Label]:
+        self._fail_transiently(order_id, next(self._call_numbers))
+        label = self._label(order_id)
+        if self._outcomes.rejects(order_id) or label.shipment_id in self._voided:
+            return []
+        return [label]
+
+    async def void_shipment(self, shipment_id: str) -> None:
+        self._fail_transiently(shipment_id, next(self._call_numbers))
+        self._voided[shipment_id] = None
+        if len(self._voided) > VOIDED_MAX:
+            del self._voided[next(iter(self._voided))]
+
+    async def close(self) -> None:
+        pass
+
+    def _fail_transiently(self, name: str, call_number: int) -> None:
+        status = self._outcomes.transient_status(name, call_number)
+        if status is not None:
+            raise CarrierUnavailable(
+                f"simulated carrier answers {status}", doubtful=status == 503, retry_after_s=RETRY_AFTER_S
+            )
+
+    def _label(self, order_id: str) -> Label:
+        return Label(
+            shipment_id=self._outcomes.shipment_id(order_id),
+            carrier=CARRIER_NAME,
+            tracking_number=self._outcomes.tracking_number(order_id),
+            shipped_at=self._clock(),
+        )
