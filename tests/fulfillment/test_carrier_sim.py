@@ -23,8 +23,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from orderflow.fulfillment.carriers.sim_server import run_carrier_sim
-run_carrier_sim(host="127.0.0.1", port=0, delay_ms=(int(sys.argv[2]), int(sys.argv[2])), failure_rate=0.0, error_rate=0.0,
-                seed=int(sys.argv[3]), ledger=Path(sys.argv[1]))
+ledger, delay_ms, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+run_carrier_sim(host="127.0.0.1", port=0, delay_ms=(delay_ms, delay_ms), failure_rate=0.0, error_rate=0.0,
+                seed=seed, ledger=ledger)
 """
 
 Answered = tuple[int, dict[str, Any]]
