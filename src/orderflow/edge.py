@@ -130,7 +130,8 @@ def field_error(location: Sequence[str | int], message: str, within: str | None 
 
 async def read_json_body(request: Request, bytes_max: int) -> bytes:
     """The body, at most `bytes_max` bytes of it. Raises ProblemError: 400 empty, 408 slow, 413 too large,
-    415 not JSON. An oversized body is read and discarded up to 4 MiB, so that the client gets to see the answer."""
+    415 not JSON. Of an oversized body up to 4 MiB more are read and discarded, so that the client gets to
+    see the answer."""
     content_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if content_type != "application/json" or "content-encoding" in request.headers:
         raise ProblemError(415, "Send the body as plain JSON with content-type: application/json.")
@@ -150,7 +151,7 @@ async def _read_bounded(request: Request, bytes_max: int) -> bytes:
         size += len(chunk)
         if size <= bytes_max:
             chunks.append(chunk)
-        elif size > DISCARD_BYTES_MAX and size > bytes_max:
+        elif size > bytes_max + DISCARD_BYTES_MAX:
             break
     if size > bytes_max:
         raise ProblemError(
@@ -234,12 +235,10 @@ class Edge:
             status = 499  # the client went away; nginx's number for it
         except Exception as unexpected:
             error = unexpected
-        _log_request(scope, status, started, correlation, parent, error)
+        _log_request(scope, status, started, error)
 
 
-def _log_request(
-    scope: Scope, status: int, started: float, correlation: str, parent: str, error: BaseException | None
-) -> None:
+def _log_request(scope: Scope, status: int, started: float, error: BaseException | None) -> None:
     write = log.error if error else log.info
     if not error and scope["path"].startswith("/health"):
         write = log.debug
@@ -249,8 +248,8 @@ def _log_request(
         path=instance(scope),
         status=status,
         duration_ms=round((time.perf_counter() - started) * 1000, 1),
-        correlation_id=correlation,
-        trace_id=trace_id(parent),
+        correlation_id=correlation_id(scope),
+        trace_id=trace_id(traceparent(scope)),
         **({"exc_info": error} if error else {}),
     )
 

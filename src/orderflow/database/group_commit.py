@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -96,6 +96,8 @@ class GroupCommit:
     engine: Engine
     name: str
     queue_commands_max: int = QUEUE_COMMANDS_MAX
+    after_commit: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
+    """Gets (command, result) pairs right after their COMMIT, on the writer's thread; must not block."""
     _queue: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
     _wake: threading.Condition = field(default_factory=threading.Condition, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
@@ -234,6 +236,10 @@ class GroupCommit:
             except SQLAlchemyError as error:
                 log.warning("commit.answer_lost", writer=self.name, commands=len(batch), reason=reason(error))
                 raise _CommitLost from error
+        if self.after_commit:
+            self.after_commit(
+                [(entry.command, result) for entry, result in zip(batch, outcomes, strict=True)]
+            )
         self.committed_transactions += 1
         self.committed_commands += len(batch)
         return outcomes

@@ -2,9 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
+
+
+def new_order_id(created_at: datetime, randomness: int) -> str:
+    """A UUIDv7 (RFC 9562): `created_at` in milliseconds, then 74 bits of `randomness`."""
+    high = randomness >> 62 & 0xFFF
+    low = randomness & (1 << 62) - 1
+    number = unix_ms(created_at) << 80 | 7 << 76 | high << 64 | 2 << 62 | low
+    return str(UUID(int=number))
+
+
+def unix_ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Status(StrEnum):

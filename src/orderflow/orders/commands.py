@@ -1,0 +1,374 @@
+"""The use cases that write. Set-oriented: a list of commands in, a list of results out, in one
+transaction that the group commit opened; orders, idempotency keys, counters and outbox rows are written
+here, visibly."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.engine import Connection, RowMapping
+
+from orderflow.contracts.orders_api import OrderIn
+from orderflow.database.dialects import insert, set_lock_timeout
+from orderflow.orders import outbox
+from orderflow.orders.model import (
+    Attention,
+    AttentionChange,
+    Fulfillment,
+    IllegalTransition,
+    OrderState,
+    Status,
+    apply_update,
+)
+from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, status_counts
+
+KEY_LOCK_TIMEOUT_MS = 50
+COUNTER_SLOTS = 64
+
+# Each process counts in a slot of its own, so that no row is everybody's lock; two that share one only wait.
+_COUNTER_SLOT = random.randrange(COUNTER_SLOTS)
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """`request_hash` is over the canonical validated order, so that single and batch calls agree."""
+
+    caller: str
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """An accepted order with everything about it decided before it is queued, its id and event included."""
+
+    order_id: str
+    order: OrderIn
+    created_at: datetime
+    correlation_id: str
+    actor: str
+    key: IdempotencyKey | None
+    event: outbox.OutboxRow
+
+    @property
+    def rows(self) -> int:
+        return len(self.order.items) + 3
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The order is durable, and new. `handed_off`: its event goes to this process's relay after the
+    commit."""
+
+    handed_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The key was used before with the same order: answer with that one."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReused:
+    """The key was used before with another order."""
+
+
+PlaceResult = Placed | Replay | KeyReused
+
+
+def place_orders(connection: Connection, commands: Sequence[PlaceOrder], *, again: bool) -> list[PlaceResult]:
+    """Insert the orders whose idempotency key is new, with their items and events."""
+    results = _claim_keys(connection, commands)
+    winners = [command for command, result in zip(commands, results, strict=True) if result == Placed()]
+    if again:
+        winners = _without_committed(connection, winners)
+    if winners:
+        _insert_orders(connection, winners)
+        outbox.append(connection, [command.event for command in winners])
+        count_statuses(connection, {Status.CREATED: len(winners)})
+    return results
+
+
+def _claim_keys(connection: Connection, commands: Sequence[PlaceOrder]) -> list[PlaceResult]:
+    """Insert the keys first, sorted; whoever's row it is has won. The first of equal keys in a batch wins."""
+    keyed = {(command.key.caller, command.key.key): command for command in reversed(commands) if command.key}
+    if not keyed:
+        return [Placed()] * len(commands)
+    set_lock_timeout(connection, KEY_LOCK_TIMEOUT_MS)
+    connection.execute(
+        insert(connection, idempotency_keys).on_conflict_do_nothing(),
+        [
+            {
+                "caller": caller,
+                "key": key,
+                "request_hash": command.key.request_hash,
+                "order_id": command.order_id,
+                "created_at": command.created_at,
+            }
+            for (caller, key), command in sorted(keyed.items())
+            if command.key
+        ],
+    )
+    found = _find_keys(connection, keyed)
+    return [_key_result(command, found) for command in commands]
+
+
+def _find_keys(
+    connection: Connection, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[str, bytes]]:
+    rows = connection.execute(
+        sa.select(
+            idempotency_keys.c.caller,
+            idempotency_keys.c.key,
+            idempotency_keys.c.order_id,
+            idempotency_keys.c.request_hash,
+        ).where(sa.tuple_(idempotency_keys.c.caller, idempotency_keys.c.key).in_(list(keys)))
+    )
+    return {(row.caller, row.key): (row.order_id, bytes(row.request_hash)) for row in rows}
+
+
+def _key_result(command: PlaceOrder, found: dict[tuple[str, str], tuple[str, bytes]]) -> PlaceResult:
+    if command.key is None:
+        return Placed()
+    order_id, request_hash = found[command.key.caller, command.key.key]
+    if order_id == command.order_id:
+        return Placed()
+    return Replay(order_id) if request_hash == command.key.request_hash else KeyReused()
+
+
+def _without_committed(
+    connection: Connection, commands: Sequence[PlaceOrder], winners: list[int]
+) -> list[int]:
+    """The answer to COMMIT was lost: an order that is there under our own id was committed."""
+    ids = [commands[i].order_id for i in winners]
+    there = set(connection.scalars(sa.select(orders.c.order_id).where(orders.c.order_id.in_(ids))))
+    return [i for i in winners if commands[i].order_id not in there]
+
+
+def _insert_orders(connection: Connection, commands: Sequence[PlaceOrder]) -> None:
+    connection.execute(
+        sa.insert(orders),
+        [
+            {
+                "order_id": command.order_id,
+                "customer_id": command.order.customer.customer_id,
+                "customer_name": command.order.customer.name,
+                "currency": _currency(command.order),
+                "ship_to": _json_or_none(command.order.ship_to),
+                "created_at": command.created_at,
+                "correlation_id": command.correlation_id,
+                "status": Status.CREATED.value,
+                "version": 1,
+                "updated_at": command.created_at,
+            }
+            for command in commands
+        ],
+    )
+    connection.execute(
+        sa.insert(order_items),
+        [
+            {
+                "order_id": command.order_id,
+                "line": line,
+                "product_id": item.product_id,
+                "quantity": item.quantity,
+                "unit_price_minor": item.unit_price.amount_minor if item.unit_price else None,
+            }
+            for command in commands
+            for line, item in enumerate(command.order.items, 1)
+        ],
+    )
+
+
+def _currency(order: OrderIn) -> str | None:
+    price = order.items[0].unit_price
+    return price.currency if price else None
+
+
+def _json_or_none(value: Any) -> str | None:
+    return None if value is None else to_json(value, exclude_none=True).decode()
+
+
+def count_statuses(connection: Connection, changes: dict[Status, int]) -> None:
+    """Add to this process's counters; `GET /api/stats` sums the slots."""
+    rows = [
+        {"slot": _COUNTER_SLOT, "status": status.value, "orders": difference}
+        for status, difference in sorted(changes.items())
+        if difference
+    ]
+    if rows:
+        statement = insert(connection, status_counts)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[status_counts.c.slot, status_counts.c.status],
+                set_={"orders": status_counts.c.orders + statement.excluded.orders},
+            ),
+            rows,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOrder:
+    """A status update as PATCH brings it; absent parts stay as they are."""
+
+    order_id: str
+    status: Status | None
+    fulfillment: Fulfillment | None
+    attention: AttentionChange | None
+    at: datetime
+    actor: str
+    reason: str | None
+    correlation_id: str
+
+    @property
+    def rows(self) -> int:
+        return 2
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The order is as the update says; `changed` is False when it was so before."""
+
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOrder:
+    pass
+
+
+UpdateResult = Updated | UnknownOrder | IllegalTransition
+
+
+def update_orders(
+    connection: Connection, commands: Sequence[UpdateOrder], *, again: bool
+) -> list[UpdateResult]:
+    """Apply the updates in list order. Illegal ones change nothing and fail alone; repeats are a success."""
+    del again  # a repeated update is a success in any case
+    rows = _lock_orders(connection, {command.order_id for command in commands})
+    states = {order_id: state_of(row) for order_id, row in rows.items()}
+    changed: dict[str, UpdateOrder] = {}
+    history: list[dict[str, Any]] = []
+    results: list[UpdateResult] = []
+    for command in commands:
+        before = states.get(command.order_id)
+        if before is None:
+            results.append(UnknownOrder())
+            continue
+        try:
+            after = apply_update(before, command.status, command.fulfillment, command.attention)
+        except IllegalTransition as error:
+            results.append(error)
+            continue
+        results.append(Updated(after is not before))
+        if after is not before:
+            states[command.order_id] = after
+            changed[command.order_id] = command
+            history.append(_change(command, after))
+    if changed:
+        _write_changes(connection, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
+        count_statuses(connection, _differences(rows, states))
+    return results
+
+
+def _lock_orders(connection: Connection, order_ids: set[str]) -> dict[str, RowMapping]:
+    """The orders, locked in order of their id so that two batches never wait for each other in a ring."""
+    rows = connection.execute(
+        sa.select(*_STATE_COLUMNS)
+        .where(orders.c.order_id.in_(sorted(order_ids)))
+        .order_by(orders.c.order_id)
+        .with_for_update()
+    ).mappings()
+    return {row["order_id"]: row for row in rows}
+
+
+_STATE_COLUMNS = (
+    orders.c.order_id,
+    orders.c.status,
+    orders.c.version,
+    orders.c.carrier,
+    orders.c.tracking_number,
+    orders.c.shipped_at,
+    orders.c.error_message,
+    orders.c.attention_kind,
+    orders.c.attention_reason,
+    orders.c.attention_since,
+)
+
+
+def state_of(row: RowMapping) -> OrderState:
+    """The changing part of an order out of its row."""
+    kind = row["attention_kind"]
+    return OrderState(
+        status=Status(row["status"]),
+        version=row["version"],
+        fulfillment=Fulfillment(
+            row["carrier"], row["tracking_number"], row["shipped_at"], row["error_message"]
+        ),
+        attention=None if kind is None else Attention(kind, row["attention_reason"], row["attention_since"]),
+    )
+
+
+def _change(command: UpdateOrder, after: OrderState) -> dict[str, Any]:
+    return {
+        "order_id": command.order_id,
+        "version": after.version,
+        "at": command.at,
+        "status": after.status.value,
+        "actor": command.actor,
+        "reason": command.reason,
+        "correlation_id": command.correlation_id,
+    }
+
+
+_UPDATE_STATE = (
+    sa.update(orders)
+    .where(orders.c.order_id == sa.bindparam("id"))
+    .values(
+        {
+            column.name: sa.bindparam(f"new_{column.name}")
+            for column in (*_STATE_COLUMNS[1:], orders.c.updated_at)
+        }
+    )
+)
+
+
+def _write_changes(
+    connection: Connection, states: dict[str, tuple[OrderState, datetime]], history: list[dict[str, Any]]
+) -> None:
+    connection.execute(
+        _UPDATE_STATE,
+        [
+            {
+                "id": order_id,
+                "new_status": state.status.value,
+                "new_version": state.version,
+                "new_carrier": state.fulfillment.carrier,
+                "new_tracking_number": state.fulfillment.tracking_number,
+                "new_shipped_at": state.fulfillment.shipped_at,
+                "new_error_message": state.fulfillment.error_message,
+                "new_attention_kind": state.attention.kind if state.attention else None,
+                "new_attention_reason": state.attention.reason if state.attention else None,
+                "new_attention_since": state.attention.since if state.attention else None,
+                "new_updated_at": at,
+            }
+            for order_id, (state, at) in states.items()
+        ],
+    )
+    connection.execute(sa.insert(order_changes), history)
+
+
+def _differences(before: dict[str, RowMapping], after: dict[str, OrderState]) -> dict[Status, int]:
+    changes: dict[Status, int] = {}
+    for order_id, state in after.items():
+        was = Status(before[order_id]["status"])
+        if was is not state.status:
+            changes[was] = changes.get(was, 0) - 1
+            changes[state.status] = changes.get(state.status, 0) + 1
+    return changes

@@ -1,0 +1,284 @@
+"""What can be asked about orders. Plain SQL in, documents of `contracts.orders_api` out."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from orderflow.orders.model import TRANSITIONS, Status, unix_ms
+from orderflow.orders.tables import order_changes, order_items, orders, outbox, status_counts
+
+PAGE_MAX = 200
+BACKLOG_COUNT_MAX = 1_000_000
+
+Document = dict[str, Any]
+
+
+def get_orders(
+    connection: Connection, order_ids: Sequence[str], *, as_created: bool = False
+) -> list[Document]:
+    """The orders as documents, in the order of `order_ids`, unknown ones left out.
+
+    `as_created`: as they were answered when they were placed, for a replay.
+    """
+    found = connection.execute(sa.select(orders).where(orders.c.order_id.in_(order_ids))).mappings()
+    rows = {row["order_id"]: row for row in found}
+    return _documents(connection, [rows[i] for i in order_ids if i in rows], as_created=as_created)
+
+
+def get_order(connection: Connection, order_id: str) -> Document | None:
+    documents = get_orders(connection, [order_id])
+    return documents[0] if documents else None
+
+
+def list_orders(
+    connection: Connection,
+    *,
+    status: str | None = None,
+    customer_id: str | None = None,
+    product_id: str | None = None,
+    attention: bool | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> Document:
+    """A page, newest first. The key is the order id, whose first bits are the creation time: new orders come
+    before the first page and never shift a later one. `created_to` is exclusive."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    if status is not None:
+        conditions.append(orders.c.status == status)
+    if customer_id is not None:
+        conditions.append(orders.c.customer_id == customer_id)
+    if product_id is not None:
+        with_product = sa.select(order_items.c.order_id).where(order_items.c.product_id == product_id)
+        conditions.append(orders.c.order_id.in_(with_product))
+    if attention is not None:
+        column = orders.c.attention_kind
+        conditions.append(column.is_not(None) if attention else column.is_(None))
+    if created_from is not None:
+        conditions.append(orders.c.order_id >= first_order_id(created_from))
+    if created_to is not None:
+        conditions.append(orders.c.order_id < first_order_id(created_to))
+    if before is not None:
+        conditions.append(orders.c.order_id < before)
+    statement = sa.select(orders).where(*conditions).order_by(orders.c.order_id.desc()).limit(limit + 1)
+    rows = connection.execute(statement).mappings().all()
+    page = rows[:limit]
+    more = len(rows) > limit
+    return {
+        "items": _documents(connection, page),
+        "nextCursor": encode_cursor(page[-1]["order_id"]) if more else None,
+    }
+
+
+def first_order_id(at: datetime) -> str:
+    """The smallest id an order created at that millisecond can have."""
+    digits = f"{max(0, unix_ms(at)):012x}"[-12:]
+    return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
+
+
+def encode_cursor(order_id: str) -> str:
+    return base64.urlsafe_b64encode(bytes.fromhex(order_id.replace("-", ""))).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    """The order id in it. Raises ValueError."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("not a cursor that this API gave out") from None
+    if len(raw) != 16:
+        raise ValueError("not a cursor that this API gave out")
+    digits = raw.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _documents(
+    connection: Connection, rows: Sequence[RowMapping], *, as_created: bool = False
+) -> list[Document]:
+    items: dict[str, list[Document]] = {row["order_id"]: [] for row in rows}
+    if rows:
+        currencies = {row["order_id"]: row["currency"] for row in rows}
+        statement = (
+            sa.select(order_items)
+            .where(order_items.c.order_id.in_(list(items)))
+            .order_by(order_items.c.order_id, order_items.c.line)
+        )
+        for item in connection.execute(statement).mappings():
+            items[item["order_id"]].append(_item(item, currencies[item["order_id"]]))
+    render = _created_document if as_created else _current_document
+    return [render(row, items[row["order_id"]]) for row in rows]
+
+
+def _item(row: RowMapping, currency: str | None) -> Document:
+    item: Document = {"productId": row["product_id"], "quantity": row["quantity"]}
+    if row["unit_price_minor"] is not None:
+        item["unitPrice"] = {"amountMinor": row["unit_price_minor"], "currency": currency}
+    return item
+
+
+def _content(row: RowMapping, items: list[Document]) -> Document:
+    content: Document = {
+        "customer": {"customerId": row["customer_id"], "name": row["customer_name"]},
+        "items": items,
+    }
+    if row["ship_to"] is not None:
+        content["shipTo"] = json.loads(row["ship_to"])
+    return content
+
+
+def _created_document(row: RowMapping, items: list[Document]) -> Document:
+    return created_document(
+        _content(row, items),
+        order_id=row["order_id"],
+        created_at=row["created_at"],
+        correlation_id=row["correlation_id"],
+    )
+
+
+def created_document(
+    content: Document, *, order_id: str, created_at: datetime, correlation_id: str
+) -> Document:
+    """The order as its creation answers it: new and replayed answers are rendered here alike."""
+    return {
+        **content,
+        "orderId": order_id,
+        "status": Status.CREATED.value,
+        "version": 1,
+        "fulfillment": None,
+        "attention": None,
+        "createdAt": utc_text(created_at),
+        "updatedAt": utc_text(created_at),
+        "correlationId": correlation_id,
+        "allowedTransitions": [status.value for status in TRANSITIONS[Status.CREATED]],
+    }
+
+
+def _current_document(row: RowMapping, items: list[Document]) -> Document:
+    return {
+        **_content(row, items),
+        "orderId": row["order_id"],
+        "status": row["status"],
+        "version": row["version"],
+        "fulfillment": _fulfillment(row),
+        "attention": _attention(row),
+        "createdAt": utc_text(row["created_at"]),
+        "updatedAt": utc_text(row["updated_at"]),
+        "correlationId": row["correlation_id"],
+        "allowedTransitions": [status.value for status in TRANSITIONS[Status(row["status"])]],
+    }
+
+
+def _fulfillment(row: RowMapping) -> Document | None:
+    values: Document = {
+        "carrier": row["carrier"],
+        "trackingNumber": row["tracking_number"],
+        "shippedAt": utc_text(row["shipped_at"]) if row["shipped_at"] else None,
+        "errorMessage": row["error_message"],
+    }
+    return values if any(value is not None for value in values.values()) else None
+
+
+def _attention(row: RowMapping) -> Document | None:
+    if row["attention_kind"] is None:
+        return None
+    return {
+        "kind": row["attention_kind"],
+        "reason": row["attention_reason"],
+        "since": utc_text(row["attention_since"]),
+    }
+
+
+def utc_text(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def timeline(connection: Connection, order_id: str) -> Document | None:
+    """Every change and event of the order, oldest first; None for an unknown one."""
+    order = connection.execute(sa.select(orders).where(orders.c.order_id == order_id)).mappings().first()
+    if order is None:
+        return None
+    changes = connection.execute(
+        sa.select(order_changes).where(order_changes.c.order_id == order_id)
+    ).mappings()
+    events = connection.execute(sa.select(outbox).where(outbox.c.order_id == order_id)).mappings()
+    creation = {
+        "at": order["created_at"],
+        "version": 1,
+        "status": Status.CREATED.value,
+        "actor": "client",
+        "reason": None,
+        "correlation_id": order["correlation_id"],
+    }
+    entries = [_change_entry(row) for row in (creation, *changes)] + [_event_entry(row) for row in events]
+    return {"items": sorted(entries, key=lambda entry: (entry["orderVersion"], entry["kind"]))}
+
+
+def _change_entry(row: Mapping[Any, Any]) -> Document:
+    return {
+        "at": utc_text(row["at"]),
+        "kind": "change",
+        "orderVersion": row["version"],
+        "status": row["status"],
+        "actor": row["actor"],
+        "reason": row["reason"],
+        "correlationId": row["correlation_id"],
+    }
+
+
+def _event_entry(row: RowMapping) -> Document:
+    position = None
+    if row["offset"] is not None:
+        position = {"partition": row["partition"], "offset": row["offset"]}
+    return {
+        "at": utc_text(row["published_at"] or row["created_at"]),
+        "kind": "event",
+        "orderVersion": row["order_version"],
+        "eventType": row["event_type"],
+        "eventId": row["event_id"],
+        "topicPosition": position,
+        "reason": row["parked_reason"],
+        "correlationId": row["correlation_id"],
+    }
+
+
+def stats(connection: Connection, now: datetime) -> Document:
+    """Orders by status from the counters, and how far the relay is behind."""
+    counted = connection.execute(
+        sa.select(status_counts.c.status, sa.func.sum(status_counts.c.orders)).group_by(
+            status_counts.c.status
+        )
+    )
+    statuses = dict.fromkeys((status.value for status in Status), 0)
+    statuses.update({status: int(count) for status, count in counted})
+    attention = connection.scalar(
+        sa.select(sa.func.count()).select_from(orders).where(orders.c.attention_kind.is_not(None))
+    )
+    return {"statuses": statuses, "attention": attention, "outbox": _outbox_stats(connection, now)}
+
+
+def _outbox_stats(connection: Connection, now: datetime) -> Document:
+    unpublished = outbox.c.published_at.is_(None)
+    counted = sa.select(outbox.c.order_id).where(unpublished).limit(BACKLOG_COUNT_MAX).subquery()
+    oldest = (
+        sa.select(outbox.c.created_at)
+        .where(unpublished, outbox.c.parked_reason.is_(None))
+        .order_by(outbox.c.order_id)
+        .limit(1)
+    )
+    since = connection.scalar(oldest)
+    parked = (
+        sa.select(sa.func.count()).select_from(outbox).where(unpublished, outbox.c.parked_reason.is_not(None))
+    )
+    return {
+        "backlog": connection.scalar(sa.select(sa.func.count()).select_from(counted)),
+        "oldestAgeMs": max(0, unix_ms(now) - unix_ms(since)) if since else 0,
+        "parked": connection.scalar(parked),
+    }
