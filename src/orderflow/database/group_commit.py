@@ -51,12 +51,12 @@ class Handler(Protocol[C_contra, R_co]):
     """
 
     def __call__(
-        self, connection: Connection, commands: Sequence[C_contra], *, again: bool
+        self, connection: Connection, commands: Sequence[C_contra], /, *, again: bool
     ) -> Sequence[R_co]: ...
 
 
 class QueueFull(Exception):
-    """The writer's queue is at its bound; nothing was written."""
+    """The writer's queue is at its bound, or closed; nothing was written."""
 
 
 class Contended(Exception):
@@ -138,7 +138,7 @@ class GroupCommit:
     def submit_blocking(
         self, handler: Handler[C_contra, R_co], commands: Sequence[C_contra]
     ) -> list[R_co | Exception]:
-        """As `submit`, from a thread that is no event loop."""
+        """As `submit`, from a thread of our own loops: their work is bounded already and always has room."""
         future: Future[list[Any]] = Future()
         self._enqueue(handler, commands, future, None)
         return future.result()
@@ -152,7 +152,8 @@ class GroupCommit:
     ) -> None:
         ticket = _Ticket([None] * len(commands), len(commands), future, loop)
         with self._wake:
-            if self._closing or len(self._queue) + len(commands) > self.queue_commands_max:
+            full = len(self._queue) + len(commands) > self.queue_commands_max
+            if self._closing or (full and loop is not None):
                 raise QueueFull
             self._queue.extend(
                 _Entry(ticket, index, handler, command) for index, command in enumerate(commands)

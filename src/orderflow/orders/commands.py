@@ -82,16 +82,29 @@ class KeyReused:
 PlaceResult = Placed | Replay | KeyReused
 
 
-def place_orders(connection: Connection, commands: Sequence[PlaceOrder], *, again: bool) -> list[PlaceResult]:
-    """Insert the orders whose idempotency key is new, with their items and events."""
+def place_orders(
+    connection: Connection,
+    commands: Sequence[PlaceOrder],
+    *,
+    again: bool,
+    relay_takes: Callable[[int], bool] = lambda _count: False,
+) -> list[PlaceResult]:
+    """Insert the orders whose idempotency key is new, with their items and events.
+
+    `relay_takes` says whether this process's relay has room for so many events after the commit.
+    """
     results = _claim_keys(connection, commands)
-    winners = [command for command, result in zip(commands, results, strict=True) if result == Placed()]
+    winners = [i for i, result in enumerate(results) if isinstance(result, Placed)]
     if again:
-        winners = _without_committed(connection, winners)
+        winners = _without_committed(connection, commands, winners)
     if winners:
-        _insert_orders(connection, winners)
-        outbox.append(connection, [command.event for command in winners])
-        count_statuses(connection, {Status.CREATED: len(winners)})
+        new = [commands[i] for i in winners]
+        handed_off = relay_takes(len(new))
+        _insert_orders(connection, new)
+        outbox.append(connection, [command.event for command in new], leased=handed_off)
+        count_statuses(connection, {Status.CREATED: len(new)})
+        for i in winners:
+            results[i] = Placed(handed_off)
     return results
 
 
