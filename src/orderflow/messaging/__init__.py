@@ -10,6 +10,22 @@ from typing import Protocol
 
 Headers = tuple[tuple[str, bytes], ...]
 
+PARTITIONS = 12
+"""Partitions of a topic that we create; a topic with fewer is refused."""
+
+MESSAGE_BYTES_MAX = 2 * 1024 * 1024
+"""What a topic takes in one message. Key and headers count too where Kafka keeps it."""
+
+DEAD_LETTER_SUFFIX = ".dead-letter"
+"""Ends the name of a topic for what could not be processed: it keeps whole messages and more headers."""
+
+DEAD_LETTER_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
+
+
+def message_bytes_max(topic: str) -> int:
+    """The size limit of a topic's messages, in bytes."""
+    return DEAD_LETTER_BYTES_MAX if topic.endswith(DEAD_LETTER_SUFFIX) else MESSAGE_BYTES_MAX
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -43,7 +59,7 @@ class PublishFailed:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a consumer returns. Key and value are the publisher's bytes, or None where a foreign one wrote none."""
+    """What a consumer returns. Key and value are None where a foreign publisher wrote none."""
 
     topic: str
     partition: int
@@ -79,8 +95,10 @@ class Publisher(Protocol):
     def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
         """Store the messages durably and return one outcome each, in order.
 
-        Returns when every message is acknowledged or failed, at the latest after the adapter's delivery time-out.
-        Messages of one key are stored in the order given. Never raises for an absent broker: each outcome says so.
+        Returns when every message is acknowledged or failed, at the latest after the adapter's delivery
+        time-out. Messages of one key are stored in the order given, but one that fails does not hold back
+        those after it: who must not publish a later one first gives them in separate calls. Never raises for
+        an absent broker: each outcome says so.
         """
         ...
 
@@ -95,7 +113,7 @@ class Consumer(Protocol):
     """
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
-        """Up to `records_max` records, waiting at most `timeout_s` for the first one; empty is a normal answer.
+        """Up to `records_max` records, waiting at most `timeout_s` for the first; empty is a normal answer.
 
         Raises BusUnavailable when the log cannot be read now, BusMisconfigured when it never will be.
         """
@@ -104,7 +122,7 @@ class Consumer(Protocol):
     def commit(self, records: Sequence[Record]) -> None:
         """Mark these records, and all before them in their partitions, as done. Durable on return.
 
-        Partitions that this member no longer owns are left out silently: their new owner gets the records again.
+        Partitions that this member no longer owns are left out silently: their new owner gets the records.
         Raises BusUnavailable when the commit could not be made.
         """
         ...

@@ -1,0 +1,10 @@
+"""The event log on Apache Kafka: confluent-kafka's plain producer and consumer, each owned by one thread.
+
+The asynchronous classes of that library are not used: they refuse headers and delay a lone message.
+"""
+
+from orderflow.messaging.kafka.cluster import Settings, bootstrap_servers, ensure_topics
+from orderflow.messaging.kafka.consumer import KafkaConsumer
+from orderflow.messaging.kafka.publisher import KafkaPublisher
+
+__all__ = ["KafkaConsumer", "KafkaPublisher", "Settings", "bootstrap_servers", "ensure_topics"]

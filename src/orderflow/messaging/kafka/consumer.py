@@ -1,0 +1,267 @@
+"""Reading from Kafka as a member of a consumer group."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from orderflow.messaging import BusMisconfigured, BusUnavailable, ConsumerState, Record
+from orderflow.messaging.kafka.cluster import NOT_ALLOWED, Settings, client_settings
+
+SESSION_TIMEOUT_MS = 6_000
+HEARTBEAT_INTERVAL_MS = 2_000
+PREFETCH_KIB_MAX = 16 * 1024
+FETCH_BYTES_MAX = 8 * 1024 * 1024
+STATISTICS_INTERVAL_MS = 1_000
+UNREACHABLE_AFTER_S = 10.0
+COMMIT_TIMEOUT_S = 3.0
+COMMIT_RETRY_S = 0.1
+
+_MEMBERSHIP_MOVED = (
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.FENCED_MEMBER_EPOCH,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError._ASSIGNMENT_LOST,
+)
+
+_logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class KafkaConsumer:
+    """`Consumer` on Kafka, by the classic group protocol or KIP-848's (`consumer`, Kafka 4.0 or later).
+
+    In the classic protocol a killed member's partitions move after SESSION_TIMEOUT_MS; in the other the
+    broker decides (45 s unless configured). `poll` raises BusUnavailable when no broker has answered for
+    `unreachable_after_s`; shorter interruptions are librdkafka's to mend.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        group: str,
+        *,
+        protocol: Literal["classic", "consumer"] = "classic",
+        unreachable_after_s: float = UNREACHABLE_AFTER_S,
+        settings: Settings | None = None,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._group = group
+        self._protocol = protocol
+        self._unreachable_after_s = unreachable_after_s
+        self._settings = self._consumer_settings(settings)
+        self._delivered: dict[int, range] = {}
+        """By partition that we own: the offsets handed out since it was assigned to us."""
+        self._due: dict[int, int] = {}
+        """By partition that we own: the next offset, asked to be committed and not committed yet."""
+        self._lag: int | None = None
+        self._problem: BusMisconfigured | None = None
+        self._error: str | None = None
+        self._broken = False
+        self._polled_at_s: float | None = None
+        self._unreachable_since_s: float | None = time.monotonic()
+        self._consumer = self._new_consumer()
+
+    def _consumer_settings(self, settings: Settings | None) -> dict[str, Any]:
+        classic: Mapping[str, Any] = {
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": SESSION_TIMEOUT_MS,
+            "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS,
+        }
+        return {
+            **client_settings(self._bootstrap, settings),
+            "group.id": self._group,
+            "group.protocol": self._protocol,
+            **(classic if self._protocol == "classic" else {}),
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "queued.max.messages.kbytes": PREFETCH_KIB_MAX,
+            "fetch.max.bytes": FETCH_BYTES_MAX,
+            "fetch.queue.backoff.ms": 50,
+            # A topic or a partition that is made later is found soon.
+            "topic.metadata.refresh.interval.ms": 10_000,
+            "statistics.interval.ms": STATISTICS_INTERVAL_MS,
+            "stats_cb": self._on_statistics,
+            "error_cb": self._on_error,
+        }
+
+    def _new_consumer(self) -> Consumer:
+        try:
+            consumer = Consumer(self._settings)
+        except KafkaException as error:
+            raise BusMisconfigured(f"Kafka consumer settings: {error.args[0].str()}") from error
+        consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        return consumer
+
+    # What librdkafka calls, always within poll, commit or close. Nothing here may raise: the records that a
+    # poll has in hand would be lost, and committed over.
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._delivered.update({each.partition: range(0) for each in partitions})
+        self._lag = None
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._due:
+            self._try_commit()
+        self._on_lost(_consumer, partitions)
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            self._delivered.pop(each.partition, None)
+            self._due.pop(each.partition, None)
+        self._lag = None
+
+    def _on_statistics(self, text: str) -> None:
+        statistics: dict[str, Any] = json.loads(text)
+        if any(broker["state"] == "UP" for broker in statistics["brokers"].values()):
+            self._unreachable_since_s = None
+            self._error = None if self._problem is None else str(self._problem)
+        elif self._unreachable_since_s is None:
+            self._unreachable_since_s = time.monotonic()
+        partitions = statistics["topics"].get(self._topic, {"partitions": {}})["partitions"]
+        lags = [_lag(partitions.get(str(partition))) for partition in self._delivered]
+        self._lag = sum(lag for lag in lags if lag is not None) if None not in lags else None
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._error = f"{error.name()}: {error.str()}"
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            text = f"topic {self._topic} does not exist on {self._bootstrap}: create it"
+            self._problem = BusMisconfigured(text)
+        elif error.code() in NOT_ALLOWED:
+            text = f"{self._error}: allow group {self._group} to read {self._topic} on {self._bootstrap}"
+            self._problem = BusMisconfigured(text)
+        elif error.fatal() and error.code() == KafkaError.UNSUPPORTED_VERSION:
+            text = f"{self._error}: {self._bootstrap} does not speak KIP-848, use the classic group protocol"
+            self._problem = BusMisconfigured(text)
+        self._broken = self._broken or error.fatal() or error.code() == KafkaError._FATAL
+
+    # The port
+
+    def poll(self, records_max: int, timeout_s: float) -> list[Record]:
+        self._polled_at_s = time.monotonic()
+        if self._broken:
+            self._replace_consumer()
+        if self._due and self._unreachable_since_s is None:
+            self._try_commit()
+        try:
+            # `consume` alone would wait for a full batch or its whole time-out.
+            first = self._consumer.poll(timeout_s)
+            rest = self._consumer.consume(records_max - 1, 0) if first is not None and records_max > 1 else []
+        except KafkaException as error:
+            # Records may have been taken off the queue: only a new consumer gets them again.
+            self._broken = True
+            raise BusUnavailable(f"Kafka: {error.args[0].str()}") from error
+        records = self._records(rest if first is None else [first, *rest])
+        if not records:
+            self._raise_if_unreadable()
+        return records
+
+    def _records(self, messages: list[KafkaMessage]) -> list[Record]:
+        records: list[Record] = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                _logger.warning("kafka.consumer_error", code=error.name(), reason=error.str())
+                self._on_error(error)
+                continue
+            partition, offset = message.partition() or 0, message.offset() or 0
+            # A rebalance during the call leaves records of revoked partitions in it.
+            if (delivered := self._delivered.get(partition)) is not None:
+                self._delivered[partition] = range(delivered.start if delivered else offset, offset + 1)
+                records.append(_record(message, partition, offset))
+        if records:
+            self._problem = None
+        return records
+
+    def _raise_if_unreadable(self) -> None:
+        if self._problem is not None:
+            problem, self._problem = self._problem, None
+            raise problem
+        if self._broken:
+            raise BusUnavailable(f"Kafka consumer failed, a new one follows: {self._error}")
+        since_s = self._unreachable_since_s
+        if since_s is not None and time.monotonic() - since_s > self._unreachable_after_s:
+            raise BusUnavailable(f"no broker of {self._bootstrap} answers: {self._error}")
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """As the port says. While the group rebalances, the commit may be made by a later poll instead."""
+        for record in records:
+            # A partition that went away and came back starts anew: what was handed out before does not count.
+            if record.offset in self._delivered.get(record.partition, range(0)):
+                self._due[record.partition] = max(self._due.get(record.partition, 0), record.offset + 1)
+        deadline_s = time.monotonic() + COMMIT_TIMEOUT_S
+        while (error := self._try_commit()) is not None:
+            if error.code() in NOT_ALLOWED:
+                text = f"{error.str()}: allow group {self._group} to commit on {self._bootstrap}"
+                raise BusMisconfigured(text)
+            if time.monotonic() >= deadline_s:
+                break
+            time.sleep(COMMIT_RETRY_S)
+        if error is not None and error.code() not in _MEMBERSHIP_MOVED:
+            raise BusUnavailable(f"commit: {error.str()}")
+
+    def _try_commit(self) -> KafkaError | None:
+        """Commit what is due. What fails stays due until it succeeds or the partition goes away."""
+        due = [TopicPartition(self._topic, partition, offset) for partition, offset in self._due.items()]
+        if not due:
+            return None
+        failed: KafkaError | None = None
+        try:
+            for done in self._consumer.commit(offsets=due, asynchronous=False):
+                if done.error is None:
+                    self._due.pop(done.partition, None)
+                else:
+                    failed = done.error
+        except KafkaException as error:
+            failed = error.args[0]
+        if failed is not None:
+            _logger.warning("kafka.commit_failed", code=failed.name(), reason=failed.str())
+        return failed
+
+    def state(self) -> ConsumerState:
+        polled_at_s = self._polled_at_s
+        return ConsumerState(
+            group=self._group,
+            assignment=tuple(sorted(self._delivered)),
+            lag=self._lag,
+            last_poll_age_s=None if polled_at_s is None else time.monotonic() - polled_at_s,
+            error=self._error,
+        )
+
+    def _replace_consumer(self) -> None:
+        _logger.warning("kafka.consumer_replaced", reason=self._error)
+        self.close()
+        self._broken = False
+        self._consumer = self._new_consumer()
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._delivered.clear()
+        self._due.clear()
+
+
+def _lag(partition: Mapping[str, Any] | None) -> int | None:
+    """Messages not committed yet, by a partition's entry in librdkafka's statistics; below 0 is unknown."""
+    if partition is None or partition["ls_offset"] < 0:
+        return None
+    committed: int = partition["committed_offset"]
+    return max(0, partition["ls_offset"] - (committed if committed >= 0 else max(0, partition["lo_offset"])))
+
+
+def _record(message: KafkaMessage, partition: int, offset: int) -> Record:
+    # The library's types allow text here, but only bytes or None come out of it.
+    headers = tuple((name, cast("bytes | None", value) or b"") for name, value in message.headers() or ())
+    timestamp_ms = message.timestamp()[1]
+    return Record(
+        message.topic() or "", partition, offset, message.key(), message.value(), headers, timestamp_ms
+    )

@@ -1,0 +1,155 @@
+"""Publishing to Kafka."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as KafkaMessage
+
+from orderflow.messaging import MESSAGE_BYTES_MAX, BusMisconfigured, Message, Position, PublishFailed
+from orderflow.messaging.kafka.cluster import Settings, client_settings
+
+DELIVERY_TIMEOUT_S = 10.0
+DELIVERY_GRACE_S = 1.5
+"""librdkafka looks for timed-out messages once a second."""
+
+LINGER_MS = 1
+QUEUE_MESSAGES_MAX = 20_000
+QUEUE_KIB_MAX = 64 * 1024
+
+_REFUSED_FOR_GOOD = (
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_MSG_SIZE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+)
+
+_logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class _Call:
+    """The outcomes of one call of `publish`. A callback that comes later changes nothing else."""
+
+    def __init__(self, size: int) -> None:
+        self.outcomes: list[Position | PublishFailed | None] = [None] * size
+        self.open = size
+
+    def settle(self, index: int, outcome: Position | PublishFailed) -> None:
+        self.outcomes[index] = outcome
+        self.open -= 1
+
+    def delivered(self, index: int, error: KafkaError | None, message: KafkaMessage) -> None:
+        if error is None:
+            self.settle(index, Position(message.partition() or 0, message.offset() or 0))
+        else:
+            self.settle(index, _failed(error))
+
+
+def _failed(error: KafkaError) -> PublishFailed:
+    return PublishFailed(f"{error.name()}: {error.str()}", permanent=error.code() in _REFUSED_FOR_GOOD)
+
+
+class KafkaPublisher:
+    """`Publisher` on Kafka: acks=all, idempotent, key = the message's key.
+
+    The partitioner is `consistent_random`, librdkafka's own default: keys stay on the partitions where other
+    librdkafka clients put them. `message_bytes_max` counts key, value and headers: for dead letters it must
+    be DEAD_LETTER_BYTES_MAX. `delivery_timeout_s` must be shorter than the lease of what is published.
+    `settings` are librdkafka's, for TLS and SASL. Raises BusMisconfigured if they are wrong.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+        delivery_timeout_s: float = DELIVERY_TIMEOUT_S,
+        queue_messages_max: int = QUEUE_MESSAGES_MAX,
+        settings: Settings | None = None,
+    ) -> None:
+        self._delivery_timeout_s = delivery_timeout_s
+        self._fatal: str | None = None
+        delivery_timeout_ms = int(delivery_timeout_s * 1000)
+        self._settings = client_settings(bootstrap, settings) | {
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": "consistent_random",
+            "compression.type": "lz4",
+            "linger.ms": LINGER_MS,
+            "delivery.timeout.ms": delivery_timeout_ms,
+            # A missing topic is named as the reason, before the general time-out hides it.
+            "topic.metadata.propagation.max.ms": delivery_timeout_ms // 2,
+            "message.max.bytes": message_bytes_max,
+            "queue.buffering.max.messages": queue_messages_max,
+            "queue.buffering.max.kbytes": QUEUE_KIB_MAX,
+            "error_cb": self.on_error,
+        }
+        self._producer = self._new_producer()
+
+    def _new_producer(self) -> Producer:
+        try:
+            return Producer(self._settings)
+        except KafkaException as error:
+            raise BusMisconfigured(f"Kafka producer settings: {error.args[0].str()}") from error
+
+    def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
+        """As the port says. Takes at most the delivery time-out and DELIVERY_GRACE_S."""
+        deadline_s = time.monotonic() + self._delivery_timeout_s + DELIVERY_GRACE_S
+        if self._fatal is not None:
+            self._replace_producer()
+        call = _Call(len(messages))
+        for index, message in enumerate(messages):
+            self._enqueue(call, index, message, deadline_s)
+        while call.open and self._fatal is None and (left_s := deadline_s - time.monotonic()) > 0:
+            self._producer.poll(left_s)
+        unanswered = PublishFailed(self._fatal or "no acknowledgement in time", permanent=False)
+        outcomes = [unanswered if outcome is None else outcome for outcome in call.outcomes]
+        if call.open or self._fatal is not None:
+            self._replace_producer()
+        return outcomes
+
+    def _enqueue(self, call: _Call, index: int, message: Message, deadline_s: float) -> None:
+        while self._fatal is None and time.monotonic() < deadline_s:
+            try:
+                self._producer.produce(
+                    message.topic,
+                    message.value,
+                    message.key.encode(),
+                    on_delivery=partial(call.delivered, index),
+                    headers=list(message.headers),
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                reason: KafkaError = error.args[0]
+                if reason.fatal() or reason.code() == KafkaError._FATAL:
+                    self.on_error(reason)
+                call.settle(index, _failed(reason))
+                return
+            except UnicodeEncodeError:
+                call.settle(index, PublishFailed("key or topic is not encodable as UTF-8", permanent=True))
+                return
+            else:
+                return
+
+    def on_error(self, error: KafkaError) -> None:
+        """What librdkafka calls. Only a fatal error matters here: everything else shows in the outcomes."""
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._fatal = f"{error.name()}: {error.str()}"
+
+    def _replace_producer(self) -> None:
+        """A producer after a fatal error, or with messages that nobody waits for any more, is of no use."""
+        _logger.warning("kafka.producer_replaced", reason=self._fatal or "no acknowledgement in time")
+        self._producer.purge()
+        self._producer.close()
+        self._fatal = None
+        self._producer = self._new_producer()
+
+    def close(self) -> None:
+        """`publish` leaves nothing behind, so there is nothing to wait for."""
+        self._producer.purge()
+        self._producer.close()
