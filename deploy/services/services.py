@@ -133,8 +133,8 @@ def main() -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if arguments.action in {"clean", "env"} and arguments.parts:
         parser.error(f"{arguments.action} is about both parts")
+    os.umask(0o022)  # the user that runs PostgreSQL passes through what is made here
     SERVICES.mkdir(exist_ok=True)
-    SERVICES.chmod(0o755)  # whatever the umask: the user that runs PostgreSQL passes through
     with (SERVICES / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
