@@ -1,0 +1,256 @@
+"""A shipment's life, and every decision about it. Pure: no clock, no randomness.
+
+    received ──▶ ready ──▶ calling ──▶ shipped | rejected ──▶ closed
+        └──────────┴──────────┴────────────────┴──▶ parked (a person must look)
+
+`received`: the Order Service has not acknowledged Processing, the gate is shut. `ready`: the gate is open.
+`calling`: an intent is durable, the carrier may have made the shipment. `shipped`, `rejected`: the outcome is
+recorded, the Order Service has not acknowledged it. The state alone says which status update is owed, so
+an order never has two of them.
+
+An open gate is written down no sooner than the intent: after a crash the Order Service is simply asked
+again, and answers a repeat like the first time.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from orderflow.fulfillment.carriers import CarrierRefused, CarrierRejected, CarrierUnavailable, Label
+
+HOLD_MS = 60_000
+UPDATE_RETRY_MS = 1_000
+QUICK_RETRIES_MAX = 3
+QUICK_RETRY_MS = 100
+RETRY_AFTER_QUICK_S_MAX = 5.0
+DURABLE_WAITS_MS = (1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000)
+INTERRUPTIONS_MAX = 20
+TEXT_CHARS_MAX = 200
+ERROR_CHARS_MAX = 1_000
+
+
+class State(StrEnum):
+    RECEIVED = "received"
+    READY = "ready"
+    CALLING = "calling"
+    SHIPPED = "shipped"
+    REJECTED = "rejected"
+    CLOSED = "closed"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A worker in one of its lives; the epoch is new at every start."""
+
+    worker_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A shipment as its owner holds it in memory.
+
+    `attempts` counts carrier calls, `waits` the durable waits that followed failed ones, `interruptions`
+    the times a worker vanished during a call.
+    """
+
+    order_id: str
+    owner: Owner
+    correlation_id: str
+    traceparent: str | None
+    request: bytes
+    received_at: datetime
+    state: State = State.RECEIVED
+    attempts: int = 0
+    waits: int = 0
+    interruptions: int = 0
+    label: Label | None = None
+    error: str | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"orderflow-{self.order_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGate:
+    """Processing is acknowledged: the carrier may be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallCarrier:
+    """The intent: written before every call of the carrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAgain:
+    """A quick retry after `factor` (full jitter, 0 to 1) of `jitter_ms`, but not before `after_s`."""
+
+    jitter_ms: int
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLabel:
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRejection:
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let go of the shipment; it is due again after `after_ms`. `to_state`: None keeps the state."""
+
+    after_ms: int
+    note: str
+    to_state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Nothing more to do. `note` says why where it is not the plain success."""
+
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """A person must look. `attention`: what the order shall say about it, None where no order could."""
+
+    kind: str
+    note: str
+    attention: str | None
+    dead_letter: bool = False
+
+
+Written = CallCarrier | RecordLabel | RecordRejection | Wait | Close | Park
+"""Decisions that change the shipment's row."""
+
+
+def status_update(shipment: Shipment) -> dict[str, Any]:
+    """The update that the shipment's state owes to the Order Service (contract: StatusUpdate)."""
+    update: dict[str, Any] = {"orderId": shipment.order_id, "correlationId": shipment.correlation_id}
+    if shipment.traceparent is not None:
+        update["traceparent"] = shipment.traceparent
+    if shipment.label is not None:
+        label = shipment.label
+        update["status"] = "Shipped"
+        update["fulfillment"] = {
+            "carrier": label.carrier,
+            "trackingNumber": label.tracking_number,
+            "shippedAt": label.shipped_at,
+        }
+    elif shipment.state is State.REJECTED:
+        update["status"] = "Failed"
+        update["fulfillment"] = {"errorMessage": shipment.error}
+    else:
+        update["status"] = "Processing"
+    return update
+
+
+def after_answer(
+    state: State, http_status: int, current_status: str | None
+) -> OpenGate | Wait | Close | Park:
+    """What the Order Service's answer to the update that `state` owes means."""
+    if http_status == 204:
+        return OpenGate() if state is State.RECEIVED else Close()
+    if http_status == 404:
+        return Park("unknown-order", "the Order Service does not know the order", None)
+    if http_status in (408, 429) or http_status >= 500:
+        return Wait(UPDATE_RETRY_MS, f"the Order Service answered {http_status}")
+    if http_status == 409 and current_status is not None:
+        conflict = _after_gate_conflict if state is State.RECEIVED else _after_outcome_conflict
+        return conflict(state, current_status)
+    return update_refused(http_status)
+
+
+def _after_gate_conflict(_state: State, current_status: str) -> Wait | Close | Park:
+    if current_status in ("OnHold", "Cancelling"):
+        return Wait(HOLD_MS, f"the order is {current_status}")
+    if current_status in ("Shipped", "Failed", "Cancelled"):
+        return Close(f"the order was {current_status} before the carrier was called")
+    return _status_conflict(f"Processing was refused for an order that is {current_status}.")
+
+
+def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
+    # A repeated Shipped with the same carrier and tracking number is a 204: a 409 is another shipment.
+    if state is State.REJECTED and current_status == "Failed":
+        return Close("the order was Failed already")
+    outcome = "shipped" if state is State.SHIPPED else "rejected by the carrier"
+    return _status_conflict(f"It was {outcome}, but the order is {current_status} with other details.")
+
+
+def _status_conflict(attention: str) -> Park:
+    return Park("status-conflict", attention, attention)
+
+
+def update_refused(http_status: int) -> Park:
+    """The Order Service will never take this update; its own words are not repeated."""
+    return Park(
+        "update-refused",
+        f"the Order Service refused the status update with {http_status}",
+        "The Order Service refused a status update from fulfillment for good.",
+    )
+
+
+def after_call(
+    outcome: Label | Exception, *, quick_retries: int, waits: int
+) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
+    """What the carrier's outcome means after so many quick retries in this round and so many durable waits.
+
+    An exception that the port does not name is an outage: nothing is known, so nothing is given up.
+    """
+    if isinstance(outcome, Label):
+        return RecordLabel(_cleaned_label(outcome))
+    if isinstance(outcome, CarrierRejected):
+        return RecordRejection(clean(str(outcome), ERROR_CHARS_MAX) or "rejected by the carrier")
+    if isinstance(outcome, CarrierRefused):
+        return _gave_up("carrier-refused", "The carrier does not accept the request", outcome)
+    retry_after_s = (outcome.retry_after_s or 0.0) if isinstance(outcome, CarrierUnavailable) else 0.0
+    if quick_retries < QUICK_RETRIES_MAX and retry_after_s <= RETRY_AFTER_QUICK_S_MAX:
+        return CallAgain(QUICK_RETRY_MS * 2**quick_retries, retry_after_s)
+    if waits < len(DURABLE_WAITS_MS):
+        after_ms = max(DURABLE_WAITS_MS[waits], int(retry_after_s * 1000))
+        return Wait(after_ms, _words(outcome), State.READY)
+    return _gave_up("carrier-unavailable", "The carrier could not be reached for hours", outcome)
+
+
+def after_claim(shipment: Shipment) -> Park | None:
+    """A shipment whose worker vanished in mid-call too often is for a person; None: go on."""
+    if shipment.interruptions <= INTERRUPTIONS_MAX:
+        return None
+    text = f"Workers vanished {shipment.interruptions} times while the carrier was being called."
+    return Park("interrupted", text, text, dead_letter=True)
+
+
+def _gave_up(kind: str, text: str, outcome: Exception) -> Park:
+    attention = clean(f"{text}: {_words(outcome)}", ERROR_CHARS_MAX)
+    return Park(kind, attention, attention, dead_letter=True)
+
+
+def _words(outcome: Exception) -> str:
+    known = isinstance(outcome, (CarrierUnavailable, CarrierRefused))
+    return (clean(str(outcome), ERROR_CHARS_MAX) if known else "") or type(outcome).__name__
+
+
+def _cleaned_label(label: Label) -> Label:
+    at = label.shipped_at
+    return Label(
+        shipment_id=clean(label.shipment_id, TEXT_CHARS_MAX) or "unknown",
+        carrier=clean(label.carrier, TEXT_CHARS_MAX) or "unknown",
+        tracking_number=clean(label.tracking_number, TEXT_CHARS_MAX) or "unknown",
+        shipped_at=at if at.tzinfo else at.replace(tzinfo=UTC),
+    )
+
+
+def clean(text: str, chars_max: int) -> str:
+    """The text on one line without control characters and halves of characters, cut; it may be empty."""
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
+    return text.strip()[:chars_max].strip()

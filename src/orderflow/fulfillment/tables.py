@@ -1,0 +1,112 @@
+"""The tables of the fulfillment database. Migrations make them; a test fails when the two drift apart.
+
+All of it is private to the Fulfillment Service. Times are UTC; `…_ms` columns are the database's own clock
+in Unix milliseconds.
+"""
+
+import sqlalchemy as sa
+
+from orderflow.database.dialects import UtcTime, UuidText
+
+metadata = sa.MetaData()
+
+shipments = sa.Table(
+    "shipments",
+    metadata,
+    sa.Column("order_id", UuidText, primary_key=True),
+    # From the event; never changed. `request` is the carrier's body, repeated byte for byte.
+    sa.Column("event_id", UuidText, nullable=False),
+    sa.Column("correlation_id", sa.String(200), nullable=False),
+    sa.Column("traceparent", sa.String(55)),
+    sa.Column("ordered_at", UtcTime, nullable=False),
+    sa.Column("received_at", UtcTime, nullable=False),
+    sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("waits", sa.Integer, nullable=False),
+    sa.Column("interruptions", sa.Integer, nullable=False),
+    # When somebody must do something next; null where nobody must, in `closed` and `parked`.
+    sa.Column("due_at_ms", sa.BigInteger),
+    sa.Column("worker_id", sa.String(64)),
+    sa.Column("epoch", sa.BigInteger),
+    sa.Column("intent_at", UtcTime),
+    # The carrier's answer: a label, or the error of a rejection.
+    sa.Column("shipment_id", sa.String(200)),
+    sa.Column("carrier", sa.String(200)),
+    sa.Column("tracking_number", sa.String(200)),
+    sa.Column("shipped_at", UtcTime),
+    sa.Column("error", sa.String(1000)),
+    # Why it waits, was parked or closed without a step.
+    sa.Column("note", sa.String(1000)),
+    sa.Column("parked_kind", sa.String(64)),
+    sa.Column("closed_at", UtcTime),
+    # The two indexes name no column that changes on the way of a usual shipment but at its end.
+    sa.Index(
+        "shipments_due",
+        "due_at_ms",
+        "order_id",
+        postgresql_where=sa.text("due_at_ms IS NOT NULL"),
+        sqlite_where=sa.text("due_at_ms IS NOT NULL"),
+    ),
+    sa.Index(
+        "shipments_parked",
+        "order_id",
+        postgresql_where=sa.text("parked_kind IS NOT NULL"),
+        sqlite_where=sa.text("parked_kind IS NOT NULL"),
+    ),
+)
+
+processed_events = sa.Table(
+    "processed_events",
+    metadata,
+    sa.Column("event_id", UuidText, primary_key=True),
+    sa.Column("order_id", UuidText, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("worker_id", sa.String(64), primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("lease_until_ms", sa.BigInteger, nullable=False),
+)
+
+# What orders must say to a person and have not acknowledged yet; an acknowledged one is deleted.
+attentions = sa.Table(
+    "attentions",
+    metadata,
+    sa.Column("order_id", UuidText, primary_key=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("reason", sa.String(1000), nullable=False),
+    sa.Column("correlation_id", sa.String(200)),
+    sa.Column("due_at_ms", sa.BigInteger, nullable=False),
+    sa.Index("attentions_due", "due_at_ms"),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("id", UuidText, primary_key=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("reason", sa.String(1000), nullable=False),
+    sa.Column("order_id", UuidText),
+    # Where the message lay and its bytes unchanged; a carrier's request lay nowhere.
+    sa.Column("topic", sa.String(249)),
+    sa.Column("partition", sa.Integer),
+    sa.Column("offset", sa.BigInteger),
+    sa.Column("key", sa.LargeBinary),
+    sa.Column("value", sa.LargeBinary),
+    sa.Column("headers", sa.LargeBinary, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    # When the copy to the dead-letter topic is tried next; null once it is there.
+    sa.Column("copy_due_ms", sa.BigInteger),
+    sa.Index(
+        "dead_letters_to_copy",
+        "copy_due_ms",
+        postgresql_where=sa.text("copy_due_ms IS NOT NULL"),
+        sqlite_where=sa.text("copy_due_ms IS NOT NULL"),
+    ),
+)
