@@ -1,0 +1,294 @@
+"""What Kafka's adapter guarantees besides the port: groups of many members, absent brokers, topics."""
+
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.cimpl import NewTopic
+from tests.conformance.conftest import Eventually, OpenKafka, Publish, Read
+
+from orderflow.messaging import BusMisconfigured, BusUnavailable, Message, Position, PublishFailed, Record
+from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, bootstrap_servers, ensure_topics
+
+Protocol = Literal["classic", "consumer"]
+ALL = tuple(range(12))
+
+
+@pytest.fixture
+def closed_port() -> Iterator[str]:
+    """An address that refuses connections: bound, never listening."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+def spread(log: OpenKafka, count: int = 120) -> list[Message]:
+    return [Message(log.topic, f"key-{n}", b"%d" % n) for n in range(count)]
+
+
+def member(log: OpenKafka, protocol: Protocol) -> KafkaConsumer:
+    return KafkaConsumer(log.address, log.topic, f"{protocol}-{log.topic}", protocol=protocol)
+
+
+@pytest.mark.parametrize(
+    ("url", "servers"),
+    [("kafka://a:9092", "a:9092"), ("kafka://a:1,b.c:2/", "a:1,b.c:2"), ("kafka://[::1]:9092", "[::1]:9092")],
+)
+def test_a_kafka_url_names_the_bootstrap_servers(url: str, servers: str) -> None:
+    assert bootstrap_servers(url) == servers
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "a:9092",
+        "http://a:9092",
+        "kafka://",
+        "kafka://a",
+        "kafka://a:0",
+        "kafka://a:1,",
+        "kafka://u:p@a:1",
+    ],
+)
+def test_a_wrong_kafka_url_is_refused_in_one_line(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\A[^\n]*kafka://host:9092[^\n]*\Z"):
+        bootstrap_servers(url)
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_the_members_of_a_group_share_its_partitions_and_its_records(
+    kafka: OpenKafka, publish: Publish, eventually: Eventually, protocol: Protocol
+) -> None:
+    one, other = member(kafka, protocol), member(kafka, protocol)
+    found: list[Record] = []
+
+    def poll() -> None:
+        for consumer in (one, other):
+            records = consumer.poll(100, 0.1)
+            found.extend(records)
+            consumer.commit(records)
+
+    def shared() -> bool:
+        poll()
+        mine, yours = one.state().assignment, other.state().assignment
+        return bool(mine and yours) and tuple(sorted(mine + yours)) == ALL
+
+    eventually(shared)
+    sent = spread(kafka)
+    publish(kafka.publisher(), sent)
+
+    def all_found() -> bool:
+        poll()
+        return {record.value for record in found} == {message.value for message in sent}
+
+    eventually(all_found)
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_killed_members_uncommitted_records_move_to_the_next(
+    kafka: OpenKafka, publish: Publish, read: Read, protocol: Protocol
+) -> None:
+    publish(kafka.publisher(), spread(kafka))
+    script = """
+import os, signal, sys
+from orderflow.messaging.kafka import KafkaConsumer
+consumer = KafkaConsumer(sys.argv[1], sys.argv[2], sys.argv[3], protocol=sys.argv[4])
+records = []
+while len(records) < 120:
+    records += consumer.poll(1000, 1)
+consumer.commit([record for record in records if record.partition % 2])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    arguments = [kafka.address, kafka.topic, f"{protocol}-{kafka.topic}", protocol]
+    killed = subprocess.run([sys.executable, "-c", script, *arguments], check=False, timeout=60)
+    assert killed.returncode == -9
+    successor = member(kafka, protocol)
+    expected = {message.value for message, partition in _placed(kafka, read) if partition % 2 == 0}
+    assert {record.value for record in read(successor, len(expected))} == expected
+    successor.close()
+
+
+def _placed(kafka: OpenKafka, read: Read) -> list[tuple[Message, int]]:
+    records = read(kafka.consumer("bystander"), 120)
+    return [(Message(kafka.topic, "", record.value or b""), record.partition) for record in records]
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_the_commit_of_a_partition_that_moved_away_is_left_out(
+    kafka: OpenKafka, publish: Publish, read: Read, eventually: Eventually, protocol: Protocol
+) -> None:
+    publish(kafka.publisher(), spread(kafka))
+    one = member(kafka, protocol)
+    records = read(one, 120)
+    other = member(kafka, protocol)
+    redelivered: list[Record] = []
+
+    def moved() -> bool:
+        redelivered.extend(other.poll(1_000, 0.1))
+        one.poll(1_000, 0.1)
+        mine, yours = one.state().assignment, other.state().assignment
+        return bool(mine and yours) and tuple(sorted(mine + yours)) == ALL
+
+    eventually(moved)
+    one.commit(records)
+    lost = {record.value for record in records if record.partition in other.state().assignment}
+    redelivered += read(other, len(lost) - len(redelivered))
+    assert {record.value for record in redelivered} == lost
+    one.close()
+    other.close()
+    successor = member(kafka, protocol)
+    again = {record.value for record in read(successor, len(lost))}
+    assert again == lost
+    assert successor.poll(1, 0.5) == []
+    successor.close()
+
+
+def test_records_without_key_or_value_are_delivered(kafka: OpenKafka, read: Read) -> None:
+    producer = Producer({"bootstrap.servers": kafka.address})
+    producer.produce(kafka.topic, None, None, headers=[("none", None)])
+    producer.flush()
+    record = read(kafka.consumer(), 1)[0]
+    assert (record.key, record.value, record.headers) == (None, None, (("none", b""),))
+
+
+def test_publishing_without_a_broker_fails_each_message_for_now(closed_port: str) -> None:
+    publisher = KafkaPublisher(closed_port, delivery_timeout_s=0.5)
+    outcomes = publisher.publish([Message("t", "k", b"1"), Message("t", "k", b"2")])
+    assert [isinstance(outcome, PublishFailed) and not outcome.permanent for outcome in outcomes] == [
+        True,
+        True,
+    ]
+    publisher.close()
+
+
+def test_a_full_local_queue_delays_and_loses_nothing(kafka: OpenKafka, publish: Publish) -> None:
+    publisher = KafkaPublisher(kafka.address, queue_messages_max=10)
+    assert len(publish(publisher, spread(kafka, 500))) == 500
+    publisher.close()
+
+
+def test_publishing_goes_on_with_a_new_producer_after_a_fatal_error(
+    kafka: OpenKafka, publish: Publish
+) -> None:
+    publisher = KafkaPublisher(kafka.address)
+    publish(publisher, spread(kafka, 1))
+    publisher.on_error(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "sequence lost", fatal=True))
+    publish(publisher, spread(kafka, 10))
+    publisher.close()
+
+
+def test_a_message_that_only_the_broker_refuses_fails_alone_and_for_good(kafka: OpenKafka) -> None:
+    publisher = kafka.publisher(f"{kafka.topic}.dead-letter")
+    small = Message(kafka.topic, "a", b"small")
+    outcomes = publisher.publish([small, Message(kafka.topic, "a", _noise(3 * 1024 * 1024)), small])
+    refused = outcomes[1]
+    assert isinstance(refused, PublishFailed)
+    assert refused.permanent
+    assert isinstance(outcomes[0], Position)
+    assert isinstance(outcomes[2], Position)
+
+
+def _noise(size: int) -> bytes:
+    return b"".join(uuid.uuid4().bytes for _ in range(size // 16))
+
+
+def test_publishing_to_a_missing_topic_fails_for_now_and_names_the_reason(kafka: OpenKafka) -> None:
+    publisher = KafkaPublisher(kafka.address, delivery_timeout_s=3)
+    outcome = publisher.publish([Message(f"absent-{kafka.topic}", "k", b"")])[0]
+    assert isinstance(outcome, PublishFailed)
+    assert not outcome.permanent
+    assert "UNKNOWN_TOPIC" in outcome.reason
+    publisher.close()
+
+
+def test_a_consumer_without_a_broker_says_so_after_its_time_and_not_before(
+    closed_port: str, eventually: Eventually
+) -> None:
+    consumer = KafkaConsumer(closed_port, "t", "g", unreachable_after_s=1)
+    assert consumer.poll(1, 0) == []
+
+    def unavailable() -> bool:
+        try:
+            consumer.poll(1, 0.2)
+        except BusUnavailable as error:
+            return closed_port in str(error)
+        return False
+
+    eventually(unavailable)
+    assert consumer.state().error is not None
+    assert consumer.state().lag is not None or consumer.state().assignment == ()
+    consumer.close()
+
+
+def test_a_missing_topic_is_named_by_poll(kafka: OpenKafka) -> None:
+    consumer = kafka.consumer(topic=f"absent-{kafka.topic}")
+    with pytest.raises(BusMisconfigured, match=f"topic absent-{kafka.topic} does not exist"):
+        consumer.poll(1, 60)
+
+
+def test_a_consumer_that_did_not_poll_for_too_long_joins_again_by_itself(
+    kafka: OpenKafka, publish: Publish, read: Read, eventually: Eventually
+) -> None:
+    publish(kafka.publisher(), spread(kafka))
+    group = f"slow-{kafka.topic}"
+    consumer = KafkaConsumer(kafka.address, kafka.topic, group, settings={"max.poll.interval.ms": 6_000})
+    slow = read(consumer, 120)
+    other = KafkaConsumer(kafka.address, kafka.topic, group)
+    taken: list[Record] = []
+
+    def taken_over() -> bool:
+        taken.extend(other.poll(1_000, 0.5))
+        return len(taken) >= 120
+
+    eventually(taken_over)
+    other.commit(taken)
+    consumer.commit(slow)
+    other.close()
+    eventually(lambda: (consumer.poll(1, 0.2), consumer.state().assignment)[1] == ALL)
+    late = Message(kafka.topic, "late", b"late")
+    publish(kafka.publisher(), [late])
+    assert [record.value for record in read(consumer, 1)] == [b"late"]
+    consumer.close()
+
+
+def test_new_topics_have_twelve_partitions_and_their_limits(kafka: OpenKafka) -> None:
+    dead_letters = f"{kafka.topic}.dead-letter"
+    ensure_topics(kafka.address, kafka.topic, dead_letters)
+    admin: Any = AdminClient({"bootstrap.servers": kafka.address})
+    topics = admin.list_topics(timeout=10).topics
+    assert len(topics[kafka.topic].partitions) == len(topics[dead_letters].partitions) == 12
+    for topic, limit in ((kafka.topic, "2097152"), (dead_letters, "4194304")):
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        assert admin.describe_configs([resource])[resource].result()["max.message.bytes"].value == limit
+
+
+def test_a_topic_with_too_few_partitions_is_refused_with_both_numbers(kafka_bootstrap: str) -> None:
+    topic = f"test-{uuid.uuid4()}"
+    admin: Any = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    admin.create_topics([NewTopic(topic, 3)])[topic].result()
+    with pytest.raises(BusMisconfigured, match=f"{topic} has 3 partitions, 12 are needed"):
+        ensure_topics(kafka_bootstrap, topic)
+    ensure_topics(kafka_bootstrap, topic, partitions=3)
+    admin.delete_topics([topic])[topic].result()
+
+
+def test_topics_cannot_be_ensured_without_a_broker(closed_port: str) -> None:
+    with pytest.raises(BusUnavailable, match=closed_port):
+        ensure_topics(closed_port, "t", timeout_s=0.5)
+
+
+def test_settings_that_librdkafka_refuses_are_named() -> None:
+    with pytest.raises(BusMisconfigured, match=r"no\.such\.setting"):
+        KafkaPublisher("127.0.0.1:1", settings={"no.such.setting": 1})
+    with pytest.raises(BusMisconfigured, match=r"no\.such\.setting"):
+        KafkaConsumer("127.0.0.1:1", "t", "g", settings={"no.such.setting": 1})
