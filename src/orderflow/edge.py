@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
 
@@ -109,21 +109,22 @@ def trace_id(parent: str | None) -> str | None:
     return parent.split("-")[1] if parent else None
 
 
-def validation_problem(error: ValidationError, *, within: str | None = None) -> ProblemError:
+def validation_problem(error: ValidationError, *, at: tuple[str | int, ...] = ()) -> ProblemError:
     """422 with a pointer per violated rule, never the input; 400 where the body is no JSON at all.
 
-    `within`: `query` or `header` where the values do not come from the body.
+    `at`: where in the body the validated part lies.
     """
     errors: list[dict[str, str]] = []
     for item in error.errors(include_input=False, include_context=False, include_url=False):
         if item["type"] == "json_invalid":
             return ProblemError(400, f"The body is not JSON: {item['msg'].removeprefix('Invalid JSON: ')}.")
-        errors.append(field_error(item["loc"], item["msg"].removeprefix("Value error, "), within))
+        errors.append(field_error((*at, *item["loc"]), item["msg"].removeprefix("Value error, ")))
     return ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
 
 
 def field_error(location: Sequence[str | int], message: str, within: str | None = None) -> dict[str, str]:
-    """A JSON Pointer (RFC 6901) and what is wrong there."""
+    """A JSON Pointer (RFC 6901) and what is wrong there; `within` is `query`, `path` or `header` where
+    it is not the body."""
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:100] for part in location)
     return {"pointer": pointer, "message": message} | ({"in": within} if within else {})
 
@@ -189,7 +190,7 @@ async def _on_unexpected(request: Request, _error: Exception) -> Response:
     )
 
 
-EXCEPTION_HANDLERS: dict[Any, ExceptionHandler] = {
+EXCEPTION_HANDLERS: dict[Any, Any] = {
     ProblemError: _on_problem,
     HTTPException: _on_http_exception,
     Exception: _on_unexpected,

@@ -3,7 +3,7 @@ transaction that the group commit opened; orders, idempotency keys, counters and
 here, visibly."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any

@@ -1,0 +1,327 @@
+"""The Order Service over HTTP: parse, call, map errors.
+
+Writes are plain Starlette endpoints with compiled validators; FastAPI routes the reads and documents
+everything.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlalchemy.engine import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from orderflow.contracts import orders_api as api
+from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.database.group_commit import GroupCommit, QueueFull
+from orderflow.edge import (
+    EXCEPTION_HANDLERS,
+    ProblemError,
+    correlation_id,
+    field_error,
+    instance,
+    json_response,
+    problem_document,
+    problem_response,
+    read_json_body,
+    traceparent,
+    validation_problem,
+)
+from orderflow.orders import commands, openapi, parsing, queries
+from orderflow.orders.intake import Accepted, Caller, Intake, database_unavailable, write_problem
+from orderflow.orders.model import TERMINAL, TRANSITIONS, IllegalTransition
+from orderflow.orders.waiting import Waiters
+
+WAIT_POLL_S = 1.0
+READY_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A part that is down while the role still does its job."""
+
+    part: str
+    reason: str
+    since: datetime
+
+
+class OrdersApi:
+    """The endpoints. `degraded` tells which other parts are down; `stopping` ends long polls."""
+
+    def __init__(
+        self,
+        *,
+        writer: GroupCommit,
+        reader: Reader,
+        intake: Intake,
+        degraded: Callable[[], list[Degraded]],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._intake = intake
+        self._degraded = degraded
+        self._clock = clock
+        self._waiters = Waiters()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Answer every long poll now; the server is about to end."""
+        self._stopping = True
+        self._waiters.release_all()
+
+    async def post_order(self, request: Request) -> Response:
+        body = await read_json_body(request, api.BODY_BYTES_MAX)
+        key = parsing.idempotency_key(request)
+        try:
+            order = parsing.ORDER.validate_json(body)
+        except ValidationError as error:
+            raise validation_problem(error) from None
+        parsing.check_prices(order)
+        (answer,) = await self._intake.place([(order, key)], _caller(request))
+        if isinstance(answer, ProblemError):
+            raise answer
+        headers = {"Location": f"/api/orders/{answer.order['orderId']}"}
+        if answer.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        return json_response(answer.order, 201, headers)
+
+    async def post_batch(self, request: Request) -> Response:
+        body = await read_json_body(request, api.BATCH_BODY_BYTES_MAX)
+        entries = parsing.entries(body, parsing.BATCH, api.BatchEnvelope, api.BatchOrderIn, "orders")
+        for index, entry in enumerate(entries):
+            if isinstance(entry, api.BatchOrderIn):
+                try:
+                    parsing.check_prices(entry, ("orders", index))
+                except ProblemError as error:
+                    entries[index] = error
+        valid = [(entry, entry.idempotency_key) for entry in entries if not isinstance(entry, ProblemError)]
+        answers = iter(await self._intake.place(valid, _caller(request)))
+        results = [
+            self._batch_result(request, entry if isinstance(entry, ProblemError) else next(answers))
+            for entry in entries
+        ]
+        return json_response({"results": results})
+
+    def _batch_result(self, request: Request, answer: Accepted | ProblemError) -> dict[str, Any]:
+        if isinstance(answer, ProblemError):
+            return _problem_result(request, answer)
+        replayed = {"replayed": True} if answer.replayed else {}
+        return {"status": 201, "order": answer.order, **replayed}
+
+    async def patch_status(self, request: Request) -> Response:
+        order_id = parsing.order_id(request.path_params["order_id"])
+        body = await read_json_body(request, api.BODY_BYTES_MAX)
+        try:
+            patch = parsing.PATCH.validate_json(body)
+        except ValidationError as error:
+            raise validation_problem(error) from None
+        outcome = (await self._update(request, [(order_id, patch)]))[0]
+        if isinstance(outcome, ProblemError):
+            raise outcome
+        return Response(status_code=204)
+
+    async def patch_statuses(self, request: Request) -> Response:
+        body = await read_json_body(request, api.BATCH_BODY_BYTES_MAX)
+        entries = parsing.entries(
+            body, parsing.UPDATES, api.StatusUpdatesEnvelope, api.StatusUpdate, "updates"
+        )
+        valid = [(entry.order_id, entry) for entry in entries if not isinstance(entry, ProblemError)]
+        outcomes = iter(await self._update(request, valid))
+        results: list[dict[str, Any]] = []
+        for entry in entries:
+            outcome = entry if isinstance(entry, ProblemError) else next(outcomes)
+            results.append(_problem_result(request, outcome) if outcome else {"status": 204})
+        return json_response({"results": results})
+
+    async def _update(
+        self, request: Request, patches: Sequence[tuple[str, api.StatusPatch]]
+    ) -> list[ProblemError | None]:
+        """None where the order now is as asked, else why it is not."""
+        now = self._clock()
+        caller = _caller(request)
+        outcomes: list[ProblemError | None] = [None] * len(patches)
+        updates: dict[int, commands.UpdateOrder] = {}
+        for index, (order_id, patch) in enumerate(patches):
+            if not patch.model_fields_set & {"status", "fulfillment", "attention"}:
+                outcomes[index] = ProblemError(
+                    422,
+                    "The update changes nothing: give status, fulfillment or attention.",
+                    errors=[field_error((), "one of status, fulfillment, attention is needed")],
+                )
+            else:
+                updates[index] = parsing.update_command(order_id, patch, now, caller)
+        try:
+            results = await self._writer.submit(commands.update_orders, list(updates.values()))
+        except QueueFull:
+            raise ProblemError(
+                503, "The writer's queue is full.", kind="overloaded", headers={"Retry-After": "1"}
+            ) from None
+        for (index, update), result in zip(updates.items(), results, strict=True):
+            outcomes[index] = _update_problem(result)
+            if result == commands.Updated(changed=True):
+                self._waiters.notify(update.order_id)
+        return outcomes
+
+    async def get_order(self, order_id: str, query: Annotated[parsing.OrderQuery, Query()]) -> Response:
+        order_id = parsing.order_id(order_id)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + query.timeout_ms / 1000
+        while True:
+            order = await self._reader.run(queries.get_order, order_id)
+            if order is None:
+                raise parsing.unknown_order()
+            waited_for = query.wait is None or order["status"] == query.wait or order["status"] in TERMINAL
+            remaining = deadline - loop.time()
+            if waited_for or remaining <= 0 or self._stopping:
+                break
+            if not await self._waiters.wait(order_id, min(remaining, WAIT_POLL_S)):
+                break
+        return json_response(order, headers={"ETag": f'"{order["version"]}"'})
+
+    async def list_orders(self, query: Annotated[parsing.ListQuery, Query()]) -> Response:
+        try:
+            before = queries.decode_cursor(query.cursor) if query.cursor is not None else None
+        except ValueError as error:
+            raise ProblemError(
+                422,
+                "The request breaks the contract: see errors.",
+                errors=[field_error(("cursor",), str(error), "query")],
+            ) from None
+        page = await self._reader.run(
+            queries.list_orders,
+            status=query.status,
+            customer_id=query.customer_id,
+            product_id=query.product_id,
+            attention=query.attention,
+            created_from=query.created_from,
+            created_to=query.created_to,
+            limit=query.limit,
+            before=before,
+        )
+        return json_response(page)
+
+    async def timeline(self, order_id: str) -> Response:
+        document = await self._reader.run(queries.timeline, parsing.order_id(order_id))
+        if document is None:
+            raise parsing.unknown_order()
+        return json_response(document)
+
+    async def stats(self) -> Response:
+        return json_response(await self._reader.run(queries.stats, self._clock()))
+
+    async def live(self) -> Response:
+        return json_response({"status": "ok"})
+
+    async def ready(self) -> Response:
+        """503 only when orders cannot be taken; another part that is down is named as degraded."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self._reader.run(_ping)
+        except (DatabaseUnavailable, TimeoutError) as error:
+            raise ProblemError(
+                503,
+                f"The orders database does not answer: {error or 'no answer in time'}.",
+                kind="not-ready",
+                headers={"Retry-After": "2"},
+            ) from None
+        degraded = [
+            {"part": d.part, "reason": d.reason, "since": queries.utc_text(d.since)} for d in self._degraded()
+        ]
+        return json_response({"status": "degraded" if degraded else "ready", "degraded": degraded})
+
+
+def create_app(service: OrdersApi, *, lifespan: Any = None) -> FastAPI:
+    """The Order Service as an ASGI application, to be wrapped in `edge.Edge`."""
+    app = FastAPI(
+        title="Orderflow Order Service",
+        version="1",
+        lifespan=lifespan,
+        exception_handlers={**EXCEPTION_HANDLERS, **_EXCEPTION_HANDLERS},
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    hot: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
+        ("POST", "/api/orders", service.post_order),
+        ("POST", "/api/orders/batch", service.post_batch),
+        ("PATCH", "/api/orders/status", service.patch_statuses),
+        ("PATCH", "/api/orders/{order_id}/status", service.patch_status),
+    ]
+    for method, path, endpoint in hot:
+        app.router.routes.append(Route(path, endpoint, methods=[method]))
+    for path, endpoint, answer in (
+        ("/api/orders", service.list_orders, api.OrderPage),
+        ("/api/orders/{order_id}", service.get_order, api.OrderOut),
+        ("/api/orders/{order_id}/timeline", service.timeline, api.Timeline),
+        ("/api/stats", service.stats, api.Stats),
+        ("/health/live", service.live, None),
+        ("/health/ready", service.ready, None),
+    ):
+        app.add_api_route(
+            path, endpoint, methods=["GET"], response_model=None, responses=openapi.get_responses(answer)
+        )
+    openapi.document_writes(app)
+    return app
+
+
+async def _on_invalid_query(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = [
+        field_error(item["loc"][1:], item["msg"].removeprefix("Value error, "), str(item["loc"][0]))
+        for item in error.errors()
+    ]
+    problem = ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+    return problem_response(problem, request.scope)
+
+
+async def _on_database_unavailable(request: Request, _error: Exception) -> Response:
+    return problem_response(database_unavailable(), request.scope)
+
+
+_EXCEPTION_HANDLERS: dict[Any, Any] = {
+    RequestValidationError: _on_invalid_query,
+    DatabaseUnavailable: _on_database_unavailable,
+}
+
+
+def _ping(connection: Connection) -> None:
+    connection.execute(sa.select(1))
+
+
+def _caller(request: Request) -> Caller:
+    return Caller("anonymous", correlation_id(request.scope), traceparent(request.scope))
+
+
+def _problem_result(request: Request, problem: ProblemError) -> dict[str, Any]:
+    document = problem_document(problem, instance(request.scope), correlation_id(request.scope))
+    return {"status": problem.status, "problem": document}
+
+
+def _update_problem(result: commands.UpdateResult | Exception) -> ProblemError | None:
+    match result:
+        case commands.Updated():
+            return None
+        case commands.UnknownOrder():
+            return parsing.unknown_order()
+        case IllegalTransition():
+            return ProblemError(
+                409,
+                str(result),
+                kind="illegal-transition",
+                title="Illegal transition",
+                extra={
+                    "currentStatus": result.current.value,
+                    "allowedTransitions": [status.value for status in TRANSITIONS[result.current]],
+                },
+            )
+        case _:
+            return write_problem(result)

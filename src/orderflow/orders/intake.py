@@ -1,0 +1,211 @@
+"""Intake: a validated order becomes a durable one, and its answer.
+
+Everything about an order is decided here, before it is queued for the writer: id, time, event, key. So a
+write that must be tried again, because the answer to its COMMIT was lost, is the very same write.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from pydantic_core import to_json
+
+from orderflow.contracts.order_events import EVENT_BYTES_MAX
+from orderflow.contracts.orders_api import OrderIn
+from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
+from orderflow.edge import ProblemError
+from orderflow.orders import commands, queries
+from orderflow.orders.events import EventTooLarge, order_created
+from orderflow.orders.model import new_order_id
+
+log = structlog.get_logger()
+
+KEY_WAIT_S = 5.0
+KEY_RETRY_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends the request, and the ids that travel with it into the event."""
+
+    name: str
+    correlation_id: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A 201: the order as it was created; `replayed` when an earlier request with its key had created it."""
+
+    order: dict[str, Any]
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    command: commands.PlaceOrder
+    content: dict[str, Any]
+
+
+class Intake:
+    """`relay_takes` asks this process's relay for room; `clock` gives creation times."""
+
+    def __init__(
+        self,
+        writer: GroupCommit,
+        reader: Reader,
+        *,
+        topic: str,
+        relay_takes: Callable[[int], bool],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._topic = topic
+        self._clock = clock
+        self._place_orders = partial(commands.place_orders, relay_takes=relay_takes)
+
+    async def place(
+        self, orders: Sequence[tuple[OrderIn, str | None]], caller: Caller
+    ) -> list[Accepted | ProblemError]:
+        """One answer per (order, idempotency key), in order, each after its COMMIT. Raises ProblemError 503
+        when the queue is full."""
+        answers: list[Accepted | ProblemError | None] = [None] * len(orders)
+        pending: dict[int, _Pending] = {}
+        for index, (order, key) in enumerate(orders):
+            try:
+                pending[index] = self._prepare(order, key, caller)
+            except EventTooLarge as error:
+                answers[index] = ProblemError(
+                    413, f"The order's event would have {error} bytes; at most {EVENT_BYTES_MAX} are taken."
+                )
+        outcomes = await self._write(pending)
+        replays = await self._replays(
+            [o.order_id for o in outcomes.values() if isinstance(o, commands.Replay)]
+        )
+        for index, outcome in outcomes.items():
+            answers[index] = _answer(pending[index], outcome, replays)
+        return [answer for answer in answers if answer is not None]
+
+    def _prepare(self, order: OrderIn, key: str | None, caller: Caller) -> _Pending:
+        created_at = self._clock()
+        created_at = created_at.replace(microsecond=created_at.microsecond // 1000 * 1000)
+        order_id = new_order_id(created_at, secrets.randbits(74))
+        content = order.model_dump(exclude_none=True, exclude={"idempotency_key"})
+        event = order_created(
+            content,
+            order_id=order_id,
+            created_at=created_at,
+            correlation_id=caller.correlation_id,
+            traceparent=caller.traceparent,
+            topic=self._topic,
+        )
+        idempotency_key = None
+        if key is not None:
+            idempotency_key = commands.IdempotencyKey(
+                caller.name, key, hashlib.sha256(to_json(content)).digest()
+            )
+        command = commands.PlaceOrder(
+            order_id, order, created_at, caller.correlation_id, caller.name, idempotency_key, event
+        )
+        return _Pending(command, content)
+
+    async def _write(self, pending: dict[int, _Pending]) -> dict[int, Any]:
+        """The outcomes by index. A key whose first request still runs elsewhere is tried again for 5 s,
+        outside the writer, so that a stopped neighbour never stops intake."""
+        outcomes: dict[int, Any] = {}
+        waiting: list[int] = list(pending)
+        deadline = asyncio.get_running_loop().time() + KEY_WAIT_S
+        while waiting:
+            try:
+                results = await self._writer.submit(self._place_orders, [pending[i].command for i in waiting])
+            except QueueFull:
+                raise ProblemError(
+                    503,
+                    "The intake queue is full; nothing was written. Try again shortly.",
+                    kind="overloaded",
+                    headers={"Retry-After": "1"},
+                ) from None
+            outcomes.update(zip(waiting, results, strict=True))
+            waiting = [i for i in waiting if isinstance(outcomes[i], Contended)]
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            if waiting:
+                await asyncio.sleep(KEY_RETRY_PAUSE_S)
+        return outcomes
+
+    async def _replays(self, order_ids: list[str]) -> dict[str, dict[str, Any]]:
+        if not order_ids:
+            return {}
+        documents = await self._reader.run(queries.get_orders, sorted(set(order_ids)), as_created=True)
+        return {document["orderId"]: document for document in documents}
+
+
+def _answer(
+    pending: _Pending, outcome: object, replays: dict[str, dict[str, Any]]
+) -> Accepted | ProblemError:
+    match outcome:
+        case commands.Placed():
+            command = pending.command
+            document = queries.created_document(
+                pending.content,
+                order_id=command.order_id,
+                created_at=command.created_at,
+                correlation_id=command.correlation_id,
+            )
+            return Accepted(document, replayed=False)
+        case commands.Replay(order_id):
+            return Accepted(replays[order_id], replayed=True)
+        case commands.KeyReused():
+            return ProblemError(
+                422,
+                "This idempotency key was used with another order. Use a new key for a new order.",
+                kind="idempotency-key-reused",
+                title="Idempotency key reused",
+            )
+        case Contended():
+            return ProblemError(
+                409,
+                f"The first request with this idempotency key is still running after {KEY_WAIT_S:g} s.",
+                kind="idempotency-key-in-progress",
+                title="Request in progress",
+                headers={"Retry-After": "1"},
+            )
+        case _:
+            return write_problem(outcome)
+
+
+def write_problem(outcome: object) -> ProblemError:
+    """The problem for a command whose transaction failed."""
+    match outcome:
+        case OutcomeUnknown():
+            return ProblemError(
+                503,
+                "The database did not say whether it committed. Repeat with the same idempotency key.",
+                kind="outcome-unknown",
+                title="Outcome unknown",
+                headers={"Retry-After": "2"},
+            )
+        case DatabaseUnavailable() | Contended():
+            return database_unavailable()
+        case Exception():
+            log.error("write.failed", exc_info=outcome)
+            return ProblemError(500, "Something went wrong here; nothing was written.")
+        case _:
+            raise AssertionError(f"no answer for {type(outcome).__name__}")
+
+
+def database_unavailable() -> ProblemError:
+    return ProblemError(
+        503,
+        "The database does not answer; nothing was written. Try again shortly.",
+        kind="database-unavailable",
+        headers={"Retry-After": "2"},
+    )

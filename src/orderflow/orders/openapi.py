@@ -1,0 +1,137 @@
+"""The OpenAPI document: FastAPI describes the reads, and the writes, which it does not route, are added
+here."""
+
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from orderflow.contracts import orders_api as api
+
+_REF = "#/components/schemas/{model}"
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
+_ERRORS = {
+    400: "not JSON",
+    409: "the order's status does not allow it, or the first request with this key still runs",
+    413: "too large",
+    415: "not application/json",
+    422: "breaks the contract; `errors` points at the fields",
+    503: "try again after Retry-After; `outcome-unknown` only with the same idempotency key",
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes the request safe to repeat: the same key and body get the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": api.IDEMPOTENCY_KEY_CHARS_MAX},
+}
+_ORDER_ID = {
+    "name": "order_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+
+_MODELS: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
+    (api.OrderIn, "validation"),
+    (api.BatchIn, "validation"),
+    (api.StatusPatch, "validation"),
+    (api.StatusUpdatesIn, "validation"),
+    (api.Problem, "serialization"),
+    (api.BatchOut, "serialization"),
+    (api.StatusUpdatesOut, "serialization"),
+]
+
+
+def get_responses(answer: type[BaseModel] | None) -> dict[int | str, dict[str, Any]]:
+    """Documented answers of a read."""
+    ok: dict[str, Any] = {"description": "OK"} | ({"model": answer} if answer else {})
+    return {
+        200: ok,
+        **{status: {"description": text, "content": _PROBLEM} for status, text in _READ_ERRORS.items()},
+    }
+
+
+_READ_ERRORS = {
+    404: "no such order",
+    422: "a parameter breaks the contract",
+    503: "the database does not answer",
+}
+
+
+def document_writes(app: FastAPI) -> None:
+    """Extend the application's OpenAPI document by the operations that Starlette routes directly."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            _, definitions = models_json_schema(_MODELS, ref_template=_REF)
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(
+                {name: schema for name, schema in definitions["$defs"].items() if name not in schemas}
+            )
+            for path, method, operation in _operations():
+                document["paths"].setdefault(path, {})[method] = operation
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def _operations() -> list[tuple[str, str, dict[str, Any]]]:
+    created = _answer(201, "The order is durable.", "OrderOut")
+    return [
+        ("/api/orders", "post", _operation("Place an order", "OrderIn", created, [_IDEMPOTENCY_KEY])),
+        (
+            "/api/orders/batch",
+            "post",
+            _operation(
+                "Place up to 1,000 orders", "BatchIn", _answer(200, "A result per order.", "BatchOut")
+            ),
+        ),
+        (
+            "/api/orders/{order_id}/status",
+            "patch",
+            _operation(
+                "Move an order to another status",
+                "StatusPatch",
+                {"204": {"description": "The order is as asked."}, "404": _problem("no such order")},
+                [_ORDER_ID],
+            ),
+        ),
+        (
+            "/api/orders/status",
+            "patch",
+            _operation(
+                "Move up to 1,000 orders",
+                "StatusUpdatesIn",
+                _answer(200, "A result per update.", "StatusUpdatesOut"),
+            ),
+        ),
+    ]
+
+
+def _operation(
+    summary: str, body: str, answers: dict[str, Any], parameters: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "parameters": parameters or [],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(body)}}},
+        "responses": answers | {str(status): _problem(text) for status, text in _ERRORS.items()},
+    }
+
+
+def _answer(status: int, text: str, model: str) -> dict[str, Any]:
+    return {str(status): {"description": text, "content": {"application/json": {"schema": _ref(model)}}}}
+
+
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "content": _PROBLEM}
+
+
+def _ref(model: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model)}

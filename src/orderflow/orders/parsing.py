@@ -1,0 +1,124 @@
+"""What a request says, validated: queries, headers, bodies and the entries of bulk bodies."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
+from starlette.requests import Request
+
+from orderflow.contracts import orders_api as api
+from orderflow.edge import ProblemError, field_error, validation_problem
+from orderflow.orders import commands, queries
+from orderflow.orders.intake import Caller
+from orderflow.orders.model import Attention, AttentionChange, Fulfillment, Status
+
+WAIT_MS_MAX = 60_000
+
+
+class ListQuery(BaseModel):
+    """Filters of `GET /api/orders`; times are ISO 8601 with an offset, `createdTo` is exclusive."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    status: Status | None = None
+    customer_id: api.Text | None = None
+    product_id: api.Text | None = None
+    attention: bool | None = None
+    created_from: api.Instant | None = None
+    created_to: api.Instant | None = None
+    limit: Annotated[int, Field(ge=1, le=queries.PAGE_MAX)] = 50
+    cursor: Annotated[str, Field(max_length=64)] | None = None
+
+
+class OrderQuery(BaseModel):
+    """`wait` names the status to wait for; any terminal status and the time-out answer too."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    wait: Status | None = None
+    timeout_ms: Annotated[int, Field(ge=0, le=WAIT_MS_MAX)] = 30_000
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ORDER: TypeAdapter[api.OrderIn] = TypeAdapter(api.OrderIn)
+BATCH: TypeAdapter[api.BatchIn] = TypeAdapter(api.BatchIn)
+PATCH: TypeAdapter[api.StatusPatch] = TypeAdapter(api.StatusPatch)
+UPDATES: TypeAdapter[api.StatusUpdatesIn] = TypeAdapter(api.StatusUpdatesIn)
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def order_id(text: str) -> str:
+    order_id = text.lower()
+    if not _UUID.fullmatch(order_id):
+        raise unknown_order()
+    return order_id
+
+
+def unknown_order() -> ProblemError:
+    return ProblemError(404, "There is no order with this id.", kind="unknown-order", title="Unknown order")
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not key.isprintable() or not 0 < len(key) <= api.IDEMPOTENCY_KEY_CHARS_MAX or key.isspace():
+        raise ProblemError(
+            422,
+            "The request breaks the contract: see errors.",
+            errors=[field_error(("Idempotency-Key",), "must be 1 to 255 printable characters", "header")],
+        )
+    return key
+
+
+def check_prices(order: api.OrderIn, at: tuple[str | int, ...] = ()) -> None:
+    errors = [field_error((*at, *location), message) for location, message in order.price_errors()]
+    if errors:
+        raise ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+
+
+def entries(
+    body: bytes, whole: TypeAdapter[Any], envelope: type[BaseModel], entry: type[M], name: str
+) -> list[M | ProblemError]:
+    """The entries of a bulk request: all at once, and one by one only where one of them is wrong."""
+    try:
+        return list(getattr(whole.validate_json(body), name))
+    except ValidationError:
+        pass
+    try:
+        raw: list[Any] = getattr(envelope.model_validate_json(body), name)
+    except ValidationError as error:
+        raise validation_problem(error) from None
+    entries: list[M | ProblemError] = []
+    for index, value in enumerate(raw):
+        try:
+            entries.append(entry.model_validate_json(to_json(value)))
+        except ValidationError as error:
+            entries.append(validation_problem(error, at=(name, index)))
+    return entries
+
+
+def update_command(
+    order_id: str, patch: api.StatusPatch, now: datetime, caller: Caller
+) -> commands.UpdateOrder:
+    sent = patch.fulfillment
+    attention = None
+    if "attention" in patch.model_fields_set:
+        given = patch.attention
+        attention = AttentionChange(Attention(given.kind, given.reason, now) if given else None)
+    return commands.UpdateOrder(
+        order_id=order_id,
+        status=Status(patch.status) if patch.status else None,
+        fulfillment=Fulfillment(sent.carrier, sent.tracking_number, sent.shipped_at, sent.error_message)
+        if sent
+        else None,
+        attention=attention,
+        at=now,
+        actor=caller.name,
+        reason=patch.attention.reason if patch.attention else (sent.error_message if sent else None),
+        correlation_id=getattr(patch, "correlation_id", None) or caller.correlation_id,
+    )
