@@ -1,0 +1,90 @@
+"""The command line: one role or tool per command (CONTRACT, "Commands").
+
+Exit codes: 0 done, 1 failed, 2 wrong use. What is expected to go wrong is told in a line or two on stderr,
+never by a traceback. Commands import their parts when they run, so that each starts fast.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from orderflow.cli import configuration, health, orders, orders_import, roles
+from orderflow.cli.terminal import CommandFailed, WrongUse, complain
+
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
+EXIT_INTERRUPTED = 130
+
+
+def version() -> int:
+    """Print the version of Orderflow."""
+    sys.stdout.write(_version() + "\n")
+    return 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return the process's exit code."""
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python must not fail again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        code: object = _app()(
+            list(arguments),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except (CycloptsError, WrongUse) as error:
+        complain(str(error))
+        return EXIT_WRONG_USE
+    except CommandFailed as failure:
+        complain(str(failure))
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return EXIT_INTERRUPTED
+    if isinstance(code, int):
+        return code
+    # No command ran, help was printed: asked for, or for want of a command.
+    return 0 if {"--help", "-h", "--version"}.intersection(arguments) else EXIT_WRONG_USE
+
+
+def _app() -> App:
+    app = App(
+        name="orderflow",
+        help="Takes orders over HTTP and ships them: none lost, none shipped twice.",
+        version=_version,
+        suppress_keyboard_interrupt=False,
+    )
+    app.command(roles.up)
+    app.command(roles.carrier_sim)
+    app.command(roles.migrate)
+    tools = App(name="orders", help="Place orders with the Order Service and look at them.")
+    tools.command(orders.list_orders, name="list")
+    tools.command(orders.show)
+    tools.command(orders.create)
+    tools.command(orders_import.import_orders, name="import")
+    app.command(tools)
+    config = App(name="config", help="What the settings are, and whether they work.")
+    config.command(configuration.show)
+    config.command(configuration.check)
+    app.command(config)
+    app.command(health.health)
+    app.command(version)
+    return app
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("orderflow")

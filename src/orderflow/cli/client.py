@@ -1,0 +1,140 @@
+"""Calls to the Order Service and the Fulfillment Service, and their errors in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self, cast
+
+import aiohttp
+
+from orderflow.cli.terminal import CommandFailed
+from orderflow.settings import Settings
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 60.0
+RETRY_AFTER_S_MAX = 30.0
+
+
+class Unreachable(CommandFailed):
+    """Nothing listens at the address: nothing was sent."""
+
+
+class AnswerLost(CommandFailed):
+    """The connection broke or the answer did not come in time: the request may have been carried out."""
+
+
+class Refused(CommandFailed):
+    """The service answered with an error. `retry_after_s` is None where it gave none."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any], retry_after_s: float | None) -> None:
+        super().__init__(problem_text(problem))
+        self.status = status
+        self.problem = problem
+        self.retry_after_s = retry_after_s
+
+
+class Client:
+    """One service's HTTP API, within an `async with` block. Answers are JSON objects.
+
+    Every call raises the three errors above, and CommandFailed for an answer that is not Orderflow's.
+    """
+
+    def __init__(self, url: str, missing: str, api_key: str | None) -> None:
+        self._url = url
+        self._missing = missing
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._session = aiohttp.ClientSession(headers=headers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def get(
+        self, path: str, query: Mapping[str, str] | None = None, *, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> dict[str, Any]:
+        return await self._call("GET", path, timeout_s, params=query)
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        return await self._call("POST", path, timeout_s, data=body, headers=sent)
+
+    async def _call(self, method: str, path: str, timeout_s: float, **what: Any) -> dict[str, Any]:
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+        try:
+            async with self._session.request(
+                method, self._url + path, timeout=timeout, allow_redirects=False, **what
+            ) as response:
+                body = await response.read()
+        except aiohttp.ClientConnectorError:
+            raise Unreachable(self._missing) from None
+        except aiohttp.ConnectionTimeoutError:
+            raise Unreachable(f"{self._url} does not answer") from None
+        except TimeoutError:
+            raise AnswerLost(f"{self._url} did not answer within {timeout_s:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise AnswerLost(f"{self._url} broke off the connection: {error}") from None
+        document = _object(body)
+        if response.status >= 300:
+            raise Refused(response.status, document or self._foreign(response), _retry_after_s(response))
+        if document is None:
+            raise CommandFailed(self._foreign(response)["detail"])
+        return document
+
+    def _foreign(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
+        return {
+            "title": f"{response.status} {response.reason}",
+            "detail": f"{self._url} answered, but not as Orderflow does: is the address right?",
+        }
+
+
+@asynccontextmanager
+async def order_service(settings: Settings) -> AsyncGenerator[Client]:
+    url = settings.orders_url
+    missing = f"no Order Service answers at {url}: start one with `orderflow up`, or set ORDERFLOW_ORDERS_URL"
+    async with Client(url, missing, _key(settings)) as client:
+        yield client
+
+
+def problem_text(problem: Mapping[str, Any]) -> str:
+    """Problem details (RFC 9457) for people: title and detail, a line per error, the correlation id."""
+    lines = [f"{problem.get('title', 'Error')}: {problem.get('detail', '')}".rstrip(": ")]
+    for error in problem.get("errors") or ():
+        where = f"{error['in']} {error.get('pointer', '')}" if error.get("in") else error.get("pointer", "")
+        lines.append(f"  {where}: {error.get('message', '')}")
+    if allowed := problem.get("allowedTransitions"):
+        lines.append(f"  it is {problem.get('currentStatus')}; allowed next: {', '.join(allowed)}")
+    if correlation := problem.get("correlationId"):
+        lines.append(f"  correlation id {correlation}")
+    return "\n".join(lines)
+
+
+def _key(settings: Settings) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key else None
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        document: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else None
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds only: nobody sends us the form with a date."""
+    value = response.headers.get("Retry-After", "")
+    return min(float(value), RETRY_AFTER_S_MAX) if value.isdecimal() else None

@@ -1,0 +1,195 @@
+"""`config show` and `config check`: what the settings are, and whether the parts they name can be used."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from orderflow.cli.terminal import CommandFailed, as_json, complain, wide_console, write_line
+
+if TYPE_CHECKING:  # each costs more time than `orderflow version` may take
+    from orderflow.database.engine import Database
+    from orderflow.settings import Settings
+
+BROKER_TIMEOUT_S = 5.0
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part, whether it can be used, and in words what was found or what to do."""
+
+    part: str
+    ok: bool
+    text: str
+
+
+def load_settings() -> Settings:
+    """The settings; variables that mean nothing are named on stderr. Raises CommandFailed."""
+    from orderflow import settings
+
+    for name in settings.unknown_variables():
+        complain(f"warning: {name} is no setting and is ignored; `orderflow config show` lists them")
+    try:
+        return settings.load()
+    except settings.SettingsError as error:
+        raise CommandFailed(str(error)) from None
+
+
+def show(*, json: Json = False) -> int:
+    """Print every setting with its value and where it comes from. Secrets are not shown."""
+    settings = load_settings()
+    from orderflow.settings import PREFIX, shown
+
+    given = {PREFIX + name.upper() for name in settings.model_fields_set}
+    environment = {name.upper() for name, value in os.environ.items() if value}
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "value": value,
+            "source": "environment"
+            if name in given & environment
+            else "file"
+            if name in given
+            else "default",
+        }
+        for name, value in shown(settings).items()
+    ]
+    if json:
+        write_line(as_json(rows))
+        return 0
+    from rich.table import Table
+
+    table = Table("variable", "value", "from", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row["name"], "" if row["value"] is None else str(row["value"]), row["source"])
+    wide_console(sys.stdout).print(table)
+    return 0
+
+
+def check(*, json: Json = False) -> int:
+    """Validate the settings and try the databases and the bus. Nothing is created or changed."""
+    settings = load_settings()
+    from orderflow.telemetry import configure_logging
+
+    configure_logging(settings.log_format, "ERROR", "config-check")
+    findings = [
+        _tried("settings", lambda: "valid"),
+        _tried("orders database", lambda: _database(settings, "orders")),
+        _tried("fulfillment database", lambda: _database(settings, "fulfillment")),
+        _tried("bus", lambda: _bus(settings)),
+    ]
+    if json:
+        write_line(as_json([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            write_line(f"{'ok    ' if finding.ok else 'WRONG '} {finding.part}: {finding.text}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _tried(part: str, attempt: Callable[[], str]) -> Finding:
+    from orderflow.database.engine import DatabaseMisconfigured, DatabaseUnavailable
+    from orderflow.messaging import BusMisconfigured, BusUnavailable
+
+    try:
+        return Finding(part, True, attempt())
+    except DatabaseUnavailable as error:
+        return Finding(part, False, f"cannot be reached: {error}; start it, or mend the URL")
+    except BusUnavailable as error:
+        return Finding(part, False, f"{error}; start it, or mend ORDERFLOW_BUS_URL")
+    except (DatabaseMisconfigured, BusMisconfigured) as error:
+        return Finding(part, False, str(error))
+    except OSError as error:
+        return Finding(part, False, f"{error}; name another directory in ORDERFLOW_DATA_DIR")
+
+
+def _database(settings: Settings, context: Literal["orders", "fulfillment"]) -> str:
+    from orderflow.database import engine, migrate
+
+    url_text = settings.orders_database if context == "orders" else settings.fulfillment_database
+    url = engine.parse_url(url_text)
+    if url.get_backend_name() != "sqlite":
+        database = engine.connect(url_text, application="orderflow-config-check")
+    elif (path := Path(str(url.database))).exists():
+        database = _read_only(path)
+    else:
+        _require_writable(path.parent)
+        return f"{url.database} does not exist yet; `orderflow up` makes it"
+    try:
+        migrate.wait_for(database, context, seconds_max=0)
+        return _schema(settings, database, context)
+    finally:
+        database.dispose()
+
+
+def _read_only(path: Path) -> Database:
+    """The file as it is: opened by the usual engine it would be changed beside a running `up`."""
+    import sqlalchemy as sa
+
+    from orderflow.database.engine import Database
+
+    url = sa.URL.create("sqlite", database=f"file:{path}", query={"mode": "ro", "uri": "true"})
+    engine = sa.create_engine(url)
+    return Database(url, writer=engine, reader=engine)
+
+
+def _schema(settings: Settings, database: Database, context: Literal["orders", "fulfillment"]) -> str:
+    import sqlalchemy as sa
+
+    from orderflow.database import migrate
+
+    needed = migrate.newest(context)
+    with database.reader.connect() as connection:
+        found = migrate.current(connection, context)
+        empty = found is None and not sa.inspect(connection).get_table_names()
+    known = {script.revision for script in migrate.scripts(context).walk_revisions()}
+    if found != needed and settings.migrates_at_start and (empty or found in known):
+        return f"reachable, schema {found or 'none'}: brought to {needed} at the next start"
+    migrate.check(database, context)
+    return f"reachable, schema {found}"
+
+
+def _bus(settings: Settings) -> str:
+    if settings.bus_url == "embedded:":
+        _require_writable(settings.data_dir)
+        return f"embedded, in {settings.data_dir}"
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from orderflow.messaging import PARTITIONS, BusMisconfigured, BusUnavailable
+    from orderflow.messaging.kafka.cluster import bootstrap_servers, client_settings
+
+    try:
+        bootstrap = bootstrap_servers(settings.bus_url)
+    except ValueError as error:
+        raise BusMisconfigured(f"ORDERFLOW_BUS_URL: {error}") from None
+    try:
+        metadata = AdminClient(client_settings(bootstrap, None)).list_topics(timeout=BROKER_TIMEOUT_S)
+    except KafkaException:
+        raise BusUnavailable(f"no broker of {bootstrap} answered in {BROKER_TIMEOUT_S:g} s") from None
+    topic = metadata.topics.get(settings.orders_topic)
+    if topic is None:
+        return f"{bootstrap} answers; topic {settings.orders_topic} is made at the first start"
+    if len(topic.partitions) < PARTITIONS:
+        raise BusMisconfigured(
+            f"topic {settings.orders_topic} has {len(topic.partitions)} partitions, {PARTITIONS} are needed: "
+            "raise its number while no order is under way, or name another in ORDERFLOW_ORDERS_TOPIC"
+        )
+    return f"{bootstrap} answers; topic {settings.orders_topic} has {len(topic.partitions)} partitions"
+
+
+def _require_writable(directory: Path) -> None:
+    """Raises OSError unless files can be made there, or the directory itself, which is made at start."""
+    directory = directory.resolve()
+    while not directory.exists():
+        directory = directory.parent
+    with tempfile.TemporaryFile(dir=directory):
+        pass

@@ -1,0 +1,243 @@
+"""`orders list`, `show` and `create`."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+import re
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.orders_view import OrderTable, write_order
+from orderflow.cli.terminal import CommandFailed, WrongUse, as_json, complain, write_line
+
+if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
+    from orderflow.cli.client import Client
+    from orderflow.settings import Settings
+
+PAGE_ORDERS_MAX = 200
+WAIT_POLL_S = 20.0
+WAIT_PAUSE_S = 1.0
+ORDER_BYTES_MAX = 1 << 20
+
+_ITEM = re.compile(r"(?P<product>[^:]+):(?P<quantity>\d{1,9})(:(?P<amount>\d{1,15}):(?P<currency>[A-Z]{3}))?")
+_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+
+
+def list_orders(
+    *,
+    status: Annotated[str | None, Parameter(help="Such as Created, Processing, Shipped.")] = None,
+    customer_id: str | None = None,
+    product_id: str | None = None,
+    attention: Annotated[
+        bool | None, Parameter(help="Only orders that wait for a person, or only others.")
+    ] = None,
+    created_from: Annotated[str | None, Parameter(help="ISO 8601 with offset, inclusive.")] = None,
+    created_to: Annotated[str | None, Parameter(help="ISO 8601 with offset, exclusive.")] = None,
+    limit: Annotated[int, Parameter(help="At most this many.")] = 50,
+    all_: Annotated[
+        bool, Parameter(name="--all", negative="", help="All of them, whatever --limit.")
+    ] = False,
+    json: Annotated[
+        bool, Parameter(negative="", help="Print a JSON array instead, with one order a line.")
+    ] = False,
+) -> int:
+    """List orders, newest first."""
+    if limit < 1:
+        raise WrongUse("--limit takes 1 or more")
+    settings = load_settings()
+    query = {
+        "status": status,
+        "customerId": customer_id,
+        "productId": product_id,
+        "attention": None if attention is None else str(attention).lower(),
+        "createdFrom": created_from,
+        "createdTo": created_to,
+    }
+    given = {name: value for name, value in query.items() if value is not None}
+    asyncio.run(_list(settings, given, None if all_ else limit, json))
+    return 0
+
+
+async def _list(settings: Settings, query: dict[str, str], limit: int | None, json: bool) -> None:
+    table = None if json else OrderTable()
+    separator = "[\n"
+    async for orders, more in _pages(settings, query, limit):
+        if table:
+            table.write(orders)
+            if more:
+                complain(f"the first {limit}; --all lists every order, --limit another number")
+            continue
+        for order in orders:
+            sys.stdout.write(separator + as_json(order))
+            separator = ",\n"
+    if json:
+        write_line("[]" if separator == "[\n" else "\n]")
+
+
+async def _pages(
+    settings: Settings, query: dict[str, str], limit: int | None
+) -> AsyncIterator[tuple[list[Any], bool]]:
+    """Pages of orders, and whether there are more that `limit` leaves out."""
+    from orderflow.cli.client import order_service
+
+    left = limit
+    async with order_service(settings) as client:
+        while True:
+            size = PAGE_ORDERS_MAX if left is None else min(left, PAGE_ORDERS_MAX)
+            page = await client.get("/api/orders", {**query, "limit": str(size)})
+            orders, following = page["items"], page["nextCursor"]
+            left = None if left is None else left - len(orders)
+            done = following is None or left == 0
+            yield orders, done and following is not None
+            if done:
+                return
+            query = {**query, "cursor": page["nextCursor"]}
+
+
+def show(
+    order_id: Annotated[str, Parameter(name="ID")],
+    /,
+    *,
+    timeline: Annotated[bool, Parameter(negative="", help="Also every change and event of it.")] = False,
+    json: Json = False,
+) -> int:
+    """Show one order. In JSON, --timeline adds a field of that name to it."""
+    settings = load_settings()
+    order = asyncio.run(_order(settings, order_id, timeline))
+    if json:
+        write_line(as_json(order))
+    else:
+        write_order(order)
+    return 0
+
+
+async def _order(settings: Settings, order_id: str, timeline: bool) -> dict[str, Any]:
+    from orderflow.cli.client import order_service
+
+    path = f"/api/orders/{quote(order_id, safe='')}"
+    async with order_service(settings) as client:
+        order = await client.get(path)
+        if timeline:
+            order["timeline"] = (await client.get(f"{path}/timeline"))["items"]
+        return order
+
+
+def create(
+    file: Annotated[str | None, Parameter(name="FILE", help="An order as JSON; - reads stdin.")] = None,
+    /,
+    *,
+    customer_id: str | None = None,
+    name: Annotated[str | None, Parameter(help="The customer's name.")] = None,
+    item: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="", help="PRODUCT:QUANTITY or PRODUCT:QUANTITY:AMOUNT_MINOR:CURRENCY; repeatable."
+        ),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Parameter(help="Repeating the command with it places no second order.")
+    ] = None,
+    wait: Annotated[bool, Parameter(negative="", help="Wait until the order is in a final status.")] = False,
+    wait_seconds: Annotated[float, Parameter(help="Bound of --wait; exit 1 after it.")] = 300.0,
+    json: Json = False,
+) -> int:
+    """Place one order, from a file or from the options."""
+    if file is not None and (customer_id or name or item):
+        raise WrongUse("give a FILE, or --customer-id, --name and --item: not both")
+    if file is not None:
+        order = _order_of_file(file)
+    elif customer_id and name and item:
+        order = {
+            "customer": {"customerId": customer_id, "name": name},
+            "items": [_item(text) for text in item],
+        }
+    else:
+        raise WrongUse("an order needs a FILE, or all of --customer-id, --name and --item")
+    key = idempotency_key or order.pop("idempotencyKey", None) or f"cli-{uuid.uuid4()}"
+    order.pop("idempotencyKey", None)
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise WrongUse("an idempotency key sent in a header is 1 to 255 printable ASCII characters")
+    placed = asyncio.run(_create(load_settings(), order, key, wait_seconds if wait else None))
+    if json:
+        write_line(as_json(placed))
+    else:
+        write_order(placed)
+    if wait and placed["allowedTransitions"]:
+        complain(f"still {placed['status']} after {wait_seconds:g} s")
+        return 1
+    return 0
+
+
+async def _create(settings: Settings, order: dict[str, Any], key: str, wait_s: float | None) -> Any:
+    from orderflow.cli.client import AnswerLost, Refused, order_service
+
+    body = json_module.dumps(order).encode()
+    async with order_service(settings) as client:
+        try:
+            placed = await client.post("/api/orders", body, {"Idempotency-Key": key})
+        except (AnswerLost, Refused) as error:
+            if isinstance(error, Refused) and error.status < 500:
+                raise
+            raise CommandFailed(
+                f"{error}\nthe order may or may not have been placed: repeat with --idempotency-key {key}, "
+                "which is safe"
+            ) from None
+        if wait_s is None:
+            return placed
+        return await _final(client, placed, time.monotonic() + wait_s)
+
+
+async def _final(client: Client, order: Any, deadline: float) -> Any:
+    """The order in a final status, one that allows no other, or as it is at the deadline."""
+    from orderflow.cli.client import AnswerLost, Refused, Unreachable
+
+    while order["allowedTransitions"] and (left_s := deadline - time.monotonic()) > 0:
+        poll_s = min(left_s, WAIT_POLL_S)
+        query = {"wait": "Shipped", "timeoutMs": str(int(poll_s * 1000))}
+        try:
+            order = await client.get(f"/api/orders/{order['orderId']}", query, timeout_s=poll_s + 10)
+        except (AnswerLost, Refused, Unreachable) as error:
+            complain(f"order {order['orderId']} is placed, waiting goes on: {error}")
+            await asyncio.sleep(WAIT_PAUSE_S)
+    return order
+
+
+def _item(text: str) -> dict[str, Any]:
+    match = _ITEM.fullmatch(text)
+    if not match:
+        raise WrongUse(
+            "--item takes PRODUCT:QUANTITY or PRODUCT:QUANTITY:AMOUNT_MINOR:CURRENCY, as in A1:2:1250:EUR"
+        )
+    item: dict[str, Any] = {"productId": match["product"], "quantity": int(match["quantity"])}
+    if match["amount"]:
+        item["unitPrice"] = {"amountMinor": int(match["amount"]), "currency": match["currency"]}
+    return item
+
+
+def _order_of_file(file: str) -> dict[str, Any]:
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read(ORDER_BYTES_MAX + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                content = stream.read(ORDER_BYTES_MAX + 1)
+    except OSError as error:
+        raise CommandFailed(f"{file} cannot be read: {error.strerror}") from None
+    if len(content) > ORDER_BYTES_MAX:
+        raise CommandFailed(f"{file} is larger than 1 MiB; `orderflow orders import` takes many orders")
+    try:
+        order: object = json_module.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CommandFailed(f"{file} is not JSON: {error}") from None
+    if not isinstance(order, dict):
+        raise CommandFailed(f"{file} holds no order: it must be a JSON object")
+    return order  # pyright: ignore[reportUnknownVariableType]  # what json gives; the server validates it

@@ -1,0 +1,217 @@
+"""`orders import`: a file of orders, one a line, to the Order Service in batches.
+
+Every line is sent with an idempotency key, its own or one made from its content, so that whatever is in doubt
+can be sent again: after a lost answer by this process, after a lost process by whoever repeats the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from orderflow.cli.configuration import load_settings
+from orderflow.cli.terminal import CommandFailed, WrongUse, complain, write_line
+
+if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
+    from orderflow.cli.client import Client, Refused
+    from orderflow.cli.import_report import Outcome, Report
+    from orderflow.cli.order_lines import Line, OrderFile, OrderLine
+    from orderflow.settings import Settings
+
+REQUESTS_IN_FLIGHT_MAX = 2
+BATCH_TIMEOUT_S = 30.0
+STALLED_S_MAX = 120.0
+PAUSE_S_MIN = 0.5
+PAUSE_S_MAX = 15.0
+
+TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Of a batch or of one of its orders. 409 to a new order: another with its key is just being placed."""
+
+OF_THE_CONTENT = frozenset({400, 413, 422})
+"""A whole batch refused for what it holds is halved until the line that is to blame stands alone."""
+
+
+def import_orders(
+    file: Annotated[
+        Path, Parameter(name="FILE", help="One order a line, as JSON; may be compressed by gzip.")
+    ],
+    /,
+    *,
+    refused: Annotated[
+        Path | None,
+        Parameter(help="Where refused lines go with their reasons; NAME.refused.ndjson in this directory."),
+    ] = None,
+    json: Annotated[
+        bool, Parameter(negative="", help="Print one JSON object per line of the file instead of the sum.")
+    ] = False,
+) -> int:
+    """Place the orders of a file. Repeating the command is safe. Exit 1 when a line was refused.
+
+    A line has the form of an entry of `POST /api/orders/batch`. One without idempotencyKey gets one made from
+    its content and from how many equal lines came before it in the file: so equal lines of one file are
+    different orders, and the same line in another file, or in the same file again, is the same order.
+    """
+    from orderflow.cli.import_report import Report
+    from orderflow.cli.order_lines import OrderFile
+
+    settings = load_settings()
+    refused_path = refused or Path(_stem(file.name) + ".refused.ndjson")
+    if refused_path.resolve() == file.resolve():
+        raise WrongUse("--refused names the file that is imported")
+    try:
+        orders = OrderFile(file)
+    except OSError as error:
+        raise CommandFailed(f"{file} cannot be read: {error.strerror}") from None
+    with Report(refused_path, json=json, bytes_total=orders.bytes_total) as report:
+        try:
+            asyncio.run(_import(settings, orders, report))
+        except CommandFailed as failure:
+            raise CommandFailed(f"{failure}\n{report.how_far()}") from None
+        except KeyboardInterrupt:
+            raise CommandFailed(f"interrupted: {report.how_far()}") from None
+        finally:
+            orders.close()
+    (complain if json else write_line)(report.summary())
+    if orders.failure:
+        raise CommandFailed(f"{orders.failure}\n{report.how_far()}")
+    return 1 if report.counts["refused"] else 0
+
+
+async def _import(settings: Settings, orders: OrderFile, report: Report) -> None:
+    from orderflow.cli.client import order_service
+
+    async with order_service(settings) as client:
+        sender = _Sender(client, report)
+        under_way: deque[asyncio.Task[list[Outcome]]] = deque()
+        try:
+            for batch in orders.batches():
+                under_way.append(asyncio.create_task(sender.settle(batch)))
+                if len(under_way) == REQUESTS_IN_FLIGHT_MAX:
+                    report.take(await under_way[0], orders.bytes_read)
+                    under_way.popleft()
+            while under_way:
+                report.take(await under_way[0], orders.bytes_read)
+                under_way.popleft()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+
+class _Sender:
+    """Sends batches until each line has its outcome, patient with what passes."""
+
+    def __init__(self, client: Client, report: Report) -> None:
+        self._client = client
+        self._report = report
+        self._answered = False
+        self._progress_at_s = time.monotonic()
+
+    async def settle(self, lines: Sequence[Line]) -> list[Outcome]:
+        """One outcome per line, in order. Raises CommandFailed when nothing moved for STALLED_S_MAX, and at
+        once for what waiting cannot mend."""
+        from orderflow.cli.import_report import Outcome
+        from orderflow.cli.order_lines import OrderLine, UnreadableLine
+
+        settled = {
+            line.number: Outcome(line, line.status, problem=_problem(line))
+            for line in lines
+            if isinstance(line, UnreadableLine)
+        }
+        waiting = [line for line in lines if isinstance(line, OrderLine)]
+        attempt = 0
+        while waiting:
+            outcomes, trouble, retry_after_s = await self._try(waiting)
+            settled.update((outcome.line.number, outcome) for outcome in outcomes)
+            waiting = [line for line in waiting if line.number not in settled]
+            if outcomes:
+                self._progress_at_s = time.monotonic()
+                attempt = 0
+            if waiting:
+                await self._pause(trouble, attempt, retry_after_s)
+                attempt += 1
+        return [settled[line.number] for line in lines]
+
+    async def _try(self, lines: Sequence[OrderLine]) -> tuple[list[Outcome], str, float | None]:
+        """What could be settled; of the rest why not, and the seconds to wait where the service said so."""
+        from orderflow.cli.client import AnswerLost, Refused, Unreachable
+
+        try:
+            return await self._send(lines)
+        except Refused as refused:
+            self._answered = True
+            if refused.status in OF_THE_CONTENT:
+                return await self._halve(lines, refused)
+            if refused.status not in TRANSIENT:
+                raise
+            return [], str(refused), refused.retry_after_s
+        except AnswerLost as error:
+            return [], str(error), None
+        except Unreachable as error:
+            if not self._answered:  # nothing was there to begin with: a person waits for an answer
+                raise
+            return [], str(error), None
+
+    async def _send(self, lines: Sequence[OrderLine]) -> tuple[list[Outcome], str, float | None]:
+        from orderflow.cli.client import problem_text
+        from orderflow.cli.import_report import Outcome
+
+        body = b'{"orders":[' + b",".join(line.entry for line in lines) + b"]}"
+        answer = await self._client.post("/api/orders/batch", body, timeout_s=BATCH_TIMEOUT_S)
+        self._answered = True
+        results: list[dict[str, Any]] = answer["results"]
+        outcomes: list[Outcome] = []
+        trouble = ""
+        for line, result in zip(lines, results, strict=True):
+            status: int = result["status"]
+            if status in TRANSIENT:
+                trouble = problem_text(result["problem"])
+            elif status == 201:
+                replayed = result.get("replayed") is True
+                outcomes.append(Outcome(line, status, result["order"]["orderId"], replayed))
+            else:
+                outcomes.append(Outcome(line, status, problem=result["problem"]))
+        return outcomes, trouble, None
+
+    async def _halve(
+        self, lines: Sequence[OrderLine], refused: Refused
+    ) -> tuple[list[Outcome], str, float | None]:
+        from orderflow.cli.import_report import Outcome
+
+        if len(lines) == 1:
+            return [Outcome(lines[0], refused.status, problem=dict(refused.problem))], "", None
+        middle = len(lines) // 2
+        first, second = await self._try(lines[:middle]), await self._try(lines[middle:])
+        return first[0] + second[0], first[1] or second[1], first[2] or second[2]
+
+    async def _pause(self, trouble: str, attempt: int, retry_after_s: float | None) -> None:
+        """Raises CommandFailed when nothing has moved for too long."""
+        stalled_s = time.monotonic() - self._progress_at_s
+        if stalled_s > STALLED_S_MAX:
+            raise CommandFailed(f"gave up after {stalled_s:.0f} s without progress: {trouble}")
+        bound_s = min(PAUSE_S_MAX, PAUSE_S_MIN * 2**attempt)
+        pause_s = max(retry_after_s or 0.0, random.uniform(bound_s / 2, bound_s))
+        self._report.tell(f"{trouble}; trying again in {pause_s:.1f} s")
+        await asyncio.sleep(pause_s)
+
+
+def _problem(line: Any) -> dict[str, Any]:
+    return {
+        "type": "urn:orderflow:problem:unreadable-line",
+        "title": "Unreadable line",
+        "status": line.status,
+        "detail": line.reason,
+    }
+
+
+def _stem(name: str) -> str:
+    for suffix in (".gz", ".ndjson", ".jsonl"):
+        name = name.removesuffix(suffix)
+    return name

@@ -1,0 +1,105 @@
+"""Orders for people's eyes: the table of a listing, and one order in full."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from orderflow.cli.terminal import wide_console, write_line
+
+COLUMNS = (("order", 36), ("status", 10), ("customer", 10), ("items", 5), ("created", 20), ("tracking", 8))
+"""Title and least width. Fixed widths keep the pages of a long listing in line without holding them all."""
+
+
+class OrderTable:
+    """Writes pages of a listing under one heading. Names of customers are left out."""
+
+    def __init__(self) -> None:
+        self._heading = True
+
+    def write(self, orders: Sequence[dict[str, Any]]) -> None:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=self._heading)
+        for title, width in COLUMNS:
+            table.add_column(title, min_width=width, no_wrap=title in ("order", "status", "created"))
+        for order in orders:
+            shipped: dict[str, Any] = order["fulfillment"] or {}
+            status = order["status"] + (" !" if order["attention"] else "")
+            tracking: str = shipped.get("trackingNumber") or ""
+            customer, lines = order["customer"]["customerId"], str(len(order["items"]))
+            table.add_row(order["orderId"], status, customer, lines, _second(order["createdAt"]), tracking)
+        wide_console(sys.stdout).print(table)
+        self._heading = False
+
+
+def write_order(order: dict[str, Any]) -> None:
+    """One order with its items, and its timeline where it carries one."""
+    from rich.table import Table
+
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in _facts(order):
+        if value:
+            facts.add_row(name, value)
+    items = Table("product", "quantity", "unit price (minor units)", box=None, pad_edge=False)
+    for item in order["items"]:
+        price = item.get("unitPrice")
+        text = f"{price['amountMinor']} {price['currency']}" if price else ""
+        items.add_row(item["productId"], str(item["quantity"]), text)
+    console = wide_console(sys.stdout)
+    console.print(facts)
+    write_line("")
+    console.print(items)
+    if "timeline" in order:
+        write_line("")
+        console.print(_timeline(order["timeline"]))
+
+
+def _facts(order: dict[str, Any]) -> list[tuple[str, str]]:
+    customer, attention = order["customer"], order["attention"]
+    shipped: dict[str, Any] = order["fulfillment"] or {}
+    ship_to: dict[str, Any] = order.get("shipTo") or {}
+    address: list[str | None] = [
+        ship_to.get("name"),
+        *ship_to.get("lines", ()),
+        ship_to.get("city"),
+        ship_to.get("region"),
+    ]
+    address += [ship_to.get("postalCode"), ship_to.get("country")]
+    return [
+        ("order", order["orderId"]),
+        ("status", f"{order['status']} (version {order['version']})"),
+        ("allowed next", ", ".join(order["allowedTransitions"])),
+        (
+            "attention",
+            f"{attention['kind']} since {attention['since']}: {attention['reason']}" if attention else "",
+        ),
+        ("customer", f"{customer['customerId']}, {customer['name']}"),
+        ("ship to", ", ".join(part for part in address if part)),
+        ("carrier", shipped.get("carrier") or ""),
+        ("tracking", shipped.get("trackingNumber") or ""),
+        ("shipped", shipped.get("shippedAt") or ""),
+        ("error", shipped.get("errorMessage") or ""),
+        ("created", order["createdAt"]),
+        ("updated", order["updatedAt"]),
+        ("correlation id", order["correlationId"]),
+    ]
+
+
+def _timeline(entries: Sequence[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table("at", "version", "what", "actor", "reason", "in the log", box=None, pad_edge=False)
+    for entry in entries:
+        position = entry.get("topicPosition")
+        where = f"partition {position['partition']}, offset {position['offset']}" if position else ""
+        what = entry.get("eventType") or entry.get("status") or entry["kind"]
+        version, actor = str(entry["orderVersion"]), entry.get("actor") or ""
+        table.add_row(entry["at"], version, what, actor, entry.get("reason") or "", where)
+    return table
+
+
+def _second(instant: str) -> str:
+    """An instant of the contract, to the second."""
+    return instant[:19] + "Z" if instant.endswith("Z") else instant

@@ -1,0 +1,92 @@
+"""Commands that run a part until it is stopped, and the migration that comes before."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from orderflow.cli.configuration import load_settings
+from orderflow.cli.terminal import CommandFailed, WrongUse, write_line
+
+
+def up() -> int:
+    """Run everything in one process with embedded parts, until SIGTERM or Ctrl-C."""
+    settings = load_settings()
+    from orderflow.app import run_up
+
+    with _expected_errors():
+        return run_up(settings)
+
+
+def migrate() -> int:
+    """Bring both databases to the newest schema. Safe to repeat, and to run twice at once."""
+    settings = load_settings()
+    from orderflow.app import run_migrate
+    from orderflow.telemetry import configure_logging
+
+    configure_logging(settings.log_format, settings.log_level, "orderflow-migrate")
+    with _expected_errors():
+        applied = run_migrate(settings)
+    for context, revisions in applied.items():
+        write_line(f"{context}: {', '.join(revisions) if revisions else 'nothing to apply'}")
+    return 0
+
+
+def carrier_sim(
+    *,
+    ledger: Annotated[Path, Parameter(help="SQLite file that keeps every shipment ever made.")],
+    port: Annotated[int, Parameter(help="0 takes a free one.")] = 8090,
+    host: str = "127.0.0.1",
+    delay_ms: Annotated[str, Parameter(help="Delay of each answer in ms, uniform: LOW-HIGH.")] = "0-0",
+    failure_rate: Annotated[float, Parameter(help="Share of orders that are rejected, 0 to 1.")] = 0.0,
+    error_rate: Annotated[float, Parameter(help="Share of calls that fail transiently, 0 to 1.")] = 0.0,
+    seed: Annotated[int, Parameter(help="With the order id it decides what is rejected.")] = 0,
+) -> int:
+    """Run a simulated carrier with a durable ledger, until SIGTERM or Ctrl-C."""
+    low, dash, high = delay_ms.partition("-")
+    if not (dash and low.isdecimal() and high.isdecimal()):
+        raise WrongUse("--delay-ms takes LOW-HIGH in milliseconds, such as 0-0 or 1000-5000")
+    if not 0 <= port <= 65535:
+        raise WrongUse("--port takes 0 to 65535")
+    import sqlite3
+
+    from orderflow.fulfillment.carriers.sim_server import run_carrier_sim
+
+    try:
+        run_carrier_sim(
+            host=host,
+            port=port,
+            delay_ms=(int(low), int(high)),
+            failure_rate=failure_rate,
+            error_rate=error_rate,
+            seed=seed,
+            ledger=ledger,
+        )
+    except ValueError as error:
+        raise WrongUse(str(error)) from None
+    except OSError as error:
+        raise CommandFailed(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    except sqlite3.Error as error:
+        raise CommandFailed(f"the ledger {ledger} cannot be opened: {error}") from None
+    return 0
+
+
+@contextmanager
+def _expected_errors() -> Generator[None]:
+    """What a role refuses to start with, as one line."""
+    from orderflow.database.engine import DatabaseMisconfigured, DatabaseUnavailable
+    from orderflow.messaging import BusMisconfigured, BusUnavailable
+    from orderflow.settings import SettingsError
+
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise CommandFailed(f"the database cannot be reached: {error}") from None
+    except (DatabaseMisconfigured, BusMisconfigured, BusUnavailable, SettingsError) as error:
+        raise CommandFailed(str(error)) from None
+    except OSError as error:  # a port that is taken, a directory that cannot be written
+        raise CommandFailed(str(error)) from None

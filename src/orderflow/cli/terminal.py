@@ -1,0 +1,50 @@
+"""What every command shows: results on stdout, for people or as JSON, and trouble on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # rich costs more time than most commands
+    from rich.console import Console
+
+PIPED_COLUMNS = 1_000
+"""The width of what no terminal shows: nothing is cut or wrapped for whoever reads the pipe."""
+
+
+class CommandFailed(Exception):
+    """The command could not do its work: exit code 1. The text says what happened and what to do."""
+
+
+class WrongUse(Exception):
+    """The command was called wrongly, in a way that its signature cannot express: exit code 2."""
+
+
+def complain(text: str) -> None:
+    """A line, or a few, on stderr."""
+    sys.stderr.write(text.rstrip("\n") + "\n")
+    sys.stderr.flush()
+
+
+def write_line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def wide_console(stream: IO[str]) -> Console:
+    """A console that takes texts as they are: no markup, no highlighting of what came from elsewhere."""
+    from rich.console import Console
+
+    width = None if stream.isatty() else PIPED_COLUMNS
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
