@@ -5,10 +5,18 @@ eventId or orderVersion; its identity is orderId + correlationId. Unknown additi
 """
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
@@ -45,13 +53,25 @@ Uuid = Annotated[
 BoundedText = Annotated[str, StringConstraints(max_length=1000)]
 
 
+def _in_utc(value: datetime) -> datetime:
+    """The proof of concept wrote times of an unspecified kind, without an offset; they are UTC."""
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
+UtcInstant = Annotated[datetime, AfterValidator(_in_utc)]
+
+
 class _Event(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, serialize_by_alias=True, extra="ignore", frozen=True)
 
 
 class Metadata(_Event):
     source: BoundedText
-    correlation_id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    # Stored as it is: PostgreSQL takes no NUL in a text.
+    correlation_id: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}]*$")]
 
 
 class EventCustomer(_Event):
@@ -90,7 +110,7 @@ class OrderCreated(_Event):
     customer: EventCustomer
     items: Annotated[list[EventItem], Field(min_length=1, max_length=10_000)]
     ship_to: EventShipTo | None = None
-    created_at: datetime
+    created_at: UtcInstant
     metadata: Metadata
 
 
@@ -110,7 +130,8 @@ def decode(value: bytes | None) -> OrderCreated:
     if version > SCHEMA_VERSION:
         raise InvalidEvent(
             "newer-schema",
-            f"schemaVersion {version}, this program knows up to {SCHEMA_VERSION}: upgrade, then redrive",
+            f"the schemaVersion is higher than {SCHEMA_VERSION}, the newest this program knows: "
+            "upgrade, then redrive",
             order_id,
         )
     if event.get("eventType") != ORDER_CREATED:
