@@ -114,6 +114,12 @@ def validation_problem(error: ValidationError, *, at: tuple[str | int, ...] = ()
 
     `at`: where in the body the validated part lies.
     """
+    if error.error_count() > PROBLEM_ERRORS_MAX:
+        # Listing them would cost seconds: a batch can break the contract in millions of places.
+        many = f"breaks the contract in {error.error_count()} places, too many to list"
+        return ProblemError(
+            422, "The request breaks the contract: see errors.", errors=[field_error(at, many)]
+        )
     errors: list[dict[str, str]] = []
     for item in error.errors(include_input=False, include_context=False, include_url=False):
         if item["type"] == "json_invalid":

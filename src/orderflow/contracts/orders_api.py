@@ -6,10 +6,18 @@ the last one counts.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 
 ITEMS_MAX = 1_000
@@ -33,17 +41,33 @@ OrderId = Annotated[
 ]
 
 
-def _require_offset(value: object) -> object:
-    """Pydantic takes numbers and local times for a datetime; the contract is ISO 8601 with an offset."""
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or "T" not in value:
-        raise ValueError("must be an ISO 8601 time with an offset, such as 2026-02-10T09:30:00Z")
+_INSTANT_WANTED = "must be an ISO 8601 time with an offset, such as 2026-02-10T09:30:00Z"
+
+
+def _require_text(value: object) -> object:
+    """Pydantic takes numbers and dates for a datetime too."""
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError(_INSTANT_WANTED)
+    if not isinstance(value, (str, datetime)):
+        raise ValueError(_INSTANT_WANTED)
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    """A local time means another instant on every machine, and a database cannot keep the year 0."""
+    if value.tzinfo is None:
+        raise ValueError(_INSTANT_WANTED)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
 Instant = Annotated[
-    datetime, BeforeValidator(_require_offset), Field(json_schema_extra={"format": "date-time"})
+    datetime,
+    BeforeValidator(_require_text),
+    AfterValidator(_in_utc),
+    Field(json_schema_extra={"format": "date-time"}),
 ]
 
 
@@ -113,7 +137,8 @@ class BatchOrderIn(OrderIn):
 
 
 class BatchIn(Contract):
-    orders: Annotated[list[BatchOrderIn], Field(min_length=1, max_length=BATCH_MAX)]
+    # At the first wrong order: then each is validated on its own.
+    orders: Annotated[list[BatchOrderIn], Field(min_length=1, max_length=BATCH_MAX), FailFast()]
 
 
 class BatchEnvelope(Contract):
@@ -152,7 +177,7 @@ class StatusUpdate(StatusPatch):
 
 
 class StatusUpdatesIn(Contract):
-    updates: Annotated[list[StatusUpdate], Field(min_length=1, max_length=BATCH_MAX)]
+    updates: Annotated[list[StatusUpdate], Field(min_length=1, max_length=BATCH_MAX), FailFast()]
 
 
 class StatusUpdatesEnvelope(Contract):
