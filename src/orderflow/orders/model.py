@@ -97,7 +97,7 @@ def apply_update(
 ) -> OrderState:
     """The order after the update; the very same object when the update was made before.
 
-    A repeat is the same status with the same carrier and tracking number where both are given.
+    A repeat is the same status with the same carrier and tracking number, each where it is given.
     Raises IllegalTransition for a move that the table does not allow, or that contradicts what is recorded.
     """
     changed = _move(order, status, fulfillment)
@@ -130,7 +130,11 @@ def _move(order: OrderState, status: Status | None, fulfillment: Fulfillment | N
 
 
 def _repeats(recorded: Fulfillment, sent: Fulfillment) -> bool:
-    return (sent.carrier, sent.tracking_number) == (recorded.carrier, recorded.tracking_number)
+    """What an update does not name it left as it was, so that it says nothing about it when repeated."""
+    return sent.carrier in (None, recorded.carrier) and sent.tracking_number in (
+        None,
+        recorded.tracking_number,
+    )
 
 
 def _merge(recorded: Fulfillment, sent: Fulfillment | None) -> Fulfillment:
