@@ -127,6 +127,8 @@ class Intake:
             try:
                 results = await self._writer.submit(self._place_orders, [pending[i].command for i in waiting])
             except QueueFull:
+                if outcomes:
+                    break  # the others are written: only those that still wait are refused
                 raise ProblemError(
                     503,
                     "The intake queue is full; nothing was written. Try again shortly.",
@@ -142,9 +144,14 @@ class Intake:
         return outcomes
 
     async def _replays(self, order_ids: list[str]) -> dict[str, dict[str, Any]]:
+        """The orders to answer again; none when the database went away, for the others are durable."""
         if not order_ids:
             return {}
-        documents = await self._reader.run(queries.get_orders, sorted(set(order_ids)), as_created=True)
+        try:
+            documents = await self._reader.run(queries.get_orders, sorted(set(order_ids)), as_created=True)
+        except DatabaseUnavailable as error:
+            log.warning("replay.unavailable", orders=len(order_ids), reason=str(error))
+            return {}
         return {document["orderId"]: document for document in documents}
 
 
@@ -161,6 +168,8 @@ def _answer(
                 correlation_id=command.correlation_id,
             )
             return Accepted(document, replayed=False)
+        case commands.Replay(order_id) if order_id not in replays:
+            return database_unavailable()
         case commands.Replay(order_id):
             return Accepted(replays[order_id], replayed=True)
         case commands.KeyReused():
@@ -170,7 +179,7 @@ def _answer(
                 kind="idempotency-key-reused",
                 title="Idempotency key reused",
             )
-        case Contended():
+        case Contended() if pending.command.key is not None:
             return ProblemError(
                 409,
                 f"The first request with this idempotency key is still running after {KEY_WAIT_S:g} s.",
