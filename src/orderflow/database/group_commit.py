@@ -7,6 +7,7 @@ without the timer).
 """
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -237,13 +238,21 @@ class GroupCommit:
             except SQLAlchemyError as error:
                 log.warning("commit.answer_lost", writer=self.name, commands=len(batch), reason=reason(error))
                 raise _CommitLost from error
-        if self.after_commit:
-            self.after_commit(
-                [(entry.command, result) for entry, result in zip(batch, outcomes, strict=True)]
-            )
+        self._tell(batch, outcomes)
         self.committed_transactions += 1
         self.committed_commands += len(batch)
         return outcomes
+
+    def _tell(self, batch: list[_Entry], outcomes: list[Any]) -> None:
+        """What goes wrong after COMMIT must not look as if the write had: it would be written again."""
+        if self.after_commit is None:
+            return
+        try:
+            self.after_commit(
+                [(entry.command, result) for entry, result in zip(batch, outcomes, strict=True)]
+            )
+        except Exception:
+            log.exception("commit.hook_failed", writer=self.name, commands=len(batch))
 
     def _answer(self, batch: list[_Entry], outcomes: list[Any]) -> None:
         done: dict[asyncio.AbstractEventLoop | None, list[_Ticket]] = {}
@@ -256,8 +265,9 @@ class GroupCommit:
         for loop, tickets in done.items():
             if loop is None:
                 _resolve(tickets)
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, tickets)
+            else:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: its callers are gone
+                    loop.call_soon_threadsafe(_resolve, tickets)
 
 
 def _by_handler(batch: list[_Entry]) -> list[tuple[Handler[Any, Any], list[int]]]:
