@@ -135,7 +135,7 @@ def field_error(location: Sequence[str | int], message: str, within: str | None 
     return {"pointer": pointer, "message": message} | ({"in": within} if within else {})
 
 
-async def read_json_body(request: Request, bytes_max: int) -> bytes:
+async def read_json_body(request: Request, bytes_max: int, *, seconds_max: float = BODY_SECONDS_MAX) -> bytes:
     """The body, at most `bytes_max` bytes of it. Raises ProblemError: 400 empty, 408 slow, 413 too large,
     415 not JSON. Of an oversized body up to 4 MiB more are read and discarded, so that the client gets to
     see the answer."""
@@ -143,11 +143,11 @@ async def read_json_body(request: Request, bytes_max: int) -> bytes:
     if content_type != "application/json" or "content-encoding" in request.headers:
         raise ProblemError(415, "Send the body as plain JSON with content-type: application/json.")
     try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
+        async with asyncio.timeout(seconds_max):
             return await _read_bounded(request, bytes_max)
     except TimeoutError:
         raise ProblemError(
-            408, f"The body did not arrive within {BODY_SECONDS_MAX:g} s.", headers={"Connection": "close"}
+            408, f"The body did not arrive within {seconds_max:g} s.", headers={"Connection": "close"}
         ) from None
 
 

@@ -23,6 +23,7 @@ from orderflow.contracts import orders_api as api
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.edge import (
+    BODY_SECONDS_MAX,
     EXCEPTION_HANDLERS,
     ProblemError,
     correlation_id,
@@ -54,7 +55,7 @@ class Degraded:
 
 
 class OrdersApi:
-    """The endpoints. `degraded` tells which other parts are down; `stopping` ends long polls."""
+    """The endpoints. `degraded` tells which other parts are down; a body may take `body_seconds_max`."""
 
     def __init__(
         self,
@@ -64,12 +65,14 @@ class OrdersApi:
         intake: Intake,
         degraded: Callable[[], list[Degraded]],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        body_seconds_max: float = BODY_SECONDS_MAX,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._intake = intake
         self._degraded = degraded
         self._clock = clock
+        self._body_seconds_max = body_seconds_max
         self._waiters = Waiters()
         self._stopping = False
 
@@ -78,8 +81,11 @@ class OrdersApi:
         self._stopping = True
         self._waiters.release_all()
 
+    async def _body(self, request: Request, bytes_max: int) -> bytes:
+        return await read_json_body(request, bytes_max, seconds_max=self._body_seconds_max)
+
     async def post_order(self, request: Request) -> Response:
-        body = await read_json_body(request, api.BODY_BYTES_MAX)
+        body = await self._body(request, api.BODY_BYTES_MAX)
         key = parsing.idempotency_key(request)
         try:
             order = parsing.ORDER.validate_json(body)
@@ -95,7 +101,7 @@ class OrdersApi:
         return json_response(answer.order, 201, headers)
 
     async def post_batch(self, request: Request) -> Response:
-        body = await read_json_body(request, api.BATCH_BODY_BYTES_MAX)
+        body = await self._body(request, api.BATCH_BODY_BYTES_MAX)
         entries = parsing.entries(body, parsing.BATCH, api.BatchEnvelope, api.BatchOrderIn, "orders")
         for index, entry in enumerate(entries):
             if isinstance(entry, api.BatchOrderIn):
@@ -119,7 +125,7 @@ class OrdersApi:
 
     async def patch_status(self, request: Request) -> Response:
         order_id = parsing.order_id(request.path_params["order_id"])
-        body = await read_json_body(request, api.BODY_BYTES_MAX)
+        body = await self._body(request, api.BODY_BYTES_MAX)
         try:
             patch = parsing.PATCH.validate_json(body)
         except ValidationError as error:
@@ -130,7 +136,7 @@ class OrdersApi:
         return Response(status_code=204)
 
     async def patch_statuses(self, request: Request) -> Response:
-        body = await read_json_body(request, api.BATCH_BODY_BYTES_MAX)
+        body = await self._body(request, api.BATCH_BODY_BYTES_MAX)
         entries = parsing.entries(
             body, parsing.UPDATES, api.StatusUpdatesEnvelope, api.StatusUpdate, "updates"
         )

@@ -55,7 +55,8 @@ class _Pending:
 
 
 class Intake:
-    """`relay_takes` asks this process's relay for room; `clock` gives creation times."""
+    """`relay_takes` asks this process's relay for room; `clock` gives creation times; `key_wait_s` bounds the
+    wait for another process that holds an idempotency key."""
 
     def __init__(
         self,
@@ -65,11 +66,13 @@ class Intake:
         topic: str,
         relay_takes: Callable[[int], bool],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        key_wait_s: float = KEY_WAIT_S,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._topic = topic
         self._clock = clock
+        self._key_wait_s = key_wait_s
         self._place_orders = partial(commands.place_orders, relay_takes=relay_takes)
 
     async def place(
@@ -118,11 +121,11 @@ class Intake:
         return _Pending(command, content)
 
     async def _write(self, pending: dict[int, _Pending]) -> dict[int, Any]:
-        """The outcomes by index. A key whose first request still runs elsewhere is tried again for 5 s,
+        """The outcomes by index. A key whose first request still runs elsewhere is tried again for a while,
         outside the writer, so that a stopped neighbour never stops intake."""
         outcomes: dict[int, Any] = {}
         waiting: list[int] = list(pending)
-        deadline = asyncio.get_running_loop().time() + KEY_WAIT_S
+        deadline = asyncio.get_running_loop().time() + self._key_wait_s
         while waiting:
             try:
                 results = await self._writer.submit(self._place_orders, [pending[i].command for i in waiting])
@@ -182,7 +185,7 @@ def _answer(
         case Contended() if pending.command.key is not None:
             return ProblemError(
                 409,
-                f"The first request with this idempotency key is still running after {KEY_WAIT_S:g} s.",
+                "The first request with this idempotency key is still running.",
                 kind="idempotency-key-in-progress",
                 title="Request in progress",
                 headers={"Retry-After": "1"},
