@@ -1,0 +1,245 @@
+"""The composition root: settings in, running roles out. Nothing else connects, binds or starts a thread."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from socket import socket
+from typing import Any, Protocol
+
+import uvloop
+
+from orderflow import telemetry
+from orderflow.database import migrate
+from orderflow.database.engine import Database, Reader, connect
+from orderflow.database.group_commit import GroupCommit
+from orderflow.edge import Edge
+from orderflow.fulfillment.carriers import Carrier
+from orderflow.messaging.connect import Bus, open_bus
+from orderflow.orders import outbox
+from orderflow.orders.http import Degraded, OrdersApi, create_app
+from orderflow.orders.intake import Intake
+from orderflow.orders.relay import Relay
+from orderflow.processes import lock_data_dir, run_workers, stop_with_parent
+from orderflow.serving import address, bind, serving, stop_on_signals
+from orderflow.settings import Settings, SettingsError
+
+
+def run_migrate(settings: Settings) -> dict[str, list[str]]:
+    """Bring both databases to the newest schema; the revisions applied per context.
+
+    Raises DatabaseUnavailable, DatabaseMisconfigured.
+    """
+    applied: dict[str, list[str]] = {}
+    contexts: tuple[tuple[migrate.Context, str], ...] = (
+        ("orders", settings.orders_database),
+        ("fulfillment", settings.fulfillment_database),
+    )
+    for context, url in contexts:
+        with _closing(connect(url, application=f"orderflow-migrate-{context}")) as database:
+            migrate.wait_for(database, context, seconds_max=settings.database_wait_s)
+            applied[context] = migrate.migrate(database, context)
+    return applied
+
+
+def run_up(settings: Settings) -> int:
+    """All roles in this process, until SIGTERM or SIGINT. Returns the exit code.
+
+    Raises SettingsError, DatabaseMisconfigured, DatabaseUnavailable or BusMisconfigured when it cannot start.
+    """
+    _start_logging(settings, "orderflow")
+    with ExitStack() as stack:
+        stack.enter_context(lock_data_dir(settings.data_dir))
+        listener = stack.enter_context(bind(settings.host, settings.port, "ORDERFLOW_PORT"))
+        own = stack.enter_context(
+            bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
+        )
+        orders = stack.enter_context(_prepared("orders", settings))
+        fulfillment = stack.enter_context(_prepared("fulfillment", settings))
+        if orders.embedded:
+            with orders.writer.begin() as connection:
+                outbox.free_leases(connection)
+        bus = stack.enter_context(open_bus(settings))
+
+        async def run(stop: asyncio.Event) -> None:
+            async with _order_service(settings, orders, bus, listener):
+                _announce(settings, address(listener))
+                await _fulfillment_service(settings, fulfillment, bus, own, address(listener), stop)
+
+        return _run(run)
+
+
+def run_api(settings: Settings) -> int:
+    """The Order Service in ORDERFLOW_API_WORKERS processes behind one socket. Raises as `run_up`."""
+    _start_logging(settings, "order-service")
+    _refuse_embedded(settings, "api", settings.database_url)
+    with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
+        with _prepared("orders", settings):
+            pass  # waits for it, migrates or checks it; each worker opens its own connections
+
+        def work(_index: int) -> int:
+            with ExitStack() as stack:
+                database = stack.enter_context(_closing(_connect("orders", settings)))
+                bus = stack.enter_context(open_bus(settings))
+
+                async def run(stop: asyncio.Event) -> None:
+                    if settings.api_workers > 1:
+                        stop_with_parent(stop)
+                    async with _order_service(settings, database, bus, listener):
+                        await stop.wait()
+
+                return _run(run)
+
+        _say(f"Order Service: {address(listener)}")
+        return work(0) if settings.api_workers == 1 else run_workers(settings.api_workers, work)
+
+
+def run_relay(settings: Settings) -> int:
+    """One relay process; any number may run. Raises as `run_up`."""
+    _start_logging(settings, "relay")
+    _refuse_embedded(settings, "relay", settings.database_url)
+    with ExitStack() as stack:
+        listener = None
+        if settings.relay_port is not None:
+            listener = stack.enter_context(bind(settings.host, settings.relay_port, "ORDERFLOW_RELAY_PORT"))
+        database = stack.enter_context(_prepared("orders", settings))
+        bus = stack.enter_context(open_bus(settings))
+
+        async def run(stop: asyncio.Event) -> None:
+            writer = GroupCommit(database.writer, "orders")
+            relay = Relay(writer, bus.publisher())
+            reader = Reader(database)
+            writer.start()
+            relay.start()
+            try:
+                if listener is None:
+                    await stop.wait()
+                else:
+                    app = create_health_app(reader, lambda: _degraded(relay))
+                    async with serving(Edge(app), listener):
+                        await stop.wait()
+            finally:
+                await asyncio.to_thread(relay.close)
+                await asyncio.to_thread(writer.close)
+                reader.close()
+
+        _say("Relay: running")
+        return _run(run)
+
+
+def run_fulfillment(settings: Settings) -> int:
+    """One fulfillment worker with its own HTTP; any number may run. Raises as `run_up`."""
+    _start_logging(settings, "fulfillment-service")
+    _refuse_embedded(settings, "fulfillment", settings.fulfillment_database_url)
+    with ExitStack() as stack:
+        listener = stack.enter_context(
+            bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
+        )
+        database = stack.enter_context(_prepared("fulfillment", settings))
+        bus = stack.enter_context(open_bus(settings, waits_for_topics=True))
+
+        async def run(stop: asyncio.Event) -> None:
+            await _fulfillment_service(settings, database, bus, listener, settings.orders_url, stop)
+
+        _say(f"Fulfillment Service: {address(listener)}")
+        return _run(run)
+
+
+def _start_logging(settings: Settings, service: str) -> None:
+    telemetry.configure_logging(settings.log_format, settings.log_level, service)
+
+
+def _refuse_embedded(settings: Settings, role: str, database_url: object) -> None:
+    """Embedded parts belong to one process, which holds their lock."""
+    if database_url is None or settings.bus_url == "embedded:" or "sqlite" in str(database_url):
+        database = "ORDERFLOW_FULFILLMENT_DATABASE_URL" if role == "fulfillment" else "ORDERFLOW_DATABASE_URL"
+        raise SettingsError(
+            f"`orderflow {role}` needs a database server and Kafka: set {database} and ORDERFLOW_BUS_URL, "
+            "or run everything in one process with `orderflow up`"
+        )
+
+
+def _connect(context: migrate.Context, settings: Settings) -> Database:
+    url = settings.orders_database if context == "orders" else settings.fulfillment_database
+    return connect(url, application=f"orderflow-{context}")
+
+
+@contextmanager
+def _closing(database: Database) -> Generator[Database]:
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _prepared(context: migrate.Context, settings: Settings) -> Generator[Database]:
+    """The context's database, answering and on the newest schema."""
+    with _closing(_connect(context, settings)) as database:
+        migrate.wait_for(database, context, seconds_max=settings.database_wait_s)
+        if settings.migrates_at_start:
+            migrate.migrate(database, context)
+        else:
+            migrate.check(database, context)
+        yield database
+
+
+@asynccontextmanager
+async def _order_service(
+    settings: Settings, database: Database, bus: Bus, listener: socket
+) -> AsyncGenerator[None]:
+    """The Order Service with its writer and relay; drains in the order of the flow."""
+    writer = GroupCommit(database.writer, "orders")
+    relay = Relay(writer, bus.publisher())
+    writer.after_commit = relay.after_commit
+    reader = Reader(database)
+    intake = Intake(writer, reader, topic=settings.orders_topic, relay_takes=relay.takes)
+    api = OrdersApi(writer=writer, reader=reader, intake=intake, degraded=lambda: _degraded(relay))
+    writer.start()
+    relay.start()
+    try:
+        async with serving(Edge(create_app(api)), listener):
+            try:
+                yield
+            finally:
+                api.stop()
+    finally:
+        await asyncio.to_thread(relay.close)
+        await asyncio.to_thread(writer.close)
+        reader.close()
+
+
+def _degraded(relay: Relay) -> list[Degraded]:
+    return [] if relay.trouble is None else [Degraded("event-log", *relay.trouble)]
+
+
+def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+    """Run `main` until it ends; SIGTERM and SIGINT set its event."""
+
+    async def until_signal() -> None:
+        stop = asyncio.Event()
+        with stop_on_signals(stop):
+            await main(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_signal())
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _announce(settings: Settings, orders_url: str) -> None:
+    _say(
+        f"""
+Orderflow takes orders at {orders_url} (API: {orders_url}/docs). Its data lies in {settings.data_dir}/.
+Place one, and see it ship:
+
+  curl -s {orders_url}/api/orders -H 'content-type: application/json' \\
+    -d '{{"customer":{{"customerId":"c-1","name":"Ada"}},"items":[{{"productId":"p-1","quantity":2}}]}}'
+
+  orderflow orders list
+"""
+    )

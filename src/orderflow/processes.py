@@ -1,0 +1,130 @@
+"""Process matters: one process per data directory, and N worker processes behind one socket."""
+
+import asyncio
+import fcntl
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from orderflow.settings import SettingsError
+
+log = structlog.get_logger()
+
+RESTART_PAUSE_S = 0.5
+DRAIN_S = 15
+
+
+class DataDirInUse(SettingsError):
+    """Another process works with this data directory."""
+
+
+def lock_data_dir(directory: Path) -> IO[str]:
+    """Hold the directory for as long as the returned file is open. Raises DataDirInUse.
+
+    The kernel lets go of the lock when the process ends, however it ends.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = (directory / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise DataDirInUse(
+            f"process {holder} already uses {directory}: stop it, or set ORDERFLOW_DATA_DIR to another directory"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def run_workers(count: int, work: Callable[[int], int]) -> int:
+    """Fork `count` processes that each run `work(index)`, start a dead one again, and on SIGTERM or SIGINT let all
+    drain. Returns the exit code. Must be called before any thread or event loop exists."""
+    children: dict[int, int] = {}
+    stopping = False
+
+    def on_signal(_number: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    def start(index: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            random.seed()
+            sys.exit(_guarded(work, index))
+        children[pid] = index
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    for index in range(count):
+        start(index)
+    started = time.monotonic()
+    while not stopping:
+        for pid, code in _reap(children):
+            index = children.pop(pid)
+            if code != 0 and time.monotonic() - started < RESTART_PAUSE_S * 4 and not children:
+                return 1  # they cannot even start
+            log.error("worker.died", worker=index, pid=pid, exit_code=code)
+            time.sleep(RESTART_PAUSE_S)
+            if not stopping:
+                start(index)
+        time.sleep(0.05)
+    return _drain(children)
+
+
+def _guarded(work: Callable[[int], int], index: int) -> int:
+    try:
+        return work(index)
+    except Exception as error:
+        log.exception("worker.failed", worker=index, exc_info=error)
+        return 1
+
+
+def _reap(children: dict[int, int]) -> list[tuple[int, int]]:
+    dead: list[tuple[int, int]] = []
+    for pid in list(children):
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            dead.append((pid, os.waitstatus_to_exitcode(status)))
+    return dead
+
+
+def _drain(children: dict[int, int]) -> int:
+    for pid in children:
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + DRAIN_S
+    worst = 0
+    while children and time.monotonic() < deadline:
+        for pid, code in _reap(children):
+            del children[pid]
+            worst = max(worst, abs(code))
+        time.sleep(0.02)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    return 1 if worst or children else 0
+
+
+def stop_with_parent(stop: asyncio.Event) -> None:
+    """Set `stop` when the process that forked this one is gone: a worker without a parent takes no more orders."""
+    parent = os.getppid()
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        if os.getppid() != parent:
+            stop.set()
+        else:
+            loop.call_later(1.0, look)
+
+    look()
