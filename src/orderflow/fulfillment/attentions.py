@@ -1,0 +1,104 @@
+"""What orders must say to a person: one row per order until the Order Service has acknowledged it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from orderflow.database.dialects import insert, now_ms
+from orderflow.fulfillment.tables import attentions
+
+RESEND_MS = 30_000
+"""A claimed attention is due again after that long, unless it was acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """`kind` and `reason` as the contract of the Order Service wants them."""
+
+    order_id: str
+    kind: str
+    reason: str
+    correlation_id: str | None
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAttentions:
+    rows_max: int
+
+    @property
+    def rows(self) -> int:
+        return self.rows_max
+
+
+def status_update(attention: Attention) -> dict[str, Any]:
+    """The update for the Order Service (contract: StatusUpdate)."""
+    update: dict[str, Any] = {
+        "orderId": attention.order_id,
+        "attention": {"kind": attention.kind, "reason": attention.reason},
+    }
+    if attention.correlation_id is not None:
+        update["correlationId"] = attention.correlation_id
+    return update
+
+
+def put(connection: Connection, new: Sequence[Attention]) -> None:
+    """Owe these; the newest of an order replaces what was not sent yet."""
+    for attention in sorted(new, key=lambda a: a.order_id):
+        values: dict[str, Any] = {
+            "kind": attention.kind,
+            "reason": attention.reason,
+            "correlation_id": attention.correlation_id,
+            "due_at_ms": now_ms(),
+        }
+        connection.execute(
+            insert(connection, attentions)
+            .values(order_id=attention.order_id, **values)
+            .on_conflict_do_update(index_elements=[attentions.c.order_id], set_=values)
+        )
+
+
+def claim(
+    connection: Connection, commands: Sequence[ClaimAttentions], /, *, again: bool
+) -> list[list[Attention]]:
+    """Those that are due, the oldest first; others leave them alone for 30 s. A handler for the group
+    commit."""
+    del again  # what a lost answer may have taken is due again soon
+    return [_claim(connection, command.rows_max) for command in commands]
+
+
+def _claim(connection: Connection, rows_max: int) -> list[Attention]:
+    due = connection.execute(
+        sa.select(attentions)
+        .where(attentions.c.due_at_ms <= now_ms())
+        .order_by(attentions.c.due_at_ms)
+        .limit(rows_max)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if due:
+        connection.execute(
+            sa.update(attentions)
+            .where(attentions.c.order_id.in_([found.order_id for found in due]))
+            .values(due_at_ms=now_ms() + RESEND_MS)
+        )
+    return [Attention(found.order_id, found.kind, found.reason, found.correlation_id) for found in due]
+
+
+def acknowledge(connection: Connection, sent: Sequence[Attention], /, *, again: bool) -> list[None]:
+    """Forget what was acknowledged, but not what replaced it meanwhile. A handler for the group commit."""
+    del again
+    for attention in sorted(sent, key=lambda a: a.order_id):
+        connection.execute(
+            sa.delete(attentions).where(
+                attentions.c.order_id == attention.order_id,
+                attentions.c.kind == attention.kind,
+                attentions.c.reason == attention.reason,
+            )
+        )
+    return [None] * len(sent)

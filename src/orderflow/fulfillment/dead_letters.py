@@ -1,0 +1,250 @@
+"""What could not be processed: first a durable row with the original bytes, then a copy on its topic."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import sqlalchemy as sa
+import structlog
+from pydantic_core import from_json, to_json
+from sqlalchemy.engine import Connection, RowMapping
+
+from orderflow.database.dialects import insert as insert_into
+from orderflow.database.dialects import now_ms
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment import attentions
+from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment.model import ERROR_CHARS_MAX, Park, Shipment, clean
+from orderflow.fulfillment.tables import dead_letters
+from orderflow.fulfillment.vitals import Vitals
+from orderflow.messaging import Headers, Message, Publisher, PublishFailed, Record
+
+log = structlog.get_logger()
+
+COPIES_MAX = 100
+COPY_PAUSE_S = 1.0
+COPY_RETRY_MS = 30_000
+"""A copy that failed, or whose worker vanished, is tried again after that long."""
+
+_ID_NAMESPACE = uuid.UUID("6f726465-7266-5c6f-8a77-646561640001")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """`id` is a function of the message, so that one that is delivered twice is kept once."""
+
+    id: str
+    kind: str
+    reason: str
+    order_id: str | None
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: bytes
+    attempts: int
+    at: datetime
+    attention: str | None = None
+
+    @property
+    def rows(self) -> int:
+        return 2
+
+
+def of_record(record: Record, *, kind: str, reason: str, order_id: str | None, at: datetime) -> DeadLetter:
+    """A message that can never become a shipment; its order, where one is known, is owed an attention."""
+    value = hashlib.sha256(record.value or b"").hexdigest()
+    place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{value}"
+    return DeadLetter(
+        id=str(uuid.uuid5(_ID_NAMESPACE, place)),
+        kind=kind,
+        reason=clean(reason, ERROR_CHARS_MAX) or kind,
+        order_id=order_id,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=_packed(record.headers),
+        attempts=1,
+        at=at,
+        attention=f"Fulfillment could not process an event of this order ({kind}); see its dead letters.",
+    )
+
+
+def of_shipment(shipment: Shipment, park: Park, at: datetime) -> DeadLetter:
+    """The carrier's request of a shipment that was given up."""
+    return DeadLetter(
+        id=str(uuid.uuid5(_ID_NAMESPACE, f"{shipment.order_id}/{shipment.attempts}/{park.kind}")),
+        kind=park.kind,
+        reason=park.note,
+        order_id=shipment.order_id,
+        topic=None,
+        partition=None,
+        offset=None,
+        key=shipment.order_id.encode(),
+        value=shipment.request,
+        headers=_packed((("correlation-id", shipment.correlation_id.encode()),)),
+        attempts=shipment.attempts,
+        at=at,
+    )
+
+
+def _packed(headers: Headers) -> bytes:
+    # latin-1 maps every byte to one character and back.
+    return to_json([(name, value.decode("latin-1")) for name, value in headers])
+
+
+def unpacked(headers: bytes) -> Headers:
+    pairs = cast("list[tuple[str, str]]", from_json(headers))
+    return tuple((name, value.encode("latin-1")) for name, value in pairs)
+
+
+def insert(connection: Connection, letters: Sequence[DeadLetter], /, *, again: bool) -> list[None]:
+    """Keep the letters and the attention their orders are owed. A handler for the group commit."""
+    del again
+    by_id = {letter.id: letter for letter in letters}
+    for letter in sorted(by_id.values(), key=lambda kept: kept.id):
+        connection.execute(
+            insert_into(connection, dead_letters)
+            .values(
+                id=letter.id,
+                kind=letter.kind,
+                reason=letter.reason,
+                order_id=letter.order_id,
+                topic=letter.topic,
+                partition=letter.partition,
+                offset=letter.offset,
+                key=letter.key,
+                value=letter.value,
+                headers=letter.headers,
+                attempts=letter.attempts,
+                at=letter.at,
+                state="open",
+                copy_due_ms=now_ms(),
+            )
+            .on_conflict_do_nothing(index_elements=[dead_letters.c.id])
+        )
+    owed = {
+        letter.order_id: attentions.Attention(letter.order_id, "dead-letter", letter.attention, None)
+        for letter in by_id.values()
+        if letter.order_id is not None and letter.attention is not None
+    }
+    attentions.put(connection, list(owed.values()))
+    return [None] * len(letters)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCopies:
+    rows_max: int
+
+    @property
+    def rows(self) -> int:
+        return self.rows_max
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    id: str
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+def claim_copies(
+    connection: Connection, commands: Sequence[ClaimCopies], /, *, again: bool
+) -> list[list[RowMapping]]:
+    """Letters without a copy; others leave them alone for 30 s. A handler for the group commit."""
+    del again
+    return [_claim_copies(connection, command.rows_max) for command in commands]
+
+
+def _claim_copies(connection: Connection, rows_max: int) -> list[RowMapping]:
+    due = list(
+        connection.execute(
+            sa.select(dead_letters)
+            .where(dead_letters.c.copy_due_ms.is_not(None), dead_letters.c.copy_due_ms <= now_ms())
+            .order_by(dead_letters.c.copy_due_ms)
+            .limit(rows_max)
+            .with_for_update(skip_locked=True)
+        ).mappings()
+    )
+    if due:
+        connection.execute(
+            sa.update(dead_letters)
+            .where(dead_letters.c.id.in_([found["id"] for found in due]))
+            .values(copy_due_ms=now_ms() + COPY_RETRY_MS)
+        )
+    return due
+
+
+def mark_copied(connection: Connection, copies: Sequence[Copied], /, *, again: bool) -> list[None]:
+    """These are on the dead-letter topic. A handler for the group commit."""
+    del again
+    ids = sorted({copy.id for copy in copies})
+    connection.execute(sa.update(dead_letters).where(dead_letters.c.id.in_(ids)).values(copy_due_ms=None))
+    return [None] * len(copies)
+
+
+def message(found: RowMapping, topic: str) -> Message:
+    """The copy: original bytes and headers, and why and where it failed."""
+    key: bytes = found["key"] or b""
+    told: dict[str, object] = {
+        "reason": f"{found['kind']}: {found['reason']}",
+        "topic": found["topic"],
+        "partition": found["partition"],
+        "offset": found["offset"],
+        "attempts": found["attempts"],
+    }
+    added = tuple((name, str(value).encode()) for name, value in told.items() if value is not None)
+    return Message(
+        topic=topic,
+        key=key.decode(errors="backslashreplace"),
+        value=found["value"] or b"",
+        headers=unpacked(found["headers"]) + added,
+    )
+
+
+class DeadLetterCopier:
+    """Copies dead letters to their topic, at least once, and never forgets one that failed."""
+
+    def __init__(self, writer: GroupCommit, publisher: Publisher, vitals: Vitals, *, topic: str) -> None:
+        self._writer = writer
+        self._publisher = publisher
+        self._vitals = vitals
+        self._topic = topic
+
+    async def run_once(self) -> int:
+        """Copy what is due; the number of letters that the log took. Raises what the database says."""
+        letters = await self._writer.submit_one(claim_copies, ClaimCopies(COPIES_MAX))
+        if not letters:
+            return 0
+        messages = [message(letter, self._topic) for letter in letters]
+        outcomes = await asyncio.to_thread(self._publisher.publish, messages)
+        copied: list[Copied] = []
+        for letter, outcome in zip(letters, outcomes, strict=True):
+            if isinstance(outcome, PublishFailed):
+                self._vitals.trouble("dead-letter-topic", outcome.reason)
+            else:
+                copied.append(Copied(letter["id"]))
+        if len(copied) == len(letters):
+            self._vitals.recovered("dead-letter-topic")
+        await self._writer.submit(mark_copied, copied)
+        return len(copied)
+
+    async def run(self) -> None:
+        while True:
+            self._vitals.progress("dead-letters")
+            try:
+                copied = await self.run_once()
+            except TRANSIENT as error:
+                log.debug("dead_letters.copy_waits", reason=str(error))
+                copied = 0
+            if copied < COPIES_MAX:
+                await asyncio.sleep(COPY_PAUSE_S)

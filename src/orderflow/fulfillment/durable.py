@@ -1,0 +1,69 @@
+"""Writes that wait for the database: what must not be forgotten is tried until it is written."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from orderflow.database.engine import DatabaseUnavailable
+from orderflow.database.group_commit import (
+    Command,
+    Contended,
+    GroupCommit,
+    Handler,
+    OutcomeUnknown,
+    QueueFull,
+)
+
+C = TypeVar("C", bound=Command)
+R = TypeVar("R")
+
+PAUSE_S = 0.5
+
+TRANSIENT = (DatabaseUnavailable, Contended, OutcomeUnknown, QueueFull)
+"""Failures of a write that may succeed when it is tried again; every handler here may be repeated."""
+
+
+async def write(
+    writer: GroupCommit,
+    handler: Handler[C, R],
+    commands: Sequence[C],
+    *,
+    on_wait: Callable[[], object],
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> list[R | Exception]:
+    """One outcome per command, none of them transient; `on_wait` is called before each new try."""
+    outcomes: list[R | Exception] = [QueueFull()] * len(commands)
+    pending = list(range(len(commands)))
+    while pending:
+        try:
+            results = await writer.submit(handler, [commands[index] for index in pending])
+        except QueueFull as error:
+            results = [error] * len(pending)
+        pending = _settle(outcomes, pending, results)
+        if pending:
+            on_wait()
+            await sleep(PAUSE_S)
+    return outcomes
+
+
+def write_blocking(
+    writer: GroupCommit, handler: Handler[C, R], commands: Sequence[C], *, wait: Callable[[], bool]
+) -> list[R | Exception] | None:
+    """As `write`, from a thread. `wait` is called between tries; None when it answers False."""
+    outcomes: list[R | Exception] = [QueueFull()] * len(commands)
+    pending = list(range(len(commands)))
+    while pending:
+        try:
+            results = writer.submit_blocking(handler, [commands[index] for index in pending])
+        except QueueFull as error:
+            results = [error] * len(pending)
+        pending = _settle(outcomes, pending, results)
+        if pending and not wait():
+            return None
+    return outcomes
+
+
+def _settle(outcomes: list[R | Exception], pending: list[int], results: Sequence[R | Exception]) -> list[int]:
+    for index, result in zip(pending, results, strict=True):
+        outcomes[index] = result
+    return [index for index in pending if isinstance(outcomes[index], TRANSIENT)]

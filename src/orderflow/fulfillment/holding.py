@@ -1,0 +1,64 @@
+"""What this worker holds in memory, and the bound on it."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from orderflow.fulfillment.model import Owner, Shipment
+
+
+class Holding:
+    """The shipments of this worker that are somewhere in memory, at most `shipments_max`.
+
+    Room is reserved, from any thread, before a row is taken in the database; `take` turns it into a shipment.
+    While rows wait in the database (`backlog`), room goes to the sweep only, which takes the longest due
+    first: so fresh orders never overtake forever.
+    """
+
+    def __init__(self, shipments_max: int, *, owner: Callable[[], Owner]) -> None:
+        self._shipments_max = shipments_max
+        self._owner = owner
+        self._lock = threading.Lock()
+        self._held: dict[str, Owner] = {}
+        self._reserved = 0
+        self.backlog = False
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def room(self) -> int:
+        return self._shipments_max - len(self._held) - self._reserved
+
+    def reserve(self, shipments_max: int) -> int:
+        """Room for at most so many, held until `take` or `give_back`; the number granted."""
+        with self._lock:
+            granted = max(0, min(shipments_max, self.room))
+            self._reserved += granted
+            return granted
+
+    def give_back(self, reserved: int) -> None:
+        with self._lock:
+            self._reserved -= reserved
+
+    def take(self, shipments: Sequence[Shipment], *, reserved: int) -> list[Shipment]:
+        """Hold these in the room reserved for them; those that are to be worked on.
+
+        One that is held already, or was taken in an earlier life of this worker, is left out.
+        """
+        owner = self._owner()
+        with self._lock:
+            self._reserved -= reserved
+            new = [s for s in shipments if s.owner == owner and s.order_id not in self._held]
+            self._held.update((shipment.order_id, owner) for shipment in new)
+            return new
+
+    def let_go(self, shipments: Iterable[Shipment]) -> None:
+        """Whatever becomes of these, it is not for this worker's memory."""
+        with self._lock:
+            for shipment in shipments:
+                if self._held.get(shipment.order_id) == shipment.owner:
+                    del self._held[shipment.order_id]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._held.clear()

@@ -1,0 +1,159 @@
+"""The Fulfillment Service over HTTP: health, shipments and dead letters."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from orderflow.contracts.order_events import readable_order_id
+from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.edge import (
+    EXCEPTION_HANDLERS,
+    ProblemError,
+    field_error,
+    json_response,
+    problem_response,
+    validation_problem,
+)
+from orderflow.fulfillment import queries
+from orderflow.fulfillment.model import State
+from orderflow.fulfillment.worker import WorkerStatus
+
+READY_TIMEOUT_S = 3.0
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+
+
+class _PageQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+class _ShipmentsQuery(_PageQuery):
+    state: State | None = None
+
+
+Q = TypeVar("Q", bound=_PageQuery)
+
+
+class FulfillmentApi:
+    """The endpoints. `status` tells how the worker in this process is."""
+
+    def __init__(self, *, reader: Reader, status: Callable[[], WorkerStatus]) -> None:
+        self._reader = reader
+        self._status = status
+
+    async def get_shipment(self, request: Request) -> Response:
+        order_id = readable_order_id(request.path_params["order_id"])
+        shipment = await self._reader.run(queries.get_shipment, order_id) if order_id else None
+        if shipment is None:
+            raise ProblemError(404, "There is no shipment for such an order.")
+        return json_response(shipment)
+
+    async def list_shipments(self, request: Request) -> Response:
+        query = _query(_ShipmentsQuery, request)
+        after = _decode_cursor(query.cursor)
+        page = await self._reader.run(
+            queries.list_shipments, state=query.state, limit=query.limit, after=after
+        )
+        return json_response(_with_cursor(page))
+
+    async def list_dead_letters(self, request: Request) -> Response:
+        query = _query(_PageQuery, request)
+        after = _decode_cursor(query.cursor)
+        page = await self._reader.run(queries.list_dead_letters, limit=query.limit, after=after)
+        return json_response(_with_cursor(page))
+
+    async def live(self, _request: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def ready(self, _request: Request) -> Response:
+        """503 only when the fulfillment database does not answer; another part that is down is degraded."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self._reader.run(queries.ping)
+        except (DatabaseUnavailable, TimeoutError) as error:
+            raise ProblemError(
+                503,
+                f"The fulfillment database does not answer: {error or 'no answer in time'}.",
+                kind="not-ready",
+                headers={"Retry-After": "2"},
+            ) from None
+        return json_response(_ready_document(self._status()))
+
+
+def _ready_document(status: WorkerStatus) -> dict[str, Any]:
+    consumer = status.consumer
+    age_s = consumer.last_poll_age_s
+    return {
+        "status": "degraded" if status.degraded else "ready",
+        "degraded": [{"part": d.part, "reason": d.reason, "since": d.since} for d in status.degraded],
+        "workerId": status.worker_id,
+        "epoch": status.epoch,
+        "inFlight": status.in_flight,
+        "held": status.held,
+        "consumer": {
+            "group": consumer.group,
+            "assignment": list(consumer.assignment),
+            "lag": consumer.lag,
+            "lastPollAgeMs": None if age_s is None else round(age_s * 1000),
+            "error": consumer.error,
+        },
+    }
+
+
+def create_app(service: FulfillmentApi) -> Starlette:
+    """The Fulfillment Service as an ASGI application, to be wrapped in `edge.Edge`."""
+    routes = [
+        Route("/health/live", service.live),
+        Route("/health/ready", service.ready),
+        Route("/api/fulfillment/shipments", service.list_shipments),
+        Route("/api/fulfillment/shipments/{order_id}", service.get_shipment),
+        Route("/api/fulfillment/dead-letters", service.list_dead_letters),
+    ]
+    handlers = EXCEPTION_HANDLERS | {DatabaseUnavailable: _on_database_unavailable}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _on_database_unavailable(request: Request, _error: Exception) -> Response:
+    problem = ProblemError(503, "The database does not answer now.", headers={"Retry-After": "2"})
+    return problem_response(problem, request.scope)
+
+
+def _query(model: type[Q], request: Request) -> Q:
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise validation_problem(error, within="query") from None
+
+
+def _with_cursor(page: queries.Document) -> queries.Document:
+    after: str | None = page["nextCursor"]
+    cursor = None if after is None else base64.urlsafe_b64encode(after.encode()).decode().rstrip("=")
+    return page | {"nextCursor": cursor}
+
+
+def _decode_cursor(cursor: str | None) -> str:
+    """The id to go on after; the lowest one at the beginning. Raises ProblemError."""
+    if cursor is None:
+        return "00000000-0000-0000-0000-000000000000"
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        text = ""
+    after = readable_order_id(text)
+    if after is None:
+        errors = [field_error(["cursor"], "is not one that this API has given", "query")]
+        raise ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+    return after

@@ -1,0 +1,305 @@
+"""Events become shipments: poll, insert, and only then commit the offsets."""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from pydantic_core import to_json
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
+from orderflow.database.dialects import insert, now_ms
+from orderflow.database.engine import reason
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment import dead_letters
+from orderflow.fulfillment.dead_letters import DeadLetter
+from orderflow.fulfillment.durable import PAUSE_S, write_blocking
+from orderflow.fulfillment.holding import Holding
+from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, State, clean
+from orderflow.fulfillment.tables import processed_events, shipments
+from orderflow.fulfillment.vitals import Vitals
+from orderflow.messaging import BusUnavailable, Consumer, Record
+
+log = structlog.get_logger()
+
+POLL_RECORDS_MAX = 500
+POLL_TIMEOUT_S = 0.5
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """A shipment to be made. Its owner's epoch is 0 where nobody has room for it."""
+
+    shipment: Shipment
+    event_id: str
+    ordered_at: datetime
+
+    @property
+    def rows(self) -> int:
+        return 2
+
+
+def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bool) -> list[bool]:
+    """Insert shipments and their events' ids; True for those to be worked on by their owner now.
+
+    An event is dropped as repeated only if its shipment's row exists. A handler for the group commit.
+    """
+    del again  # a row that is there already, is our owner's and still `received`, is our owner's to work on
+    first: dict[str, Receive] = {}
+    for command in commands:
+        first.setdefault(command.shipment.order_id, command)
+    there = {
+        found.order_id: found
+        for found in connection.execute(
+            sa.select(
+                shipments.c.order_id, shipments.c.state, shipments.c.worker_id, shipments.c.epoch
+            ).where(shipments.c.order_id.in_(list(first)))
+        )
+    }
+    new = [first[order_id] for order_id in sorted(first) if order_id not in there]
+    if new:
+        connection.execute(
+            insert(connection, shipments).values(_NEW).on_conflict_do_nothing(), [_row(c) for c in new]
+        )
+        events = {command.event_id: command for command in new}
+        connection.execute(
+            insert(connection, processed_events).on_conflict_do_nothing(),
+            [_event(events[event_id]) for event_id in sorted(events)],
+        )
+    results: list[bool] = []
+    for command in commands:
+        shipment = command.shipment
+        found = there.get(shipment.order_id)
+        ours = found is None or (
+            found.state == State.RECEIVED and Owner(found.worker_id, found.epoch) == shipment.owner
+        )
+        results.append(ours and shipment.owner.epoch > 0 and first[shipment.order_id] is command)
+    return results
+
+
+_FROM_EVENT = (
+    "order_id",
+    "event_id",
+    "correlation_id",
+    "traceparent",
+    "ordered_at",
+    "received_at",
+    "request",
+    "worker_id",
+    "epoch",
+)
+_NEW: dict[str, Any] = {
+    **{name: sa.bindparam(name) for name in _FROM_EVENT},
+    "state": State.RECEIVED,
+    "attempts": 0,
+    "waits": 0,
+    "interruptions": 0,
+    "due_at_ms": now_ms(),
+}
+
+
+def _row(command: Receive) -> dict[str, Any]:
+    shipment = command.shipment
+    owned = shipment.owner.epoch > 0
+    return {
+        "order_id": shipment.order_id,
+        "event_id": command.event_id,
+        "correlation_id": shipment.correlation_id,
+        "traceparent": shipment.traceparent,
+        "ordered_at": command.ordered_at,
+        "received_at": shipment.received_at,
+        "request": shipment.request,
+        "worker_id": shipment.owner.worker_id if owned else None,
+        "epoch": shipment.owner.epoch if owned else None,
+    }
+
+
+def _event(command: Receive) -> dict[str, Any]:
+    shipment = command.shipment
+    return {"event_id": command.event_id, "order_id": shipment.order_id, "at": shipment.received_at}
+
+
+def carrier_request(event: OrderCreated) -> bytes:
+    """The carrier's body: what to ship and where to, no prices and no customer."""
+    body: dict[str, Any] = {
+        "orderId": event.order_id,
+        "items": [{"productId": item.product_id, "quantity": item.quantity} for item in event.items],
+    }
+    if event.ship_to is not None:
+        body["shipTo"] = event.ship_to.model_dump(exclude_none=True)
+    return to_json(body)
+
+
+class Inbox:
+    """One thread between the event log and the database; it alone uses the consumer, and closes it.
+
+    `hand_over` gets, in this thread, the shipments that are to be worked on and the room reserved for them.
+    `clock` stamps what was received.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        writer: GroupCommit,
+        holding: Holding,
+        vitals: Vitals,
+        *,
+        owner: Callable[[], Owner],
+        hand_over: Callable[[list[Shipment], int], object],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._consumer = consumer
+        self._writer = writer
+        self._holding = holding
+        self._vitals = vitals
+        self._owner = owner
+        self._hand_over = hand_over
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._uncommitted: dict[int, Record] = {}
+        """The last stored record of each partition whose commit has not succeeded yet."""
+
+    def stop(self) -> None:
+        """Ask `run` to end after the batch at hand; from any thread."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._vitals.progress("inbox")
+                self.run_once()
+        finally:
+            self._consumer.close()
+
+    def run_once(self) -> int:
+        """One batch from the log to the database; the number of records stored.
+
+        Raises BusMisconfigured, and whatever shows that no event at all can be stored.
+        """
+        try:
+            records = self._consumer.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_S)
+        except BusUnavailable as error:
+            self._vitals.trouble("event-log", str(error))
+            self._stopping.wait(PAUSE_S)
+            return 0
+        if records and not self._store(records):
+            return 0
+        self._uncommitted.update((record.partition, record) for record in records)
+        self._commit_offsets()
+        return len(records)
+
+    def _commit_offsets(self) -> None:
+        try:
+            if self._uncommitted:
+                self._consumer.commit(list(self._uncommitted.values()))
+        except BusUnavailable as error:
+            self._vitals.trouble("event-log", str(error))
+            self._stopping.wait(PAUSE_S)
+            return
+        self._uncommitted.clear()
+        self._vitals.recovered("event-log")
+
+    def _store(self, records: Sequence[Record]) -> bool:
+        """False where the worker was stopped before the database took it all: it will be delivered again."""
+        now = self._clock()
+        owner = self._owner()
+        wanted = 0 if self._holding.backlog or owner.epoch == 0 else len(records)
+        reserved = self._holding.reserve(wanted)
+        nobody = Owner(owner.worker_id, 0)
+        received: list[tuple[Record, Receive]] = []
+        letters: list[DeadLetter] = []
+        for record in records:
+            decoded = _decode(record, owner if len(received) < reserved else nobody, now)
+            if isinstance(decoded, DeadLetter):
+                letters.append(decoded)
+            else:
+                received.append((record, decoded))
+        if len(received) > reserved:
+            self._holding.backlog = True
+        taken: list[Shipment] = []
+        try:
+            return self._write_received(received, taken, letters, now) and self._write_letters(letters)
+        finally:
+            self._hand_over(taken, reserved)
+
+    def _write_received(
+        self,
+        received: Sequence[tuple[Record, Receive]],
+        taken: list[Shipment],
+        letters: list[DeadLetter],
+        now: datetime,
+    ) -> bool:
+        """Adds to `taken` what is to be worked on now, to `letters` what the database will never take."""
+        commands = [command for _, command in received]
+        outcomes = write_blocking(self._writer, receive, commands, wait=self._wait_for_database)
+        if outcomes is None:
+            return False
+        for (record, command), outcome in zip(received, outcomes, strict=True):
+            if outcome is True:
+                taken.append(command.shipment)
+            elif isinstance(outcome, (OperationalError, ProgrammingError)):
+                raise outcome  # a statement or a schema that is wrong for every event
+            elif isinstance(outcome, Exception):
+                letter = dead_letters.of_record(
+                    record,
+                    kind="unstorable",
+                    reason=reason(outcome),
+                    order_id=command.shipment.order_id,
+                    at=now,
+                )
+                letters.append(letter)
+        return True
+
+    def _write_letters(self, letters: Sequence[DeadLetter]) -> bool:
+        for letter in letters:
+            log.warning("event.dead_letter", kind=letter.kind, reason=letter.reason, order_id=letter.order_id)
+        outcomes = write_blocking(self._writer, dead_letters.insert, letters, wait=self._wait_for_database)
+        for outcome in outcomes or ():
+            if isinstance(outcome, Exception):
+                raise outcome  # never dropped: the record comes again when the process is back
+        return outcomes is not None
+
+    def _wait_for_database(self) -> bool:
+        self._vitals.trouble("database", "the inbox cannot write")
+        self._vitals.progress("inbox")
+        return not self._stopping.wait(PAUSE_S)
+
+
+def _decode(record: Record, owner: Owner, now: datetime) -> Receive | DeadLetter:
+    try:
+        event = decode(record.value)
+    except InvalidEvent as error:
+        order_id = error.order_id or _order_id_in(record.key)
+        return dead_letters.of_record(record, kind=error.kind, reason=str(error), order_id=order_id, at=now)
+    created_at = event.created_at
+    shipment = Shipment(
+        order_id=event.order_id,
+        owner=owner,
+        correlation_id=clean(event.metadata.correlation_id, TEXT_CHARS_MAX) or event.order_id,
+        traceparent=_traceparent(record),
+        request=carrier_request(event),
+        received_at=now,
+    )
+    return Receive(
+        shipment, event.event_id, created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)
+    )
+
+
+def _order_id_in(key: bytes | None) -> str | None:
+    return readable_order_id(key.decode("ascii", "replace")) if key else None
+
+
+def _traceparent(record: Record) -> str | None:
+    for name, value in record.headers:
+        if name == "traceparent":
+            text = value.decode("ascii", "replace")
+            return text if _TRACEPARENT.fullmatch(text) else None
+    return None

@@ -1,0 +1,192 @@
+"""A worker's lease: while it is live, the shipments that name its worker and epoch are nobody else's.
+
+Time is the database's clock. A lease that ends further ahead than a lease can be long was written before that
+clock went back, and counts as expired.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from orderflow.database.dialects import insert, now_ms
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment.model import Owner
+from orderflow.fulfillment.tables import shipments, workers
+from orderflow.fulfillment.vitals import Vitals
+
+log = structlog.get_logger()
+
+LEASE_MS = 6_000
+HEARTBEAT_S = 2.0
+FORGET_WORKER_MS = 3_600_000
+ACQUIRE_PAUSE_S = 0.5
+
+
+class WorkerStalled(Exception):
+    """A loop of this worker does not come round any more; the process must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    worker_id: str
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class OfOwner:
+    """Something to be done with what one owner has."""
+
+    owner: Owner
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+def is_live(worker_id: sa.ColumnElement[str | None], epoch: sa.ColumnElement[int | None]) -> sa.Exists:
+    """Whether a lease with exactly this worker and epoch is live."""
+    return (
+        sa.exists()
+        .where(workers.c.worker_id == worker_id, workers.c.epoch == epoch, _has_not_ended())
+        .correlate(shipments)
+    )
+
+
+def _has_not_ended() -> sa.ColumnElement[bool]:
+    until = workers.c.lease_until_ms
+    return sa.and_(until > now_ms(), until <= now_ms() + LEASE_MS)
+
+
+def acquire(connection: Connection, commands: Sequence[Acquire], /, *, again: bool) -> list[Owner]:
+    """Begin a new life: an epoch that this worker never had. A handler for the group commit."""
+    del again  # one more epoch does no harm
+    connection.execute(sa.delete(workers).where(workers.c.lease_until_ms < now_ms() - FORGET_WORKER_MS))
+    return [_acquire(connection, command.worker_id) for command in commands]
+
+
+def _acquire(connection: Connection, worker_id: str) -> Owner:
+    new = insert(connection, workers).values(
+        worker_id=worker_id, epoch=now_ms(), lease_until_ms=now_ms() + LEASE_MS
+    )
+    # Never an epoch it had before, even if the clock went back.
+    later = sa.case((workers.c.epoch >= new.excluded.epoch, workers.c.epoch + 1), else_=new.excluded.epoch)
+    taken = new.on_conflict_do_update(
+        index_elements=[workers.c.worker_id],
+        set_={"epoch": later, "lease_until_ms": new.excluded.lease_until_ms},
+    ).returning(workers.c.epoch)
+    return Owner(worker_id, connection.execute(taken).scalar_one())
+
+
+def heartbeat(connection: Connection, commands: Sequence[OfOwner], /, *, again: bool) -> list[bool]:
+    """Prolong live leases; False for one that was lost. A handler for the group commit."""
+    del again
+    return [_prolong(connection, command.owner) for command in commands]
+
+
+def _prolong(connection: Connection, owner: Owner) -> bool:
+    prolonged = connection.execute(
+        sa.update(workers)
+        .where(workers.c.worker_id == owner.worker_id, workers.c.epoch == owner.epoch, _has_not_ended())
+        .values(lease_until_ms=now_ms() + LEASE_MS)
+        .returning(workers.c.epoch)
+    )
+    return prolonged.first() is not None
+
+
+def release(connection: Connection, commands: Sequence[OfOwner], /, *, again: bool) -> list[int]:
+    """Let go of every shipment of these owners and end their leases, so that others go on at once.
+
+    The number of shipments let go of. A handler for the group commit.
+    """
+    del again
+    return [_release(connection, command.owner) for command in commands]
+
+
+def _release(connection: Connection, owner: Owner) -> int:
+    let_go = connection.execute(
+        sa.update(shipments)
+        .where(
+            shipments.c.due_at_ms.is_not(None),
+            shipments.c.worker_id == owner.worker_id,
+            shipments.c.epoch == owner.epoch,
+        )
+        .values(worker_id=None, epoch=None)
+    )
+    connection.execute(
+        sa.delete(workers).where(workers.c.worker_id == owner.worker_id, workers.c.epoch == owner.epoch)
+    )
+    return let_go.rowcount
+
+
+class Lease:
+    """Keeps this worker's lease, and takes a new epoch where it was lost.
+
+    `on_lost` is called before that: everything in memory belongs to nobody any more.
+    """
+
+    def __init__(
+        self, writer: GroupCommit, vitals: Vitals, *, worker_id: str, on_lost: Callable[[], None]
+    ) -> None:
+        self._writer = writer
+        self._vitals = vitals
+        self._worker_id = worker_id
+        self._on_lost = on_lost
+        self._owner = Owner(worker_id, 0)
+
+    @property
+    def owner(self) -> Owner:
+        """Who this worker is now; epoch 0 owns nothing. From any thread."""
+        return self._owner
+
+    async def acquire(self) -> None:
+        """Begin a new life; waits for the database."""
+        while True:
+            try:
+                self._owner = await self._writer.submit_one(acquire, Acquire(self._worker_id))
+            except TRANSIENT as error:
+                self._vitals.trouble("database", str(error) or type(error).__name__)
+                await asyncio.sleep(ACQUIRE_PAUSE_S)
+                continue
+            self._vitals.recovered("database")
+            log.info("lease.acquired", worker_id=self._worker_id, epoch=self._owner.epoch)
+            return
+
+    async def renounce(self) -> None:
+        """Give up everything in memory and begin a new life."""
+        log.warning("lease.lost", worker_id=self._worker_id, epoch=self._owner.epoch)
+        self._owner = Owner(self._worker_id, 0)
+        self._on_lost()
+        await self.acquire()
+
+    async def run_once(self) -> None:
+        """One heartbeat. Raises WorkerStalled instead where a loop does not get on any more."""
+        stalled = self._vitals.stalled()
+        if stalled:
+            raise WorkerStalled(", ".join(stalled))
+        try:
+            kept = await self._writer.submit_one(heartbeat, OfOwner(self._owner))
+        except TRANSIENT as error:
+            self._vitals.trouble("database", str(error) or type(error).__name__)
+            return
+        self._vitals.recovered("database")
+        if not kept:
+            await self.renounce()
+
+    async def run(self) -> None:
+        await self.acquire()
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await self.run_once()
+
+    async def release(self) -> int:
+        """Let go of everything; the number of shipments. Raises what the database says."""
+        owner, self._owner = self._owner, Owner(self._worker_id, 0)
+        return await self._writer.submit_one(release, OfOwner(owner))

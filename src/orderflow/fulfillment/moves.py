@@ -1,0 +1,120 @@
+"""Decisions become rows, memory and log lines, in that order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from orderflow.database.engine import reason
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment import durable
+from orderflow.fulfillment.holding import Holding
+from orderflow.fulfillment.model import (
+    CallCarrier,
+    Close,
+    Park,
+    RecordLabel,
+    RecordRejection,
+    Shipment,
+    Wait,
+    Written,
+)
+from orderflow.fulfillment.shipments import Move, apply
+from orderflow.fulfillment.vitals import Vitals
+
+log = structlog.get_logger()
+
+UNWRITABLE_WAIT_MS = 600_000
+
+
+class Mover:
+    """Writes decisions about held shipments; those that a decision lets go of leave the memory."""
+
+    def __init__(
+        self,
+        writer: GroupCommit,
+        holding: Holding,
+        vitals: Vitals,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._writer = writer
+        self._holding = holding
+        self._vitals = vitals
+        self._clock = clock
+        self._sleep = sleep
+
+    async def move(
+        self, decisions: Sequence[tuple[Shipment, Written]], *, loop: str | None = None
+    ) -> list[bool]:
+        """Write the decisions, waiting for the database as long as it takes; False where the shipment is
+        ours no longer, which changed nothing.
+
+        `loop` goes on reporting progress while it waits. Raises what shows a defect of ours.
+        """
+        now = self._clock()
+
+        def on_wait() -> None:
+            self._vitals.trouble("database", "fulfillment cannot write")
+            if loop is not None:
+                self._vitals.progress(loop)
+
+        moves = [Move(shipment, decision, now) for shipment, decision in decisions]
+        outcomes = await durable.write(self._writer, apply, moves, on_wait=on_wait, sleep=self._sleep)
+        results: list[bool] = []
+        for move, outcome in zip(moves, outcomes, strict=True):
+            written = outcome if isinstance(outcome, bool) else await self._set_aside(move, outcome, on_wait)
+            self._after(move, written=written)
+            results.append(written and outcome is True)
+        return results
+
+    async def _set_aside(self, move: Move, error: Exception, on_wait: Callable[[], object]) -> bool:
+        """A decision that the database will not take must stop neither this shipment nor the others."""
+        log.error("shipment.unwritable", order_id=move.shipment.order_id, reason=reason(error))
+        later = Move(
+            move.shipment, Wait(UNWRITABLE_WAIT_MS, "the last outcome could not be recorded"), move.at
+        )
+        outcome = (await durable.write(self._writer, apply, [later], on_wait=on_wait, sleep=self._sleep))[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._holding.let_go([move.shipment])
+        return outcome
+
+    def _after(self, move: Move, *, written: bool) -> None:
+        shipment, decision = move.shipment, move.decision
+        if not written:
+            log.warning("shipment.not_ours", order_id=shipment.order_id, epoch=shipment.owner.epoch)
+        if not written or isinstance(decision, (Wait, Close, Park)):
+            self._holding.let_go([shipment])
+        if written:
+            _log(move)
+
+
+def _log(move: Move) -> None:
+    shipment = move.shipment
+    match move.decision:
+        case CallCarrier():
+            return
+        case RecordLabel():
+            event, told = "shipment.shipped", {}
+        case RecordRejection(error=error):
+            event, told = "shipment.rejected", {"reason": error}
+        case Wait(after_ms=after_ms, note=note):
+            event, told = "shipment.retry", {"after_ms": after_ms, "reason": note}
+        case Park(kind=kind, note=note):
+            event, told = "shipment.parked", {"kind": kind, "reason": note}
+        case Close(note=note):
+            if note is None:
+                return
+            event, told = "shipment.closed", {"reason": note}
+    log.info(
+        event,
+        order_id=shipment.order_id,
+        correlation_id=shipment.correlation_id,
+        trace_id=shipment.traceparent[3:35] if shipment.traceparent else None,
+        attempts=shipment.attempts,
+        duration_ms=round((move.at - shipment.received_at).total_seconds() * 1000),
+        **told,
+    )

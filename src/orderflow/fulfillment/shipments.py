@@ -1,0 +1,305 @@
+"""Every write to a shipment's row after its insert: only the row's exact owner changes it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from orderflow.database.dialects import now_ms
+from orderflow.fulfillment import attentions, dead_letters, lease
+from orderflow.fulfillment.carriers import Label
+from orderflow.fulfillment.model import (
+    CallCarrier,
+    Close,
+    Owner,
+    Park,
+    RecordLabel,
+    RecordRejection,
+    Shipment,
+    State,
+    Wait,
+    Written,
+)
+from orderflow.fulfillment.tables import shipments
+
+row = shipments.c
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decision about a shipment, to be written at `at`."""
+
+    shipment: Shipment
+    decision: Written
+    at: datetime
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+def apply(connection: Connection, moves: Sequence[Move], /, *, again: bool) -> list[bool]:
+    """Write the decisions; False where the row no longer belongs to the shipment's owner: nothing is changed.
+
+    A handler for the group commit. A shipment that the decision lets go of has no owner afterwards, so that
+    a repeat of it (`again`) also answers False, which means the same to the caller: hands off.
+    """
+    del again
+    ours = _lock_ours(connection, moves)
+    todo: dict[type[Written], list[Move]] = {}
+    for move in sorted(moves, key=_order_id):
+        if move.shipment.order_id in ours:
+            todo.setdefault(type(move.decision), []).append(move)
+    for kind, writes in todo.items():
+        _WRITE[kind](connection, writes)
+    return [move.shipment.order_id in ours for move in moves]
+
+
+def _order_id(move: Move) -> str:
+    return move.shipment.order_id
+
+
+def _lock_ours(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    by_owner: dict[Owner, list[str]] = {}
+    for move in moves:
+        by_owner.setdefault(move.shipment.owner, []).append(move.shipment.order_id)
+    ours: set[str] = set()
+    for owner, order_ids in by_owner.items():
+        locked = connection.execute(
+            sa.select(row.order_id)
+            .where(row.order_id.in_(order_ids), row.worker_id == owner.worker_id, row.epoch == owner.epoch)
+            .order_by(row.order_id)
+            .with_for_update()
+        )
+        ours.update(locked.scalars())
+    return ours
+
+
+_ONE = sa.update(shipments).where(row.order_id == sa.bindparam("id"))
+_LET_GO: dict[str, Any] = {"worker_id": None, "epoch": None}
+
+
+def _write_intents(connection: Connection, moves: Sequence[Move]) -> None:
+    connection.execute(
+        sa.update(shipments)
+        .where(row.order_id.in_([_order_id(move) for move in moves]))
+        .values(state=State.CALLING, attempts=row.attempts + 1, intent_at=moves[0].at)
+    )
+
+
+_LABEL = _ONE.values(
+    state=State.SHIPPED,
+    shipment_id=sa.bindparam("b_shipment_id"),
+    carrier=sa.bindparam("b_carrier"),
+    tracking_number=sa.bindparam("b_tracking_number"),
+    shipped_at=sa.bindparam("b_shipped_at"),
+)
+
+
+def _write_labels(connection: Connection, moves: Sequence[Move]) -> None:
+    connection.execute(
+        _LABEL,
+        [
+            {
+                "id": move.shipment.order_id,
+                "b_shipment_id": move.decision.label.shipment_id,
+                "b_carrier": move.decision.label.carrier,
+                "b_tracking_number": move.decision.label.tracking_number,
+                "b_shipped_at": move.decision.label.shipped_at,
+            }
+            for move in moves
+            if isinstance(move.decision, RecordLabel)
+        ],
+    )
+
+
+_REJECTION = _ONE.values(state=State.REJECTED, error=sa.bindparam("b_error"))
+
+
+def _write_rejections(connection: Connection, moves: Sequence[Move]) -> None:
+    connection.execute(
+        _REJECTION,
+        [
+            {"id": move.shipment.order_id, "b_error": move.decision.error}
+            for move in moves
+            if isinstance(move.decision, RecordRejection)
+        ],
+    )
+
+
+_WAIT = _ONE.values(
+    _LET_GO
+    | {
+        "state": sa.func.coalesce(sa.bindparam("to_state", type_=sa.String), row.state),
+        "waits": row.waits + sa.bindparam("waited"),
+        "due_at_ms": now_ms() + sa.bindparam("after_ms"),
+        "note": sa.bindparam("b_note"),
+    }
+)
+
+
+def _write_waits(connection: Connection, moves: Sequence[Move]) -> None:
+    connection.execute(
+        _WAIT,
+        [
+            {
+                "id": move.shipment.order_id,
+                "to_state": move.decision.to_state,
+                "waited": 0 if move.decision.to_state is None else 1,
+                "after_ms": move.decision.after_ms,
+                "b_note": move.decision.note,
+            }
+            for move in moves
+            if isinstance(move.decision, Wait)
+        ],
+    )
+
+
+def _write_closed(connection: Connection, moves: Sequence[Move]) -> None:
+    by_note: dict[str | None, list[str]] = {}
+    for move in moves:
+        if isinstance(move.decision, Close):
+            by_note.setdefault(move.decision.note, []).append(move.shipment.order_id)
+    for note, order_ids in by_note.items():
+        connection.execute(
+            sa.update(shipments)
+            .where(row.order_id.in_(order_ids))
+            .values(
+                _LET_GO | {"state": State.CLOSED, "due_at_ms": None, "closed_at": moves[0].at, "note": note}
+            )
+        )
+
+
+_PARK = _ONE.values(
+    _LET_GO
+    | {
+        "state": State.PARKED,
+        "due_at_ms": None,
+        "parked_kind": sa.bindparam("b_kind"),
+        "note": sa.bindparam("b_note"),
+    }
+)
+
+
+def _write_parked(connection: Connection, moves: Sequence[Move]) -> None:
+    for move in moves:
+        park, shipment = move.decision, move.shipment
+        if not isinstance(park, Park):
+            continue
+        connection.execute(_PARK, {"id": shipment.order_id, "b_kind": park.kind, "b_note": park.note})
+        if park.dead_letter:
+            letter = dead_letters.of_shipment(shipment, park, move.at)
+            dead_letters.insert(connection, [letter], again=False)
+        if park.attention is not None:
+            attentions.put(
+                connection,
+                [attentions.Attention(shipment.order_id, park.kind, park.attention, shipment.correlation_id)],
+            )
+
+
+_WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], None]] = {
+    CallCarrier: _write_intents,
+    RecordLabel: _write_labels,
+    RecordRejection: _write_rejections,
+    Wait: _write_waits,
+    Close: _write_closed,
+    Park: _write_parked,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDue:
+    """Asks for at most `rows_max` free and due shipments."""
+
+    owner: Owner
+    rows_max: int
+
+    @property
+    def rows(self) -> int:
+        return self.rows_max
+
+
+def claim_due(
+    connection: Connection, commands: Sequence[ClaimDue], /, *, again: bool
+) -> list[list[Shipment] | None]:
+    """Take free shipments under the owner's epoch, the longest due first. A handler for the group commit.
+
+    A shipment is free when no live lease has its exact worker and epoch. One that was in mid-call counts an
+    interruption. None: the answer to an earlier try was lost, and nobody knows which shipments it took.
+    """
+    return [None if again else _claim(connection, command) for command in commands]
+
+
+def _claim(connection: Connection, command: ClaimDue) -> list[Shipment]:
+    owner = command.owner
+    own = sa.and_(row.worker_id == owner.worker_id, row.epoch == owner.epoch)
+    others = sa.or_(row.worker_id.is_(None), sa.not_(own))
+    due = connection.execute(
+        sa.select(row.order_id)
+        .where(
+            row.due_at_ms.is_not(None),
+            row.due_at_ms <= now_ms(),
+            others,
+            ~lease.is_live(row.worker_id, row.epoch),
+        )
+        .order_by(row.due_at_ms, row.order_id)
+        .limit(command.rows_max)
+        .with_for_update(skip_locked=True)
+    )
+    order_ids = list(due.scalars())
+    if not order_ids:
+        return []
+    interrupted = sa.case((row.state == State.CALLING, 1), else_=0)
+    claimed = connection.execute(
+        sa.update(shipments)
+        .where(row.order_id.in_(order_ids))
+        .values(
+            worker_id=owner.worker_id,
+            epoch=owner.epoch,
+            interruptions=row.interruptions + interrupted,
+        )
+        .returning(*_CLAIMED)
+    ).mappings()
+    by_id = {found["order_id"]: found for found in claimed}
+    return [_shipment(by_id[order_id], owner) for order_id in order_ids]
+
+
+_CLAIMED = (
+    row.order_id,
+    row.correlation_id,
+    row.traceparent,
+    row.request,
+    row.received_at,
+    row.state,
+    row.attempts,
+    row.waits,
+    row.interruptions,
+    row.shipment_id,
+    row.carrier,
+    row.tracking_number,
+    row.shipped_at,
+    row.error,
+)
+
+
+def _shipment(found: RowMapping, owner: Owner) -> Shipment:
+    label = None
+    if found["shipment_id"] is not None:
+        label = Label(found["shipment_id"], found["carrier"], found["tracking_number"], found["shipped_at"])
+    return Shipment(
+        order_id=found["order_id"],
+        owner=owner,
+        correlation_id=found["correlation_id"],
+        traceparent=found["traceparent"],
+        request=found["request"],
+        received_at=found["received_at"],
+        state=State(found["state"]),
+        attempts=found["attempts"],
+        waits=found["waits"],
+        interruptions=found["interruptions"],
+        label=label,
+        error=found["error"],
+    )

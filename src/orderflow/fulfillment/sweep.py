@@ -1,0 +1,92 @@
+"""Recovery and due retries: takes shipments that are free and due, and puts them back on their way.
+
+Fresh shipments come straight from the inbox while there is room; nothing usual waits for this loop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from orderflow.database.group_commit import GroupCommit, OutcomeUnknown
+from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment.holding import Holding
+from orderflow.fulfillment.lease import Lease
+from orderflow.fulfillment.model import Park, Shipment, State, after_claim
+from orderflow.fulfillment.moves import Mover
+from orderflow.fulfillment.shipments import ClaimDue, claim_due
+from orderflow.fulfillment.vitals import Vitals
+
+CLAIM_ROWS_MAX = 1_000
+PAUSE_S = 1.0
+BACKLOG_PAUSE_S = 0.05
+LOOP = "sweep"
+
+
+class Sweep:
+    """`to_orders` gets shipments that owe a status update, `to_carrier` those whose gate is open."""
+
+    def __init__(
+        self,
+        writer: GroupCommit,
+        lease: Lease,
+        holding: Holding,
+        mover: Mover,
+        vitals: Vitals,
+        *,
+        to_orders: Callable[[Sequence[Shipment]], object],
+        to_carrier: Callable[[Sequence[Shipment]], object],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._writer = writer
+        self._lease = lease
+        self._holding = holding
+        self._mover = mover
+        self._vitals = vitals
+        self._to_orders = to_orders
+        self._to_carrier = to_carrier
+        self._sleep = sleep
+
+    async def run_once(self) -> int:
+        """Take what there is room for; the number of shipments taken."""
+        owner = self._lease.owner
+        reserved = self._holding.reserve(CLAIM_ROWS_MAX) if owner.epoch > 0 else 0
+        if reserved == 0:
+            return 0
+        claimed: list[Shipment] | None = []
+        try:
+            claimed = await self._writer.submit_one(claim_due, ClaimDue(owner, reserved))
+        except OutcomeUnknown:
+            claimed = None
+        except TRANSIENT as error:
+            self._vitals.trouble("database", str(error) or type(error).__name__)
+        finally:
+            taken = self._holding.take(claimed or [], reserved=reserved)
+        if claimed is None:
+            # Some rows may name this worker without being in its memory: a new life frees them.
+            await self._lease.renounce()
+            return 0
+        self._holding.backlog = len(claimed) == reserved
+        await self._route(taken)
+        return len(taken)
+
+    async def _route(self, taken: Sequence[Shipment]) -> None:
+        parked: list[tuple[Shipment, Park]] = []
+        gate_open: list[Shipment] = []
+        owing: list[Shipment] = []
+        for shipment in taken:
+            park = after_claim(shipment)
+            if park is not None and shipment.state is State.CALLING:
+                parked.append((shipment, park))
+            elif shipment.state in (State.READY, State.CALLING):
+                gate_open.append(shipment)
+            else:
+                owing.append(shipment)
+        self._to_carrier(gate_open)
+        self._to_orders(owing)
+        if parked:
+            await self._mover.move(parked, loop=LOOP)
+
+    async def run(self) -> None:
+        while True:
+            self._vitals.progress(LOOP)
+            await self.run_once()
+            await self._sleep(BACKLOG_PAUSE_S if self._holding.backlog else PAUSE_S)

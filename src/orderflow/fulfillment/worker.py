@@ -1,0 +1,224 @@
+"""The Fulfillment Service's loops, wired, run and drained together."""
+
+import asyncio
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from orderflow.database.engine import Database
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment.carriers import Carrier
+from orderflow.fulfillment.dead_letters import DeadLetterCopier
+from orderflow.fulfillment.dispatcher import Dispatcher
+from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment.holding import Holding
+from orderflow.fulfillment.inbox import Inbox
+from orderflow.fulfillment.lease import Lease
+from orderflow.fulfillment.model import Shipment
+from orderflow.fulfillment.moves import Mover
+from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
+from orderflow.fulfillment.sweep import Sweep
+from orderflow.fulfillment.vitals import Degraded, Vitals
+from orderflow.messaging import Consumer, ConsumerState, Publisher
+
+log = structlog.get_logger()
+
+WAITING_SHIPMENTS_MAX = 2_000
+"""Shipments in memory beyond those in flight: the bulk that is being sent, and the next."""
+
+SENDERS = 2
+DRAIN_S_MAX = 7.0
+DRAIN_POLL_S = 0.02
+RELEASE_S_MAX = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """What health shows."""
+
+    worker_id: str
+    epoch: int
+    consumer: ConsumerState
+    in_flight: int
+    held: int
+    degraded: list[Degraded]
+
+
+class FulfillmentWorker:
+    """One worker on one database, with a consumer of its own (which it closes), a publisher for dead letters
+    and a carrier (which it does not close). Migrations have run. `worker_id` is unique among live workers.
+
+    `clock` is wall time for what people read; what decides is the database's clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        consumer: Consumer,
+        publisher: Publisher,
+        dead_letter_topic: str,
+        carrier: Carrier,
+        orders_url: str,
+        api_key: str | None = None,
+        in_flight_max: int,
+        worker_id: str | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._worker_id = worker_id or f"{socket.gethostname()[:40]}-{uuid.uuid4().hex[:12]}"
+        self._consumer = consumer
+        held_max = in_flight_max + WAITING_SHIPMENTS_MAX
+        # Every held shipment has at most one write under way: there is always room for it.
+        self.writer = GroupCommit(database.writer, "fulfillment", queue_commands_max=2 * held_max + 10_000)
+        self.vitals = Vitals(clock=clock, monotonic=monotonic)
+        self.lease = Lease(self.writer, self.vitals, worker_id=self._worker_id, on_lost=self._abandon)
+        self.holding = Holding(held_max, owner=lambda: self.lease.owner)
+        mover = Mover(self.writer, self.holding, self.vitals, clock=clock, sleep=sleep)
+        self.dispatcher = Dispatcher(
+            mover,
+            carrier,
+            self.vitals,
+            in_flight_max=in_flight_max,
+            on_outcome=self._send_outcome,
+            sleep=sleep,
+        )
+        self._client = OrdersClient(orders_url, api_key=api_key)
+        self.sender = StatusSender(
+            self._client, self.writer, mover, self.vitals, open_gates=self.dispatcher.accept, sleep=sleep
+        )
+        self.sweep = Sweep(
+            self.writer,
+            self.lease,
+            self.holding,
+            mover,
+            self.vitals,
+            to_orders=self.sender.accept,
+            to_carrier=self.dispatcher.accept,
+        )
+        self.inbox = Inbox(
+            consumer,
+            self.writer,
+            self.holding,
+            self.vitals,
+            owner=lambda: self.lease.owner,
+            hand_over=self._hand_over,
+            clock=clock,
+        )
+        self.copier = DeadLetterCopier(self.writer, publisher, self.vitals, topic=dead_letter_topic)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def status(self) -> WorkerStatus:
+        return WorkerStatus(
+            worker_id=self._worker_id,
+            epoch=self.lease.owner.epoch,
+            consumer=self._consumer.state(),
+            in_flight=self.dispatcher.in_flight,
+            held=len(self.holding),
+            degraded=self.vitals.degraded(),
+        )
+
+    def _send_outcome(self, shipments: Sequence[Shipment]) -> None:
+        self.sender.accept(shipments)
+
+    def _hand_over(self, shipments: list[Shipment], reserved: int) -> None:
+        """From the inbox's thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._take, shipments, reserved)
+
+    def _take(self, shipments: list[Shipment], reserved: int) -> None:
+        self.sender.accept(self.holding.take(shipments, reserved=reserved))
+
+    def _abandon(self) -> None:
+        self.dispatcher.abandon()
+        self.sender.abandon()
+        self.holding.clear()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain within 10 s. Raises what ended a loop: then the process must
+        end, too."""
+        self._loop = asyncio.get_running_loop()
+        self.writer.start()
+        inbox = self._start_inbox()
+        loops = [asyncio.create_task(loop, name=name) for name, loop in self._loops().items()]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([*loops, inbox, stopped], return_when=asyncio.FIRST_COMPLETED)
+            ended = [loop for loop in (*loops, inbox) if loop.done()]
+            self.inbox.stop()
+            if not ended:
+                await self._drain()
+        finally:
+            self.inbox.stop()
+            for task in (*loops, stopped):
+                task.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self._let_go(inbox)
+        for loop in ended:
+            raise loop.exception() or RuntimeError("a loop of the worker ended")
+
+    def _loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
+        loops: dict[str, Coroutine[Any, Any, None]] = {
+            "lease": self.lease.run(),
+            "sweep": self.sweep.run(),
+            "dispatcher": self.dispatcher.run(),
+            "attentions": self.sender.run_attentions(),
+            "dead-letters": self.copier.run(),
+        }
+        for number in range(SENDERS):
+            loops[f"orders-{number}"] = self.sender.run(f"orders-{number}")
+        return loops
+
+    def _start_inbox(self) -> asyncio.Future[None]:
+        """The inbox in its thread, as a future of this loop."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if not ended.done():
+                ended.set_exception(error) if error else ended.set_result(None)
+
+        def run() -> None:
+            error: BaseException | None = None
+            try:
+                self.inbox.run()
+            except Exception as failure:
+                error = failure
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, error)
+
+        threading.Thread(target=run, name="inbox", daemon=True).start()
+        return ended
+
+    async def _drain(self) -> None:
+        """Finish what is in flight; what the Order Service cannot hear now stays for the next worker."""
+        self.dispatcher.drain()
+        deadline = asyncio.get_running_loop().time() + DRAIN_S_MAX
+        while asyncio.get_running_loop().time() < deadline:
+            owed = 0 if self.vitals.is_degraded("orders") else self.sender.owed
+            if self.dispatcher.in_flight == 0 and owed == 0:
+                return
+            await asyncio.sleep(DRAIN_POLL_S)
+
+    async def _let_go(self, inbox: asyncio.Future[None]) -> None:
+        self.dispatcher.abandon()
+        await asyncio.wait([inbox], timeout=RELEASE_S_MAX)
+        try:
+            async with asyncio.timeout(RELEASE_S_MAX):
+                released = await self.lease.release()
+            log.info("worker.drained", worker_id=self._worker_id, released=released)
+        except (*TRANSIENT, TimeoutError) as error:
+            # The lease ends by itself.
+            log.warning("worker.not_released", worker_id=self._worker_id, reason=str(error))
+        await self._client.close()
+        await asyncio.wait(
+            [asyncio.ensure_future(asyncio.to_thread(self.writer.close))], timeout=RELEASE_S_MAX
+        )
