@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from orderflow.cli.terminal import CommandFailed, as_json, complain, wide_console, write_line
+from orderflow.cli.terminal import CommandFailed, as_json, complain, write_line, write_rich
 
 if TYPE_CHECKING:  # each costs more time than `orderflow version` may take
     from orderflow.database.engine import Database
@@ -71,7 +70,7 @@ def show(*, json: Json = False) -> int:
     table = Table("variable", "value", "from", box=None, pad_edge=False)
     for row in rows:
         table.add_row(row["name"], "" if row["value"] is None else str(row["value"]), row["source"])
-    wide_console(sys.stdout).print(table)
+    write_rich(table)
     return 0
 
 

@@ -68,39 +68,39 @@ def list_orders(
 
 
 async def _list(settings: Settings, query: dict[str, str], limit: int | None, json: bool) -> None:
+    from orderflow.cli.client import order_service
+
     table = None if json else OrderTable()
     separator = "[\n"
-    async for orders, more in _pages(settings, query, limit):
-        if table:
-            table.write(orders)
-            if more:
-                complain(f"the first {limit}; --all lists every order, --limit another number")
-            continue
-        for order in orders:
-            sys.stdout.write(separator + as_json(order))
-            separator = ",\n"
+    async with order_service(settings) as client:
+        async for orders, more in _pages(client, query, limit):
+            if table:
+                table.write(orders)
+                if more:
+                    complain(f"the first {limit}; --all lists every order, --limit another number")
+                continue
+            for order in orders:
+                sys.stdout.write(separator + as_json(order))
+                separator = ",\n"
     if json:
         write_line("[]" if separator == "[\n" else "\n]")
 
 
 async def _pages(
-    settings: Settings, query: dict[str, str], limit: int | None
+    client: Client, query: dict[str, str], limit: int | None
 ) -> AsyncIterator[tuple[list[Any], bool]]:
     """Pages of orders, and whether there are more that `limit` leaves out."""
-    from orderflow.cli.client import order_service
-
     left = limit
-    async with order_service(settings) as client:
-        while True:
-            size = PAGE_ORDERS_MAX if left is None else min(left, PAGE_ORDERS_MAX)
-            page = await client.get("/api/orders", {**query, "limit": str(size)})
-            orders, following = page["items"], page["nextCursor"]
-            left = None if left is None else left - len(orders)
-            done = following is None or left == 0
-            yield orders, done and following is not None
-            if done:
-                return
-            query = {**query, "cursor": page["nextCursor"]}
+    while True:
+        size = PAGE_ORDERS_MAX if left is None else min(left, PAGE_ORDERS_MAX)
+        page = await client.get("/api/orders", {**query, "limit": str(size)})
+        orders: list[Any] = page["items"]
+        following: str | None = page["nextCursor"]
+        left = None if left is None else left - len(orders)
+        yield orders, following is not None and left == 0
+        if following is None or left == 0:
+            return
+        query = {**query, "cursor": following}
 
 
 def show(
@@ -132,7 +132,10 @@ async def _order(settings: Settings, order_id: str, timeline: bool) -> dict[str,
 
 
 def create(
-    file: Annotated[str | None, Parameter(name="FILE", help="An order as JSON; - reads stdin.")] = None,
+    file: Annotated[
+        str | None,
+        Parameter(name="FILE", allow_leading_hyphen=True, help="An order as JSON; - reads stdin."),
+    ] = None,
     /,
     *,
     customer_id: str | None = None,
@@ -151,6 +154,8 @@ def create(
     json: Json = False,
 ) -> int:
     """Place one order, from a file or from the options."""
+    if file is not None and file.startswith("-") and file != "-":
+        raise WrongUse(f"unknown option {file}")
     if file is not None and (customer_id or name or item):
         raise WrongUse("give a FILE, or --customer-id, --name and --item: not both")
     if file is not None:

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +22,7 @@ from orderflow.cli.terminal import CommandFailed, WrongUse, complain, write_line
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.cli.client import Client, Refused
     from orderflow.cli.import_report import Outcome, Report
-    from orderflow.cli.order_lines import Line, OrderFile, OrderLine
+    from orderflow.cli.order_lines import Line, OrderFile, OrderLine, UnreadableLine
     from orderflow.settings import Settings
 
 REQUESTS_IN_FLIGHT_MAX = 2
@@ -169,7 +169,7 @@ class _Sender:
         results: list[dict[str, Any]] = answer["results"]
         outcomes: list[Outcome] = []
         trouble = ""
-        for line, result in zip(lines, results, strict=True):
+        for index, (line, result) in enumerate(zip(lines, results, strict=True)):
             status: int = result["status"]
             if status in TRANSIENT:
                 trouble = problem_text(result["problem"])
@@ -177,7 +177,7 @@ class _Sender:
                 replayed = result.get("replayed") is True
                 outcomes.append(Outcome(line, status, result["order"]["orderId"], replayed))
             else:
-                outcomes.append(Outcome(line, status, problem=result["problem"]))
+                outcomes.append(Outcome(line, status, problem=_of_line(result["problem"], index)))
         return outcomes, trouble, None
 
     async def _halve(
@@ -186,7 +186,7 @@ class _Sender:
         from orderflow.cli.import_report import Outcome
 
         if len(lines) == 1:
-            return [Outcome(lines[0], refused.status, problem=dict(refused.problem))], "", None
+            return [Outcome(lines[0], refused.status, problem=_of_line(refused.problem, 0))], "", None
         middle = len(lines) // 2
         first, second = await self._try(lines[:middle]), await self._try(lines[middle:])
         return first[0] + second[0], first[1] or second[1], first[2] or second[2]
@@ -202,7 +202,16 @@ class _Sender:
         await asyncio.sleep(pause_s)
 
 
-def _problem(line: Any) -> dict[str, Any]:
+def _of_line(problem: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """The problem with pointers into the line, not into the batch it was sent in."""
+    errors: list[dict[str, Any]] = problem.get("errors") or []
+    if not errors:
+        return dict(problem)
+    prefix = f"/orders/{index}"
+    return {**problem, "errors": [{**e, "pointer": e["pointer"].removeprefix(prefix)} for e in errors]}
+
+
+def _problem(line: UnreadableLine) -> dict[str, Any]:
     return {
         "type": "urn:orderflow:problem:unreadable-line",
         "title": "Unreadable line",

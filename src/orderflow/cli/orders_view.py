@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from orderflow.cli.terminal import wide_console, write_line
+from orderflow.cli.terminal import write_line, write_rich
 
 COLUMNS = (("order", 36), ("status", 10), ("customer", 10), ("items", 5), ("created", 20), ("tracking", 8))
 """Title and least width. Fixed widths keep the pages of a long listing in line without holding them all."""
@@ -30,7 +29,7 @@ class OrderTable:
             tracking: str = shipped.get("trackingNumber") or ""
             customer, lines = order["customer"]["customerId"], str(len(order["items"]))
             table.add_row(order["orderId"], status, customer, lines, _second(order["createdAt"]), tracking)
-        wide_console(sys.stdout).print(table)
+        write_rich(table)
         self._heading = False
 
 
@@ -47,13 +46,12 @@ def write_order(order: dict[str, Any]) -> None:
         price = item.get("unitPrice")
         text = f"{price['amountMinor']} {price['currency']}" if price else ""
         items.add_row(item["productId"], str(item["quantity"]), text)
-    console = wide_console(sys.stdout)
-    console.print(facts)
+    write_rich(facts)
     write_line("")
-    console.print(items)
+    write_rich(items)
     if "timeline" in order:
         write_line("")
-        console.print(_timeline(order["timeline"]))
+        write_rich(_timeline(order["timeline"]))
 
 
 def _facts(order: dict[str, Any]) -> list[tuple[str, str]]:

@@ -32,6 +32,15 @@ def write_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def write_rich(renderable: Any) -> None:
+    """A table, say. Not printed by rich itself: it ends the process where a reader went away."""
+    console = wide_console(sys.stdout)
+    with console.capture() as captured:
+        console.print(renderable)
+    for line in captured.get().splitlines():
+        write_line(line.rstrip())
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=_plain)
 
