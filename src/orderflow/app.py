@@ -1,11 +1,12 @@
 """The composition root: settings in, running roles out. Nothing else connects, binds or starts a thread."""
 
 import asyncio
+import importlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from socket import socket
-from typing import Any, Protocol
+from typing import Any
 
 import uvloop
 
@@ -14,10 +15,17 @@ from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.edge import Edge
+from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment.carriers import Carrier
+from orderflow.fulfillment.carriers.http import HttpCarrier
+from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
+from orderflow.fulfillment.http import FulfillmentApi
+from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
+from orderflow.orders import http as orders_http
 from orderflow.orders import outbox
-from orderflow.orders.http import Degraded, OrdersApi, create_app
+from orderflow.orders.health import Degraded, Health, create_health_app
+from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
 from orderflow.orders.relay import Relay
 from orderflow.processes import lock_data_dir, run_workers, stop_with_parent
@@ -64,7 +72,9 @@ def run_up(settings: Settings) -> int:
         async def run(stop: asyncio.Event) -> None:
             async with _order_service(settings, orders, bus, listener):
                 _announce(settings, address(listener))
-                await _fulfillment_service(settings, fulfillment, bus, own, address(listener), stop)
+                await _fulfillment_service(
+                    settings, fulfillment, bus, own, orders_url=address(listener), stop=stop
+                )
 
         return _run(run)
 
@@ -115,8 +125,8 @@ def run_relay(settings: Settings) -> int:
                 if listener is None:
                     await stop.wait()
                 else:
-                    app = create_health_app(reader, lambda: _degraded(relay))
-                    async with serving(Edge(app), listener):
+                    health = Health(reader, lambda: _degraded(relay))
+                    async with serving(Edge(create_health_app(health)), listener):
                         await stop.wait()
             finally:
                 await asyncio.to_thread(relay.close)
@@ -139,7 +149,9 @@ def run_fulfillment(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings, waits_for_topics=True))
 
         async def run(stop: asyncio.Event) -> None:
-            await _fulfillment_service(settings, database, bus, listener, settings.orders_url, stop)
+            await _fulfillment_service(
+                settings, database, bus, listener, orders_url=settings.orders_url, stop=stop
+            )
 
         _say(f"Fulfillment Service: {address(listener)}")
         return _run(run)
@@ -194,11 +206,12 @@ async def _order_service(
     writer.after_commit = relay.after_commit
     reader = Reader(database)
     intake = Intake(writer, reader, topic=settings.orders_topic, relay_takes=relay.takes)
-    api = OrdersApi(writer=writer, reader=reader, intake=intake, degraded=lambda: _degraded(relay))
+    api = OrdersApi(writer=writer, reader=reader, intake=intake)
+    health = Health(reader, lambda: _degraded(relay))
     writer.start()
     relay.start()
     try:
-        async with serving(Edge(create_app(api)), listener):
+        async with serving(Edge(orders_http.create_app(api, health)), listener):
             try:
                 yield
             finally:
@@ -207,6 +220,56 @@ async def _order_service(
         await asyncio.to_thread(relay.close)
         await asyncio.to_thread(writer.close)
         reader.close()
+
+
+async def _fulfillment_service(
+    settings: Settings,
+    database: Database,
+    bus: Bus,
+    listener: socket,
+    *,
+    orders_url: str,
+    stop: asyncio.Event,
+) -> None:
+    """The Fulfillment Service until `stop` is set; raises what ended one of its loops."""
+    reader = Reader(database)
+    carrier = _carrier(settings)
+    publisher = bus.dead_letter_publisher()
+    worker = FulfillmentWorker(
+        database=database,
+        consumer=bus.consumer(),
+        publisher=publisher,
+        dead_letter_topic=settings.dead_letter_topic,
+        carrier=carrier,
+        orders_url=orders_url,
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        in_flight_max=settings.shipments_in_flight_max,
+    )
+    api = FulfillmentApi(reader=reader, status=worker.status)
+    try:
+        async with serving(Edge(fulfillment_http.create_app(api)), listener):
+            await worker.run(stop)
+    finally:
+        await carrier.close()
+        publisher.close()
+        reader.close()
+
+
+def _carrier(settings: Settings) -> Carrier:
+    if settings.carrier == "http" and settings.carrier_url is not None:
+        return HttpCarrier(settings.carrier_url, connections_max=settings.shipments_in_flight_max)
+    if settings.carrier == "simulated":
+        return SimulatedCarrier(
+            seed=settings.carrier_seed,
+            delay_ms=settings.carrier_delay_range_ms,
+            failure_rate=settings.carrier_failure_rate,
+            error_rate=settings.carrier_error_rate,
+        )
+    module, _, name = settings.carrier.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"ORDERFLOW_CARRIER names {settings.carrier}: {error}") from None
 
 
 def _degraded(relay: Relay) -> list[Degraded]:

@@ -39,7 +39,8 @@ def lock_data_dir(directory: Path) -> IO[str]:
         holder = file.read().strip() or "unknown"
         file.close()
         raise DataDirInUse(
-            f"process {holder} already uses {directory}: stop it, or set ORDERFLOW_DATA_DIR to another directory"
+            f"process {holder} already uses {directory}: "
+            "stop it, or set ORDERFLOW_DATA_DIR to another directory"
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))
@@ -48,8 +49,8 @@ def lock_data_dir(directory: Path) -> IO[str]:
 
 
 def run_workers(count: int, work: Callable[[int], int]) -> int:
-    """Fork `count` processes that each run `work(index)`, start a dead one again, and on SIGTERM or SIGINT let all
-    drain. Returns the exit code. Must be called before any thread or event loop exists."""
+    """Fork `count` processes that each run `work(index)`, start a dead one again, and on SIGTERM or
+    SIGINT let all drain. Returns the exit code. Must be called before any thread or event loop exists."""
     children: dict[int, int] = {}
     stopping = False
 
@@ -117,7 +118,8 @@ def _drain(children: dict[int, int]) -> int:
 
 
 def stop_with_parent(stop: asyncio.Event) -> None:
-    """Set `stop` when the process that forked this one is gone: a worker without a parent takes no more orders."""
+    """Set `stop` when the process that forked this one is gone: a worker without a parent takes no more
+    orders."""
     parent = os.getppid()
     loop = asyncio.get_running_loop()
 

@@ -6,15 +6,12 @@ everything.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -37,21 +34,12 @@ from orderflow.edge import (
     validation_problem,
 )
 from orderflow.orders import commands, openapi, parsing, queries
+from orderflow.orders.health import Health
 from orderflow.orders.intake import Accepted, Caller, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, TRANSITIONS, IllegalTransition
 from orderflow.orders.waiting import Waiters
 
 WAIT_POLL_S = 1.0
-READY_TIMEOUT_S = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """A part that is down while the role still does its job."""
-
-    part: str
-    reason: str
-    since: datetime
 
 
 class OrdersApi:
@@ -63,14 +51,12 @@ class OrdersApi:
         writer: GroupCommit,
         reader: Reader,
         intake: Intake,
-        degraded: Callable[[], list[Degraded]],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         body_seconds_max: float = BODY_SECONDS_MAX,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._intake = intake
-        self._degraded = degraded
         self._clock = clock
         self._body_seconds_max = body_seconds_max
         self._waiters = Waiters()
@@ -224,33 +210,12 @@ class OrdersApi:
     async def stats(self) -> Response:
         return json_response(await self._reader.run(queries.stats, self._clock()))
 
-    async def live(self) -> Response:
-        return json_response({"status": "ok"})
 
-    async def ready(self) -> Response:
-        """503 only when orders cannot be taken; another part that is down is named as degraded."""
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                await self._reader.run(_ping)
-        except (DatabaseUnavailable, TimeoutError) as error:
-            raise ProblemError(
-                503,
-                f"The orders database does not answer: {error or 'no answer in time'}.",
-                kind="not-ready",
-                headers={"Retry-After": "2"},
-            ) from None
-        degraded = [
-            {"part": d.part, "reason": d.reason, "since": queries.utc_text(d.since)} for d in self._degraded()
-        ]
-        return json_response({"status": "degraded" if degraded else "ready", "degraded": degraded})
-
-
-def create_app(service: OrdersApi, *, lifespan: Any = None) -> FastAPI:
+def create_app(service: OrdersApi, health: Health) -> FastAPI:
     """The Order Service as an ASGI application, to be wrapped in `edge.Edge`."""
     app = FastAPI(
         title="Orderflow Order Service",
         version="1",
-        lifespan=lifespan,
         exception_handlers={**EXCEPTION_HANDLERS, **_EXCEPTION_HANDLERS},
         redirect_slashes=False,
         redoc_url=None,
@@ -268,8 +233,8 @@ def create_app(service: OrdersApi, *, lifespan: Any = None) -> FastAPI:
         ("/api/orders/{order_id}", service.get_order, api.OrderOut),
         ("/api/orders/{order_id}/timeline", service.timeline, api.Timeline),
         ("/api/stats", service.stats, api.Stats),
-        ("/health/live", service.live, None),
-        ("/health/ready", service.ready, None),
+        ("/health/live", health.live, None),
+        ("/health/ready", health.ready, None),
     ):
         app.add_api_route(
             path, endpoint, methods=["GET"], response_model=None, responses=openapi.get_responses(answer)
@@ -297,10 +262,6 @@ _EXCEPTION_HANDLERS: dict[Any, Any] = {
     RequestValidationError: _on_invalid_query,
     DatabaseUnavailable: _on_database_unavailable,
 }
-
-
-def _ping(connection: Connection) -> None:
-    connection.execute(sa.select(1))
 
 
 def _caller(request: Request) -> Caller:
