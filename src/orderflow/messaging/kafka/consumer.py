@@ -1,6 +1,7 @@
 """Reading from Kafka as a member of a consumer group."""
 
 import json
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
@@ -20,6 +21,9 @@ STATISTICS_INTERVAL_MS = 1_000
 UNREACHABLE_AFTER_S = 10.0
 COMMIT_TIMEOUT_S = 3.0
 COMMIT_RETRY_S = 0.1
+CLOSE_TIMEOUT_S = 5.0
+COMMIT_STEP_S = 0.002
+"""librdkafka's poll does not return for the answer to a commit: wait in steps."""
 
 _MEMBERSHIP_MOVED = (
     KafkaError.ILLEGAL_GENERATION,
@@ -61,12 +65,19 @@ class KafkaConsumer:
         """By partition that we own: the offsets handed out since it was assigned to us."""
         self._due: dict[int, int] = {}
         """By partition that we own: the next offset, asked to be committed and not committed yet."""
+        self._lost: set[int] = set()
+        """Partitions taken from us during the latest fetch."""
+        self._commits_open = 0
+        self._commit_error: KafkaError | None = None
+        self._ahead: list[KafkaMessage] = []
+        """Taken off librdkafka's queue and not handed out yet."""
         self._lag: int | None = None
         self._problem: BusMisconfigured | None = None
         self._error: str | None = None
         self._broken = False
         self._polled_at_s: float | None = None
         self._unreachable_since_s: float | None = time.monotonic()
+        self._closing: threading.Thread | None = None
         self._consumer = self._new_consumer()
 
     def _consumer_settings(self, settings: Settings | None) -> dict[str, Any]:
@@ -89,6 +100,7 @@ class KafkaConsumer:
             # A topic or a partition that is made later is found soon.
             "topic.metadata.refresh.interval.ms": 10_000,
             "statistics.interval.ms": STATISTICS_INTERVAL_MS,
+            "on_commit": self._on_commit,
             "stats_cb": self._on_statistics,
             "error_cb": self._on_error,
         }
@@ -112,14 +124,27 @@ class KafkaConsumer:
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._due:
-            self._try_commit()
+            self._send_commit()
         self._on_lost(_consumer, partitions)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for each in partitions:
             self._delivered.pop(each.partition, None)
             self._due.pop(each.partition, None)
+            self._lost.add(each.partition)
+        # Handed out after the partition came back, they would make a gap that a commit then covers.
+        self._ahead = [message for message in self._ahead if message.partition() in self._delivered]
         self._lag = None
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        self._commits_open -= 1
+        self._commit_error = error
+        for each in partitions:
+            if error is None and each.error is None:
+                if self._due.get(each.partition, each.offset) <= each.offset:
+                    self._due.pop(each.partition, None)
+            elif error is None:
+                self._commit_error = each.error
 
     def _on_statistics(self, text: str) -> None:
         statistics: dict[str, Any] = json.loads(text)
@@ -130,7 +155,8 @@ class KafkaConsumer:
             self._unreachable_since_s = time.monotonic()
         partitions = statistics["topics"].get(self._topic, {"partitions": {}})["partitions"]
         lags = [_lag(partitions.get(str(partition))) for partition in self._delivered]
-        self._lag = sum(lag for lag in lags if lag is not None) if None not in lags else None
+        known = [lag for lag in lags if lag is not None]
+        self._lag = sum(known) if known and len(known) == len(lags) else None
 
     def _on_error(self, error: KafkaError) -> None:
         self._error = f"{error.name()}: {error.str()}"
@@ -150,21 +176,36 @@ class KafkaConsumer:
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
         self._polled_at_s = time.monotonic()
         if self._broken:
-            self._replace_consumer()
-        if self._due and self._unreachable_since_s is None:
-            self._try_commit()
-        try:
-            # `consume` alone would wait for a full batch or its whole time-out.
-            first = self._consumer.poll(timeout_s)
-            rest = self._consumer.consume(records_max - 1, 0) if first is not None and records_max > 1 else []
-        except KafkaException as error:
-            # Records may have been taken off the queue: only a new consumer gets them again.
-            self._broken = True
-            raise BusUnavailable(f"Kafka: {error.args[0].str()}") from error
-        records = self._records(rest if first is None else [first, *rest])
+            self._replace_consumer(timeout_s)
+        if self._due and not self._commits_open:
+            self._send_commit()
+        if not self._ahead:
+            self._fetch(records_max, timeout_s)
+        messages, self._ahead = self._ahead[:records_max], self._ahead[records_max:]
+        records = self._records(messages)
         if not records:
             self._raise_if_unreadable()
         return records
+
+    def _fetch(self, records_max: int, timeout_s: float) -> None:
+        try:
+            # `consume` alone would wait for a full batch or its whole time-out.
+            if (first := self._consumer.poll(timeout_s)) is None:
+                return
+            self._ahead = [first]
+            self._lost.clear()
+            rest = self._consumer.consume(records_max - 1, 0) if records_max > 1 else []
+            self._ahead += rest
+        except KafkaException as error:
+            # Records may have been taken off the queue: only a new consumer gets them again.
+            self._broken = True
+            self._ahead = []
+            raise BusUnavailable(f"Kafka: {error.args[0].str()}") from error
+        if self._lost & self._delivered.keys():
+            # Lost and assigned again in one call: whether a record is from before or after cannot be told.
+            self._error = "partitions went and came back while reading"
+            self._broken = True
+            self._ahead = []
 
     def _records(self, messages: list[KafkaMessage]) -> list[Record]:
         records: list[Record] = []
@@ -191,7 +232,9 @@ class KafkaConsumer:
             raise BusUnavailable(f"Kafka consumer failed, a new one follows: {self._error}")
         since_s = self._unreachable_since_s
         if since_s is not None and time.monotonic() - since_s > self._unreachable_after_s:
-            raise BusUnavailable(f"no broker of {self._bootstrap} answers: {self._error}")
+            raise BusUnavailable(
+                f"no broker of {self._bootstrap} answers ({self._error or 'no error reported'})"
+            )
 
     def commit(self, records: Sequence[Record]) -> None:
         """As the port says. While the group rebalances, the commit may be made by a later poll instead."""
@@ -200,33 +243,43 @@ class KafkaConsumer:
             if record.offset in self._delivered.get(record.partition, range(0)):
                 self._due[record.partition] = max(self._due.get(record.partition, 0), record.offset + 1)
         deadline_s = time.monotonic() + COMMIT_TIMEOUT_S
-        while (error := self._try_commit()) is not None:
+        while self._due:
+            error = self._send_commit() or self._await_commit(deadline_s)
+            if error is None:
+                return
+            _logger.warning("kafka.commit_failed", code=error.name(), reason=error.str())
             if error.code() in NOT_ALLOWED:
                 text = f"{error.str()}: allow group {self._group} to commit on {self._bootstrap}"
                 raise BusMisconfigured(text)
-            if time.monotonic() >= deadline_s:
-                break
+            if self._broken or time.monotonic() >= deadline_s:
+                if error.code() in _MEMBERSHIP_MOVED:
+                    return
+                raise BusUnavailable(f"commit: {error.str()}")
             time.sleep(COMMIT_RETRY_S)
-        if error is not None and error.code() not in _MEMBERSHIP_MOVED:
-            raise BusUnavailable(f"commit: {error.str()}")
 
-    def _try_commit(self) -> KafkaError | None:
-        """Commit what is due. What fails stays due until it succeeds or the partition goes away."""
+    def _send_commit(self) -> KafkaError | None:
+        """Ask for what is due. What fails stays due until it succeeds or the partition goes away."""
         due = [TopicPartition(self._topic, partition, offset) for partition, offset in self._due.items()]
-        if not due:
-            return None
-        failed: KafkaError | None = None
         try:
-            for done in self._consumer.commit(offsets=due, asynchronous=False):
-                if done.error is None:
-                    self._due.pop(done.partition, None)
-                else:
-                    failed = done.error
+            self._consumer.commit(offsets=due, asynchronous=True)
         except KafkaException as error:
-            failed = error.args[0]
-        if failed is not None:
-            _logger.warning("kafka.commit_failed", code=failed.name(), reason=failed.str())
-        return failed
+            return error.args[0]
+        self._commits_open += 1
+        return None
+
+    def _await_commit(self, deadline_s: float) -> KafkaError | None:
+        """None if nothing is due any more. A synchronous commit would wait for a silent broker for ever."""
+        while self._due and self._commits_open:
+            if self._broken or time.monotonic() >= deadline_s:
+                return KafkaError(KafkaError._TIMED_OUT, f"no answer in {COMMIT_TIMEOUT_S:g} s")
+            try:
+                message = self._consumer.poll(COMMIT_STEP_S)
+            except KafkaException as error:
+                self._broken = True
+                return error.args[0]
+            if message is not None:
+                self._ahead.append(message)
+        return self._commit_error if self._due else None
 
     def state(self) -> ConsumerState:
         polled_at_s = self._polled_at_s
@@ -238,16 +291,32 @@ class KafkaConsumer:
             error=self._error,
         )
 
-    def _replace_consumer(self) -> None:
+    def _replace_consumer(self, timeout_s: float) -> None:
         _logger.warning("kafka.consumer_replaced", reason=self._error)
-        self.close()
+        if not self._closed_within(timeout_s):
+            raise BusUnavailable("the failed Kafka consumer is still closing")
+        self._closing = None
         self._broken = False
         self._consumer = self._new_consumer()
 
     def close(self) -> None:
-        self._consumer.close()
+        """As the port says. A broker silent for CLOSE_TIMEOUT_S learns it from the session's time-out."""
+        if not self._closed_within(CLOSE_TIMEOUT_S):
+            _logger.warning("kafka.close_unanswered", group=self._group)
+
+    def _closed_within(self, timeout_s: float) -> bool:
+        # librdkafka waits for a silent broker for ever; a daemon thread does not hold up the process's exit.
+        if self._closing is None:
+            self._closing = threading.Thread(target=self._consumer.close, name="kafka-close", daemon=True)
+            self._closing.start()
+        self._closing.join(timeout_s)
+        if self._closing.is_alive():
+            return False
         self._delivered.clear()
         self._due.clear()
+        self._ahead.clear()
+        self._commits_open = 0
+        return True
 
 
 def _lag(partition: Mapping[str, Any] | None) -> int | None:
