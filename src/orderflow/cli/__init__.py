@@ -67,6 +67,9 @@ def _app() -> App:
         suppress_keyboard_interrupt=False,
     )
     app.command(roles.up)
+    app.command(roles.api)
+    app.command(roles.relay)
+    app.command(roles.fulfillment)
     app.command(roles.carrier_sim)
     app.command(roles.migrate)
     tools = App(name="orders", help="Place orders with the Order Service and look at them.")

@@ -22,6 +22,33 @@ def up() -> int:
         return run_up(settings)
 
 
+def api() -> int:
+    """Run the Order Service in ORDERFLOW_API_WORKERS processes, on a database server and Kafka."""
+    settings = load_settings()
+    from orderflow.app import run_api
+
+    with _expected_errors():
+        return run_api(settings)
+
+
+def relay() -> int:
+    """Run one relay, from the outbox to Kafka; any number may run."""
+    settings = load_settings()
+    from orderflow.app import run_relay
+
+    with _expected_errors():
+        return run_relay(settings)
+
+
+def fulfillment() -> int:
+    """Run one fulfillment worker with its own HTTP; any number may run."""
+    settings = load_settings()
+    from orderflow.app import run_fulfillment
+
+    with _expected_errors():
+        return run_fulfillment(settings)
+
+
 def migrate() -> int:
     """Bring both databases to the newest schema. Safe to repeat, and to run twice at once."""
     settings = load_settings()
