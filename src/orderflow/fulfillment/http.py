@@ -20,7 +20,6 @@ from orderflow.edge import (
     field_error,
     json_response,
     problem_response,
-    validation_problem,
 )
 from orderflow.fulfillment import queries
 from orderflow.fulfillment.model import State
@@ -135,7 +134,8 @@ def _query(model: type[Q], request: Request) -> Q:
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as error:
-        raise validation_problem(error, within="query") from None
+        violations = error.errors(include_input=False, include_context=False, include_url=False)
+        raise _invalid_query([field_error(v["loc"], v["msg"], "query") for v in violations]) from None
 
 
 def _with_cursor(page: queries.Document) -> queries.Document:
@@ -154,6 +154,9 @@ def _decode_cursor(cursor: str | None) -> str:
         text = ""
     after = readable_order_id(text)
     if after is None:
-        errors = [field_error(["cursor"], "is not one that this API has given", "query")]
-        raise ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+        raise _invalid_query([field_error(["cursor"], "is not one that this API has given", "query")])
     return after
+
+
+def _invalid_query(errors: list[dict[str, str]]) -> ProblemError:
+    return ProblemError(422, "The request breaks the contract: see errors.", errors=errors)

@@ -142,10 +142,14 @@ class FulfillmentWorker:
         self.sender.abandon()
         self.holding.clear()
 
+    def bind(self) -> None:
+        """Hand over to the running event loop what the inbox takes."""
+        self._loop = asyncio.get_running_loop()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain within 10 s. Raises what ended a loop: then the process must
         end, too."""
-        self._loop = asyncio.get_running_loop()
+        self.bind()
         self.writer.start()
         inbox = self._start_inbox()
         loops = [asyncio.create_task(loop, name=name) for name, loop in self._loops().items()]
@@ -208,6 +212,10 @@ class FulfillmentWorker:
                 return
             await asyncio.sleep(DRAIN_POLL_S)
 
+    async def close(self) -> None:
+        """Close the connections to the Order Service."""
+        await self._client.close()
+
     async def _let_go(self, inbox: asyncio.Future[None]) -> None:
         self.dispatcher.abandon()
         await asyncio.wait([inbox], timeout=RELEASE_S_MAX)
@@ -218,7 +226,7 @@ class FulfillmentWorker:
         except (*TRANSIENT, TimeoutError) as error:
             # The lease ends by itself.
             log.warning("worker.not_released", worker_id=self._worker_id, reason=str(error))
-        await self._client.close()
+        await self.close()
         await asyncio.wait(
             [asyncio.ensure_future(asyncio.to_thread(self.writer.close))], timeout=RELEASE_S_MAX
         )
