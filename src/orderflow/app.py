@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
@@ -27,6 +28,7 @@ from orderflow.orders import outbox
 from orderflow.orders.health import Degraded, Health, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
+from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.processes import lock_data_dir, run_workers, stop_with_parent
 from orderflow.serving import address, bind, serving, stop_on_signals
@@ -116,22 +118,12 @@ def run_relay(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            writer = GroupCommit(database.writer, "orders")
-            relay = Relay(writer, bus.publisher())
-            reader = Reader(database)
-            writer.start()
-            relay.start()
-            try:
+            async with _orders_parts(settings, database, bus) as parts:
                 if listener is None:
                     await stop.wait()
-                else:
-                    health = Health(reader, lambda: _degraded(relay))
-                    async with serving(Edge(create_health_app(health)), listener):
-                        await stop.wait()
-            finally:
-                await asyncio.to_thread(relay.close)
-                await asyncio.to_thread(writer.close)
-                reader.close()
+                    return
+                async with serving(Edge(create_health_app(parts.health)), listener):
+                    await stop.wait()
 
         _say("Relay: running")
         return _run(run)
@@ -196,30 +188,48 @@ def _prepared(context: migrate.Context, settings: Settings) -> Generator[Databas
         yield database
 
 
+@dataclass(frozen=True, slots=True)
+class _OrdersParts:
+    writer: GroupCommit
+    relay: Relay
+    reader: Reader
+    health: Health
+
+
+@asynccontextmanager
+async def _orders_parts(settings: Settings, database: Database, bus: Bus) -> AsyncGenerator[_OrdersParts]:
+    """What every process on the orders database runs: its writer, a relay and a reconciler. They drain in the
+    order of the flow."""
+    writer = GroupCommit(database.writer, "orders")
+    relay = Relay(writer, bus.publisher())
+    writer.after_commit = relay.after_commit
+    reconciler = Reconciler(writer, patience_s=settings.reconcile_after_s)
+    reader = Reader(database)
+    writer.start()
+    relay.start()
+    reconciler.start()
+    try:
+        yield _OrdersParts(writer, relay, reader, Health(reader, lambda: _degraded(relay)))
+    finally:
+        for part in (reconciler, relay, writer, reader):
+            await asyncio.to_thread(part.close)
+
+
 @asynccontextmanager
 async def _order_service(
     settings: Settings, database: Database, bus: Bus, listener: socket
 ) -> AsyncGenerator[None]:
-    """The Order Service with its writer and relay; drains in the order of the flow."""
-    writer = GroupCommit(database.writer, "orders")
-    relay = Relay(writer, bus.publisher())
-    writer.after_commit = relay.after_commit
-    reader = Reader(database)
-    intake = Intake(writer, reader, topic=settings.orders_topic, relay_takes=relay.takes)
-    api = OrdersApi(writer=writer, reader=reader, intake=intake)
-    health = Health(reader, lambda: _degraded(relay))
-    writer.start()
-    relay.start()
-    try:
-        async with serving(Edge(orders_http.create_app(api, health)), listener):
+    """The Order Service on its socket."""
+    async with _orders_parts(settings, database, bus) as parts:
+        intake = Intake(
+            parts.writer, parts.reader, topic=settings.orders_topic, relay_takes=parts.relay.takes
+        )
+        api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
+        async with serving(Edge(orders_http.create_app(api, parts.health)), listener):
             try:
                 yield
             finally:
                 api.stop()
-    finally:
-        await asyncio.to_thread(relay.close)
-        await asyncio.to_thread(writer.close)
-        reader.close()
 
 
 async def _fulfillment_service(

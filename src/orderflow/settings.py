@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     carrier_error_rate: float = Field(0.0, ge=0, le=1)
     in_flight_max: int | None = Field(None, ge=1, le=100_000)
     database_wait_s: float = Field(60, ge=0, le=3600)
+    reconcile_after_s: float = Field(60, gt=0, le=86_400)
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -89,6 +89,7 @@ class Relay:
                 log.exception("relay.failed", exc_info=error)
                 time.sleep(SWEEP_PAUSE_S)
         self._record([Mark(row.order_id, row.order_version) for row in self._handed_off])
+        self._publisher.close()
 
     def _wait(self) -> None:
         with self._wake:

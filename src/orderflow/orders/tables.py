@@ -92,6 +92,7 @@ outbox = sa.Table(
     sa.Column("partition", sa.Integer),
     sa.Column("offset", sa.BigInteger),
     sa.Column("parked_reason", sa.String(1000)),
+    sa.Column("re_emissions", sa.Integer, nullable=False, server_default=sa.text("0")),
     # The sweep and the backlog read this one; a published row leaves it.
     sa.Index(
         "outbox_unpublished",

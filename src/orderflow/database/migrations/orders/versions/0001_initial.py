@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer),
         sa.Column("offset", sa.BigInteger),
         sa.Column("parked_reason", sa.String(1000)),
+        sa.Column("re_emissions", sa.Integer, nullable=False, server_default=sa.text("0")),
     )
     op.create_index(
         "outbox_unpublished",

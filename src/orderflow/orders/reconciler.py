@@ -1,0 +1,171 @@
+"""The reconciler: repairs what the log lost. An order that is neither done nor waiting for a person, and
+about which nothing was heard for too long, gets its event sent again; consumers drop what they know
+already."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from orderflow.database.group_commit import GroupCommit
+from orderflow.orders.commands import UpdateOrder, update_orders
+from orderflow.orders.model import Attention, AttentionChange, Status
+from orderflow.orders.queries import first_order_id
+from orderflow.orders.tables import orders, outbox
+
+log = structlog.get_logger()
+
+RE_EMISSIONS_MAX = 3
+PATIENCE_FACTOR = 5
+"""Each silence may be this many times longer than the one before: 1, 5, 25, then 125 minutes by default."""
+ORDERS_LOOKED_AT_MAX = 5_000
+PAUSE_S = 5.0
+STUCK = "stuck"
+
+_WAITING = (Status.CREATED.value, Status.PROCESSING.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Look at the waiting orders behind `behind`, the oldest first, at most ORDERS_LOOKED_AT_MAX of them."""
+
+    now: datetime
+    patience: timedelta
+    behind: str
+
+    @property
+    def rows(self) -> int:
+        return 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """`behind` is where the next look goes on, empty to start over."""
+
+    sent_again: list[str]
+    stuck: list[str]
+    behind: str
+
+
+def reconcile(connection: Connection, commands: Sequence[Reconcile], /, *, again: bool) -> list[Reconciled]:
+    """Free the first event of overdue orders for the relay; a handler for the group commit."""
+    del again  # what was sent again is not overdue any more
+    return [_reconcile(connection, command) for command in commands]
+
+
+def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
+    waiting = connection.execute(
+        sa.select(orders.c.order_id)
+        .where(
+            orders.c.status.in_(_WAITING),
+            orders.c.attention_kind.is_(None),
+            orders.c.order_id > (command.behind or first_order_id(datetime.fromtimestamp(0, UTC))),
+            orders.c.order_id < first_order_id(command.now - command.patience),
+        )
+        .order_by(orders.c.order_id)
+        .limit(ORDERS_LOOKED_AT_MAX)
+    )
+    looked_at = [order_id for (order_id,) in waiting]
+    behind = looked_at[-1] if len(looked_at) == ORDERS_LOOKED_AT_MAX else ""
+    overdue = connection.execute(
+        sa.select(outbox.c.order_id, outbox.c.re_emissions)
+        .where(
+            outbox.c.order_id.in_(looked_at),
+            outbox.c.order_version == 1,
+            sa.or_(
+                *(
+                    (outbox.c.re_emissions == count)
+                    & (outbox.c.published_at < command.now - command.patience * PATIENCE_FACTOR**count)
+                    for count in range(RE_EMISSIONS_MAX + 1)
+                )
+            ),
+        )
+        .order_by(outbox.c.order_id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    again = [row.order_id for row in overdue if row.re_emissions < RE_EMISSIONS_MAX]
+    stuck = [row.order_id for row in overdue if row.re_emissions >= RE_EMISSIONS_MAX]
+    if again:
+        connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.order_id.in_(again), outbox.c.order_version == 1)
+            .values(published_at=None, leased_until_ms=0, re_emissions=outbox.c.re_emissions + 1)
+        )
+    if stuck:
+        update_orders(connection, [_stuck(order_id, command.now) for order_id in stuck], again=False)
+    return Reconciled(again, stuck, behind)
+
+
+def _stuck(order_id: str, now: datetime) -> UpdateOrder:
+    reason = (
+        f"Nothing was heard from fulfillment, though the order's event was sent {RE_EMISSIONS_MAX + 1} times."
+    )
+    return UpdateOrder(
+        order_id=order_id,
+        status=None,
+        fulfillment=None,
+        attention=AttentionChange(Attention(STUCK, reason, now)),
+        at=now,
+        actor="reconciler",
+        reason=reason,
+        correlation_id="reconciler",
+    )
+
+
+class Reconciler:
+    """One thread that looks every 5 s. `patience_s` is the first silence, in seconds."""
+
+    def __init__(
+        self,
+        writer: GroupCommit,
+        *,
+        patience_s: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._writer = writer
+        self._patience = timedelta(seconds=patience_s)
+        self._clock = clock
+        self._behind = ""
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.sent_again = 0
+        """Events sent again by this process since it started."""
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(PAUSE_S):
+            started = time.monotonic()
+            self.run_once()
+            if time.monotonic() - started > PAUSE_S:
+                log.warning("reconciler.slow", seconds=round(time.monotonic() - started, 1))
+
+    def run_once(self) -> Reconciled | None:
+        """One look; None when the database could not be asked."""
+        command = Reconcile(self._clock(), self._patience, self._behind)
+        try:
+            (outcome,) = self._writer.submit_blocking(reconcile, [command])
+        except Exception as error:
+            outcome = error
+        if isinstance(outcome, Exception):
+            log.warning("reconciler.failed", reason=str(outcome))
+            return None
+        self._behind = outcome.behind
+        self.sent_again += len(outcome.sent_again)
+        if outcome.sent_again:
+            log.warning("reconciler.sent_again", orders=len(outcome.sent_again), first=outcome.sent_again[0])
+        for order_id in outcome.stuck:
+            log.error("reconciler.stuck", order_id=order_id)
+        return outcome

@@ -1,0 +1,145 @@
+"""The reconciler re-emits what the log lost, a bounded number of times, then asks for a person."""
+
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from orderflow.contracts.orders_api import OrderIn
+from orderflow.database import engine, migrate
+from orderflow.database.group_commit import GroupCommit
+from orderflow.orders import commands, outbox
+from orderflow.orders.events import order_created
+from orderflow.orders.model import Status, new_order_id
+from orderflow.orders.queries import get_order
+from orderflow.orders.reconciler import RE_EMISSIONS_MAX, Reconciler
+from orderflow.orders.tables import outbox as outbox_table
+
+START = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
+PATIENCE = timedelta(seconds=60)
+
+
+class World:
+    """An orders database, a reconciler on it, and the time of day."""
+
+    def __init__(self, database: engine.Database) -> None:
+        self.now = START
+        self.database = database
+        self.writer = GroupCommit(database.writer, "test")
+        self.writer.start()
+        self.reconciler = Reconciler(self.writer, patience_s=PATIENCE.total_seconds(), clock=lambda: self.now)
+
+    def place(self, randomness: int = 1) -> str:
+        order_id = new_order_id(self.now, randomness)
+        order = OrderIn.model_validate_json(
+            '{"customer":{"customerId":"c","name":"n"},"items":[{"productId":"p","quantity":1}]}'
+        )
+        event = order_created(
+            order.model_dump(exclude_none=True),
+            order_id=order_id,
+            created_at=self.now,
+            correlation_id="test",
+            traceparent=None,
+            topic="order-events",
+        )
+        command = commands.PlaceOrder(order_id, order, self.now, "test", "test", None, event)
+        self.writer.submit_blocking(commands.place_orders, [command])
+        return order_id
+
+    def publish_all(self) -> list[str]:
+        """What the relay does."""
+        (rows,) = self.writer.submit_blocking(outbox.claim, [outbox.Claim()])
+        assert isinstance(rows, list)
+        marks = [outbox.Mark(row.order_id, row.order_version, self.now, 0, 0) for row in rows]
+        if marks:
+            self.writer.submit_blocking(outbox.mark, marks)
+        return [row.order_id for row in rows]
+
+    def sent_again(self) -> list[str]:
+        outcome = self.reconciler.run_once()
+        assert outcome is not None
+        return outcome.sent_again
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[World]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'orders.db'}"
+    else:
+        url = request.getfixturevalue("postgres_database")
+    database = engine.connect(url, application="test")
+    migrate.migrate(database, "orders")
+    world = World(database)
+    yield world
+    world.writer.close()
+    database.dispose()
+
+
+def test_an_order_that_was_heard_of_in_time_is_left_alone(world: World) -> None:
+    world.place()
+    world.publish_all()
+    world.now += PATIENCE - timedelta(seconds=1)
+    assert world.sent_again() == []
+
+
+def test_an_event_that_nobody_acted_upon_is_sent_again(world: World) -> None:
+    order_id = world.place()
+    assert world.publish_all() == [order_id]
+    world.now += PATIENCE + timedelta(seconds=1)
+    assert world.sent_again() == [order_id]
+    assert world.publish_all() == [order_id]
+    assert world.sent_again() == []
+
+
+def test_an_event_that_is_not_published_yet_is_the_relays_business(world: World) -> None:
+    world.place()
+    world.now += 100 * PATIENCE
+    assert world.sent_again() == []
+
+
+def test_each_silence_may_be_longer_than_the_one_before_until_a_person_is_asked(world: World) -> None:
+    order_id = world.place()
+    world.publish_all()
+    for count in range(RE_EMISSIONS_MAX):
+        world.now += PATIENCE * 5**count
+        assert world.sent_again() == []
+        world.now += timedelta(seconds=1)
+        assert world.sent_again() == [order_id]
+        world.publish_all()
+    world.now += PATIENCE * 5**RE_EMISSIONS_MAX + timedelta(seconds=1)
+    assert world.sent_again() == []
+    with world.database.reader.connect() as connection:
+        order = get_order(connection, order_id)
+    assert order is not None
+    assert order["attention"]["kind"] == "stuck"
+    world.now += 1000 * PATIENCE
+    assert world.sent_again() == [], "an order with attention waits for its person"
+
+
+@pytest.mark.parametrize("last", [Status.SHIPPED, Status.FAILED])
+def test_a_finished_order_is_never_sent_again(world: World, last: Status) -> None:
+    order_id = world.place()
+    world.publish_all()
+    for status in (Status.PROCESSING, last):
+        update = commands.UpdateOrder(order_id, status, None, None, world.now, "test", None, "test")
+        world.writer.submit_blocking(commands.update_orders, [update])
+    world.now += 1000 * PATIENCE
+    assert world.sent_again() == []
+
+
+def test_more_orders_than_one_look_takes_in_are_all_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderflow.orders.reconciler.ORDERS_LOOKED_AT_MAX", 3)
+    placed = {world.place(randomness) for randomness in range(8)}
+    world.publish_all()
+    world.now += PATIENCE + timedelta(seconds=1)
+    found: set[str] = set()
+    for _ in range(3):
+        found |= set(world.sent_again())
+    assert found == placed
+    with world.database.reader.connect() as connection:
+        counts = connection.scalars(sa.select(outbox_table.c.re_emissions)).all()
+    assert set(counts) == {1}
