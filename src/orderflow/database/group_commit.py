@@ -97,6 +97,8 @@ class GroupCommit:
     engine: Engine
     name: str
     queue_commands_max: int = QUEUE_COMMANDS_MAX
+    in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX
+    """How long a lost answer to COMMIT is pursued, in seconds."""
     after_commit: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
     """Gets (command, result) pairs right after their COMMIT, on the writer's thread; must not block."""
     _queue: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
@@ -205,7 +207,7 @@ class GroupCommit:
                     retry = retry or (failure is Failure.UNAVAILABLE and tries == 1)
                     if not retry:
                         return self._give_up(batch, error, failure, in_doubt_since)
-            if in_doubt_since and time.monotonic() - in_doubt_since > IN_DOUBT_SECONDS_MAX:
+            if in_doubt_since and time.monotonic() - in_doubt_since > self.in_doubt_s_max:
                 log.error("commit.outcome_unknown", writer=self.name, commands=len(batch))
                 return [OutcomeUnknown() for _ in batch]
             time.sleep(RETRY_PAUSE_S * min(tries, 10) * (0.5 + random.random()))

@@ -119,6 +119,10 @@ def _connect(database: Database) -> Connection:
                 f"{database.url.render_as_string(hide_password=True)}: {reason(error)}; "
                 "check user, password and database name in the URL"
             ) from error
+        if "not a database" in str(error):
+            raise DatabaseMisconfigured(
+                f"{database.url}: {reason(error)}; name another file in the URL"
+            ) from error
         if classify(error) is Failure.DEFECT:
             raise
         raise DatabaseUnavailable(reason(error)) from error
