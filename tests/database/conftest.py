@@ -1,0 +1,90 @@
+"""A database of the test's own, in each dialect, with one table to write to."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from orderflow.database.dialects import insert
+from orderflow.database.engine import Database, connect
+
+WAIT_S_MAX = 30.0
+
+notes = sa.Table("notes", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True, autoincrement=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A command that writes one row."""
+
+    id: int
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+@dataclass
+class WriteNotes:
+    """A handler as the group commit takes them; `before` runs in the transaction, ahead of its insert."""
+
+    before: Callable[[Sequence[Note]], None] = lambda _notes: None
+    batches: list[list[int]] = field(default_factory=list[list[int]])
+
+    def __call__(self, connection: Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
+        self.batches.append([note.id for note in commands])
+        self.before(commands)
+        statement = insert(connection, notes)
+        rows = [{"id": note.id} for note in commands]
+        connection.execute(statement.on_conflict_do_nothing() if again else statement, rows)
+        return [note.id for note in commands]
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    """Wait until it holds; fail at the bound."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not holds():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.01)
+
+
+def stored(database: Database) -> list[int]:
+    """Asked on another connection than the writer's: what it sees is committed."""
+    with database.reader.connect() as connection:
+        return list(connection.scalars(sa.select(notes.c.id).order_by(notes.c.id)))
+
+
+def in_threads(count: int, work: Callable[[int], None]) -> None:
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'some.db'}"
+    return request.getfixturevalue("postgres_database")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty one."""
+    database = connect(database_url, application="orderflow-test")
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def noted(database: Database) -> Database:
+    """One with the table."""
+    with database.writer.begin() as connection:
+        notes.create(connection)
+    return database

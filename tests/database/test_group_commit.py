@@ -1,0 +1,333 @@
+"""Every caller is answered after COMMIT, truthfully, whatever happens to its neighbours or the database."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError, OperationalError
+from tests.database.conftest import Note, WriteNotes, eventually, notes, stored
+
+from orderflow.database.engine import Database, DatabaseUnavailable
+from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
+
+
+@pytest.fixture
+def writer(noted: Database) -> Iterator[GroupCommit]:
+    writer = GroupCommit(noted.writer, "test")
+    yield writer
+    writer.close()
+
+
+def queue(writer: GroupCommit, handler: Any, *ids: int) -> Callable[[], list[Any]]:
+    """Queue commands of separate callers behind a writer that has not started; the call returns outcomes."""
+    threads = ThreadPoolExecutor(len(ids))
+    futures: list[Any] = []
+    for count, number in enumerate(ids, writer.queued + 1):
+        futures.append(threads.submit(writer.submit_blocking, handler, [Note(number)]))
+        eventually(lambda count=count: writer.queued == count)
+
+    def outcomes() -> list[Any]:
+        results = [future.result()[0] for future in futures]
+        threads.shutdown()
+        return results
+
+    return outcomes
+
+
+def test_a_caller_is_answered_after_its_row_is_committed(noted: Database, writer: GroupCommit) -> None:
+    writer.start()
+    handler = WriteNotes()
+    for number in range(30):
+        assert writer.submit_blocking(handler, [Note(number)]) == [number]
+        assert number in stored(noted)
+
+
+def test_commands_that_wait_together_are_written_by_one_transaction(writer: GroupCommit) -> None:
+    handler = WriteNotes()
+    outcomes = queue(writer, handler, *range(20))
+    writer.start()
+    assert outcomes() == list(range(20))
+    assert handler.batches == [list(range(20))]
+    assert (writer.committed_transactions, writer.committed_commands) == (1, 20)
+
+
+@pytest.mark.parametrize("bad", [[0], [7], [19], [3, 4], [0, 10, 19], list(range(20))])
+def test_a_row_the_database_refuses_fails_alone(noted: Database, writer: GroupCommit, bad: list[int]) -> None:
+    with noted.writer.begin() as connection:
+        connection.execute(sa.insert(notes), [{"id": number} for number in bad])
+    outcomes = queue(writer, WriteNotes(), *range(20))
+    writer.start()
+    for number, outcome in enumerate(outcomes()):
+        assert isinstance(outcome, IntegrityError) if number in bad else outcome == number
+    assert stored(noted) == list(range(20))
+
+
+def test_a_defect_in_one_command_fails_alone(noted: Database, writer: GroupCommit) -> None:
+    def fail(commands: Sequence[Note]) -> None:
+        if any(note.id == 5 for note in commands):
+            raise ZeroDivisionError
+
+    outcomes = queue(writer, WriteNotes(fail), *range(10))
+    writer.start()
+    assert [type(outcome) for outcome in outcomes()] == [int] * 5 + [ZeroDivisionError] + [int] * 4
+    assert stored(noted) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+
+
+def test_callers_of_other_handlers_are_written_in_the_same_transaction(
+    noted: Database, writer: GroupCommit
+) -> None:
+    first = queue(writer, WriteNotes(), 1)
+    second = queue(writer, WriteNotes(), 2)
+    writer.start()
+    assert (first(), second()) == ([1], [2])
+    assert writer.committed_transactions == 1
+
+
+def test_a_full_queue_refuses_and_writes_nothing_of_the_refused(noted: Database) -> None:
+    writer = GroupCommit(noted.writer, "test", queue_commands_max=3)
+    outcomes = queue(writer, WriteNotes(), 1, 2)
+
+    async def two_more() -> None:
+        await writer.submit(WriteNotes(), [Note(3), Note(4)])
+
+    with pytest.raises(QueueFull):
+        asyncio.run(two_more())
+    writer.start()
+    assert outcomes() == [1, 2]
+    writer.close()
+    assert stored(noted) == [1, 2]
+
+
+def test_closing_writes_what_is_queued_and_refuses_what_comes_later(
+    noted: Database, writer: GroupCommit
+) -> None:
+    outcomes = queue(writer, WriteNotes(), *range(5))
+    writer.start()
+    writer.close()
+    assert outcomes() == list(range(5))
+    with pytest.raises(QueueFull):
+        writer.submit_blocking(WriteNotes(), [Note(9)])
+    assert stored(noted) == list(range(5))
+
+
+def test_a_caller_that_went_away_harms_nobody(noted: Database, writer: GroupCommit) -> None:
+    async def leave_and_stay() -> int:
+        leaving = asyncio.create_task(writer.submit_one(WriteNotes(), Note(1)))
+        staying = asyncio.create_task(writer.submit_one(WriteNotes(), Note(2)))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        writer.start()
+        return await staying
+
+    assert asyncio.run(leave_and_stay()) == 2
+    assert stored(noted) == [1, 2]
+
+
+def test_a_loop_that_ended_before_its_answer_does_not_end_the_writer(
+    noted: Database, writer: GroupCommit
+) -> None:
+    async def leave() -> None:
+        waiting = asyncio.create_task(writer.submit_one(WriteNotes(), Note(1)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    asyncio.run(leave())
+    writer.start()
+    assert writer.submit_blocking(WriteNotes(), [Note(2)]) == [2]
+    assert stored(noted) == [1, 2]
+
+
+def test_a_hook_that_fails_after_the_commit_changes_no_answer(noted: Database, writer: GroupCommit) -> None:
+    def fail(_committed: object) -> None:
+        raise RuntimeError
+
+    writer.after_commit = fail
+    handler = WriteNotes()
+    outcomes = queue(writer, handler, 1, 2)
+    writer.start()
+    assert outcomes() == [1, 2]
+    assert handler.batches == [[1, 2]]
+
+
+class LostAnswers:
+    """Lets COMMIT happen (or not) and then breaks the connection, as a network does, for so many commits."""
+
+    def __init__(self, database: Database, *, commits: bool, times: int) -> None:
+        self._database = database
+        self._commits = commits
+        self.times = times
+        event.listen(database.writer, "commit", self._on_commit)
+
+    def _on_commit(self, connection: sa.Connection) -> None:
+        if not self.times:
+            return
+        self.times -= 1
+        raw: Any = connection.connection.driver_connection
+        if self._commits:
+            raw.commit() if self._database.embedded is False else raw.execute("COMMIT")
+        raw.close()
+        failure = sqlite3.OperationalError if self._database.embedded else psycopg.OperationalError
+        raise OperationalError("COMMIT", {}, failure("the connection was lost"), connection_invalidated=True)
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_lost_answer_to_commit_is_resolved_and_each_row_is_stored_once(
+    noted: Database, writer: GroupCommit, commits: bool, times: int
+) -> None:
+    LostAnswers(noted, commits=commits, times=times)
+    outcomes = queue(writer, WriteNotes(), 1, 2, 3)
+    writer.start()
+    assert outcomes() == [1, 2, 3]
+    assert stored(noted) == [1, 2, 3]
+
+
+def test_a_lost_answer_that_nobody_can_resolve_is_outcome_unknown(
+    noted: Database,
+) -> None:
+    writer = GroupCommit(noted.writer, "test", in_doubt_s_max=0.3)
+    lost = LostAnswers(noted, commits=False, times=-1)
+    outcomes = queue(writer, WriteNotes(), 1, 2)
+    writer.start()
+    assert [type(outcome) for outcome in outcomes()] == [OutcomeUnknown] * 2
+    lost.times = 0
+    assert writer.submit_blocking(WriteNotes(), [Note(3)]) == [3]
+    writer.close()
+
+
+def conflict(database: Database) -> Exception:
+    """What the driver raises for a deadlock, or for a file that is busy."""
+    if not database.embedded:
+        return OperationalError("x", {}, psycopg.errors.DeadlockDetected())
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorname = "SQLITE_BUSY"
+    return OperationalError("x", {}, busy)
+
+
+def test_a_conflict_is_tried_again_and_a_lasting_one_is_a_definite_refusal(
+    noted: Database, writer: GroupCommit
+) -> None:
+    left = [2]
+
+    def collide(_commands: Sequence[Note]) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise conflict(noted)
+
+    writer.start()
+    assert writer.submit_blocking(WriteNotes(collide), [Note(1)]) == [1]
+    left[0] = -1
+    assert isinstance(writer.submit_blocking(WriteNotes(collide), [Note(2)])[0], DatabaseUnavailable)
+    assert stored(noted) == [1]
+
+
+def test_rows_that_two_writers_lock_in_opposite_order_are_written_all_the_same(
+    noted: Database, postgres_url: str
+) -> None:
+    """A real deadlock, which only a server has: both win in the end."""
+    if noted.embedded:
+        pytest.skip("SQLite has one writer")
+    met = threading.Barrier(2)
+
+    def locking(order: tuple[int, int]) -> Any:
+        first_time = [True]
+
+        def handler(connection: sa.Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
+            for index, number in enumerate(order):
+                connection.execute(sa.update(notes).where(notes.c.id == number).values(id=number))
+                if index == 0 and first_time[0]:
+                    first_time[0] = False
+                    met.wait()
+            return [note.id for note in commands]
+
+        return handler
+
+    with noted.writer.begin() as connection:
+        connection.execute(sa.insert(notes), [{"id": 1}, {"id": 2}])
+    writers = [GroupCommit(noted.writer, name) for name in ("one", "two")]
+    with ThreadPoolExecutor(2) as threads:
+        results = [
+            threads.submit(writer.submit_blocking, locking(order), [Note(9)])
+            for writer, order in zip(writers, ((1, 2), (2, 1)), strict=True)
+        ]
+        for writer in writers:
+            writer.start()
+        assert [result.result() for result in results] == [[9], [9]]
+    for writer in writers:
+        writer.close()
+
+
+def test_a_row_that_another_session_holds_is_contended_and_its_neighbours_are_written(
+    noted: Database, writer: GroupCommit
+) -> None:
+    if noted.embedded:
+        pytest.skip("SQLite has one writer")
+
+    def impatient(connection: sa.Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 50")
+        connection.execute(sa.insert(notes), [{"id": note.id} for note in commands])
+        return [note.id for note in commands]
+
+    with noted.reader.connect() as other:
+        other.execute(sa.insert(notes), [{"id": 2}])
+        outcomes = queue(writer, impatient, 1, 2, 3)
+        writer.start()
+        assert [type(outcome) for outcome in outcomes()] == [int, Contended, int]
+        other.rollback()
+    assert stored(noted) == [1, 3]
+
+
+def test_an_idle_pool_whose_server_restarted_meanwhile_is_no_failure(
+    noted: Database, writer: GroupCommit
+) -> None:
+    if noted.embedded:
+        pytest.skip("a file has no server")
+    writer.start()
+    assert writer.submit_blocking(WriteNotes(), [Note(1)]) == [1]
+    terminate(noted)
+    assert writer.submit_blocking(WriteNotes(), [Note(2)]) == [2]
+
+
+def terminate(database: Database) -> None:
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as killer:
+        killer.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def test_killed_sessions_under_load_lose_nothing_that_was_acknowledged(
+    noted: Database, writer: GroupCommit
+) -> None:
+    if noted.embedded:
+        pytest.skip("a file has no sessions")
+    writer.start()
+    outcomes: dict[int, Any] = {}
+
+    def client(start: int) -> None:
+        for number in range(start, start + 150):
+            outcomes[number] = writer.submit_blocking(WriteNotes(), [Note(number)])[0]
+
+    with ThreadPoolExecutor(8) as threads:
+        running = [threads.submit(client, 1000 * index) for index in range(8)]
+        for _ in range(5):
+            count = len(outcomes) + 50
+            eventually(lambda count=count: len(outcomes) >= count or all(future.done() for future in running))
+            terminate(noted)
+        for future in running:
+            future.result()
+    there = set(stored(noted))
+    assert {number for number, outcome in outcomes.items() if outcome == number} <= there
+    refused = {number for number, outcome in outcomes.items() if isinstance(outcome, DatabaseUnavailable)}
+    assert not refused & there
+    assert all(
+        isinstance(outcome, (int, DatabaseUnavailable, OutcomeUnknown)) for outcome in outcomes.values()
+    )
