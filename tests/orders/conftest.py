@@ -1,0 +1,267 @@
+"""The Order Service as it runs, on real files or a real PostgreSQL, behind a real socket."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from sqlalchemy.engine import Connection
+
+from orderflow.database.engine import Database, Reader, connect
+from orderflow.database.group_commit import QUEUE_COMMANDS_MAX, GroupCommit
+from orderflow.database.migrate import migrate
+from orderflow.edge import BODY_SECONDS_MAX, Edge
+from orderflow.messaging import Message, Position, Publisher, PublishFailed
+from orderflow.messaging.embedded import EmbeddedLog
+from orderflow.orders.health import Health
+from orderflow.orders.http import OrdersApi, create_app
+from orderflow.orders.intake import KEY_WAIT_S, Intake
+from orderflow.orders.relay import Relay
+
+WAIT_S_MAX = 30.0
+TOPIC = "order-events"
+
+ORDER: dict[str, Any] = {
+    "customer": {"customerId": "CUST-1", "name": "Ada Lovelace"},
+    "items": [{"productId": "PROD-1", "quantity": 2, "unitPrice": {"amountMinor": 1999, "currency": "EUR"}}],
+    "shipTo": {
+        "name": "Ada",
+        "lines": ["12 St James's Square"],
+        "city": "London",
+        "postalCode": "SW1Y",
+        "country": "GB",
+    },
+}
+
+
+def eventually(holds: Callable[[], object], *, seconds_max: float = WAIT_S_MAX) -> None:
+    """Wait until it holds; fail at the bound."""
+    deadline = time.monotonic() + seconds_max
+    while not holds():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.body)
+
+
+class Flaky:
+    """The real publisher of a log, with failures injected before or after it has stored."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self.down = False
+        self.refuses: Callable[[Message], bool] = lambda _message: False
+        self.calls: list[list[Message]] = []
+
+    def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
+        self.calls.append(list(messages))
+        if self.down:
+            return [PublishFailed("the log is away", permanent=False) for _ in messages]
+        takeable = [message for message in messages if not self.refuses(message)]
+        stored = iter(self._publisher.publish(takeable))
+        return [
+            PublishFailed("too large", permanent=True) if self.refuses(message) else next(stored)
+            for message in messages
+        ]
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+class Service:
+    """One Order Service process: server, writer, reader and, if asked for, relay."""
+
+    def __init__(
+        self,
+        database_url: str,
+        log_path: Path | None = None,
+        *,
+        queue_commands_max: int = QUEUE_COMMANDS_MAX,
+        key_wait_s: float = KEY_WAIT_S,
+        body_seconds_max: float = BODY_SECONDS_MAX,
+        writing: bool = True,
+    ) -> None:
+        self.database: Database = connect(database_url, application="orderflow-test")
+        migrate(self.database, "orders")
+        self.writer = GroupCommit(self.database.writer, "orders", queue_commands_max=queue_commands_max)
+        self.reader = Reader(self.database)
+        self.log = EmbeddedLog(log_path) if log_path else None
+        self.publisher = Flaky(self.log.publisher()) if self.log else None
+        self.relay = Relay(self.writer, self.publisher) if self.publisher else None
+        if self.relay:
+            self.writer.after_commit = self.relay.after_commit
+        intake = Intake(
+            self.writer,
+            self.reader,
+            topic=TOPIC,
+            relay_takes=self.relay.takes if self.relay else lambda _count: False,
+            key_wait_s=key_wait_s,
+        )
+        self.api = OrdersApi(
+            writer=self.writer,
+            reader=self.reader,
+            intake=intake,
+            body_seconds_max=body_seconds_max,
+        )
+        self.app = create_app(self.api, Health(self.reader, list))
+        if writing:
+            self.writer.start()
+            if self.relay:
+                self.relay.start()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self._serve()
+
+    def _serve(self) -> None:
+        config = uvicorn.Config(
+            Edge(self.app),
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._server.serve(sockets=[self.listener])), daemon=True
+        )
+        self._thread.start()
+        eventually(lambda: self._server.started)
+
+    def close(self) -> None:
+        self.api.stop()
+        self._server.should_exit = True
+        self._thread.join()
+        if self.relay:
+            self.relay.close()
+        if self.writer._thread is None:  # pyright: ignore[reportPrivateUsage]
+            self.writer.start()
+        self.writer.close()
+        self.reader.close()
+        self.database.dispose()
+        if self.log:
+            self.log.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = WAIT_S_MAX,
+    ) -> Answer:
+        """One request on a connection of its own; what is not bytes is sent as JSON."""
+        raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = (
+            {"content-type": "application/json", **(headers or {})}
+            if raw is not None
+            else dict(headers or {})
+        )
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request(method, path, raw, sent)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def place(self, order: Any = ORDER, key: str | None = None) -> Answer:
+        return self.send("POST", "/api/orders", order, {"Idempotency-Key": key} if key else None)
+
+    def placed(self, order: Any = ORDER) -> dict[str, Any]:
+        answer = self.place(order)
+        assert answer.status == 201, answer.body
+        return answer.document
+
+    def patch(self, order_id: str, **changes: Any) -> Answer:
+        return self.send("PATCH", f"/api/orders/{order_id}/status", changes)
+
+    def get(self, path: str) -> Any:
+        answer = self.send("GET", path)
+        assert answer.status == 200, answer.body
+        return answer.document
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Asked on a connection of its own: what it sees is committed."""
+        with self.database.reader.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(statement)]
+
+    def write(self, statement: sa.Executable, rows: list[dict[str, Any]] | None = None) -> None:
+        with self.database.writer.begin() as connection:
+            connection.execute(statement, rows)
+
+    @contextmanager
+    def session(self) -> Generator[Connection]:
+        """A transaction of another process; the caller ends it."""
+        other = connect(self.database.url.render_as_string(hide_password=False), application="other")
+        try:
+            with other.writer.connect() as connection:
+                yield connection
+        finally:
+            other.dispose()
+
+    @property
+    def orders(self) -> int:
+        return int(self.rows("SELECT count(*) FROM orders")[0][0])
+
+    def published(self) -> list[tuple[str, int]]:
+        """(order id, version) of everything in the log, in log order per partition."""
+        assert self.log is not None
+        consumer = self.log.consumer(TOPIC, f"reader-{time.monotonic_ns()}")
+        try:
+            records = consumer.poll(10_000, 0)
+        finally:
+            consumer.close()
+        events = [json.loads(record.value or b"") for record in records]
+        return [(event["orderId"], event["orderVersion"]) for event in events]
+
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'orders.db'}"
+    return request.getfixturevalue("postgres_database")
+
+
+@pytest.fixture
+def start(database_url: str) -> Iterator[Start]:
+    """Starts services on this test's database, and ends them all."""
+    services: list[Service] = []
+
+    def started(*args: Any, url: str = database_url, **kwargs: Any) -> Service:
+        services.append(Service(url, *args, **kwargs))
+        return services[-1]
+
+    yield started
+    for service in services:
+        service.close()
+
+
+@pytest.fixture
+def service(start: Start) -> Service:
+    return start()

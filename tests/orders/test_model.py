@@ -1,0 +1,149 @@
+"""The lifecycle: the table, every move against it, and what an update does and leaves."""
+
+from datetime import UTC, datetime
+from itertools import product
+from uuid import RFC_4122, UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderflow.orders.model import (
+    TERMINAL,
+    TRANSITIONS,
+    Attention,
+    AttentionChange,
+    Fulfillment,
+    IllegalTransition,
+    OrderState,
+    Status,
+    apply_update,
+    new_order_id,
+    unix_ms,
+)
+
+NOW = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
+
+# By hand from the design, so that a change of the table shows here.
+LEGAL = {
+    ("Created", "Processing"),
+    ("Created", "OnHold"),
+    ("Created", "Cancelled"),
+    ("OnHold", "Created"),
+    ("OnHold", "Cancelled"),
+    ("Processing", "Shipped"),
+    ("Processing", "Failed"),
+    ("Processing", "Cancelling"),
+    ("Cancelling", "Cancelled"),
+    ("Cancelling", "Shipped"),
+    ("Cancelling", "Failed"),
+}
+
+
+def state(
+    status: Status, fulfillment: Fulfillment | None = None, attention: Attention | None = None
+) -> OrderState:
+    return OrderState(status, 7, fulfillment or Fulfillment(), attention)
+
+
+@pytest.mark.parametrize(("current", "requested"), list(product(Status, Status)))
+def test_an_order_makes_exactly_the_moves_of_the_table(current: Status, requested: Status) -> None:
+    before = state(current)
+    if current is requested:
+        assert apply_update(before, requested, None, None) is before
+    elif (current.value, requested.value) in LEGAL:
+        after = apply_update(before, requested, None, None)
+        assert (after.status, after.version) == (requested, 8)
+    else:
+        with pytest.raises(IllegalTransition) as caught:
+            apply_update(before, requested, None, None)
+        assert caught.value.current is current
+        assert {(current.value, move.value) for move in caught.value.allowed} == {
+            pair for pair in LEGAL if pair[0] == current.value
+        }
+
+
+def test_every_status_reaches_a_terminal_one() -> None:
+    assert {Status.SHIPPED, Status.FAILED, Status.CANCELLED} == TERMINAL
+    reaching = set(TERMINAL)
+    for _ in Status:
+        reaching |= {status for status, moves in TRANSITIONS.items() if reaching & set(moves)}
+    assert reaching == set(Status)
+
+
+texts = st.none() | st.sampled_from(["A", "B"])
+fulfillments = st.none() | st.builds(Fulfillment, texts, texts, st.none() | st.just(NOW), texts)
+attentions = st.none() | st.builds(
+    AttentionChange,
+    st.none() | st.builds(Attention, st.sampled_from(["x", "y"]), st.just("why"), st.just(NOW)),
+)
+updates = st.lists(st.tuples(st.none() | st.sampled_from(Status), fulfillments, attentions), max_size=12)
+
+
+@given(updates)
+def test_versions_rise_by_one_with_each_change_and_nothing_leaves_a_terminal_status(
+    steps: list[tuple[Status | None, Fulfillment | None, AttentionChange | None]],
+) -> None:
+    order = OrderState(Status.CREATED, 1, Fulfillment(), None)
+    for status, fulfillment, attention in steps:
+        try:
+            after = apply_update(order, status, fulfillment, attention)
+        except IllegalTransition as refusal:
+            assert refusal.current is order.status  # noqa: PT017
+            continue
+        if after is not order:
+            assert after.version == order.version + 1
+            assert (after.status, after.fulfillment, after.attention) != (
+                order.status,
+                order.fulfillment,
+                order.attention,
+            )
+        if order.status in TERMINAL:
+            assert after.status is order.status
+            assert after.fulfillment == order.fulfillment
+        # The very same update again is a success that changes nothing.
+        assert apply_update(after, status, fulfillment, attention) is after
+        order = after
+
+
+def test_a_repeat_that_names_only_part_of_what_is_recorded_is_a_repeat() -> None:
+    order = apply_update(state(Status.PROCESSING), None, Fulfillment(carrier="A"), None)
+    order = apply_update(order, Status.SHIPPED, Fulfillment(tracking_number="T"), None)
+    assert order.fulfillment == Fulfillment("A", "T")
+    assert apply_update(order, Status.SHIPPED, Fulfillment(tracking_number="T"), None) is order
+    assert apply_update(order, Status.SHIPPED, None, None) is order
+
+
+@pytest.mark.parametrize("sent", [Fulfillment("A", "other"), Fulfillment("other", "T"), Fulfillment("other")])
+def test_another_carrier_or_tracking_number_is_no_repeat(sent: Fulfillment) -> None:
+    with pytest.raises(IllegalTransition):
+        apply_update(state(Status.SHIPPED, Fulfillment("A", "T")), Status.SHIPPED, sent, None)
+
+
+def test_a_terminal_status_clears_the_attention_and_a_later_one_may_be_set() -> None:
+    looked_at = Attention("stuck", "why", NOW)
+    order = apply_update(state(Status.PROCESSING, attention=looked_at), Status.SHIPPED, None, None)
+    assert order.attention is None
+    late = apply_update(order, None, None, AttentionChange(looked_at))
+    assert (late.attention, late.status) == (looked_at, Status.SHIPPED)
+
+
+def test_an_attention_said_again_keeps_its_since() -> None:
+    order = state(Status.PROCESSING, attention=Attention("stuck", "why", NOW))
+    later = AttentionChange(Attention("stuck", "why", NOW.replace(year=2027)))
+    assert apply_update(order, None, None, later) is order
+
+
+moments = st.integers(0, 2**48 - 1).map(
+    lambda ms: datetime.fromtimestamp(min(ms, 253_402_300_799_000) / 1000, UTC)
+)
+
+
+@given(moments, moments, st.integers(0, 2**74 - 1), st.integers(0, 2**74 - 1))
+def test_order_ids_are_uuids_of_version_7_and_sort_by_their_time(
+    one: datetime, two: datetime, first: int, second: int
+) -> None:
+    ids = [new_order_id(one, first), new_order_id(two, second)]
+    assert all(UUID(text).version == 7 and UUID(text).variant == RFC_4122 for text in ids)
+    if unix_ms(one) != unix_ms(two):
+        assert (ids[0] < ids[1]) == (one < two)
