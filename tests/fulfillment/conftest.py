@@ -1,0 +1,242 @@
+"""A small world for fulfillment: the real Order Service, event log, databases and a carrier with a ledger."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import sqlalchemy as sa
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orderflow.database.engine import Database, Reader, connect
+from orderflow.database.group_commit import GroupCommit
+from orderflow.database.migrate import migrate
+from orderflow.edge import Edge
+from orderflow.fulfillment.carriers import Carrier
+from orderflow.fulfillment.carriers.http import HttpCarrier
+from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
+from orderflow.fulfillment.tables import shipments, workers
+from orderflow.fulfillment.worker import FulfillmentWorker
+from orderflow.messaging import Consumer
+from orderflow.messaging.embedded import EmbeddedLog
+from orderflow.orders.health import Health
+from orderflow.orders.http import OrdersApi, create_app
+from orderflow.orders.intake import Intake
+from orderflow.orders.relay import Relay
+from orderflow.serving import address, bind, serving
+
+WAIT_S_MAX = 30.0
+TOPIC = "order-events"
+
+
+class Lossy:
+    """The Order Service's network, for status updates: `lose_answers` lets requests in and no answers out,
+    `down` lets nothing in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.lose_answers = False
+        self.down = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_status = scope["type"] == "http" and scope["method"] == "PATCH"
+        if is_status and self.down:
+            raise ConnectionResetError
+
+        async def nowhere(_message: Message) -> None:
+            return
+
+        await self.app(scope, receive, nowhere if is_status and self.lose_answers else send)
+        if is_status and self.lose_answers:
+            raise ConnectionResetError
+
+
+@dataclass
+class World:
+    directory: Path
+    fulfillment: Database
+    orders: Database
+    log: EmbeddedLog
+    network: Lossy | None = None
+    orders_url: str = ""
+    carrier_url: str = ""
+    session: aiohttp.ClientSession | None = None
+    _abandoned: list[FulfillmentWorker] = field(default_factory=list[FulfillmentWorker])
+
+    @asynccontextmanager
+    async def running(self, *, failure_rate: float = 0.0, error_rate: float = 0.0) -> AsyncGenerator[None]:
+        """The Order Service, and a carrier that keeps a ledger, on free ports."""
+        async with AsyncExitStack() as stack:
+            self.session = await stack.enter_async_context(aiohttp.ClientSession())
+            self.carrier_url = await stack.enter_async_context(
+                serving_carrier_sim(
+                    host="127.0.0.1",
+                    port=0,
+                    delay_ms=(0, 0),
+                    failure_rate=failure_rate,
+                    error_rate=error_rate,
+                    seed=1,
+                    ledger=self.directory / "ledger.db",
+                )
+            )
+            listener = stack.enter_context(bind("127.0.0.1", 0, "ORDERFLOW_PORT"))
+            self.orders_url = address(listener)
+            writer = GroupCommit(self.orders.writer, "orders")
+            relay = Relay(writer, self.log.publisher())
+            writer.after_commit = relay.after_commit
+            reader = Reader(self.orders)
+            intake = Intake(writer, reader, topic=TOPIC, relay_takes=relay.takes)
+            api = OrdersApi(writer=writer, reader=reader, intake=intake)
+            writer.start()
+            relay.start()
+            self.network = Lossy(Edge(create_app(api, Health(reader, list))))
+            try:
+                async with serving(self.network, listener):
+                    yield
+                    await self._bury()
+            finally:
+                api.stop()
+                await asyncio.to_thread(relay.close)
+                await asyncio.to_thread(writer.close)
+                reader.close()
+
+    def worker(
+        self, carrier: Carrier, *, consumer: Consumer | None = None, in_flight_max: int = 100, name: str = "w"
+    ) -> FulfillmentWorker:
+        return FulfillmentWorker(
+            database=self.fulfillment,
+            consumer=consumer or self.log.consumer(TOPIC, "fulfillment"),
+            publisher=self.log.publisher(),
+            dead_letter_topic=f"{TOPIC}.dead-letter",
+            carrier=carrier,
+            orders_url=self.orders_url,
+            in_flight_max=in_flight_max,
+            worker_id=name,
+        )
+
+    @asynccontextmanager
+    async def working(self, carrier: Carrier, **options: Any) -> AsyncGenerator[FulfillmentWorker]:
+        """A worker that runs by itself while the block does, then drains."""
+        worker = self.worker(carrier, **options)
+        stop = asyncio.Event()
+        run = asyncio.create_task(worker.run(stop))
+        try:
+            yield worker
+        finally:
+            stop.set()
+            await run
+
+    @asynccontextmanager
+    async def stepping(self, carrier: Carrier, **options: Any) -> AsyncGenerator[FulfillmentWorker]:
+        """A worker that does only what the block says, and is killed at its end: nothing is let go of, no
+        lease is ended, no offset committed that was not. Then the time of its lease passes."""
+        worker = self.worker(carrier, **options)
+        worker.bind()
+        worker.writer.start()
+        await worker.lease.acquire()
+        try:
+            yield worker
+        finally:
+            worker.dispatcher.abandon()
+            self._abandoned.append(worker)
+            await asyncio.to_thread(worker.writer.close)
+            worker.inbox.stop()
+            await asyncio.to_thread(worker.inbox.run)  # only closes the consumer, as a session time-out would
+            self.execute(sa.update(workers).values(lease_until_ms=0))
+
+    async def _bury(self) -> None:
+        for worker in self._abandoned:
+            await worker.close()
+
+    async def place(self, count: int = 1, **order: Any) -> list[str]:
+        """New orders through the Order Service; their ids."""
+        body = {
+            "customer": {"customerId": "c-1", "name": "Ada Lovelace"},
+            "items": [{"productId": "p-1", "quantity": 2}],
+        } | order
+        assert self.session is not None
+        async with self.session.post(
+            f"{self.orders_url}/api/orders/batch", json={"orders": [body] * count}
+        ) as response:
+            results = (await response.json())["results"]
+        return [result["order"]["orderId"] for result in results]
+
+    async def post(self, path: str, body: Any = None) -> int:
+        assert self.session is not None
+        async with self.session.post(f"{self.orders_url}{path}", json=body) as response:
+            return response.status
+
+    async def order(self, order_id: str) -> dict[str, Any]:
+        assert self.session is not None
+        async with self.session.get(f"{self.orders_url}/api/orders/{order_id}") as response:
+            return await response.json()
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """Every physical shipment ever made."""
+        assert self.session is not None
+        async with self.session.get(f"{self.carrier_url}/v1/ledger") as response:
+            return (await response.json())["shipments"]
+
+    async def live_shipments(self) -> list[str]:
+        """The order of each live shipment, as often as it has one."""
+        return sorted(s["orderId"] for s in await self.ledger() if s["state"] == "live")
+
+    def rows(self, table: sa.Table = shipments) -> list[sa.RowMapping]:
+        with self.fulfillment.reader.connect() as connection:
+            return list(connection.execute(sa.select(table)).mappings())
+
+    def states(self) -> dict[str, str]:
+        return {row["order_id"]: row["state"] for row in self.rows()}
+
+    def execute(self, statement: sa.Update | sa.Delete) -> None:
+        with self.fulfillment.writer.begin() as connection:
+            connection.execute(statement)
+
+    async def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Wait for the condition, which may be a coroutine function; fails after 30 s."""
+        deadline = time.monotonic() + WAIT_S_MAX
+        while True:
+            answer = condition()
+            if asyncio.iscoroutine(answer):
+                answer = await answer
+            if answer:
+                return
+            assert time.monotonic() < deadline, f"waited in vain until {what}; shipments: {self.rows()}"
+            await asyncio.sleep(0.02)
+
+    async def until_closed(self, order_ids: list[str]) -> None:
+        await self.until(
+            lambda: {self.states().get(order_id) for order_id in order_ids} == {"closed"}, "all are closed"
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    fulfillment = connect(f"sqlite:///{tmp_path}/fulfillment.db", application="test")
+    orders = connect(f"sqlite:///{tmp_path}/orders.db", application="test")
+    migrate(fulfillment, "fulfillment")
+    migrate(orders, "orders")
+    log = EmbeddedLog(tmp_path / "events.db")
+    yield World(tmp_path, fulfillment, orders, log)
+    log.close()
+    fulfillment.dispose()
+    orders.dispose()
+
+
+@asynccontextmanager
+async def _http_carrier(url: str) -> AsyncGenerator[HttpCarrier]:
+    carrier = HttpCarrier(url)
+    try:
+        yield carrier
+    finally:
+        await carrier.close()
+
+
+@pytest.fixture
+def http_carrier() -> Callable[[str], Any]:
+    return _http_carrier
