@@ -21,6 +21,7 @@ import structlog
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from orderflow.crashpoints import crash_point
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.engine import DatabaseUnavailable, reason
 
@@ -235,11 +236,13 @@ class GroupCommit:
                 results = handler(connection, [batch[i].command for i in indexes], again=again)
                 for i, result in zip(indexes, results, strict=True):
                     outcomes[i] = result
+            crash_point(f"{self.name}.written")
             try:
                 connection.commit()
             except SQLAlchemyError as error:
                 log.warning("commit.answer_lost", writer=self.name, commands=len(batch), reason=reason(error))
                 raise _CommitLost from error
+        crash_point(f"{self.name}.committed")
         self._tell(batch, outcomes)
         self.committed_transactions += 1
         self.committed_commands += len(batch)

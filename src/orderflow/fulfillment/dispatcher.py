@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from orderflow.crashpoints import crash_point
 from orderflow.fulfillment.carriers import Carrier, Label, ShipmentRequest
 from orderflow.fulfillment.model import (
     CallAgain,
@@ -87,6 +88,7 @@ class Dispatcher:
         self._intending = len(batch)
         try:
             intended = await self._mover.move([(s, CallCarrier()) for s in batch], loop=LOOP)
+            crash_point("intent.recorded")
             for shipment, written in zip(batch, intended, strict=True):
                 if written:
                     self._begin(replace(shipment, state=State.CALLING, attempts=shipment.attempts + 1))
@@ -122,6 +124,7 @@ class Dispatcher:
         quick_retries = 0
         while True:
             outcome = await self._call(shipment)
+            crash_point("carrier.answered")
             decision = after_call(outcome, quick_retries=quick_retries, waits=shipment.waits)
             if not isinstance(decision, CallAgain):
                 break
@@ -132,6 +135,7 @@ class Dispatcher:
             shipment = replace(shipment, attempts=shipment.attempts + 1)
         if not (await self._mover.move([(shipment, decision)]))[0]:
             return
+        crash_point("outcome.recorded")
         if isinstance(decision, RecordLabel):
             self._on_outcome([replace(shipment, state=State.SHIPPED, label=decision.label)])
         elif isinstance(decision, RecordRejection):

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
+from orderflow.crashpoints import crash_point
 from orderflow.database.dialects import insert, now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
@@ -190,8 +191,11 @@ class Inbox:
             self._vitals.trouble("event-log", str(error))
             self._stopping.wait(PAUSE_S)
             return 0
-        if records and not self._store(records):
-            return 0
+        if records:
+            crash_point("inbox.polled")
+            if not self._store(records):
+                return 0
+            crash_point("inbox.stored")
         self._uncommitted.update((record.partition, record) for record in records)
         self._commit_offsets()
         return len(records)

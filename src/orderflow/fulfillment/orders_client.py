@@ -13,6 +13,7 @@ import structlog
 from pydantic_core import from_json, to_json
 
 from orderflow.contracts.orders_api import BATCH_MAX
+from orderflow.crashpoints import crash_point
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, durable, model
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
@@ -163,6 +164,7 @@ class StatusSender:
         self._sending += len(batch)
         try:
             answers = await self._send([model.status_update(shipment) for shipment in batch])
+            crash_point("status.answered")
             pairs = list(zip(batch, answers, strict=True))
             self._queue.extendleft(shipment for shipment, answer in reversed(pairs) if answer is None)
             answered = [(shipment, answer) for shipment, answer in pairs if answer is not None]

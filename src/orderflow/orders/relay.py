@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from orderflow.crashpoints import crash_point
 from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
 from orderflow.orders.commands import Placed, PlaceOrder
@@ -120,7 +121,9 @@ class Relay:
         return rows
 
     def _publish(self, batch: list[OutboxRow]) -> int:
+        crash_point("relay.claimed")
         outcomes = self._publisher.publish([message(row) for row in batch])
+        crash_point("relay.published")
         now = self._clock()
         marks = [self._mark(row, outcome, now) for row, outcome in zip(batch, outcomes, strict=True)]
         failed = next((o for o in outcomes if isinstance(o, PublishFailed) and not o.permanent), None)

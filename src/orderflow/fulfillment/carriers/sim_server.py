@@ -6,6 +6,7 @@ What a client can rely on:
 - The same key with another body gets 409: 422 means that the order is rejected, and must mean nothing else.
 - Another key makes another shipment, also for the same order: telling them apart is the ledger's work.
 - 429 and 503 of the error rate are given before anything is made, and are not remembered.
+- It misbehaves as `sim_faults` describes while it is told to; the ledger stays true throughout.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from orderflow.fulfillment.carriers.sim_faults import Faults
 from orderflow.fulfillment.carriers.sim_ledger import Answer, Ledger, State
 from orderflow.fulfillment.carriers.simulated import (
     CARRIER_NAME,
@@ -60,6 +62,7 @@ class _CarrierSim:
         self._clock = clock
         self._call_numbers = itertools.count()
         self._in_progress = 0
+        self.faults = Faults()
 
     async def shipments(self, request: Request) -> Response:
         return await self._bounded(self._create if request.method == "POST" else self._find, request)
@@ -81,8 +84,13 @@ class _CarrierSim:
         order_id = _order_id(body)
         call_number = next(self._call_numbers)
         self._fail_transiently(order_id, call_number)
+        fault = self.faults.draw()
+        if wrong := await self.faults.before(fault):
+            return wrong
         proposed = self._decide(order_id, key, body)
         answer = await self._ledger.answer_once(key, proposed)
+        if wrong := await self.faults.after(fault):
+            return wrong
         await self._sleep(self._outcomes.delay_s(order_id, call_number))
         if answer.request_hash != proposed.request_hash:
             raise HTTPException(409, "this Idempotency-Key was used with another body")
@@ -145,6 +153,7 @@ def create_app(
             Route("/v1/shipments", sim.shipments, methods=["GET", "POST"]),
             Route("/v1/shipments/{shipment_id}", sim.shipment, methods=["DELETE"]),
             Route("/v1/ledger", sim.ledger),
+            Route("/v1/faults", sim.faults.handle, methods=["GET", "PUT"]),
             Route("/health/live", sim.live),
         ],
         exception_handlers={
