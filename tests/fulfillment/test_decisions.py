@@ -1,0 +1,143 @@
+"""What each answer of the Order Service and of the carrier means."""
+
+import unicodedata
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from orderflow.contracts.orders_api import StatusUpdatesIn
+from orderflow.fulfillment.carriers import CarrierRefused, CarrierRejected, CarrierUnavailable, Label
+from orderflow.fulfillment.model import (
+    DURABLE_WAITS_MS,
+    CallAgain,
+    Close,
+    OpenGate,
+    Owner,
+    Park,
+    RecordLabel,
+    RecordRejection,
+    Shipment,
+    State,
+    Wait,
+    after_answer,
+    after_call,
+    clean,
+    status_update,
+)
+
+GATE, SHIPPED, REJECTED = State.RECEIVED, State.SHIPPED, State.REJECTED
+LABEL = Label("s-1", "Carrier", "T-1", datetime(2026, 2, 10, tzinfo=UTC))
+AWAY = CarrierUnavailable("no answer", doubtful=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "http_status", "current_status", "decision"),
+    [
+        (GATE, 204, None, OpenGate()),
+        (GATE, 409, "OnHold", Wait(60_000, "the order is OnHold")),
+        (GATE, 409, "Cancelling", Wait(60_000, "the order is Cancelling")),
+        (GATE, 409, "Shipped", Close("the order was Shipped before the carrier was called")),
+        (GATE, 409, "Failed", Close("the order was Failed before the carrier was called")),
+        (GATE, 409, "Cancelled", Close("the order was Cancelled before the carrier was called")),
+        (GATE, 503, None, Wait(1_000, "the Order Service answered 503")),
+        (GATE, 429, None, Wait(1_000, "the Order Service answered 429")),
+        (SHIPPED, 204, None, Close()),
+        (REJECTED, 204, None, Close()),
+        (REJECTED, 409, "Failed", Close("the order was Failed already")),
+        (SHIPPED, 500, None, Wait(1_000, "the Order Service answered 500")),
+    ],
+)
+def test_an_answer_decides_what_happens_next(
+    state: State, http_status: int, current_status: str | None, decision: object
+) -> None:
+    assert after_answer(state, http_status, current_status) == decision
+
+
+@pytest.mark.parametrize(
+    ("state", "http_status", "current_status", "kind", "has_attention"),
+    [
+        (GATE, 404, None, "unknown-order", False),
+        (SHIPPED, 404, None, "unknown-order", False),
+        (GATE, 422, None, "update-refused", True),
+        (GATE, 409, None, "update-refused", True),
+        (SHIPPED, 409, "Shipped", "status-conflict", True),
+        (SHIPPED, 409, "Cancelled", "status-conflict", True),
+        (REJECTED, 409, "Shipped", "status-conflict", True),
+    ],
+)
+def test_what_nobody_can_decide_is_parked(
+    state: State, http_status: int, current_status: str | None, kind: str, has_attention: bool
+) -> None:
+    decision = after_answer(state, http_status, current_status)
+    assert isinstance(decision, Park)
+    assert decision.kind == kind
+    assert (decision.attention is not None) is has_attention
+
+
+def test_a_label_and_a_rejection_are_recorded() -> None:
+    assert after_call(LABEL, quick_retries=0, waits=0) == RecordLabel(LABEL)
+    assert after_call(CarrierRejected("no"), quick_retries=0, waits=0) == RecordRejection("no")
+
+
+def test_only_the_carriers_own_rejection_fails_an_order() -> None:
+    for outcome in (AWAY, CarrierRefused("bad"), KeyError(), TimeoutError()):
+        assert not isinstance(after_call(outcome, quick_retries=0, waits=0), RecordRejection)
+
+
+def test_an_outage_is_retried_quickly_then_durably_then_given_to_a_person() -> None:
+    quick = [after_call(AWAY, quick_retries=tried, waits=0) for tried in range(3)]
+    assert quick == [CallAgain(100, 0.0), CallAgain(200, 0.0), CallAgain(400, 0.0)]
+    for waits, after_ms in enumerate(DURABLE_WAITS_MS):
+        assert after_call(AWAY, quick_retries=3, waits=waits) == Wait(after_ms, "no answer", State.READY)
+    gave_up = after_call(AWAY, quick_retries=3, waits=len(DURABLE_WAITS_MS))
+    assert isinstance(gave_up, Park)
+    assert (gave_up.kind, gave_up.dead_letter) == ("carrier-unavailable", True)
+
+
+def test_the_carriers_retry_after_is_honoured() -> None:
+    soon = CarrierUnavailable("busy", doubtful=False, retry_after_s=2)
+    assert after_call(soon, quick_retries=0, waits=0) == CallAgain(100, 2)
+    late = CarrierUnavailable("busy", doubtful=False, retry_after_s=90)
+    assert after_call(late, quick_retries=0, waits=0) == Wait(90_000, "busy", State.READY)
+
+
+def test_a_request_that_the_carrier_refuses_is_a_dead_letter_at_once() -> None:
+    decision = after_call(CarrierRefused("bad"), quick_retries=0, waits=0)
+    assert isinstance(decision, Park)
+    assert (decision.kind, decision.dead_letter) == ("carrier-refused", True)
+
+
+@given(st.text(max_size=1500), st.integers(1, 1000))
+def test_cleaned_text_is_short_and_without_control_characters(text: str, chars_max: int) -> None:
+    cleaned = clean(text, chars_max)
+    assert len(cleaned) <= chars_max
+    assert not [char for char in cleaned if unicodedata.category(char) in ("Cc", "Cs")]
+
+
+@given(
+    st.sampled_from([GATE, SHIPPED, REJECTED]),
+    st.builds(Label, st.text(), st.text(max_size=300), st.text(max_size=300), st.datetimes()),
+    st.text(max_size=1100),
+)
+def test_every_update_keeps_the_contract_whatever_the_carrier_said(
+    state: State, label: Label, words: str
+) -> None:
+    recorded = after_call(label, quick_retries=0, waits=0)
+    rejected = after_call(CarrierRejected(words), quick_retries=0, waits=0)
+    assert isinstance(recorded, RecordLabel)
+    assert isinstance(rejected, RecordRejection)
+    shipment = Shipment(
+        order_id="01a204ad-977c-7a5a-b4a3-589b3ddf62d2",
+        owner=Owner("w", 1),
+        correlation_id="abc",
+        traceparent=None,
+        request=b"{}",
+        received_at=datetime(2026, 2, 10, tzinfo=UTC),
+        state=state,
+        label=recorded.label if state is SHIPPED else None,
+        error=rejected.error if state is REJECTED else None,
+    )
+    StatusUpdatesIn.model_validate_json(to_json({"updates": [status_update(shipment)]}))
