@@ -1,0 +1,295 @@
+"""From the outbox to the log: at least once, in order per order, by any number of relays."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests.orders.conftest import ORDER, TOPIC, Flaky, Service, Start, eventually
+
+from orderflow.database.dialects import now_ms
+from orderflow.database.engine import Database, connect
+from orderflow.database.group_commit import GroupCommit
+from orderflow.database.migrate import migrate
+from orderflow.messaging.embedded import EmbeddedLog
+from orderflow.orders import outbox as rows
+from orderflow.orders.events import message, order_created
+from orderflow.orders.model import new_order_id
+from orderflow.orders.outbox import OutboxRow
+from orderflow.orders.relay import HAND_OFF_ROWS_MAX, Relay
+from orderflow.orders.tables import outbox
+
+NOW = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
+
+
+def event(number: int, version: int = 1) -> OutboxRow:
+    order_id = new_order_id(NOW + timedelta(seconds=number), number)
+    row = order_created(
+        ORDER, order_id=order_id, created_at=NOW, correlation_id="c", traceparent=None, topic=TOPIC
+    )
+    payload = row.payload.replace(b'"orderVersion":1', b'"orderVersion":%d' % version)
+    return replace(row, order_version=version, payload=payload)
+
+
+class Bench:
+    """An orders database and a log, with relays that the test steps by hand: there is no thread but the
+    writers'."""
+
+    def __init__(self, url: str, path: Path) -> None:
+        self.url = url
+        self.log = EmbeddedLog(path)
+        self._open: list[Callable[[], None]] = []
+        self.database = self._connect()
+        migrate(self.database, "orders")
+
+    def _connect(self) -> Database:
+        database = connect(self.url, application="orderflow-test")
+        self._open.append(database.dispose)
+        return database
+
+    def relay(self) -> tuple[Relay, Flaky, GroupCommit]:
+        """A relay as another process would have it, with its own connections."""
+        writer = GroupCommit(self._connect().writer, "orders")
+        writer.start()
+        self._open.append(writer.close)
+        flaky = Flaky(self.log.publisher())
+        return Relay(writer, flaky), flaky, writer
+
+    def append(self, *events: OutboxRow, leased: bool = False) -> None:
+        with self.database.writer.begin() as connection:
+            rows.append(connection, events, leased=leased)
+
+    def end_leases(self) -> None:
+        with self.database.writer.begin() as connection:
+            rows.free_leases(connection)
+
+    def table(self) -> dict[tuple[str, int], Any]:
+        with self.database.reader.connect() as connection:
+            found = connection.execute(sa.select(outbox)).all()
+        return {(row.order_id, row.order_version): row for row in found}
+
+    def published(self) -> list[tuple[str, int]]:
+        consumer = self.log.consumer(TOPIC, f"reader-{len(self._open)}-{threading.get_ident()}")
+        try:
+            records = consumer.poll(10_000, 0)
+        finally:
+            consumer.close()
+        return [
+            (str((record.key or b"").decode()), int((record.value or b"").split(b'"orderVersion":')[1][:1]))
+            for record in records
+        ]
+
+    def close(self) -> None:
+        for close in reversed(self._open):
+            close()
+        self.log.close()
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(database_url, tmp_path / "log.db")
+    yield bench
+    bench.close()
+
+
+def drain(relay: Relay) -> int:
+    """Step until the relay has nothing more to do; returns how many rows the log took."""
+    taken = 0
+    while True:
+        relay._next_sweep = 0.0  # pyright: ignore[reportPrivateUsage]
+        step = relay.run_once()
+        taken += step
+        if not step:
+            return taken
+
+
+def test_every_committed_event_is_published_once_and_marked_with_its_position(bench: Bench) -> None:
+    events = [event(number) for number in range(30)]
+    bench.append(*events)
+    relay, _, _ = bench.relay()
+    assert drain(relay) == 30
+    assert Counter(bench.published()) == Counter((row.order_id, 1) for row in events)
+    assert all(row.published_at and row.offset is not None for row in bench.table().values())
+    assert drain(relay) == 0
+
+
+def test_versions_of_an_order_are_published_in_order_one_after_the_other(bench: Bench) -> None:
+    bench.append(event(1, 3), event(1, 2), event(1, 1), event(2, 2), event(2, 1))
+    relay, flaky, _ = bench.relay()
+    assert drain(relay) == 5
+    assert [[int(m.value.split(b'"orderVersion":')[1][:1]) for m in call] for call in flaky.calls] == [
+        [1, 1],
+        [2, 2],
+        [3],
+    ]
+    for number, versions in ((1, [1, 2, 3]), (2, [1, 2])):
+        order_id = event(number).order_id
+        assert [version for key, version in bench.published() if key == order_id] == versions
+
+
+def test_a_version_is_never_claimed_before_the_lower_ones_are_published(bench: Bench) -> None:
+    bench.append(event(1, 1), leased=True)
+    bench.append(event(1, 2))
+    relay, _, _ = bench.relay()
+    assert drain(relay) == 0
+    bench.end_leases()
+    assert drain(relay) == 2
+
+
+def test_an_event_that_failed_to_publish_stays_before_its_successors(bench: Bench) -> None:
+    bench.append(event(1, 1), event(1, 2))
+    relay, flaky, _ = bench.relay()
+    flaky.down = True
+    assert drain(relay) == 0
+    flaky.down = False
+    assert drain(relay) == 2
+    assert bench.published() == [(event(1).order_id, 1), (event(1).order_id, 2)]
+
+
+def test_an_event_published_but_not_marked_is_published_again(bench: Bench) -> None:
+    """A relay that dies between the log and the mark: at least once, never not at all."""
+    bench.append(event(1))
+    _, _, writer = bench.relay()
+    claimed = writer.submit_blocking(rows.claim, [rows.Claim()])[0]
+    assert not isinstance(claimed, Exception)
+    bench.log.publisher().publish([message(row) for row in claimed])
+    successor, _, _ = bench.relay()
+    assert drain(successor) == 0  # the lease of the dead one still runs
+    bench.end_leases()
+    assert drain(successor) == 1
+    assert bench.published() == [(event(1).order_id, 1)] * 2
+
+
+def test_the_lease_of_a_dead_relay_ends_by_the_clock_of_the_database(bench: Bench) -> None:
+    bench.append(event(1), leased=True)
+    relay, _, _ = bench.relay()
+    assert drain(relay) == 0
+    with bench.database.writer.begin() as connection:
+        leased = connection.scalar(sa.select(outbox.c.leased_until_ms - now_ms()))
+        assert leased is not None
+        assert 0 < leased <= rows.LEASE_MS
+        connection.execute(sa.update(outbox).values(leased_until_ms=outbox.c.leased_until_ms - rows.LEASE_MS))
+    assert drain(relay) == 1
+
+
+def test_an_order_with_a_lower_id_that_commits_later_is_published(bench: Bench) -> None:
+    relay, _, _ = bench.relay()
+    bench.append(event(2))
+    assert drain(relay) == 1
+    bench.append(event(1))
+    assert drain(relay) == 1
+
+
+def test_a_row_refused_for_good_is_parked_and_blocks_only_its_own_order(bench: Bench) -> None:
+    bench.append(event(1, 1), event(1, 2), event(2, 1))
+    relay, flaky, _ = bench.relay()
+    flaky.refuses = lambda message: message.key == event(1).order_id
+    assert drain(relay) == 1
+    assert (relay.trouble, relay.takes(1)) == (None, True)
+    table = bench.table()
+    assert table[event(1).order_id, 1].parked_reason == "too large"
+    assert table[event(1).order_id, 2].published_at is None
+    assert bench.published() == [(event(2).order_id, 1)]
+    bench.end_leases()
+    assert drain(relay) == 0
+
+
+def test_trouble_stops_the_hand_off_and_one_probe_at_a_time_ends_it(bench: Bench) -> None:
+    bench.append(*(event(number) for number in range(10)))
+    relay, flaky, _ = bench.relay()
+    flaky.down = True
+    drain(relay)
+    assert relay.trouble is not None
+    assert not relay.takes(1)
+    drain(relay)
+    assert [len(call) for call in flaky.calls] == [10, 1]
+    flaky.down = False
+    assert drain(relay) == 10
+    assert [len(call) for call in flaky.calls] == [10, 1, 1, 9]
+    assert (relay.trouble, relay.takes(1)) == (None, True)
+
+
+def test_the_hand_off_is_bounded(bench: Bench) -> None:
+    relay, _, _ = bench.relay()
+    assert relay.takes(HAND_OFF_ROWS_MAX)
+    assert not relay.takes(HAND_OFF_ROWS_MAX + 1)
+
+
+def test_two_relays_never_hold_one_row_at_the_same_time(bench: Bench) -> None:
+    events = [event(number, version) for number in range(60) for version in (1, 2)]
+    bench.append(*events)
+    relays = [bench.relay() for _ in range(2)]
+
+    def run(relay: Relay) -> None:
+        while any(row.published_at is None for row in bench.table().values()):
+            drain(relay)
+
+    threads = [threading.Thread(target=run, args=(relay,)) for relay, _, _ in relays]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    published = bench.published()
+    assert Counter(published) == Counter((row.order_id, row.order_version) for row in events)
+    for number in range(60):
+        order_id = event(number).order_id
+        assert [version for key, version in published if key == order_id] == [1, 2]
+
+
+def test_what_two_sessions_claim_at_once_is_disjoint(bench: Bench) -> None:
+    """Claims that overlap in time, which only a server has: the rows of the open one are skipped."""
+    if bench.database.embedded:
+        pytest.skip("SQLite has one writer")
+    bench.append(*(event(number) for number in range(10)))
+    with bench.database.writer.connect() as one, bench.database.writer.connect() as two:
+        first = rows.claim(one, [rows.Claim(6)], again=False)[0]
+        second = rows.claim(two, [rows.Claim(6)], again=False)[0]
+        one.rollback()
+        two.rollback()
+    assert [len(first), len(second)] == [6, 4]
+    assert not {row.order_id for row in first} & {row.order_id for row in second}
+
+
+def test_an_order_placed_over_http_reaches_the_log_by_itself(start: Start, tmp_path: Path) -> None:
+    service = start(tmp_path / "log.db")
+    ids = [service.placed()["orderId"] for _ in range(10)]
+    eventually(lambda: {order_id for order_id, _ in service.published()} == set(ids))
+    eventually(lambda: service.get("/api/stats")["outbox"]["backlog"] == 0)
+    entry = service.get(f"/api/orders/{ids[0]}/timeline")["items"][-1]
+    assert (entry["kind"], entry["eventType"], entry["orderVersion"]) == ("event", "OrderCreated", 1)
+    eventually(lambda: service.get(f"/api/orders/{ids[0]}/timeline")["items"][-1]["topicPosition"])
+
+
+def test_an_order_whose_process_died_before_publishing_reaches_the_log_after_a_restart(
+    start: Start, tmp_path: Path
+) -> None:
+    dead: Service = start()  # no relay ran in it
+    order_id = dead.placed()["orderId"]
+    successor = start(tmp_path / "log.db")
+    eventually(lambda: successor.published() == [(order_id, 1)])
+
+
+def test_intake_goes_on_while_the_log_is_away_and_everything_is_published_later(
+    start: Start, tmp_path: Path
+) -> None:
+    service = start(tmp_path / "log.db")
+    assert service.publisher is not None
+    service.publisher.down = True
+    ids = [service.placed()["orderId"] for _ in range(20)]
+    assert service.get("/api/stats")["outbox"]["backlog"] == 20
+    assert service.published() == []
+    service.publisher.down = False
+    eventually(lambda: {order_id for order_id, _ in service.published()} == set(ids))
+
+
+def test_closing_publishes_what_was_handed_off(start: Start, tmp_path: Path) -> None:
+    service = start(tmp_path / "log.db")
+    ids = {service.placed()["orderId"] for _ in range(20)}
+    assert service.relay is not None
+    service.relay.close()
+    assert {order_id for order_id, _ in service.published()} == ids
