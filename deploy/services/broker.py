@@ -31,7 +31,7 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -49,7 +49,18 @@ group.consumer.heartbeat.interval.ms=2000
 
 
 class Kafka:
-    def __init__(self, home: Path, libs: Path, port: int, controller_port: int, cluster_id: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        libs: Path,
+        port: int,
+        controller_port: int,
+        cluster_id: str,
+        *,
+        advertised_port: int,
+    ) -> None:
+        """Clients are told to come to `advertised_port`: where it is not `port`, something in between listens
+        there."""
         self.home = home
         self.libs = libs
         self.data = home / "data"
@@ -57,6 +68,7 @@ class Kafka:
         self.log = home / "kafka.log"
         self.port = port
         self.controller_port = controller_port
+        self.advertised_port = advertised_port
         self.cluster_id = cluster_id
 
     def missing(self) -> list[str]:
@@ -146,7 +158,12 @@ class Kafka:
     def _configure(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.properties.write_text(
-            SETTINGS.format(port=self.port, controller_port=self.controller_port, data=self.data)
+            SETTINGS.format(
+                port=self.port,
+                controller_port=self.controller_port,
+                advertised_port=self.advertised_port,
+                data=self.data,
+            )
         )
         if not (self.data / "meta.properties").exists():
             tool = ("kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(self.properties))

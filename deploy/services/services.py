@@ -9,6 +9,8 @@
 Everything lies in `.services/` of the checkout; `.services/env` holds the lines to export. Ports and password
 are drawn once and kept, so that clients outlive a restart. No pid file of ours can go stale: a running part
 is known by its command line, which names its own directory. Linux and the standard library only.
+Tests that kill these parts have some of their own: `--directory DIR` instead of `.services`, and there
+`--advertised-kafka-port PORT` at the first start sends Kafka's clients through a proxy.
 Exit codes: 0 done, 1 failed, 2 wrong use.
 """
 
@@ -33,8 +35,9 @@ from postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / ".services"
-CHOICES = SERVICES / "choices.json"
-ENV = SERVICES / "env"
+KAFKA_LIBS = SERVICES / "kafka-libs"
+CHOICES = "choices.json"
+ENV = "env"
 
 Part = Postgres | Kafka
 
@@ -49,41 +52,50 @@ class Choices:
     kafka_port: int
     kafka_controller_port: int
     kafka_cluster_id: str
+    kafka_advertised_port: int | None = None
 
 
-def choices() -> Choices:
-    if CHOICES.exists():
-        return Choices(**json.loads(CHOICES.read_text()))
+def choices(directory: Path, advertised_kafka_port: int | None) -> Choices:
+    file = directory / CHOICES
+    if file.exists():
+        return Choices(**json.loads(file.read_text()))
     postgres_port, kafka_port, kafka_controller_port = free_ports(3)
     drawn = Choices(
-        postgres_home=str(home_of_postgres()),
+        postgres_home=str(home_of_postgres(directory)),
         postgres_port=postgres_port,
         postgres_password=secrets.token_urlsafe(18),
         kafka_port=kafka_port,
         kafka_controller_port=kafka_controller_port,
         kafka_cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+        kafka_advertised_port=advertised_kafka_port,
     )
-    write_private(CHOICES, json.dumps(asdict(drawn), indent=2) + "\n")
+    write_private(file, json.dumps(asdict(drawn), indent=2) + "\n")
     return drawn
 
 
-def home_of_postgres() -> Path:
-    """In `.services`, relative, so that the checkout may move with it.
+def home_of_postgres(directory: Path) -> Path:
+    """In the directory, relative, so that the checkout may move with it.
 
     As root PostgreSQL runs as another user; where that one cannot reach the checkout, its home is below
     `/var/lib`, which unlike `/tmp` outlives a reboot.
     """
-    reachable = all(parent.stat().st_mode & stat.S_IXOTH for parent in SERVICES.parents)
+    reachable = all(parent.stat().st_mode & stat.S_IXOTH for parent in directory.parents)
     if os.geteuid() != 0 or reachable:
         return Path("postgres")
-    digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(str(ROOT if directory == SERVICES else directory).encode()).hexdigest()[:8]
     return Path("/var/lib/orderflow-services") / f"{ROOT.name}-{digest}"
 
 
-def parts_of(chosen: Choices) -> dict[str, Part]:
-    postgres = Postgres(SERVICES / chosen.postgres_home, chosen.postgres_port, chosen.postgres_password)
-    ports = (chosen.kafka_port, chosen.kafka_controller_port)
-    kafka = Kafka(SERVICES / "kafka", SERVICES / "kafka-libs", *ports, chosen.kafka_cluster_id)
+def parts_of(directory: Path, chosen: Choices) -> dict[str, Part]:
+    postgres = Postgres(directory / chosen.postgres_home, chosen.postgres_port, chosen.postgres_password)
+    kafka = Kafka(
+        directory / "kafka",
+        KAFKA_LIBS,
+        chosen.kafka_port,
+        chosen.kafka_controller_port,
+        chosen.kafka_cluster_id,
+        advertised_port=chosen.kafka_advertised_port or chosen.kafka_port,
+    )
     return {"postgres": postgres, "kafka": kafka}
 
 
@@ -95,18 +107,18 @@ def start(parts: list[Part]) -> None:
         part.start()
 
 
-def write_exports(parts: list[Part]) -> str:
-    """The lines for the parts that answer, as `.services/env` now holds them."""
+def write_exports(file: Path, parts: list[Part]) -> str:
+    """The lines for the parts that answer, as the file now holds them."""
     pairs = {name: value for part in parts if part.answers() for name, value in part.exports().items()}
     lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in pairs.items())
-    write_private(ENV, lines)
+    write_private(file, lines)
     return lines
 
 
-def act(action: str, names: list[str]) -> None:
-    if action != "start" and not CHOICES.exists():
+def act(directory: Path, action: str, names: list[str], advertised_kafka_port: int | None) -> None:
+    if action != "start" and not (directory / CHOICES).exists():
         return  # nothing was ever started
-    parts = parts_of(choices())
+    parts = parts_of(directory, choices(directory, advertised_kafka_port))
     wanted = [part for name, part in parts.items() if not names or name in names]
     if action == "start":
         start(wanted)
@@ -116,10 +128,10 @@ def act(action: str, names: list[str]) -> None:
     if action == "clean":
         for part in wanted:
             part.remove()
-        ENV.unlink(missing_ok=True)
-        CHOICES.unlink()
+        (directory / ENV).unlink(missing_ok=True)
+        (directory / CHOICES).unlink()
         return
-    lines = write_exports(list(parts.values()))
+    lines = write_exports(directory / ENV, list(parts.values()))
     if action in {"start", "env"}:
         sys.stdout.write(lines)
 
@@ -128,17 +140,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Real PostgreSQL and Kafka for development and tests.")
     parser.add_argument("action", choices=["start", "stop", "kill", "clean", "env"])
     parser.add_argument("parts", nargs="*", metavar="postgres|kafka", help="both when none is named")
+    parser.add_argument("--directory", type=Path, default=SERVICES, help="where everything lies")
+    parser.add_argument("--advertised-kafka-port", type=int, metavar="PORT")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - {"postgres", "kafka"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if arguments.action in {"clean", "env"} and arguments.parts:
         parser.error(f"{arguments.action} is about both parts")
     os.umask(0o022)  # the user that runs PostgreSQL passes through what is made here
+    directory: Path = arguments.directory.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
     SERVICES.mkdir(exist_ok=True)
-    with (SERVICES / "lock").open("w") as lock:
+    with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            act(arguments.action, arguments.parts)
+            act(directory, arguments.action, arguments.parts, arguments.advertised_kafka_port)
         except Failed as failure:
             say(str(failure))
             return 1
