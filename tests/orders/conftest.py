@@ -18,7 +18,7 @@ import uvicorn
 from sqlalchemy.engine import Connection
 
 from orderflow.database.engine import Database, Reader, connect
-from orderflow.database.group_commit import QUEUE_COMMANDS_MAX, GroupCommit
+from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX, GroupCommit
 from orderflow.database.migrate import migrate
 from orderflow.edge import BODY_SECONDS_MAX, Edge
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
@@ -98,11 +98,17 @@ class Service:
         queue_commands_max: int = QUEUE_COMMANDS_MAX,
         key_wait_s: float = KEY_WAIT_S,
         body_seconds_max: float = BODY_SECONDS_MAX,
+        in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX,
         writing: bool = True,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, "orders")
-        self.writer = GroupCommit(self.database.writer, "orders", queue_commands_max=queue_commands_max)
+        self.writer = GroupCommit(
+            self.database.writer,
+            "orders",
+            queue_commands_max=queue_commands_max,
+            in_doubt_s_max=in_doubt_s_max,
+        )
         self.reader = Reader(self.database)
         self.log = EmbeddedLog(log_path) if log_path else None
         self.publisher = Flaky(self.log.publisher()) if self.log else None

@@ -1,0 +1,223 @@
+"""What can be asked: pages that miss nothing, filters, histories, counts that agree, and long polls."""
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tests.orders.conftest import ORDER, Service, Start, eventually
+
+from orderflow.orders.waiting import WAITERS_MAX, Waiters
+
+
+def order_of(customer: str, product: str = "PROD-1") -> dict[str, Any]:
+    return ORDER | {
+        "customer": {"customerId": customer, "name": "N"},
+        "items": [{"productId": product, "quantity": 1}, {"productId": product, "quantity": 2}],
+    }
+
+
+def place_all(service: Service, *orders: Any) -> list[dict[str, Any]]:
+    answer = service.send("POST", "/api/orders/batch", {"orders": list(orders)})
+    return [result["order"] for result in answer.document["results"]]
+
+
+def walk(service: Service, query: str = "") -> list[str]:
+    """Every order id the pages give, in the order they come."""
+    found: list[str] = []
+    cursor = ""
+    while True:
+        page = service.get(f"/api/orders?limit=7{query}{cursor}")
+        found += [order["orderId"] for order in page["items"]]
+        if page["nextCursor"] is None:
+            return found
+        assert len(page["items"]) == 7
+        cursor = f"&cursor={page['nextCursor']}"
+
+
+def test_pages_give_every_order_exactly_once_newest_first_while_orders_arrive(service: Service) -> None:
+    before = [order["orderId"] for order in place_all(service, *[ORDER] * 60)]
+    stop = threading.Event()
+
+    def keep_ordering() -> None:
+        while not stop.is_set():
+            service.placed()
+
+    with ThreadPoolExecutor(1) as thread:
+        arriving = thread.submit(keep_ordering)
+        try:
+            eventually(lambda: service.orders > 62)
+            walks = [walk(service) for _ in range(3)]
+        finally:
+            stop.set()
+            arriving.result()
+    for found in walks:
+        assert found == sorted(found, reverse=True)
+        assert len(found) == len(set(found))
+        assert set(before) <= set(found)
+
+
+def test_an_order_that_changes_while_one_pages_keeps_its_place(service: Service) -> None:
+    ids = [order["orderId"] for order in place_all(service, *[ORDER] * 20)]
+    first = service.get("/api/orders?limit=10")
+    service.patch(first["items"][-1]["orderId"], status="Processing")
+    service.patch(min(ids), status="Processing")
+    second = service.get(f"/api/orders?limit=10&cursor={first['nextCursor']}")
+    assert [o["orderId"] for o in first["items"] + second["items"]] == sorted(ids, reverse=True)
+    assert second["nextCursor"] is None
+
+
+def test_filters_give_what_they_name_and_nothing_else(service: Service) -> None:
+    ann, bob, two = place_all(service, order_of("ann"), order_of("bob", "PROD-2"), order_of("ann", "PROD-2"))
+    service.patch(bob["orderId"], status="Processing")
+    service.patch(two["orderId"], attention={"kind": "stuck", "reason": "r"})
+    expected = {
+        "customerId=ann": [two, ann],
+        "productId=PROD-2": [two, bob],
+        "customerId=ann&productId=PROD-2": [two],
+        "status=Processing": [bob],
+        "status=Created": [two, ann],
+        "status=Shipped": [],
+        "attention=true": [two],
+        "attention=false": [bob, ann],
+        "customerId=nobody": [],
+        "customerId=ann%27%20OR%201%3D1--": [],
+        f"createdFrom={ann['createdAt']}": [two, bob, ann],
+        f"createdTo={ann['createdAt']}": [],
+        "createdFrom=9999-12-31T23:59:59Z": [],
+        "createdTo=0001-01-01T00:00:00Z": [],
+        "createdFrom=1969-01-01T00:00:00Z&createdTo=2200-01-01T00:00:00%2B02:00": [two, bob, ann],
+    }
+    for query, orders in expected.items():
+        assert walk(service, f"&{query}") == sorted((o["orderId"] for o in orders), reverse=True), query
+
+
+def test_a_listed_order_is_the_whole_order(service: Service) -> None:
+    placed = service.placed()
+    assert service.get("/api/orders") == {"items": [placed], "nextCursor": None}
+
+
+def test_an_order_is_answered_with_its_version_as_entity_tag(service: Service) -> None:
+    order_id = service.placed()["orderId"]
+    service.patch(order_id, status="Processing")
+    answer = service.send("GET", f"/api/orders/{order_id.upper()}")
+    assert (answer.headers["etag"], answer.document["version"]) == ('"2"', 2)
+    assert answer.document["allowedTransitions"] == ["Shipped", "Failed", "Cancelling"]
+
+
+def test_the_timeline_has_every_change_with_actor_reason_and_correlation_id(service: Service) -> None:
+    order = service.placed()
+    order_id = order["orderId"]
+    service.patch(order_id, attention={"kind": "stuck", "reason": "carrier away"})
+    headers = {"X-Correlation-ID": "shipping-7"}
+    service.send("PATCH", f"/api/orders/{order_id}/status", {"status": "Processing"}, headers)
+    service.patch(order_id, status="Processing")
+    service.patch(order_id, status="Failed", fulfillment={"errorMessage": "rejected"})
+    items = service.get(f"/api/orders/{order_id}/timeline")["items"]
+    changes = [item for item in items if item["kind"] == "change"]
+    assert [(c["orderVersion"], c["status"], c["reason"]) for c in changes] == [
+        (1, "Created", None),
+        (2, "Created", "carrier away"),
+        (3, "Processing", None),
+        (4, "Failed", "rejected"),
+    ]
+    assert changes[0]["correlationId"] == order["correlationId"]
+    assert changes[2]["correlationId"] == "shipping-7"
+    assert all(change["actor"] and change["at"] for change in changes)
+    assert [item["orderVersion"] for item in items if item["kind"] == "event"] == [1]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_counts_agree_with_a_recount_after_anything_that_happens(start: Start, seed: int) -> None:
+    chance = random.Random(seed)
+    processes = [start()]
+    if not processes[0].database.embedded:
+        processes.append(start())
+    ids: list[str] = []
+    for step in range(40):
+        service = chance.choice(processes)
+        if step % 4 == 0:
+            keys = [
+                {"idempotencyKey": f"k{chance.randrange(6)}"} if chance.random() < 0.5 else {}
+                for _ in range(5)
+            ]
+            ids += [order["orderId"] for order in place_all(service, *(ORDER | key for key in keys))]
+        updates: list[dict[str, Any]] = [
+            {"orderId": chance.choice(ids)}
+            | {"status": chance.choice(["Processing", "Shipped", "Failed", "Cancelled"])}
+            | (
+                {"attention": chance.choice([None, {"kind": "x", "reason": "y"}])}
+                if chance.random() < 0.3
+                else {}
+            )
+            for _ in range(8)
+        ]
+        results = service.send("PATCH", "/api/orders/status", {"updates": updates}).document["results"]
+        assert {result["status"] for result in results} <= {204, 409}
+    recounted = Counter(str(row[0]) for row in processes[0].rows("SELECT status FROM orders"))
+    stats = processes[-1].get("/api/stats")
+    assert {status: count for status, count in stats["statuses"].items() if count} == dict(recounted)
+    attention = processes[0].rows("SELECT count(*) FROM orders WHERE attention_kind IS NOT NULL")[0][0]
+    assert stats["attention"] == attention
+    versions = {str(row[0]): row[1] for row in processes[0].rows("SELECT order_id, version FROM orders")}
+    history = Counter(str(row[0]) for row in processes[0].rows("SELECT order_id FROM order_changes"))
+    assert {order_id: version - 1 for order_id, version in versions.items() if version > 1} == dict(history)
+
+
+def test_a_long_poll_answers_at_the_change_it_waits_for(service: Service) -> None:
+    order_id = service.placed()["orderId"]
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(service.get, f"/api/orders/{order_id}?wait=Shipped&timeoutMs=60000")
+        service.patch(order_id, status="Processing")
+        assert not waiting.done()
+        service.patch(order_id, status="Shipped")
+        assert waiting.result()["status"] == "Shipped"
+
+
+@pytest.mark.parametrize("terminal", ["Failed", "Cancelled"])
+def test_a_long_poll_answers_at_any_terminal_status(service: Service, terminal: str) -> None:
+    order_id = service.placed()["orderId"]
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(service.get, f"/api/orders/{order_id}?wait=Shipped&timeoutMs=60000")
+        if terminal == "Failed":
+            service.patch(order_id, status="Processing")
+        service.patch(order_id, status=terminal)
+        assert waiting.result()["status"] == terminal
+    assert service.get(f"/api/orders/{order_id}?wait=Shipped&timeoutMs=60000")["status"] == terminal
+
+
+def test_a_long_poll_answers_with_the_order_as_it_is_at_the_time_out(service: Service) -> None:
+    order_id = service.placed()["orderId"]
+    assert service.get(f"/api/orders/{order_id}?wait=Shipped&timeoutMs=50")["status"] == "Created"
+    assert service.get(f"/api/orders/{order_id}?wait=Shipped&timeoutMs=0")["status"] == "Created"
+
+
+def test_a_long_poll_sees_a_change_that_another_process_made(start: Start, postgres_database: str) -> None:
+    here, there = start(url=postgres_database), start(url=postgres_database)
+    order_id = here.placed()["orderId"]
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(here.get, f"/api/orders/{order_id}?wait=Processing&timeoutMs=60000")
+        there.patch(order_id, status="Processing")
+        assert waiting.result()["status"] == "Processing"
+
+
+def test_waiters_are_bounded_and_leave_their_place_again() -> None:
+    async def crowd() -> None:
+        waiters = Waiters()
+        waiting = [asyncio.create_task(waiters.wait(str(number % 10), 60)) for number in range(WAITERS_MAX)]
+        await asyncio.sleep(0)
+        assert await waiters.wait("one more", 60) is False
+        waiters.notify("0")
+        assert await waiting[0] is True
+        late = asyncio.create_task(waiters.wait("0", 60))
+        await asyncio.sleep(0)
+        assert not late.done()
+        waiting[1].cancel()
+        waiters.release_all()
+        results = await asyncio.gather(*waiting, late, return_exceptions=True)
+        assert sum(result is True for result in results) == WAITERS_MAX
+
+    asyncio.run(crowd())
