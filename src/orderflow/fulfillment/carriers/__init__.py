@@ -1,7 +1,7 @@
 """The port to a carrier: create a shipment, find what exists, void it.
 
-Shipped adapters: `simulated` (in process, a pure function of seed and order) and `http` (any carrier that speaks
-the contract of `orderflow carrier-sim`).
+Shipped adapters: `simulated` (in process, a pure function of seed and order) and `http` (any carrier
+that speaks the contract of `orderflow carrier-sim`).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Protocol
 class ShipmentRequest:
     """One physical shipment to be made.
 
-    `body` is the carrier's JSON, `{"orderId","items","shipTo"?}`, stored with the intent and repeated unchanged.
+    `body` is the carrier's JSON, `{"orderId","items","shipTo"?}`, stored with the intent, repeated unchanged.
     `idempotency_key` is derived from the order, so that every retry by anyone names the same shipment.
     """
 
@@ -37,9 +37,11 @@ class CarrierRejected(Exception):
 
 
 class CarrierUnavailable(Exception):
-    """No answer that can be relied on: time-out, connection lost, 401, 403, 404, 429, 5xx, an unreadable answer. Transient.
+    """No answer that can be relied on: time-out, connection lost, 401, 403, 404, 429, 5xx, an unreadable
+    answer. Transient.
 
-    `doubtful`: the carrier may have made the shipment. `retry_after_s`: what it asked for, 0 to 3600 s, if anything.
+    `doubtful`: the carrier may have made the shipment. `retry_after_s`: what it asked for, 0 to 3600 s,
+    if anything.
     """
 
     def __init__(self, reason: str, *, doubtful: bool, retry_after_s: float | None = None) -> None:
@@ -49,11 +51,13 @@ class CarrierUnavailable(Exception):
 
 
 class CarrierRefused(Exception):
-    """The carrier does not accept our request as such (a 4xx that is no rejection): a person must look at it."""
+    """The carrier does not accept our request as such (a 4xx that is no rejection): a person must look
+    at it."""
 
 
 class Carrier(Protocol):
-    """Used from one event loop, with thousands of calls in flight. Every call ends within the adapter's time-out."""
+    """Used from one event loop, with thousands of calls in flight. Every call ends within the adapter's
+    time-out."""
 
     async def create_shipment(self, request: ShipmentRequest) -> Label:
         """Make the shipment, or return the one that this idempotency key already made.
@@ -63,11 +67,13 @@ class Carrier(Protocol):
         ...
 
     async def find_shipments(self, order_id: str) -> list[Label]:
-        """Every live shipment that the carrier has for the order. Raises CarrierUnavailable, CarrierRefused."""
+        """Every live shipment that the carrier has for the order. Raises CarrierUnavailable,
+        CarrierRefused."""
         ...
 
     async def void_shipment(self, shipment_id: str) -> None:
-        """Make the shipment not happen; voiding a voided one is a success. Raises CarrierUnavailable, CarrierRefused."""
+        """Make the shipment not happen; voiding a voided one is a success. Raises CarrierUnavailable,
+        CarrierRefused."""
         ...
 
     async def close(self) -> None: ...
