@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orderflow.database.engine import Database, Reader, connect
@@ -36,17 +38,24 @@ TOPIC = "order-events"
 
 class Lossy:
     """The Order Service's network, for status updates: `lose_answers` lets requests in and no answers out,
-    `down` lets nothing in."""
+    `down` lets nothing in, `no_database` answers each update of a bulk with a 503 of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.lose_answers = False
         self.down = False
+        self.no_database = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_status = scope["type"] == "http" and scope["method"] == "PATCH"
         if is_status and self.down:
             raise ConnectionResetError
+
+        if is_status and self.no_database:
+            updates = (await Request(scope, receive).json())["updates"]
+            answer = {"results": [{"status": 503, "problem": {"status": 503}}] * len(updates)}
+            await JSONResponse(answer)(scope, receive, send)
+            return
 
         async def nowhere(_message: Message) -> None:
             return
@@ -215,9 +224,13 @@ class World:
         )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    fulfillment = connect(f"sqlite:///{tmp_path}/fulfillment.db", application="test")
+@pytest.fixture(params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """With the fulfillment database on SQLite, and on PostgreSQL where one is."""
+    url = f"sqlite:///{tmp_path}/fulfillment.db"
+    if request.param == "postgres":
+        url = str(request.getfixturevalue("postgres_database"))
+    fulfillment = connect(url, application="test")
     orders = connect(f"sqlite:///{tmp_path}/orders.db", application="test")
     migrate(fulfillment, "fulfillment")
     migrate(orders, "orders")

@@ -142,6 +142,23 @@ def test_no_carrier_is_called_before_processing_was_acknowledged(
     asyncio.run(scenario())
 
 
+def test_an_order_service_without_its_database_is_an_outage_and_burns_nothing(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            world.network.no_database = True
+            async with world.working(carrier) as worker:
+                order_ids = await world.place(5)
+                await world.until(lambda: len(world.rows()) == 5, "the shipments are received")
+                await world.until(lambda: worker.vitals.is_degraded("orders"), "the outage is seen")
+                await world.until(lambda: {r["worker_id"] for r in world.rows()} == {"w"}, "they stay ours")
+                world.network.no_database = False
+                await world.until_closed(order_ids)
+
+    asyncio.run(scenario())
+
+
 def test_a_held_order_waits_and_ships_once_it_is_released(world: World, http_carrier: OpenCarrier) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:

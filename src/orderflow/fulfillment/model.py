@@ -154,6 +154,11 @@ def status_update(shipment: Shipment) -> dict[str, Any]:
     return update
 
 
+def is_outage(http_status: int) -> bool:
+    """The answer says nothing about the update: the same one may be taken later."""
+    return http_status in (408, 429) or http_status >= 500
+
+
 def after_answer(
     state: State, http_status: int, current_status: str | None
 ) -> OpenGate | Wait | Close | Park:
@@ -162,7 +167,7 @@ def after_answer(
         return OpenGate() if state is State.RECEIVED else Close()
     if http_status == 404:
         return Park("unknown-order", "the Order Service does not know the order", None)
-    if http_status in (408, 429) or http_status >= 500:
+    if is_outage(http_status):
         return Wait(UPDATE_RETRY_MS, f"the Order Service answered {http_status}")
     if http_status == 409 and current_status is not None:
         conflict = _after_gate_conflict if state is State.RECEIVED else _after_outcome_conflict

@@ -194,7 +194,7 @@ class StatusSender:
         while parts:
             start, end = parts.pop()
             try:
-                answers[start:end] = await self._client.patch(updates[start:end])
+                answers[start:end] = await self._patch(updates[start:end])
             except BulkRefused as error:
                 middle = (start + end) // 2
                 if middle == start:
@@ -209,6 +209,13 @@ class StatusSender:
         self._vitals.recovered("orders")
         return answers
 
+    async def _patch(self, updates: Sequence[dict[str, Any]]) -> list[Answer]:
+        """Where not one update gets through, it is no matter of these orders. Raises OrdersUnavailable."""
+        answers = await self._client.patch(updates)
+        if all(model.is_outage(answer.status) for answer in answers):
+            raise OrdersUnavailable(f"the Order Service answered {answers[0].status} to every update")
+        return answers
+
     async def send_attentions(self) -> int:
         """Tell the Order Service which orders need a person; the number that it heard of.
 
@@ -220,7 +227,7 @@ class StatusSender:
         answers = await self._send([attentions.status_update(attention) for attention in claimed])
         heard: list[Attention] = []
         for attention, answer in zip(claimed, answers, strict=True):
-            if answer is None or answer.status in (408, 429) or answer.status >= 500:
+            if answer is None or model.is_outage(answer.status):
                 continue  # due again in a while
             heard.append(attention)
             if answer.status != 204:

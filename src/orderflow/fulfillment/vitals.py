@@ -11,7 +11,8 @@ import structlog
 
 log = structlog.get_logger()
 
-STALL_S_MAX = 60.0
+STALL_S_MAX = 120.0
+"""Longer than a full writer's queue takes to fail against a database that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Vitals:
         self._stamps[loop] = self._monotonic()
 
     def stalled(self) -> list[str]:
-        """Loops that have not come round for 60 s."""
+        """Loops that have not come round for 120 s."""
         now = self._monotonic()
         return sorted(loop for loop, at in self._stamps.copy().items() if now - at > STALL_S_MAX)
 
