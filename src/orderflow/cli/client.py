@@ -79,6 +79,8 @@ class Client:
                 method, self._url + path, timeout=timeout, allow_redirects=False, **what
             ) as response:
                 body = await response.read()
+        except aiohttp.InvalidURL:
+            raise CommandFailed(f"{self._url!r} is no address that can be called") from None
         except aiohttp.ClientConnectorError:
             raise Unreachable(self._missing) from None
         except aiohttp.ConnectionTimeoutError:
