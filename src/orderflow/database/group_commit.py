@@ -106,6 +106,7 @@ class GroupCommit:
     _wake: threading.Condition = field(default_factory=threading.Condition, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _closing: bool = field(default=False, init=False)
+    _unavailable_since: float | None = field(default=None, init=False)
     committed_transactions: int = field(default=0, init=False)
     committed_commands: int = field(default=0, init=False)
 
@@ -225,7 +226,9 @@ class GroupCommit:
         if failure is Failure.LOCKED:
             return [Contended() for _ in batch]
         if failure in (Failure.UNAVAILABLE, Failure.RETRY):
-            log.warning("commit.unavailable", writer=self.name, commands=len(batch), reason=reason(error))
+            if self._unavailable_since is None:
+                self._unavailable_since = time.monotonic()
+                log.warning("commit.unavailable", writer=self.name, reason=reason(error))
             return [DatabaseUnavailable(reason(error)) for _ in batch]
         return [error for _ in batch]
 
@@ -243,6 +246,10 @@ class GroupCommit:
                 log.warning("commit.answer_lost", writer=self.name, commands=len(batch), reason=reason(error))
                 raise _CommitLost from error
         crash_point(f"{self.name}.committed")
+        if self._unavailable_since is not None:
+            away_s = round(time.monotonic() - self._unavailable_since, 1)
+            self._unavailable_since = None
+            log.info("commit.recovered", writer=self.name, away_s=away_s)
         self._tell(batch, outcomes)
         self.committed_transactions += 1
         self.committed_commands += len(batch)

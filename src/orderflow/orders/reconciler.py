@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders.commands import UpdateOrder, update_orders
 from orderflow.orders.model import Attention, AttentionChange, Status
@@ -160,7 +161,8 @@ class Reconciler:
         except Exception as error:
             outcome = error
         if isinstance(outcome, Exception):
-            log.warning("reconciler.failed", reason=str(outcome))
+            if not isinstance(outcome, DatabaseUnavailable):
+                log.error("reconciler.failed", reason=reason(outcome))
             return None
         self._behind = outcome.behind
         self.sent_again += len(outcome.sent_again)

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from orderflow.crashpoints import crash_point
+from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
 from orderflow.orders.commands import Placed, PlaceOrder
@@ -114,7 +115,7 @@ class Relay:
         except QueueFull:
             return []
         if isinstance(rows, Exception):
-            log.warning("relay.claim_failed", reason=str(rows))
+            _tell("relay.claim_failed", rows)
             return []
         if len(rows) == rows_max:
             self._next_sweep = 0.0
@@ -158,4 +159,10 @@ class Relay:
         except QueueFull:
             outcome = QueueFull()
         if isinstance(outcome, Exception):
-            log.warning("relay.mark_failed", rows=len(marks), reason=str(outcome))
+            _tell("relay.mark_failed", outcome)
+
+
+def _tell(event: str, error: Exception) -> None:
+    """The writer itself says when its database is away."""
+    if not isinstance(error, (DatabaseUnavailable, QueueFull)):
+        log.error(event, reason=reason(error))
