@@ -71,7 +71,9 @@ class _Event(BaseModel):
 class Metadata(_Event):
     source: BoundedText
     # Stored as it is: PostgreSQL takes no NUL in a text.
-    correlation_id: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}]*$")]
+    correlation_id: Annotated[
+        str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
+    ]
 
 
 class EventCustomer(_Event):

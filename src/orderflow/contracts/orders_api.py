@@ -28,7 +28,8 @@ IDEMPOTENCY_KEY_CHARS_MAX = 255
 TEXT_CHARS_MAX = 200
 REASON_CHARS_MAX = 1_000
 
-_PRINTABLE = r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$"
+# Control characters by number: the pattern is in the OpenAPI document, and not every engine knows \p{Cc}.
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX, pattern=_PRINTABLE)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_CHARS_MAX, pattern=_PRINTABLE)]
@@ -245,8 +246,11 @@ class Problem(Contract):
 
 
 class BatchResult(Contract):
+    """`replayed`: an earlier request with this idempotency key had placed the order."""
+
     status: int
     order: OrderOut | None = None
+    replayed: bool = False
     problem: Problem | None = None
 
 
