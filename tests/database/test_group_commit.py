@@ -17,6 +17,9 @@ from tests.database.conftest import Note, WriteNotes, eventually, notes, stored
 from orderflow.database.engine import Database, DatabaseUnavailable
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
 
+on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""For what a file, which has one writer and no sessions, cannot do."""
+
 
 @pytest.fixture
 def writer(noted: Database) -> Iterator[GroupCommit]:
@@ -228,12 +231,11 @@ def test_a_conflict_is_tried_again_and_a_lasting_one_is_a_definite_refusal(
     assert stored(noted) == [1]
 
 
+@on_a_server
 def test_rows_that_two_writers_lock_in_opposite_order_are_written_all_the_same(
-    noted: Database, postgres_url: str
+    noted: Database,
 ) -> None:
     """A real deadlock, which only a server has: both win in the end."""
-    if noted.embedded:
-        pytest.skip("SQLite has one writer")
     met = threading.Barrier(2)
 
     def locking(order: tuple[int, int]) -> Any:
@@ -264,12 +266,10 @@ def test_rows_that_two_writers_lock_in_opposite_order_are_written_all_the_same(
         writer.close()
 
 
+@on_a_server
 def test_a_row_that_another_session_holds_is_contended_and_its_neighbours_are_written(
     noted: Database, writer: GroupCommit
 ) -> None:
-    if noted.embedded:
-        pytest.skip("SQLite has one writer")
-
     def impatient(connection: sa.Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
         connection.exec_driver_sql("SET LOCAL lock_timeout = 50")
         connection.execute(sa.insert(notes), [{"id": note.id} for note in commands])
@@ -284,11 +284,10 @@ def test_a_row_that_another_session_holds_is_contended_and_its_neighbours_are_wr
     assert stored(noted) == [1, 3]
 
 
+@on_a_server
 def test_an_idle_pool_whose_server_restarted_meanwhile_is_no_failure(
     noted: Database, writer: GroupCommit
 ) -> None:
-    if noted.embedded:
-        pytest.skip("a file has no server")
     writer.start()
     assert writer.submit_blocking(WriteNotes(), [Note(1)]) == [1]
     terminate(noted)
@@ -304,11 +303,10 @@ def terminate(database: Database) -> None:
         )
 
 
+@on_a_server
 def test_killed_sessions_under_load_lose_nothing_that_was_acknowledged(
     noted: Database, writer: GroupCommit
 ) -> None:
-    if noted.embedded:
-        pytest.skip("a file has no sessions")
     writer.start()
     outcomes: dict[int, Any] = {}
 

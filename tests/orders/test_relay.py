@@ -27,6 +27,10 @@ from orderflow.orders.tables import outbox
 NOW = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
 
 
+on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""For what a file, which has one writer and no sessions, cannot do."""
+
+
 def event(number: int, version: int = 1) -> OutboxRow:
     order_id = new_order_id(NOW + timedelta(seconds=number), number)
     row = order_created(
@@ -241,10 +245,9 @@ def test_two_relays_never_hold_one_row_at_the_same_time(bench: Bench) -> None:
         assert [version for key, version in published if key == order_id] == [1, 2]
 
 
+@on_a_server
 def test_what_two_sessions_claim_at_once_is_disjoint(bench: Bench) -> None:
     """Claims that overlap in time, which only a server has: the rows of the open one are skipped."""
-    if bench.database.embedded:
-        pytest.skip("SQLite has one writer")
     bench.append(*(event(number) for number in range(10)))
     with bench.database.writer.connect() as one, bench.database.writer.connect() as two:
         first = rows.claim(one, [rows.Claim(6)], again=False)[0]
