@@ -1,0 +1,64 @@
+"""`python -m tests.faults`: fault runs from the command line. Exit code 0: no violations."""
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+from tests.faults.embedded import EmbeddedStage
+from tests.faults.real import RealStage
+from tests.faults.run import Options, perform
+from tests.faults.stage import Stage
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES: dict[str, type[Stage]] = {"embedded": EmbeddedStage, "real": RealStage}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description="Attacks Orderflow and checks that nothing is lost or twice."
+    )
+    parser.add_argument("--seed", type=int, default=None, help="replays a run; drawn if absent")
+    parser.add_argument("--minutes", type=float, default=20, help="of faults, for each set of parts")
+    parser.add_argument("--parts", choices=["embedded", "real", "both"], default="both")
+    parser.add_argument("--rate", type=float, default=100, help="orders per second")
+    parser.add_argument("--times", type=int, default=3, help="how often each kind must come")
+    parser.add_argument("--alone", type=int, default=3, help="how often each single kill comes alone")
+    parser.add_argument(
+        "--kinds", default="", help="prefixes of the kinds to inject, by comma; all if absent"
+    )
+    parser.add_argument("--directory", type=Path, default=ROOT / ".faults", help="keeps logs and reports")
+    arguments = parser.parse_args()
+    seed: int = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
+    options = Options(
+        seed=seed,
+        seconds=arguments.minutes * 60,
+        rate=arguments.rate,
+        times=arguments.times,
+        alone=arguments.alone,
+        kinds=tuple(kind for kind in arguments.kinds.split(",") if kind),
+    )
+    failed = False
+    for name in STAGES if arguments.parts == "both" else [arguments.parts]:
+        directory: Path = arguments.directory / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{seed}"
+        _say(f"Fault run on {name} parts, seed {seed}; logs and report in {directory}")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            result = runner.run(perform(STAGES[name](directory, seed, {}), options))
+        _say(result.report)
+        failed = failed or bool(result.violations)
+    if failed:
+        replay = f"make faults SEED={seed} PARTS={arguments.parts} MINUTES={arguments.minutes:g}"
+        _say(f"FAILED; replay with: {replay}")
+    return 1 if failed else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

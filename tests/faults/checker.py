@@ -1,0 +1,285 @@
+"""The referee: a history in, every broken promise out. Pure; tests plant a violation of each kind."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tests.faults.history import History, Injection, SeenOrder, content_digest, number_of, order_content
+
+TERMINAL = frozenset({"Shipped", "Failed", "Cancelled"})
+RANKS = {
+    "Created": 0,
+    "OnHold": 0,
+    "Processing": 1,
+    "Cancelling": 2,
+    "Shipped": 3,
+    "Failed": 3,
+    "Cancelled": 3,
+}
+NEXT = {
+    "Created": {"Processing", "OnHold", "Cancelled"},
+    "OnHold": {"Created", "Cancelled"},
+    "Processing": {"Shipped", "Failed", "Cancelling"},
+    "Cancelling": {"Cancelled", "Shipped", "Failed"},
+}
+
+ATTENTION_CAUSES: dict[str, tuple[str, ...]] = {}
+"""Kinds of attention that faults of ours may cause, and the faults (as prefixes) that may.
+
+Empty: every fault that is injected here heals within minutes, and `docs/faults.md` lists for each kind of
+attention the cause that would be needed, none of which a run contains.
+"""
+
+RSS_MIB_MAX = 1_024.0
+IN_FLIGHT_MAX = 2_300
+"""`ORDERFLOW_IN_FLIGHT_MAX` of the runs and what a worker may hold besides (200 + 2,000), rounded up."""
+RECOVERY_S_MAX = 10.0
+LATENCY_S_MAX = 3.0
+"""From POST to a terminal status in normal operation, on a machine that does other work as well."""
+PROBES_BEFORE_S = 5.0
+LOAD_SHARE_MIN = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """`seconds` from the fault's end until the last order that it touched was terminal."""
+
+    kind: str
+    seconds: float
+
+
+def check(history: History, *, kinds_wanted: dict[str, int], recovers: tuple[str, ...]) -> list[Violation]:
+    """Every violation, none left out.
+
+    `kinds_wanted`: how often each kind of fault must have been injected. `recovers`: prefixes of the kinds
+    after which flow must be back within RECOVERY_S_MAX.
+    """
+    rules: list[Callable[[History], Iterator[Violation]]] = [
+        _answers,
+        _orders_are_those_sent,
+        _acknowledged_orders_exist,
+        _one_order_per_request,
+        _events,
+        _events_complete,
+        _ledger,
+        _statuses_equal_ledger,
+        _sightings,
+        _timelines,
+        _nothing_is_stuck,
+        _bounds,
+        _deaths,
+    ]
+    found = [violation for rule in rules for violation in rule(history)]
+    counts = Counter(injection.kind for injection in history.injections)
+    for kind, wanted in kinds_wanted.items():
+        if counts[kind] < wanted:
+            found.append(Violation("not-injected", f"{kind}: {counts[kind]} of {wanted} times"))
+    for recovery in recoveries(history):
+        if recovery.kind.startswith(recovers) and recovery.seconds > RECOVERY_S_MAX:
+            found.append(Violation("slow-recovery", f"{recovery.kind}: {recovery.seconds:.1f} s"))
+    return found
+
+
+def _answers(history: History) -> Iterator[Violation]:
+    """Every valid order is taken or refused for the moment; a key gets one answer for ever."""
+    for sent in history.sent.values():
+        wanted = content_digest(order_content(history.seed, sent.number))
+        for attempt in sent.attempts:
+            if attempt.outcome == "wrong":
+                yield Violation("wrong-answer", f"order {sent.number}: {attempt.status} {attempt.detail}")
+            if attempt.outcome == "ok" and attempt.content != wanted:
+                yield Violation("answer-altered", f"order {sent.number} was answered with other content")
+        answers = {attempt.answer for attempt in sent.attempts if attempt.outcome == "ok"}
+        if len(answers) > 1:
+            yield Violation("answers-differ", f"key {sent.key} got {len(answers)} different answers")
+        if sent.key is not None and sent.outcome == "unknown":
+            yield Violation("unresolved", f"key {sent.key} got no answer after {len(sent.attempts)} attempts")
+
+
+def _orders_are_those_sent(history: History) -> Iterator[Violation]:
+    for order in history.orders:
+        number = number_of(order.customer_id)
+        sent = history.sent.get(number) if number is not None else None
+        if number is None or sent is None:
+            yield Violation("order-from-nowhere", f"{order.order_id} of {order.customer_id} was never sent")
+            continue
+        if sent.outcome == "refused":
+            yield Violation("refused-present", f"{order.order_id}: order {number} was refused")
+        if order.content != content_digest(order_content(history.seed, number)):
+            yield Violation("altered", f"{order.order_id}: order {number} has other content")
+
+
+def _acknowledged_orders_exist(history: History) -> Iterator[Violation]:
+    there = {order.order_id: order.customer_id for order in history.orders}
+    for sent in history.sent.values():
+        for order_id in sent.order_ids:
+            if order_id not in there:
+                yield Violation("lost", f"{order_id}: order {sent.number} was acknowledged and is gone")
+            elif number_of(there[order_id]) != sent.number:
+                yield Violation("altered", f"{order_id} belongs to {there[order_id]}, not {sent.number}")
+
+
+def _one_order_per_request(history: History) -> Iterator[Violation]:
+    by_customer: dict[str, set[str]] = defaultdict(set)
+    for order in history.orders:
+        by_customer[order.customer_id].add(order.order_id)
+    for customer, order_ids in by_customer.items():
+        if len(order_ids) > 1:
+            yield Violation("twice", f"{customer} has {len(order_ids)} orders: {sorted(order_ids)}")
+    listed = Counter(order.order_id for order in history.orders)
+    for order_id, times in listed.items():
+        if times > 1:
+            yield Violation("listed-twice", f"{order_id} is listed {times} times")
+
+
+def _events(history: History) -> Iterator[Violation]:
+    """First occurrences come in version order; a repeated event is the same; all are of orders that exist."""
+    contents = {order.order_id: order.content for order in history.orders}
+    newest: dict[str, int] = {}
+    known: dict[tuple[str, int], str] = {}
+    for event in sorted(history.events, key=lambda e: (e.partition, e.offset)):
+        name = f"{event.order_id} version {event.order_version}"
+        if event.order_id not in contents:
+            yield Violation("event-without-order", name)
+        elif event.event_type == "OrderCreated" and event.content != contents[event.order_id]:
+            yield Violation("event-altered", name)
+        version = (event.order_id, event.order_version)
+        if version not in known:
+            if event.order_version < newest.get(event.order_id, 0):
+                yield Violation("event-order", f"{name} after {newest[event.order_id]}")
+            newest[event.order_id] = max(event.order_version, newest.get(event.order_id, 0))
+        elif known[version] != event.event_id:
+            yield Violation("event-identity", f"{name} is there with two event ids")
+        known.setdefault(version, event.event_id)
+    yield from _partitions_of_orders(history)
+
+
+def _partitions_of_orders(history: History) -> Iterator[Violation]:
+    partitions: dict[str, int] = {}
+    for event in history.events:
+        if partitions.setdefault(event.order_id, event.partition) != event.partition:
+            yield Violation("event-order", f"{event.order_id} is on several partitions")
+
+
+def _events_complete(history: History) -> Iterator[Violation]:
+    if history.log_wiped:
+        return
+    told = {event.order_id for event in history.events if event.event_type == "OrderCreated"}
+    for order in history.orders:
+        if order.order_id not in told:
+            yield Violation("event-missing", order.order_id)
+
+
+def _ledger(history: History) -> Iterator[Violation]:
+    orders = {order.order_id for order in history.orders}
+    live = Counter(decision.order_id for decision in history.decisions if decision.state == "live")
+    for order_id, shipments in live.items():
+        if shipments > 1:
+            yield Violation("shipped-twice", f"{order_id} has {shipments} live shipments")
+    for order_id in {decision.order_id for decision in history.decisions} - orders:
+        yield Violation("shipment-without-order", order_id)
+
+
+def _statuses_equal_ledger(history: History) -> Iterator[Violation]:
+    live: dict[str, set[str]] = defaultdict(set)
+    rejected: set[str] = set()
+    for decision in history.decisions:
+        if decision.state == "live":
+            live[decision.order_id].add(decision.tracking_number)
+        elif decision.state == "rejected":
+            rejected.add(decision.order_id)
+    for order in history.orders:
+        yield from _status_equals_ledger(order, live.get(order.order_id, set()), order.order_id in rejected)
+
+
+def _status_equals_ledger(order: SeenOrder, live: set[str], rejected: bool) -> Iterator[Violation]:
+    name = f"{order.order_id} is {order.status}"
+    if order.status == "Shipped" and order.tracking_number not in live:
+        yield Violation("status-ledger", f"{name} as {order.tracking_number}, the ledger has {sorted(live)}")
+    if order.status == "Failed" and not rejected:
+        yield Violation("failed-unrejected", f"{name}, but the carrier never rejected it")
+    if order.status not in ("Shipped", "Cancelling") and live and order.attention is None:
+        yield Violation("status-ledger", f"{name}, but a live shipment exists")
+
+
+def _sightings(history: History) -> Iterator[Violation]:
+    for order_id, sightings in history.sightings.items():
+        for before, after in pairwise(sightings):
+            back = RANKS[after.status] < RANKS[before.status] or after.version < before.version
+            other_end = before.status in TERMINAL and after.status != before.status
+            if back or other_end:
+                was, now = (f"{seen.status} version {seen.version}" for seen in (before, after))
+                yield Violation("status-regressed", f"{order_id}: {was}, then {now}")
+
+
+def _timelines(history: History) -> Iterator[Violation]:
+    for order_id, changes in history.timelines.items():
+        versions = [change.order_version for change in changes]
+        if versions != sorted(set(versions)):
+            yield Violation("timeline", f"{order_id}: versions {versions}")
+        statuses = [change.status for change in changes]
+        if not statuses or statuses[0] != "Created":
+            yield Violation("timeline", f"{order_id}: begins with {statuses[:1]}")
+        for before, after in pairwise(statuses):
+            if after != before and after not in NEXT.get(before, set()):
+                yield Violation("timeline", f"{order_id}: {before} to {after}")
+
+
+def _nothing_is_stuck(history: History) -> Iterator[Violation]:
+    if not history.drained:
+        yield Violation("not-drained", "orders were still under way when the time for that was over")
+    injected = {injection.kind for injection in history.injections}
+    for order in history.orders:
+        if order.attention is None:
+            if order.status not in TERMINAL:
+                yield Violation("stuck", f"{order.order_id} is {order.status} without attention")
+            continue
+        causes = ATTENTION_CAUSES.get(order.attention, ())
+        if not any(kind.startswith(causes) for kind in injected):
+            yield Violation("attention", f"{order.order_id} has attention {order.attention} without a cause")
+
+
+def _bounds(history: History) -> Iterator[Violation]:
+    for role, peak in history.rss_mib.items():
+        if peak > RSS_MIB_MAX:
+            yield Violation("memory", f"{role} took {peak:.0f} MiB")
+    if history.in_flight > IN_FLIGHT_MAX:
+        yield Violation("in-flight", f"{history.in_flight} shipments in one worker")
+    wanted = history.offered_per_s * history.loaded_s * LOAD_SHARE_MIN
+    if len(history.sent) < wanted:
+        yield Violation("load", f"{len(history.sent)} orders were sent, {wanted:.0f} wanted")
+
+
+def _deaths(history: History) -> Iterator[Violation]:
+    for death in history.deaths:
+        yield Violation("died", f"{death.role} ended with {death.exit_code}: {death.last_lines}")
+
+
+def recoveries(history: History) -> list[Recovery]:
+    """How long each fault that was alone could be felt."""
+    alone = [injection for injection in history.injections if injection.alone]
+    return [Recovery(each.kind, _felt_s(history, each, _next_start(history, each))) for each in alone]
+
+
+def _next_start(history: History, injection: Injection) -> float:
+    later = [each.start_s for each in history.injections if each.start_s > injection.start_s]
+    return min(later, default=float("inf"))
+
+
+def _felt_s(history: History, injection: Injection, until_s: float) -> float:
+    felt = 0.0
+    for probe in history.probes:
+        # One that was posted just before the next fault may be that one's to delay.
+        if not injection.start_s - PROBES_BEFORE_S <= probe.posted_s < until_s - LATENCY_S_MAX:
+            continue
+        terminal_s = float("inf") if probe.terminal_s is None else probe.terminal_s
+        if terminal_s > injection.start_s and terminal_s - probe.posted_s > LATENCY_S_MAX:
+            felt = max(felt, terminal_s - injection.end_s)
+    return felt

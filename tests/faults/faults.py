@@ -1,0 +1,184 @@
+"""Kinds of faults: each a coroutine that attacks once, draws its details from the seed, and heals.
+
+It returns what it did, for the report; it raises NotInjected where the moment to attack did not come.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+from tests.faults.proxy import CutPlace, Proxy
+from tests.faults.roles import Role
+
+Fault = Callable[[random.Random], Awaitable[str]]
+
+CARRIER_KINDS = ("429", "503", "hang", "cut", "apply-then-hang", "apply-then-503", "apply-then-cut")
+CRASH_POINT_S_MAX = 40.0
+DANGEROUS_S_MAX = 10.0
+DISK_FULL_BYTES = 16 * 1024
+DISK_FULL_S = 4.0
+
+
+class NotInjected(Exception):
+    """The fault could not take place; it does not count."""
+
+
+def kill(*roles: Role) -> Fault:
+    """SIGKILL one of the roles."""
+
+    async def inject(draw: random.Random) -> str:
+        role = draw.choice(roles)
+        async with role.faulted:
+            if not role.kill():
+                raise NotInjected(f"{role.name} was not running")
+        return role.name
+
+    return inject
+
+
+def kill_all(*roles: Role) -> Fault:
+    async def inject(_draw: random.Random) -> str:
+        killed = [role.name for role in roles if role.kill()]
+        if not killed:
+            raise NotInjected("none was running")
+        return " ".join(killed)
+
+    return inject
+
+
+def stop(*roles: Role, seconds: tuple[float, float]) -> Fault:
+    """SIGSTOP one of the roles, SIGCONT after a while."""
+
+    async def inject(draw: random.Random) -> str:
+        role = draw.choice(roles)
+        duration_s = draw.uniform(*seconds)
+        async with role.faulted:
+            if not role.send(signal.SIGSTOP):
+                raise NotInjected(f"{role.name} was not running")
+            try:
+                await asyncio.sleep(duration_s)
+            finally:
+                role.send(signal.SIGCONT)
+        return f"{role.name} for {duration_s:.1f} s"
+
+    return inject
+
+
+def restart(*roles: Role) -> Fault:
+    """SIGTERM: it must drain, end with 0 and come again."""
+
+    async def inject(draw: random.Random) -> str:
+        role = draw.choice(roles)
+        async with role.faulted:
+            await role.restart()
+        return role.name
+
+    return inject
+
+
+def crash(point: str, *roles: Role, passages_max: int = 40) -> Fault:
+    """The role kills itself at the crash point, at a passage that the seed draws."""
+
+    async def inject(draw: random.Random) -> str:
+        role = draw.choice(roles)
+        passage = draw.randint(1, passages_max)
+        async with role.faulted:
+            await role.restart(armed=f"{point}:{passage}")
+            if not await role.until_ended(CRASH_POINT_S_MAX):
+                await role.restart()
+                raise NotInjected(f"{role.name} did not pass {point} {passage} times")
+        return f"{role.name} at passage {passage}"
+
+    return inject
+
+
+def cut(proxy: Proxy, place: CutPlace) -> Fault:
+    async def inject(draw: random.Random) -> str:
+        wanted = draw.randint(1, 4)
+        cuts = await proxy.cut(place, wanted, DANGEROUS_S_MAX)
+        if cuts == 0:
+            raise NotInjected(f"nothing passed {proxy.name}")
+        return f"{cuts} connections"
+
+    return inject
+
+
+def drop(proxy: Proxy) -> Fault:
+    async def inject(_draw: random.Random) -> str:
+        return f"{proxy.drop_all() // 2} connections"
+
+    return inject
+
+
+def hold(proxy: Proxy, *, seconds: tuple[float, float]) -> Fault:
+    """One dangerous request arrives late, all others pass."""
+
+    async def inject(draw: random.Random) -> str:
+        duration_s = draw.uniform(*seconds)
+        if await proxy.hold(duration_s, DANGEROUS_S_MAX) == 0:
+            raise NotInjected(f"nothing passed {proxy.name}")
+        return f"for {duration_s:.1f} s"
+
+    return inject
+
+
+def freeze(proxy: Proxy, *, seconds: tuple[float, float]) -> Fault:
+    async def inject(draw: random.Random) -> str:
+        duration_s = draw.uniform(*seconds)
+        await proxy.freeze(duration_s)
+        return f"for {duration_s:.1f} s"
+
+    return inject
+
+
+def delay(proxy: Proxy, *, seconds: float = 4.0) -> Fault:
+    async def inject(draw: random.Random) -> str:
+        each_s = draw.uniform(0.02, 0.2)
+        await proxy.delay(seconds, each_s)
+        return f"{each_s * 1000:.0f} ms for {seconds:.0f} s"
+
+    return inject
+
+
+def disk_full(role: Role) -> Fault:
+    """Nothing that the process writes is stored, by a quota on the size of its files."""
+
+    async def inject(_draw: random.Random) -> str:
+        async with role.faulted:
+            if role.pid is None:
+                raise NotInjected(f"{role.name} was not running")
+            role.limit_file_size(DISK_FULL_BYTES)
+            try:
+                await asyncio.sleep(DISK_FULL_S)
+            finally:
+                role.limit_file_size(None)
+        return f"for {DISK_FULL_S:.0f} s"
+
+    return inject
+
+
+def carrier(url: str, kind: str) -> Fault:
+    """carrier-sim misbehaves for a while."""
+
+    async def inject(draw: random.Random) -> str:
+        seconds = draw.uniform(2, 6)
+        share = 1.0 if draw.random() < 0.3 else draw.uniform(0.1, 0.7)
+        await set_carrier_faults(url, [{"kind": kind, "share": share, "seconds": seconds}])
+        await asyncio.sleep(seconds)
+        return f"{share:.0%} of calls for {seconds:.1f} s"
+
+    return inject
+
+
+async def set_carrier_faults(url: str, faults: list[dict[str, object]]) -> None:
+    """Raises NotInjected where carrier-sim does not answer."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+            session.put(f"{url}/v1/faults", json=faults) as response,
+        ):
+            response.raise_for_status()
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise NotInjected(f"carrier-sim: {type(error).__name__}") from error

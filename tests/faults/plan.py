@@ -1,0 +1,44 @@
+"""What is attacked when: drawn from the seed alone, so that a seed replays it."""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+WARM_UP_S = 6.0
+ALONE_GAP_S = 15.0
+MIXED_PAUSE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One fault; `seed` draws its details."""
+
+    at_s: float
+    kind: str
+    alone: bool
+    seed: str
+
+
+def make_plan(
+    seed: int, kinds: Collection[str], singles: Sequence[str], *, seconds: float, times: int, alone: int
+) -> list[Planned]:
+    """First each of `singles` alone, `alone` times; then a mixture in which every kind has come `times` times
+    by `seconds`, denser where that is needed and filled up to one in 3 s where it is not."""
+    draw = random.Random(f"{seed}/plan")
+    first = [kind for kind in singles if kind in kinds for _ in range(alone)]
+    draw.shuffle(first)
+    planned = [
+        Planned(WARM_UP_S + index * ALONE_GAP_S, kind, alone=True, seed=f"{seed}/alone/{index}")
+        for index, kind in enumerate(first)
+    ]
+    start_s = WARM_UP_S + len(first) * ALONE_GAP_S
+    mixed = [kind for kind in sorted(kinds) for _ in range(max(0, times - first.count(kind)))]
+    room = int((seconds - start_s) / MIXED_PAUSE_S)
+    mixed += [draw.choice(sorted(kinds)) for _ in range(room - len(mixed))]
+    draw.shuffle(mixed)
+    pause_s = max(0.5, (seconds - start_s) / max(1, len(mixed)))
+    planned += [
+        Planned(start_s + (index + draw.random()) * pause_s, kind, alone=False, seed=f"{seed}/mixed/{index}")
+        for index, kind in enumerate(mixed)
+    ]
+    return planned

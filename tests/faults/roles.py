@@ -1,0 +1,175 @@
+"""Processes of the product: started, stopped, killed, and started again when they end, as a container's
+restart policy would."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.faults.history import Death
+
+RESTART_PAUSE_S = 0.2
+DRAIN_S_MAX = 17.0
+TAIL_LINES = 6
+LINE_BYTES_MAX = 4 * 1024 * 1024
+PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class Role:
+    """One process of `python -m orderflow`. `deaths` gets those that no fault of ours explains."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        deaths: list[Death],
+    ) -> None:
+        self.name = name
+        self.faulted = asyncio.Lock()
+        """Held by the one fault that works on this role."""
+        self._arguments = arguments
+        self._environment = dict(environment)
+        self._directory = directory
+        self._deaths = deaths
+        self._process: asyncio.subprocess.Process | None = None
+        self._expected: set[int] = set()
+        self._began = asyncio.Event()
+        self._keep = True
+        self._armed: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    @property
+    def pid(self) -> int | None:
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process is not None else None
+
+    def start(self) -> None:
+        self._keep = True
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        """Start it again for as long as it is wanted."""
+        while self._keep:
+            environment = {**_clean_environment(), **self._environment}
+            if self._armed is not None:
+                environment["ORDERFLOW_TEST_CRASH_POINT"] = self._armed
+            self._armed = None
+            self._process = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "orderflow", *self._arguments),
+                env=environment,
+                cwd=self._directory,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                limit=LINE_BYTES_MAX,
+            )
+            self._began.set()
+            if "ORDERFLOW_TEST_CRASH_POINT" in environment:
+                self._expected.add(process.pid)
+            await self._copy_output(process)
+            code = await process.wait()
+            if process.pid not in self._expected:
+                self._deaths.append(Death(self.name, code, " | ".join(self._tail)))
+            self._expected.discard(process.pid)
+            await asyncio.sleep(RESTART_PAUSE_S)
+
+    async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
+        """By a pipe: a full disk hits what the process stores, not what it says."""
+        if process.stdout is None:
+            return
+        with (self._directory / f"{self.name}.log").open("ab") as file:
+            while line := await process.stdout.readline():
+                self._tail.append(line.decode(errors="replace").strip()[:400])
+                file.write(line)
+
+    def send(self, number: signal.Signals) -> bool:
+        """Whether there was a process to signal."""
+        pid = self.pid
+        if pid is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            return True
+        return False
+
+    def kill(self) -> bool:
+        if self.pid is not None:
+            self._expected.add(self.pid)
+        return self.send(signal.SIGKILL)
+
+    async def until_ended(self, seconds_max: float) -> bool:
+        """Wait for the end of the life that runs now."""
+        process = self._process
+        if process is None:
+            return True
+        try:
+            await asyncio.wait_for(process.wait(), seconds_max)
+        except TimeoutError:
+            return False
+        return True
+
+    async def restart(self, *, armed: str | None = None) -> None:
+        """Drain and start again, with a crash point if `armed`. Draining too long is a death."""
+        await self._end()
+        self._armed = armed
+        self._began.clear()
+        await self._began.wait()
+
+    async def stop(self) -> None:
+        """Drain, and do not start again."""
+        self._keep = False
+        while self._task is not None and not self._task.done():
+            await self._end()
+            await asyncio.wait([self._task], timeout=0.5)
+
+    async def take_down(self) -> None:
+        """Kill, and do not start again before `start`."""
+        self._keep = False
+        while self._task is not None and not self._task.done():
+            self.kill()
+            await asyncio.wait([self._task], timeout=0.1)
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self._expected.add(process.pid)
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGTERM)
+        if not await self.until_ended(DRAIN_S_MAX):
+            self._deaths.append(Death(self.name, 0, f"SIGTERM was not obeyed in {DRAIN_S_MAX:.0f} s"))
+            self.send(signal.SIGKILL)
+            await process.wait()
+        elif (code := await process.wait()) != 0:
+            self._deaths.append(Death(self.name, code, f"drain: {' | '.join(self._tail)}"))
+
+    def limit_file_size(self, bytes_max: int | None) -> None:
+        """From now on no file grows beyond: a full disk for everything that is written. None lifts it."""
+        if self.pid is not None:
+            limit_file_size(self.pid, bytes_max)
+
+    def rss_mib(self) -> float:
+        try:
+            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE_MIB
+        except (OSError, IndexError, ValueError):
+            return 0.0
+
+
+def limit_file_size(pid: int, bytes_max: int | None) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if bytes_max is None else bytes_max, hard))
+
+
+def _clean_environment() -> dict[str, str]:
+    """No setting of whoever runs the tests reaches the product."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}

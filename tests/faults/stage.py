@@ -1,0 +1,181 @@
+"""A set of parts on which a run takes place: its processes, its proxies, its faults, and what it recorded."""
+
+import asyncio
+import json
+import random
+import socket
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from tests.faults import faults
+from tests.faults.faults import Fault
+from tests.faults.history import Death, Decision, LoggedEvent, content_digest
+from tests.faults.proxy import Proxy
+from tests.faults.roles import Role
+
+READY_S_MAX = 90.0
+CARRIER_REJECTS = 0.1
+TOPIC = "order-events"
+
+
+class Stage(ABC):
+    """`directory` keeps everything of the run; `extra` is environment for every role."""
+
+    name: str
+    singles: tuple[str, ...]
+    """Kinds that kill one part: each is also injected alone, with its recovery measured."""
+
+    def __init__(self, directory: Path, seed: int, extra: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.seed = seed
+        self.extra = dict(extra)
+        self.deaths: list[Death] = []
+        self.roles: dict[str, Role] = {}
+        self.proxies: dict[str, Proxy] = {}
+        self.events: dict[tuple[int, int], LoggedEvent] = {}
+        self.log_wiped = False
+        self.carrier_port = free_port()
+
+    @property
+    @abstractmethod
+    def order_urls(self) -> list[str]:
+        """Where the client posts, through the proxies."""
+
+    @property
+    @abstractmethod
+    def direct_urls(self) -> list[str]:
+        """The Order Service's own addresses."""
+
+    @property
+    @abstractmethod
+    def fulfillment_urls(self) -> list[str]: ...
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Start what the roles need, and name the roles and proxies."""
+
+    @abstractmethod
+    async def read_log(self) -> list[LoggedEvent]:
+        """Every record that the event log holds now."""
+
+    @abstractmethod
+    def kinds(self) -> dict[str, Fault]:
+        """The faults by their kind."""
+
+    async def start(self) -> None:
+        """Start everything and wait until it is ready. Raises TimeoutError."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        await self.prepare()
+        for role in self.roles.values():
+            role.start()
+        urls = [f"{url}/health/ready" for url in (*self.direct_urls, *self.fulfillment_urls)]
+        await asyncio.gather(*(until_answers(url) for url in (*urls, f"{self.carrier_url}/health/live")))
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(role.stop() for role in self.roles.values()))
+        for proxy in self.proxies.values():
+            await proxy.close()
+
+    async def heal(self) -> None:
+        """Take every fault back."""
+        for proxy in self.proxies.values():
+            proxy.heal()
+        await retried(lambda: faults.set_carrier_faults(self.carrier_url, []))
+
+    async def keep_log(self) -> None:
+        """Remember what the event log holds: a fault may be about to wipe it."""
+        for event in await self.read_log():
+            self.events.setdefault((event.partition, event.offset), event)
+
+    @property
+    def carrier_url(self) -> str:
+        return f"http://127.0.0.1:{self.carrier_port}"
+
+    @property
+    def ledger(self) -> Path:
+        return self.directory / "ledger.db"
+
+    def carrier_sim(self) -> Role:
+        arguments = ["carrier-sim", "--port", str(self.carrier_port), "--ledger", str(self.ledger)]
+        arguments += ["--delay-ms", "0-200", "--failure-rate", str(CARRIER_REJECTS)]
+        return self.role("carrier-sim", [*arguments, "--seed", str(self.seed)], {})
+
+    def role(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Role:
+        every = {"ORDERFLOW_LOG_FORMAT": "json", "ORDERFLOW_RECONCILE_AFTER_S": "15"}
+        return Role(name, arguments, {**every, **environment, **self.extra}, self.directory, self.deaths)
+
+    def link_kinds(self) -> dict[str, Fault]:
+        """What can happen to each connection between two parts."""
+        kinds: dict[str, Fault] = {}
+        for name, proxy in self.proxies.items():
+            kinds[f"cut-before:{name}"] = faults.cut(proxy, "before")
+            kinds[f"cut-after:{name}"] = faults.cut(proxy, "after")
+            kinds[f"drop:{name}"] = faults.drop(proxy)
+            kinds[f"freeze:{name}"] = faults.freeze(proxy, seconds=(1, 7))
+            kinds[f"delay:{name}"] = faults.delay(proxy)
+        return kinds
+
+    def carrier_kinds(self) -> dict[str, Fault]:
+        return {f"carrier:{kind}": faults.carrier(self.carrier_url, kind) for kind in faults.CARRIER_KINDS}
+
+    def decisions(self) -> list[Decision]:
+        """The ledger, read from its own file: the API shows no rejections."""
+        with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as ledger:
+            rows = ledger.execute("SELECT order_id, state, tracking_number FROM answers")
+            return [Decision(*row) for row in rows]
+
+
+def logged_event(partition: int, offset: int, value: bytes) -> LoggedEvent:
+    event: dict[str, Any] = json.loads(value)
+    return LoggedEvent(
+        partition=partition,
+        offset=offset,
+        order_id=event["orderId"],
+        order_version=event["orderVersion"],
+        event_type=event["eventType"],
+        event_id=event["eventId"],
+        content=content_digest(event),
+    )
+
+
+def free_port() -> int:
+    """Below the range of outgoing connections, so that nobody is given it while a role restarts."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 30_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+async def until_answers(url: str) -> None:
+    """Wait for a 200. Raises TimeoutError after READY_S_MAX."""
+    async with asyncio.timeout(READY_S_MAX), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(url, timeout=aiohttp.ClientTimeout(total=3)) as response:
+                    if response.status == 200:
+                        return
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                pass
+            await asyncio.sleep(0.1)
+
+
+async def retried(action: Callable[[], Awaitable[None]]) -> None:
+    """For what must succeed once the parts are back."""
+    for _ in range(20):
+        try:
+            await action()
+        except faults.NotInjected:
+            await asyncio.sleep(0.5)
+        else:
+            return
+    raise TimeoutError
