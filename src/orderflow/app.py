@@ -304,6 +304,12 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _tool_prefix(orders_url: str) -> str:
+    """What the tools must be told when this is not where they look by themselves."""
+    usual = str(Settings.model_fields["orders_url"].default)
+    return "" if orders_url == usual else f"ORDERFLOW_ORDERS_URL={orders_url} "
+
+
 def _announce(settings: Settings, orders_url: str) -> None:
     _say(
         f"""
@@ -313,6 +319,6 @@ Place one, and see it ship:
   curl -s {orders_url}/api/orders -H 'content-type: application/json' \\
     -d '{{"customer":{{"customerId":"c-1","name":"Ada"}},"items":[{{"productId":"p-1","quantity":2}}]}}'
 
-  orderflow orders list
+  {_tool_prefix(orders_url)}orderflow orders list
 """
     )

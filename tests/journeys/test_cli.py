@@ -229,7 +229,8 @@ def test_lines_without_a_key_get_one_by_content_so_that_a_repeat_is_the_same_ord
     other = order.replace(b"p-1", b"p-2")
     keys = keys_of(tmp_path / "f", b"\n".join((order, order, other, null, spaced)))
     assert len({*keys, None}) == 6
-    assert keys_of(tmp_path / "again", b"\n".join((other, b"not json", spaced, order, order, null))) == [
+    assert not set(keys) & set(keys_of(tmp_path / "tomorrow", order)), "another file, another order"
+    assert keys_of(tmp_path / "f", b"\n".join((other, b"not json", spaced, order, order, null))) == [
         keys[2],
         *(keys[0], keys[1], keys[3], keys[4]),
     ]

@@ -51,12 +51,16 @@ Line = OrderLine | UnreadableLine
 class OrderFile:
     """A file of orders, one a line in the form of a `POST /api/orders/batch` item; gzip is recognized.
 
+    A line without a key gets one from the file's name, its content and how often that came before in the file: the
+    same file again is the same orders, the same line in another file is another order.
+
     Raises OSError if it cannot be opened. `failure` says why reading ended before the file's end, if it did.
     """
 
     def __init__(self, path: Path) -> None:
         self.bytes_total = path.stat().st_size
         self.failure: str | None = None
+        self._name = path.name.removesuffix(".gz").encode()
         self._raw = path.open("rb")
         packed = self._raw.read(2) == _GZIP
         self._raw.seek(0)
@@ -106,14 +110,14 @@ class OrderFile:
                 if number == 1:
                     text = text.removeprefix(_BYTE_ORDER_MARK)
                 if text.strip():
-                    yield _line(number, text, repeats)
+                    yield _line(number, text, self._name, repeats)
 
     def _skip_line(self) -> None:
         while (rest := self._lines.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
             pass
 
 
-def _line(number: int, text: bytes, repeats: _Repeats) -> Line:
+def _line(number: int, text: bytes, file_name: bytes, repeats: _Repeats) -> Line:
     try:
         text.decode("utf-8")
         order: object = from_json(text, allow_inf_nan=False)
@@ -128,7 +132,7 @@ def _line(number: int, text: bytes, repeats: _Repeats) -> Line:
         return UnreadableLine(number, text, 400, f"The line is not UTF-8: byte {error.start + 1}.")
     except ValueError as error:
         return UnreadableLine(number, text, 400, f"The line is not JSON: {error}.")
-    digest = sha256(canonical).hexdigest()
+    digest = sha256(file_name + b"\n" + canonical).hexdigest()
     # Last, because of a repeated JSON key the last one counts, and `null` is no key.
     key = b',"idempotencyKey":"import-%s-%d"}' % (digest.encode(), repeats.count(digest))
     return OrderLine(number, text, text.rstrip()[:-1] + key)
