@@ -51,8 +51,8 @@ Line = OrderLine | UnreadableLine
 class OrderFile:
     """A file of orders, one a line in the form of a `POST /api/orders/batch` item; gzip is recognized.
 
-    A line without a key gets one from the file's name, its content and how often that came before in the file: the
-    same file again is the same orders, the same line in another file is another order.
+    A line without a key gets one from the file's name, its content and how often that came before in the
+    file: the same file again is the same orders, the same line in another file is another order.
 
     Raises OSError if it cannot be opened. `failure` says why reading ended before the file's end, if it did.
     """

@@ -55,8 +55,9 @@ def import_orders(
     """Place the orders of a file. Repeating the command is safe. Exit 1 when a line was refused.
 
     A line has the form of an entry of `POST /api/orders/batch`. One without idempotencyKey gets one made from
-    the file's name, the line's content and how many equal lines came before it: so equal lines of one file are
-    different orders, the same file again is the same orders, and a file of another name is other orders.
+    the file's name, the line's content and how many equal lines came before it: so equal lines of one
+    file are different orders, the same file again is the same orders, and a file of another name is
+    other orders.
     """
     from orderflow.cli.import_report import Report
     from orderflow.cli.order_lines import OrderFile
