@@ -39,6 +39,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 message.max.bytes=4194304
+# A killed broker may come back as soon as the controller has given up its earlier life (9 s by default).
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 # A killed consumer's partitions move within 6 s, in both group protocols.
 group.min.session.timeout.ms=6000
 group.consumer.min.session.timeout.ms=6000

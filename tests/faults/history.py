@@ -3,8 +3,8 @@
 import hashlib
 import json
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Outcome = Literal["ok", "refused", "unknown", "wrong"]
@@ -200,3 +200,16 @@ class History:
     """The event log lost records on purpose: then it need not hold every order's event."""
     loaded_s: float = 0.0
     offered_per_s: float = 0.0
+
+
+def lines(history: History) -> Iterator[str]:
+    """The run as NDJSON: what was injected, what was sent and answered, how the probes fared."""
+    groups = {
+        "injection": history.injections,
+        "sent": history.sent.values(),
+        "probe": history.probes,
+        "death": history.deaths,
+    }
+    for name, facts in groups.items():
+        for fact in facts:
+            yield json.dumps({name: asdict(fact)}) + "\n"

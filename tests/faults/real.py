@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -324,8 +325,8 @@ class RealStage(Stage):
         raise NotInjected("the group could not be deleted")
 
     def _delete_group(self) -> None:
-        admin = AdminClient({"bootstrap.servers": self._bootstrap})
-        futures: dict[str, Any] = admin.delete_consumer_groups([GROUP])  # pyright: ignore[reportUnknownMemberType] (the library leaves its futures open)
+        admin = self._admin()
+        futures: dict[str, Future[None]] = admin.delete_consumer_groups([GROUP])
         futures[GROUP].result(KAFKA_REQUEST_S)
 
     async def _wipe_topic(self) -> str:
@@ -339,19 +340,23 @@ class RealStage(Stage):
         return f"{lost} partitions"
 
     def _delete_records(self) -> int:
-        admin = AdminClient({"bootstrap.servers": self._bootstrap})
+        admin = self._admin()
         partitions = self._partitions(admin)
         to_the_end = [TopicPartition(TOPIC, partition, -1) for partition in partitions]
-        futures: dict[TopicPartition, Any] = admin.delete_records(to_the_end)  # pyright: ignore[reportUnknownMemberType] (as above)
+        futures: dict[TopicPartition, Future[None]] = admin.delete_records(to_the_end)
         for future in futures.values():
             future.result(KAFKA_REQUEST_S)
         return len(futures)
+
+    def _admin(self) -> Any:
+        """The library leaves the types of its futures open."""
+        return AdminClient({"bootstrap.servers": self._bootstrap})
 
     @property
     def _bootstrap(self) -> str:
         return self._bus.removeprefix("kafka://")
 
-    def _partitions(self, admin: AdminClient) -> list[int]:
+    def _partitions(self, admin: Any) -> list[int]:
         return list(admin.list_topics(TOPIC, timeout=KAFKA_REQUEST_S).topics[TOPIC].partitions)
 
     async def read_log(self) -> list[LoggedEvent]:

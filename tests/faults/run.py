@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from tests.faults.checker import Violation, check
 from tests.faults.faults import NotInjected
-from tests.faults.history import History, Injection
+from tests.faults.history import History, Injection, lines
 from tests.faults.load import LoadClient
 from tests.faults.observe import Observer
 from tests.faults.plan import Planned, make_plan
@@ -80,6 +80,8 @@ class Run:
         violations = check(history, kinds_wanted=wanted, recovers=stage.singles)
         report = render(history, violations, parts=stage.name, seconds=options.seconds, shed=shed)
         (stage.directory / "report.md").write_text(report)
+        with (stage.directory / "history.ndjson").open("w") as file:
+            file.writelines(lines(history))
         return Result(history, violations, report)
 
     async def _attack(self, plan: Sequence[Planned], kinds: dict[str, int]) -> int:
@@ -121,7 +123,9 @@ class Run:
         except (NotInjected, TimeoutError) as error:
             self._history.failed_injections.append(f"{planned.kind} at {start_s:.1f} s: {error}")
             return
-        injection = Injection(planned.kind, start_s, self._clock(), planned.alone, detail)
+        # A kill is over at once: how long the part takes to come back is part of the recovery.
+        end_s = start_s if planned.kind.startswith("kill") else self._clock()
+        injection = Injection(planned.kind, start_s, end_s, planned.alone, detail)
         self._history.injections.append(injection)
 
     async def _until_faults_end(self) -> None:
