@@ -1,4 +1,7 @@
-"""Settings: from the environment, from the TOML file that ORDERFLOW_CONFIG names, else the profile's default.
+"""Settings: from the environment, from files in the directory that ORDERFLOW_SECRETS_DIR names, from the TOML
+file that ORDERFLOW_CONFIG names, else the profile's default.
+
+A file in that directory is named as its variable in lower case, such as orderflow_database_url.
 
 Validated once at start and frozen. ORDERFLOW_ENV selects the profile: dev, staging or prod.
 """
@@ -12,13 +15,14 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 PREFIX = "ORDERFLOW_"
 # Read before or beside the settings themselves.
-_NOT_SETTINGS = frozenset({"CONFIG"})
+_NOT_SETTINGS = frozenset({"CONFIG", "SECRETS_DIR"})
 
 
 class SettingsError(Exception):
@@ -69,7 +73,9 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = os.environ.get(f"{PREFIX}CONFIG")
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
-        return (init_settings, env_settings, *toml)
+        directory = os.environ.get(f"{PREFIX}SECRETS_DIR")
+        secrets = (SecretsSettingsSource(settings_cls, directory),) if directory else ()
+        return (init_settings, env_settings, *secrets, *toml)
 
     @field_validator("bus_url")
     @classmethod
@@ -130,12 +136,15 @@ def load() -> Settings:
     file = os.environ.get(f"{PREFIX}CONFIG")
     if file and not Path(file).is_file():
         raise SettingsError(f"{PREFIX}CONFIG names {file}, which is no file")
+    directory = os.environ.get(f"{PREFIX}SECRETS_DIR")
+    if directory and not Path(directory).is_dir():
+        raise SettingsError(f"{PREFIX}SECRETS_DIR names {directory}, which is no directory")
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error))) from None
     except ValueError as error:
-        raise SettingsError(f"{file}: {error}") from None
+        raise SettingsError(f"{' or '.join(filter(None, (directory, file)))}: {error}") from None
     return settings
 
 
