@@ -12,7 +12,8 @@ SERVICES := deploy/services/services.py
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
-.PHONY: help install run test check services services-stop services-clean lock python-found
+.PHONY: help install run test bench check services services-stop services-clean lock python-found
+.PHONY: compose-up compose-down compose-test compose-images
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +27,9 @@ test: .venv/.dev ## run every test (ARGS="-k words"); finds what `make services`
 	@[ -n "$${ORDERFLOW_TEST_POSTGRES_URL:-}$${ORDERFLOW_TEST_KAFKA_URL:-}" ] || \
 	    eval "$$($(BIN)/python $(SERVICES) env)"; \
 	exec $(BIN)/python -m pytest $(ARGS)
+
+bench: .venv/.runtime ## measure, beside limits and a peer (ARGS="--quick", "--only intake,e2e"); needs `make services`
+	@eval "$$($(BIN)/python $(SERVICES) env)"; exec $(BIN)/python -m bench $(ARGS)
 
 check: .venv/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -41,6 +45,18 @@ services-stop: python-found ## stop them; their data and ports stay
 
 services-clean: python-found ## stop them and remove their data
 	@$(PYTHON) $(SERVICES) clean
+
+compose-up: ## the production-like stack in containers at http://127.0.0.1:8080; SETTINGS=dev for development
+	docker compose $(if $(SETTINGS),--env-file deploy/compose/$(SETTINGS).env) up --detach
+
+compose-down: ## stop it; its data stays (docker compose down --volumes removes it)
+	docker compose down
+
+compose-test: python-found ## build the image and try the stack on a real Docker engine, kills under load included
+	@$(PYTHON) deploy/compose_test.py
+
+compose-images: ## where no image can be pulled: make stand-ins for the base images (Debian, as root)
+	@deploy/stand-ins/make.sh
 
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
     --no-header --no-annotate --no-emit-index-url $(ARGS)

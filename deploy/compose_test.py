@@ -1,8 +1,8 @@
 """`make compose-test`: compose.yaml on a real Docker engine, from nothing to nothing.
 
-It builds the image, starts, ships an order, goes down and up again with and without its volumes, and kills one container
-of every kind under load. carrier-sim's ledger is the referee. The project has a name and ports of its own, so that a
-running `docker compose up` is not touched. Exit 0 only if every statement of the report is true.
+It builds the image, starts, ships an order, goes down and up again with and without its volumes, and kills
+one container of every kind under load. carrier-sim's ledger is the referee. The project has a name and ports
+of its own: a running `docker compose up` is not touched. Exit 0 only if every statement it makes is true.
 """
 
 import json
@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -188,7 +187,7 @@ class Load:
             number += LOAD_THREADS
 
     def _place_one(self, number: int) -> None:
-        """Again and again until accepted, also when the load is to stop: what was in doubt gets its answer."""
+        """Again and again until accepted, also while stopping: what was in doubt gets its answer."""
         deadline = time.monotonic() + RESTART_SECONDS_MAX
         while time.monotonic() < deadline:
             try:
@@ -299,9 +298,7 @@ def main() -> int:
     except NotTrue as error:
         say(f"NOT TRUE: {error}")
         if stack is not None and stack.docker:
-            say(
-                f"left for a look: docker compose --project-name {PROJECT} logs; make compose-test starts anew"
-            )
+            say(f"left for a look: docker compose --project-name {PROJECT} logs")
         return 1
     say("compose-test: all true")
     return 0
