@@ -35,6 +35,7 @@ advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0

@@ -11,9 +11,9 @@ import uvloop
 from tests.faults.embedded import EmbeddedStage
 from tests.faults.real import RealStage
 from tests.faults.run import Options, perform
+from tests.faults.source import ROOT, copy_of_source
 from tests.faults.stage import Stage
 
-ROOT = Path(__file__).resolve().parents[2]
 STAGES: dict[str, type[Stage]] = {"embedded": EmbeddedStage, "real": RealStage}
 
 
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument(
         "--kinds", default="", help="prefixes of the kinds to inject, by comma; all if absent"
     )
+    parser.add_argument("--commit", help="run the product as of this commit, not as it lies in the checkout")
     parser.add_argument("--directory", type=Path, default=ROOT / ".faults", help="keeps logs and reports")
     arguments = parser.parse_args()
     seed: int = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
@@ -45,8 +46,9 @@ def main() -> int:
     for name in STAGES if arguments.parts == "both" else [arguments.parts]:
         directory: Path = arguments.directory / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{seed}"
         _say(f"Fault run on {name} parts, seed {seed}; logs and report in {directory}")
+        source = copy_of_source(directory, commit=arguments.commit)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            result = runner.run(perform(STAGES[name](directory, seed, {}), options))
+            result = runner.run(perform(STAGES[name](directory, seed, source, {}), options))
         _say(result.report)
         failed = failed or bool(result.violations)
     if failed:

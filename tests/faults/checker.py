@@ -49,10 +49,12 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`seconds` from the fault's end until the last order that it touched was terminal."""
+    """`seconds` from the fault's end until the last order that it touched was terminal, `since_start_s` from
+    its beginning; 0 where none was late."""
 
     kind: str
     seconds: float
+    since_start_s: float
 
 
 def check(history: History, *, kinds_wanted: dict[str, int], recovers: tuple[str, ...]) -> list[Violation]:
@@ -265,7 +267,11 @@ def _deaths(history: History) -> Iterator[Violation]:
 def recoveries(history: History) -> list[Recovery]:
     """How long each fault that was alone could be felt."""
     alone = [injection for injection in history.injections if injection.alone]
-    return [Recovery(each.kind, _felt_s(history, each, _next_start(history, each))) for each in alone]
+    found: list[Recovery] = []
+    for each in alone:
+        last_s = _last_terminal_s(history, each, _next_start(history, each))
+        found.append(Recovery(each.kind, max(0.0, last_s - each.end_s), max(0.0, last_s - each.start_s)))
+    return found
 
 
 def _next_start(history: History, injection: Injection) -> float:
@@ -273,13 +279,14 @@ def _next_start(history: History, injection: Injection) -> float:
     return min(later, default=float("inf"))
 
 
-def _felt_s(history: History, injection: Injection, until_s: float) -> float:
-    felt = 0.0
+def _last_terminal_s(history: History, injection: Injection, until_s: float) -> float:
+    """When the last order that was late because of the fault became terminal."""
+    last_s = 0.0
     for probe in history.probes:
         # One that was posted just before the next fault may be that one's to delay.
         if not injection.start_s - PROBES_BEFORE_S <= probe.posted_s < until_s - LATENCY_S_MAX:
             continue
         terminal_s = float("inf") if probe.terminal_s is None else probe.terminal_s
         if terminal_s > injection.start_s and terminal_s - probe.posted_s > LATENCY_S_MAX:
-            felt = max(felt, terminal_s - injection.end_s)
-    return felt
+            last_s = max(last_s, terminal_s)
+    return last_s

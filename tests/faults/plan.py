@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 WARM_UP_S = 6.0
 ALONE_GAP_S = 15.0
+ALONE_GAPS_S = {"kill:kafka": 30.0}
 MIXED_PAUSE_S = 3.0
 
 
@@ -27,11 +28,11 @@ def make_plan(
     draw = random.Random(f"{seed}/plan")
     first = [kind for kind in singles if kind in kinds for _ in range(alone)]
     draw.shuffle(first)
-    planned = [
-        Planned(WARM_UP_S + index * ALONE_GAP_S, kind, alone=True, seed=f"{seed}/alone/{index}")
-        for index, kind in enumerate(first)
-    ]
-    start_s = WARM_UP_S + len(first) * ALONE_GAP_S
+    planned: list[Planned] = []
+    start_s = WARM_UP_S
+    for index, kind in enumerate(first):
+        planned.append(Planned(start_s, kind, alone=True, seed=f"{seed}/alone/{index}"))
+        start_s += ALONE_GAPS_S.get(kind, ALONE_GAP_S)
     mixed = [kind for kind in sorted(kinds) for _ in range(max(0, times - first.count(kind)))]
     room = int((seconds - start_s) / MIXED_PAUSE_S)
     mixed += [draw.choice(sorted(kinds)) for _ in range(room - len(mixed))]

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -31,6 +32,8 @@ LEASE_OF_OUTBOX_S = 15
 DISK_FULL_BYTES = 1024 * 1024
 DISK_FULL_S = 4.0
 KAFKA_REQUEST_S = 10.0
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""A broker that shares few cores with everything else is back in half the time without its second compiler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class RealStage(Stage):
 
     async def stop(self) -> None:
         await super().stop()
+        for log in self._services_directory.glob("*/*.log"):
+            shutil.copy(log, self.directory)
         await self._services("clean")
 
     async def heal(self) -> None:
@@ -254,6 +259,7 @@ class RealStage(Stage):
                 "--directory",
                 str(self._services_directory),
             ),
+            env={**os.environ, "JAVA_TOOL_OPTIONS": QUICK_JVM},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

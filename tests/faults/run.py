@@ -123,9 +123,7 @@ class Run:
         except (NotInjected, TimeoutError) as error:
             self._history.failed_injections.append(f"{planned.kind} at {start_s:.1f} s: {error}")
             return
-        # A kill is over at once: how long the part takes to come back is part of the recovery.
-        end_s = start_s if planned.kind.startswith("kill") else self._clock()
-        injection = Injection(planned.kind, start_s, end_s, planned.alone, detail)
+        injection = Injection(planned.kind, start_s, self._clock(), planned.alone, detail)
         self._history.injections.append(injection)
 
     async def _until_faults_end(self) -> None:

@@ -30,8 +30,10 @@ class Stage(ABC):
     singles: tuple[str, ...]
     """Kinds that kill one part: each is also injected alone, with its recovery measured."""
 
-    def __init__(self, directory: Path, seed: int, extra: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, seed: int, source: Path, extra: Mapping[str, str]) -> None:
+        """`source` is a copy of `src` that nobody edits while the run restarts its roles."""
         self.directory = directory
+        self.source = source
         self.seed = seed
         self.extra = dict(extra)
         self.deaths: list[Death] = []
@@ -106,7 +108,11 @@ class Stage(ABC):
         return self.role("carrier-sim", [*arguments, "--seed", str(self.seed)], {})
 
     def role(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Role:
-        every = {"ORDERFLOW_LOG_FORMAT": "json", "ORDERFLOW_RECONCILE_AFTER_S": "15"}
+        every = {
+            "PYTHONPATH": str(self.source),
+            "ORDERFLOW_LOG_FORMAT": "json",
+            "ORDERFLOW_RECONCILE_AFTER_S": "15",
+        }
         return Role(name, arguments, {**every, **environment, **self.extra}, self.directory, self.deaths)
 
     def link_kinds(self) -> dict[str, Fault]:
