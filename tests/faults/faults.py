@@ -31,6 +31,7 @@ def kill(*roles: Role) -> Fault:
     async def inject(draw: random.Random) -> str:
         role = draw.choice(roles)
         async with role.faulted:
+            await role.until_running()
             if not role.kill():
                 raise NotInjected(f"{role.name} was not running")
         return role.name
@@ -55,6 +56,7 @@ def stop(*roles: Role, seconds: tuple[float, float]) -> Fault:
         role = draw.choice(roles)
         duration_s = draw.uniform(*seconds)
         async with role.faulted:
+            await role.until_running()
             if not role.send(signal.SIGSTOP):
                 raise NotInjected(f"{role.name} was not running")
             try:
@@ -147,8 +149,7 @@ def disk_full(role: Role) -> Fault:
 
     async def inject(_draw: random.Random) -> str:
         async with role.faulted:
-            if role.pid is None:
-                raise NotInjected(f"{role.name} was not running")
+            await role.until_running()
             role.limit_file_size(DISK_FULL_BYTES)
             try:
                 await asyncio.sleep(DISK_FULL_S)

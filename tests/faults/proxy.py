@@ -114,8 +114,8 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, target, answering, up=True))
                 group.create_task(self._pump(target_reader, writer, answering, up=False))
-        except* (OSError, _Cut):
-            pass
+        except* (OSError, RuntimeError, _Cut):
+            pass  # RuntimeError: the connection was cut while something was written to it
         finally:
             for side in (writer, target):
                 if side is not None:

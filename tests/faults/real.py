@@ -33,7 +33,7 @@ DISK_FULL_BYTES = 1024 * 1024
 DISK_FULL_S = 4.0
 KAFKA_REQUEST_S = 10.0
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""A broker that shares few cores with everything else is back in half the time without its second compiler."""
+"""A broker that shares few cores with everything else is back sooner without its second compiler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +294,7 @@ class RealStage(Stage):
         await self.proxies["kafka"].freeze(8)
         relay = self.roles[f"relay-{draw.randrange(RELAYS)}"]
         async with relay.faulted:
+            await relay.until_running()
             if not relay.send(signal.SIGSTOP):
                 raise NotInjected(f"{relay.name} was not running")
             try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.faults.history import Death
 
 RESTART_PAUSE_S = 0.2
+RESTART_S_MAX = 20.0
 DRAIN_S_MAX = 17.0
 TAIL_LINES = 6
 LINE_BYTES_MAX = 4 * 1024 * 1024
@@ -90,6 +91,12 @@ class Role:
             while line := await process.stdout.readline():
                 self._tail.append(line.decode(errors="replace").strip()[:400])
                 file.write(line)
+
+    async def until_running(self) -> None:
+        """Another fault may have ended it: wait for its next life. Raises TimeoutError."""
+        async with asyncio.timeout(RESTART_S_MAX):
+            while self.pid is None:
+                await asyncio.sleep(0.05)
 
     def send(self, number: signal.Signals) -> bool:
         """Whether there was a process to signal."""

@@ -1,4 +1,4 @@
-"""The product that is attacked: a copy, because the roles start again and again while the checkout may change."""
+"""The product that is attacked: a copy, because roles start again and again while the checkout may change."""
 
 import io
 import shutil
