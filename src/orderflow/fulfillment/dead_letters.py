@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import cast
 
 import sqlalchemy as sa
@@ -18,8 +19,8 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions
 from orderflow.fulfillment.durable import TRANSIENT
-from orderflow.fulfillment.model import ERROR_CHARS_MAX, Park, Shipment, clean
-from orderflow.fulfillment.tables import dead_letters
+from orderflow.fulfillment.model import ERROR_CHARS_MAX, TEXT_CHARS_MAX, Park, Shipment, clean
+from orderflow.fulfillment.tables import dead_letter_actions, dead_letters
 from orderflow.fulfillment.vitals import Vitals
 from orderflow.messaging import Headers, Message, Publisher, PublishFailed, Record
 
@@ -30,7 +31,29 @@ COPY_PAUSE_S = 1.0
 COPY_RETRY_MS = 30_000
 """A copy that failed, or whose worker vanished, is tried again after that long."""
 
+PROGRAM = "orderflow"
+"""The actor of what nobody asked for."""
+
 _ID_NAMESPACE = uuid.UUID("6f726465-7266-5c6f-8a77-646561640001")
+
+
+class LetterState(StrEnum):
+    """`redriven`: put back on its way and followed until its order is done, then `resolved`. `discarding`:
+    the carrier was asked to void, or may have been; from there it can only be discarded."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    RESOLVED = "resolved"
+    DISCARDING = "discarding"
+    DISCARDED = "discarded"
+
+
+class Action(StrEnum):
+    REDRIVE = "redrive"
+    FAILED_AGAIN = "failed-again"
+    RESOLVE = "resolve"
+    DISCARD = "discard"
+    DISCARD_REFUSED = "discard-refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +79,9 @@ class DeadLetter:
         return 2
 
 
-def of_record(record: Record, *, kind: str, reason: str, order_id: str | None, at: datetime) -> DeadLetter:
+def of_record(
+    record: Record, *, kind: str, reason: str, order_id: str | None, at: datetime, attention: bool = True
+) -> DeadLetter:
     """A message that can never become a shipment; its order, where one is known, is owed an attention."""
     value = hashlib.sha256(record.value or b"").hexdigest()
     place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{value}"
@@ -73,14 +98,16 @@ def of_record(record: Record, *, kind: str, reason: str, order_id: str | None, a
         headers=_packed(record.headers),
         attempts=1,
         at=at,
-        attention=f"Fulfillment could not process an event of this order ({kind}); see its dead letters.",
+        attention=f"Fulfillment could not process an event of this order ({kind}); see its dead letters."
+        if attention
+        else None,
     )
 
 
 def of_shipment(shipment: Shipment, park: Park, at: datetime) -> DeadLetter:
-    """The carrier's request of a shipment that was given up."""
+    """The carrier's request of a shipment that was given up: one letter, however often that happens."""
     return DeadLetter(
-        id=str(uuid.uuid5(_ID_NAMESPACE, f"{shipment.order_id}/{shipment.attempts}/{park.kind}")),
+        id=str(uuid.uuid5(_ID_NAMESPACE, f"{shipment.order_id}/shipment")),
         kind=park.kind,
         reason=park.note,
         order_id=shipment.order_id,
@@ -110,26 +137,7 @@ def insert(connection: Connection, letters: Sequence[DeadLetter], /, *, again: b
     del again
     by_id = {letter.id: letter for letter in letters}
     for letter in sorted(by_id.values(), key=lambda kept: kept.id):
-        connection.execute(
-            insert_into(connection, dead_letters)
-            .values(
-                id=letter.id,
-                kind=letter.kind,
-                reason=letter.reason,
-                order_id=letter.order_id,
-                topic=letter.topic,
-                partition=letter.partition,
-                offset=letter.offset,
-                key=letter.key,
-                value=letter.value,
-                headers=letter.headers,
-                attempts=letter.attempts,
-                at=letter.at,
-                state="open",
-                copy_due_ms=now_ms(),
-            )
-            .on_conflict_do_nothing(index_elements=[dead_letters.c.id])
-        )
+        _insert(connection, letter)
     owed = {
         letter.order_id: attentions.Attention(letter.order_id, "dead-letter", letter.attention, None)
         for letter in by_id.values()
@@ -137,6 +145,67 @@ def insert(connection: Connection, letters: Sequence[DeadLetter], /, *, again: b
     }
     attentions.put(connection, list(owed.values()))
     return [None] * len(letters)
+
+
+def _insert(connection: Connection, letter: DeadLetter) -> bool:
+    """False where it is there already."""
+    inserted = connection.execute(
+        insert_into(connection, dead_letters)
+        .values(
+            id=letter.id,
+            kind=letter.kind,
+            reason=letter.reason,
+            order_id=letter.order_id,
+            topic=letter.topic,
+            partition=letter.partition,
+            offset=letter.offset,
+            key=letter.key,
+            value=letter.value,
+            headers=letter.headers,
+            attempts=letter.attempts,
+            at=letter.at,
+            state=LetterState.OPEN,
+            copy_due_ms=now_ms(),
+        )
+        .on_conflict_do_nothing(index_elements=[dead_letters.c.id])
+        .returning(dead_letters.c.id)
+    )
+    return inserted.first() is not None
+
+
+def give_up(connection: Connection, letter: DeadLetter) -> None:
+    """Keep the letter of a shipment, or open it again where the shipment was given up before."""
+    if _insert(connection, letter):
+        return
+    connection.execute(
+        sa.update(dead_letters)
+        .where(dead_letters.c.id == letter.id)
+        .values(
+            kind=letter.kind,
+            reason=letter.reason,
+            attempts=letter.attempts,
+            state=LetterState.OPEN,
+            outcome=None,
+            copy_due_ms=now_ms(),
+        )
+    )
+    record(connection, letter.id, Action.FAILED_AGAIN, actor=PROGRAM, note=letter.reason, at=letter.at)
+
+
+def record(
+    connection: Connection, letter_id: str, action: Action, *, actor: str, note: str | None, at: datetime
+) -> None:
+    """Write down what was done with a letter, by whom."""
+    connection.execute(
+        sa.insert(dead_letter_actions).values(
+            id=str(uuid.uuid4()),
+            letter_id=letter_id,
+            at=at,
+            actor=clean(actor, TEXT_CHARS_MAX),
+            action=action,
+            note=None if note is None else clean(note, ERROR_CHARS_MAX),
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

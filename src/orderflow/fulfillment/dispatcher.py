@@ -1,24 +1,35 @@
-"""Carrier calls: an intent is durable before each one, thousands are in flight, none has two."""
+"""Carrier calls: ready shipments get an intent, then a call each; thousands are in flight, none has two."""
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 from orderflow.crashpoints import crash_point
-from orderflow.fulfillment.carriers import Carrier, Label, ShipmentRequest
+from orderflow.fulfillment.breaker import CircuitBreaker, Permit
+from orderflow.fulfillment.carriers import Carrier, CarrierRefused, CarrierRejected, Label, ShipmentRequest
+from orderflow.fulfillment.carriers.answers import CARRIER_CALL_S_MAX, checked_label, checked_labels
 from orderflow.fulfillment.model import (
+    QUICK_RETRIES_MAX,
     CallAgain,
     CallCarrier,
+    Park,
     RecordLabel,
     RecordRejection,
     Shipment,
     State,
+    Wait,
     after_call,
+    after_look_up,
 )
 from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.vitals import Vitals, wait_for
+
+T = TypeVar("T")
 
 INTENTS_MAX = 1_000
 WAIT_S = 1.0
@@ -28,7 +39,10 @@ LOOP = "dispatcher"
 class Dispatcher:
     """Calls the carrier for accepted shipments, at most `in_flight_max` at once.
 
-    `on_outcome` gets each shipment whose outcome was recorded. `jitter` is 0 to 1.
+    Fresh shipments and those called before take turns, and the latter get at most half of the calls: so
+    neither waits for all of the other. While the carrier's circuit is open they stay where they are: no
+    intent is written, no attempt counted. `on_outcome` gets each shipment whose outcome was recorded.
+    A key used longer ago than `key_lifetime` is looked up before it is used again. `jitter` is 0 to 1.
     """
 
     def __init__(
@@ -36,21 +50,30 @@ class Dispatcher:
         mover: Mover,
         carrier: Carrier,
         vitals: Vitals,
+        breaker: CircuitBreaker,
         *,
         in_flight_max: int,
+        key_lifetime: timedelta,
         on_outcome: Callable[[Sequence[Shipment]], object],
+        clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._mover = mover
         self._carrier = carrier
         self._vitals = vitals
+        self._breaker = breaker
         self._in_flight_max = in_flight_max
+        self._retried_max = max(1, in_flight_max // 2)
+        self._key_lifetime = key_lifetime
         self._on_outcome = on_outcome
+        self._clock = clock
         self._jitter = jitter
         self._sleep = sleep
-        self._ready: deque[Shipment] = deque()
+        self._fresh: deque[Shipment] = deque()
+        self._retried: deque[Shipment] = deque()
         self._calls: set[asyncio.Task[None]] = set()
+        self._retried_calls = 0
         self._intending = 0
         self._wake = asyncio.Event()
         self._draining = False
@@ -63,7 +86,8 @@ class Dispatcher:
 
     def accept(self, shipments: Sequence[Shipment]) -> None:
         """Call the carrier for these, in turn: their gates are open, and this worker holds them."""
-        self._ready.extend(shipments)
+        for shipment in shipments:
+            (self._retried if shipment.attempts else self._fresh).append(shipment)
         self._wake.set()
 
     def drain(self) -> None:
@@ -72,7 +96,8 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Drop everything: other workers may have it already."""
-        self._ready.clear()
+        self._fresh.clear()
+        self._retried.clear()
         for call in self._calls:
             call.cancel()
 
@@ -81,58 +106,131 @@ class Dispatcher:
         the number of calls begun. Raises what a call met that is a defect of ours."""
         if self._failure is not None:
             raise self._failure
-        free = min(self._in_flight_max - self.in_flight, len(self._ready), INTENTS_MAX)
-        if self._draining or free <= 0:
+        now = self._clock()
+        intended: list[tuple[Shipment, Permit]] = []
+        begun = 0
+        for shipment, permit in self._next():
+            if shipment.is_past_key_lifetime(now, self._key_lifetime):
+                self._begin(shipment, permit, self._look_up(shipment, permit))
+                begun += 1
+            else:
+                intended.append((shipment, permit))
+        return begun + await self._call_all(intended)
+
+    def _next(self) -> list[tuple[Shipment, Permit]]:
+        """What may be called now, fresh and retried in turns."""
+        free = 0 if self._draining else min(self._in_flight_max - self.in_flight, INTENTS_MAX)
+        retried_free = self._retried_max - self._retried_calls
+        batch: list[tuple[Shipment, Permit]] = []
+        turn = self._fresh
+        while len(batch) < free and (self._fresh or (self._retried and retried_free > 0)):
+            if not turn or (turn is self._retried and retried_free <= 0):
+                turn = self._other(turn)
+            if (permit := self._breaker.permit()) is None:
+                break
+            retried_free -= turn is self._retried
+            batch.append((turn.popleft(), permit))
+            turn = self._other(turn)
+        return batch
+
+    def _other(self, lane: deque[Shipment]) -> deque[Shipment]:
+        return self._fresh if lane is self._retried else self._retried
+
+    async def _call_all(self, batch: Sequence[tuple[Shipment, Permit]]) -> int:
+        if not batch:
             return 0
-        batch = [self._ready.popleft() for _ in range(free)]
         self._intending = len(batch)
         try:
-            intended = await self._mover.move([(s, CallCarrier()) for s in batch], loop=LOOP)
+            written = await self._mover.move([(s, CallCarrier()) for s, _ in batch], loop=LOOP)
             crash_point("intent.recorded")
-            for shipment, written in zip(batch, intended, strict=True):
-                if written:
-                    self._begin(replace(shipment, state=State.CALLING, attempts=shipment.attempts + 1))
+            for (shipment, permit), ours in zip(batch, written, strict=True):
+                if ours:
+                    self._begin(shipment, permit, self._ship(_intended(shipment), permit))
+                else:
+                    self._breaker.abandoned(permit)
         finally:
             self._intending = 0
-        return sum(intended)
+        return sum(written)
 
     async def run(self) -> None:
         while True:
             self._vitals.progress(LOOP)
             if await self.run_once() == 0:
                 self._wake.clear()
-                if self._failure is None and (not self._ready or self._is_full):
-                    await wait_for(self._wake, WAIT_S)
+                if self._failure is None:
+                    await wait_for(self._wake, self._wait_s)
 
     @property
-    def _is_full(self) -> bool:
-        return self._draining or self.in_flight >= self._in_flight_max
+    def _wait_s(self) -> float:
+        """How long nothing can be begun unless something wakes this loop."""
+        if self._draining or not (self._fresh or self._retried) or self.in_flight >= self._in_flight_max:
+            return WAIT_S
+        if not self._fresh and self._retried_calls >= self._retried_max:
+            return WAIT_S
+        return self._breaker.wait_s
 
-    def _begin(self, shipment: Shipment) -> None:
-        call = asyncio.get_running_loop().create_task(self._ship(shipment))
+    def _begin(self, shipment: Shipment, permit: Permit, work: Coroutine[Any, Any, None]) -> None:
+        call = asyncio.get_running_loop().create_task(work)
         self._calls.add(call)
-        call.add_done_callback(self._ended)
+        retried = shipment.attempts > 0
+        self._retried_calls += retried
+        call.add_done_callback(partial(self._ended, permit, retried))
 
-    def _ended(self, call: asyncio.Task[None]) -> None:
+    def _ended(self, permit: Permit, retried: bool, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
-        if not call.cancelled() and call.exception() is not None:
+        self._retried_calls -= retried
+        if call.cancelled():
+            self._breaker.abandoned(permit)
+        elif call.exception() is not None:
             self._failure = call.exception()
-        if self._ready or self._failure:
+        if self._fresh or self._retried or self._failure:
             self._wake.set()
 
-    async def _ship(self, shipment: Shipment) -> None:
+    async def _ship(self, shipment: Shipment, permit: Permit) -> None:
+        """Call until there is something to record; the intent of the first call is written. A probe is no
+        occasion for quick retries: if it fails, it goes to the back."""
         quick_retries = 0
         while True:
-            outcome = await self._call(shipment)
+            outcome = await self._ask(permit, self._create(shipment))
             crash_point("carrier.answered")
-            decision = after_call(outcome, quick_retries=quick_retries, waits=shipment.waits)
+            tried = QUICK_RETRIES_MAX if permit.is_probe else quick_retries
+            decision = after_call(outcome, quick_retries=tried, waits=shipment.waits)
             if not isinstance(decision, CallAgain):
                 break
             quick_retries += 1
             await self._sleep(max(decision.after_s, decision.jitter_ms / 1000 * self._jitter()))
-            if not (await self._mover.move([(shipment, CallCarrier())]))[0]:
+            if (again := self._breaker.permit()) is None:
+                self.accept([shipment])
                 return
-            shipment = replace(shipment, attempts=shipment.attempts + 1)
+            permit = again
+            if not (await self._mover.move([(shipment, CallCarrier())]))[0]:
+                self._breaker.abandoned(permit)
+                return
+            shipment = _intended(shipment)
+        await self._conclude(shipment, decision)
+
+    async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
+        """Ask what the carrier has for an order whose key it may have forgotten, before any call."""
+        found = await self._ask(permit, self._find(shipment))
+        if isinstance(found, Exception):
+            failed = after_call(found, quick_retries=QUICK_RETRIES_MAX, waits=shipment.waits)
+            if not isinstance(failed, CallAgain):
+                await self._conclude(shipment, failed)
+            return
+        decision = after_look_up(found, called=shipment.intent_at is not None)
+        if decision is not None:
+            await self._conclude(shipment, decision)
+            return
+        if (call := self._breaker.permit()) is None:
+            self.accept([shipment])
+        elif (await self._mover.move([(shipment, CallCarrier())]))[0]:
+            await self._ship(_intended(shipment), call)
+        else:
+            self._breaker.abandoned(call)
+
+    async def _conclude(
+        self, shipment: Shipment, decision: RecordLabel | RecordRejection | Wait | Park
+    ) -> None:
         if not (await self._mover.move([(shipment, decision)]))[0]:
             return
         crash_point("outcome.recorded")
@@ -141,9 +239,36 @@ class Dispatcher:
         elif isinstance(decision, RecordRejection):
             self._on_outcome([replace(shipment, state=State.REJECTED, error=decision.error)])
 
-    async def _call(self, shipment: Shipment) -> Label | Exception:
-        request = ShipmentRequest(shipment.order_id, shipment.idempotency_key, shipment.request)
+    async def _ask(self, permit: Permit, call: Awaitable[T]) -> T | Exception:
+        """One call's answer or error, which the circuit hears of."""
         try:
-            return await self._carrier.create_shipment(request)
-        except Exception as error:
+            answer = await call
+        except asyncio.CancelledError:
+            self._breaker.abandoned(permit)
+            raise
+        except (CarrierRejected, CarrierRefused) as error:
+            self._breaker.succeeded(permit)
             return error
+        except Exception as error:
+            self._breaker.failed(permit, str(error) or type(error).__name__)
+            return error
+        else:
+            self._breaker.succeeded(permit)
+            return answer
+        finally:
+            if permit.is_probe:
+                self._wake.set()
+
+    async def _create(self, shipment: Shipment) -> Label:
+        request = ShipmentRequest(shipment.order_id, shipment.idempotency_key, shipment.request)
+        async with asyncio.timeout(CARRIER_CALL_S_MAX):
+            return checked_label(await self._carrier.create_shipment(request))
+
+    async def _find(self, shipment: Shipment) -> list[Label]:
+        async with asyncio.timeout(CARRIER_CALL_S_MAX):
+            return checked_labels(await self._carrier.find_shipments(shipment.order_id))
+
+
+def _intended(shipment: Shipment) -> Shipment:
+    """The shipment once its intent is written."""
+    return replace(shipment, state=State.CALLING, attempts=shipment.attempts + 1)

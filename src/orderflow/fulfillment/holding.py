@@ -10,15 +10,18 @@ class Holding:
     """The shipments of this worker that are somewhere in memory, at most `shipments_max`.
 
     Room is reserved, from any thread, before a row is taken in the database; `take` turns it into a shipment.
-    While rows wait in the database (`backlog`), room goes to the sweep only, which takes the longest due
-    first: so fresh orders never overtake forever.
+    While fresh rows wait in the database (`backlog`), room goes to the sweep only, which takes the longest
+    due first: so the newest never overtake forever. What has failed before (`waits`) gets at most half of
+    the room: however much of it is due, fresh orders find theirs.
     """
 
     def __init__(self, shipments_max: int, *, owner: Callable[[], Owner]) -> None:
         self._shipments_max = shipments_max
+        self._retried_max = max(1, shipments_max // 2)
         self._owner = owner
         self._lock = threading.Lock()
         self._held: dict[str, Owner] = {}
+        self._retried: set[str] = set()
         self._reserved = 0
         self.backlog = False
 
@@ -28,6 +31,11 @@ class Holding:
     @property
     def room(self) -> int:
         return self._shipments_max - len(self._held) - self._reserved
+
+    @property
+    def retried_room(self) -> int:
+        """How much of the room may go to what has failed before."""
+        return max(0, min(self._retried_max - len(self._retried), self.room))
 
     def reserve(self, shipments_max: int) -> int:
         """Room for at most so many, held until `take` or `give_back`; the number granted."""
@@ -50,6 +58,7 @@ class Holding:
             self._reserved -= reserved
             new = [s for s in shipments if s.owner == owner and s.order_id not in self._held]
             self._held.update((shipment.order_id, owner) for shipment in new)
+            self._retried.update(shipment.order_id for shipment in new if shipment.waits)
             return new
 
     def let_go(self, shipments: Iterable[Shipment]) -> None:
@@ -58,7 +67,9 @@ class Holding:
             for shipment in shipments:
                 if self._held.get(shipment.order_id) == shipment.owner:
                     del self._held[shipment.order_id]
+                    self._retried.discard(shipment.order_id)
 
     def clear(self) -> None:
         with self._lock:
             self._held.clear()
+            self._retried.clear()

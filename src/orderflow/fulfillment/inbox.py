@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,12 +26,13 @@ from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, State, clean
 from orderflow.fulfillment.tables import processed_events, shipments
 from orderflow.fulfillment.vitals import Vitals
-from orderflow.messaging import BusUnavailable, Consumer, Record
+from orderflow.messaging import BusUnavailable, Consumer, Headers, Record
 
 log = structlog.get_logger()
 
 POLL_RECORDS_MAX = 500
 POLL_TIMEOUT_S = 0.5
+CONFLICTING_EVENT = "conflicting-event"
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -41,17 +43,23 @@ class Receive:
 
     shipment: Shipment
     event_id: str
-    ordered_at: datetime
 
     @property
     def rows(self) -> int:
         return 2
 
 
-def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bool) -> list[bool]:
-    """Insert shipments and their events' ids; True for those to be worked on by their owner now.
+class Received(Enum):
+    OURS = "to be worked on by its owner now"
+    STORED = "there, for whoever takes it"
+    CONFLICTING = "the order has a shipment already, with other content"
 
-    An event is dropped as repeated only if its shipment's row exists. A handler for the group commit.
+
+def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bool) -> list[Received]:
+    """Insert shipments and their events' ids.
+
+    An event is dropped as repeated only if its shipment's row exists. The first content of an order is what
+    is shipped. A handler for the group commit.
     """
     del again  # a row that is there already, is our owner's and still `received`, is our owner's to work on
     first: dict[str, Receive] = {}
@@ -61,7 +69,11 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
         found.order_id: found
         for found in connection.execute(
             sa.select(
-                shipments.c.order_id, shipments.c.state, shipments.c.worker_id, shipments.c.epoch
+                shipments.c.order_id,
+                shipments.c.state,
+                shipments.c.worker_id,
+                shipments.c.epoch,
+                shipments.c.request,
             ).where(shipments.c.order_id.in_(list(first)))
         )
     }
@@ -75,14 +87,20 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
             insert(connection, processed_events).on_conflict_do_nothing(),
             [_event(events[event_id]) for event_id in sorted(events)],
         )
-    results: list[bool] = []
+    results: list[Received] = []
     for command in commands:
         shipment = command.shipment
         found = there.get(shipment.order_id)
+        known = first[shipment.order_id].shipment.request if found is None else found.request
         ours = found is None or (
             found.state == State.RECEIVED and Owner(found.worker_id, found.epoch) == shipment.owner
         )
-        results.append(ours and shipment.owner.epoch > 0 and first[shipment.order_id] is command)
+        if shipment.request != known:
+            results.append(Received.CONFLICTING)
+        elif ours and shipment.owner.epoch > 0 and first[shipment.order_id] is command:
+            results.append(Received.OURS)
+        else:
+            results.append(Received.STORED)
     return results
 
 
@@ -115,7 +133,7 @@ def _row(command: Receive) -> dict[str, Any]:
         "event_id": command.event_id,
         "correlation_id": shipment.correlation_id,
         "traceparent": shipment.traceparent,
-        "ordered_at": command.ordered_at,
+        "ordered_at": shipment.ordered_at,
         "received_at": shipment.received_at,
         "request": shipment.request,
         "worker_id": shipment.owner.worker_id if owned else None,
@@ -247,8 +265,10 @@ class Inbox:
         if outcomes is None:
             return False
         for (record, command), outcome in zip(received, outcomes, strict=True):
-            if outcome is True:
+            if outcome is Received.OURS:
                 taken.append(command.shipment)
+            elif outcome is Received.CONFLICTING:
+                letters.append(_conflicting(record, command))
             elif isinstance(outcome, (OperationalError, ProgrammingError)):
                 raise outcome  # a statement or a schema that is wrong for every event
             elif isinstance(outcome, Exception):
@@ -279,30 +299,46 @@ class Inbox:
 
 def _decode(record: Record, owner: Owner, now: datetime) -> Receive | DeadLetter:
     try:
-        event = decode(record.value)
+        return received(record.value, record.headers, owner, now)
     except InvalidEvent as error:
         order_id = error.order_id or _order_id_in(record.key)
         return dead_letters.of_record(record, kind=error.kind, reason=str(error), order_id=order_id, at=now)
+
+
+def _conflicting(record: Record, command: Receive) -> DeadLetter:
+    """Evidence for whoever looks for it; nothing is wrong with the order, so it asks for nobody."""
+    return dead_letters.of_record(
+        record,
+        kind=CONFLICTING_EVENT,
+        reason="the order has a shipment from an earlier event with other items or another address",
+        order_id=command.shipment.order_id,
+        at=command.shipment.received_at,
+        attention=False,
+    )
+
+
+def received(value: bytes | None, headers: Headers, owner: Owner, now: datetime) -> Receive:
+    """The shipment that an event asks for. Raises InvalidEvent."""
+    event = decode(value)
     created_at = event.created_at
     shipment = Shipment(
         order_id=event.order_id,
         owner=owner,
         correlation_id=clean(event.metadata.correlation_id, TEXT_CHARS_MAX) or event.order_id,
-        traceparent=_traceparent(record),
+        traceparent=_traceparent(headers),
         request=carrier_request(event),
+        ordered_at=created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC),
         received_at=now,
     )
-    return Receive(
-        shipment, event.event_id, created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)
-    )
+    return Receive(shipment, event.event_id)
 
 
 def _order_id_in(key: bytes | None) -> str | None:
     return readable_order_id(key.decode("ascii", "replace")) if key else None
 
 
-def _traceparent(record: Record) -> str | None:
-    for name, value in record.headers:
+def _traceparent(headers: Headers) -> str | None:
+    for name, value in headers:
         if name == "traceparent":
             text = value.decode("ascii", "replace")
             return text if _TRACEPARENT.fullmatch(text) else None

@@ -6,15 +6,17 @@
 `received`: the Order Service has not acknowledged Processing, the gate is shut. `ready`: the gate is open.
 `calling`: an intent is durable, the carrier may have made the shipment. `shipped`, `rejected`: the outcome is
 recorded, the Order Service has not acknowledged it. The state alone says which status update is owed, so
-an order never has two of them.
+an order never has two of them. A shipment that was discarded before its gate opened is `received` with an
+error: once Processing is acknowledged it is rejected with that, and no carrier is called.
 
 An open gate is written down no sooner than the intent: after a crash the Order Service is simply asked
 again, and answers a repeat like the first time.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -29,6 +31,7 @@ DURABLE_WAITS_MS = (1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000)
 INTERRUPTIONS_MAX = 20
 TEXT_CHARS_MAX = 200
 ERROR_CHARS_MAX = 1_000
+UNKNOWN_ORDER = "unknown-order"
 
 
 class State(StrEnum):
@@ -54,7 +57,7 @@ class Shipment:
     """A shipment as its owner holds it in memory.
 
     `attempts` counts carrier calls, `waits` the durable waits that followed failed ones, `interruptions`
-    the times a worker vanished during a call.
+    the times a worker vanished during a call. `intent_at`: when the carrier's key was used first, if ever.
     """
 
     order_id: str
@@ -62,7 +65,9 @@ class Shipment:
     correlation_id: str
     traceparent: str | None
     request: bytes
+    ordered_at: datetime
     received_at: datetime
+    intent_at: datetime | None = None
     state: State = State.RECEIVED
     attempts: int = 0
     waits: int = 0
@@ -73,6 +78,10 @@ class Shipment:
     @property
     def idempotency_key(self) -> str:
         return f"orderflow-{self.order_id}"
+
+    def is_past_key_lifetime(self, now: datetime, lifetime: timedelta) -> bool:
+        """The carrier may have forgotten the key: a call with it might make a second shipment."""
+        return now - (self.intent_at or self.ordered_at) > lifetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +130,12 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A person must look. `attention`: what the order shall say about it, None where no order could."""
+    """A person must look: it becomes a dead letter. `attention`: what the order shall say about it, None
+    where no order could."""
 
     kind: str
     note: str
     attention: str | None
-    dead_letter: bool = False
 
 
 Written = CallCarrier | RecordLabel | RecordRejection | Wait | Close | Park
@@ -166,7 +175,7 @@ def after_answer(
     if http_status == 204:
         return OpenGate() if state is State.RECEIVED else Close()
     if http_status == 404:
-        return Park("unknown-order", "the Order Service does not know the order", None)
+        return Park(UNKNOWN_ORDER, "the Order Service does not know the order", None)
     if is_outage(http_status):
         return Wait(UPDATE_RETRY_MS, f"the Order Service answered {http_status}")
     if http_status == 409 and current_status is not None:
@@ -189,6 +198,18 @@ def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
         return Close("the order was Failed already")
     outcome = "shipped" if state is State.SHIPPED else "rejected by the carrier"
     return _status_conflict(f"It was {outcome}, but the order is {current_status} with other details.")
+
+
+def after_gate_of_discarded(
+    error: str, http_status: int, current_status: str | None
+) -> RecordRejection | Wait | Close | Park:
+    """As `after_answer` for a shipment that was discarded before the carrier was ever called."""
+    decision = after_answer(State.RECEIVED, http_status, current_status)
+    if isinstance(decision, OpenGate) or current_status == "Cancelling":
+        return RecordRejection(error)
+    if isinstance(decision, Park) and decision.kind == UNKNOWN_ORDER:
+        return Close("discarded; the Order Service does not know the order")
+    return decision
 
 
 def _status_conflict(attention: str) -> Park:
@@ -226,17 +247,31 @@ def after_call(
     return _gave_up("carrier-unavailable", "The carrier could not be reached for hours", outcome)
 
 
+def after_look_up(found: Sequence[Label], *, called: bool) -> RecordLabel | Park | None:
+    """What the carrier's live shipments mean for an order whose key it may have forgotten; None: call it.
+
+    A look-up that finds nothing proves nothing where the carrier was ever called.
+    """
+    if len(found) == 1:
+        return RecordLabel(_cleaned_label(found[0]))
+    if not found and not called:
+        return None
+    there = f"{len(found)} live shipments" if found else "no shipment, though it was called"
+    text = f"The carrier's idempotency key has expired and it shows {there}: nobody may call it again."
+    return Park("carrier-doubt", text, text)
+
+
 def after_claim(shipment: Shipment) -> Park | None:
     """A shipment whose worker vanished in mid-call too often is for a person; None: go on."""
     if shipment.interruptions <= INTERRUPTIONS_MAX:
         return None
     text = f"Workers vanished {shipment.interruptions} times while the carrier was being called."
-    return Park("interrupted", text, text, dead_letter=True)
+    return Park("interrupted", text, text)
 
 
 def _gave_up(kind: str, text: str, outcome: Exception) -> Park:
     attention = clean(f"{text}: {_words(outcome)}", ERROR_CHARS_MAX)
-    return Park(kind, attention, attention, dead_letter=True)
+    return Park(kind, attention, attention)
 
 
 def _words(outcome: Exception) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -17,15 +17,15 @@ from orderflow.crashpoints import crash_point
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, durable, model
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
-from orderflow.fulfillment.model import OpenGate, Shipment, State
+from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
+from orderflow.fulfillment.model import OpenGate, RecordRejection, Shipment, State
 from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.vitals import Vitals, wait_for
 
 log = structlog.get_logger()
 
 CALL_S_MAX = 10.0
-BACKOFF_MS = 100
-BACKOFF_MS_MAX = 5_000
+RETRY_AFTER_S_MAX = 5.0
 WAIT_S = 1.0
 ATTENTIONS_MAX = 200
 ATTENTION_PAUSE_S = 1.0
@@ -43,7 +43,18 @@ class Answer:
 
 
 class OrdersUnavailable(Exception):
-    """The bulk was not answered in a way that can be relied on: an outage, theirs or ours. Transient."""
+    """The bulk was not answered in a way that can be relied on: an outage, theirs or ours. Transient.
+
+    `retry_after_s`: what they asked for, 0 to 5 s.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class CircuitOpen(Exception):
+    """The bulk was not sent: it waits for a probe to get through."""
 
 
 class BulkRefused(Exception):
@@ -79,17 +90,23 @@ class OrdersClient:
             ) as response:
                 body = await response.read() if response.status == 200 else b""
                 status = response.status
+                retry_after_s = _retry_after_s(response.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise OrdersUnavailable(f"{type(error).__name__}: {error}"[:300]) from error
         if status in _BULK_REFUSALS:
             raise BulkRefused(status)
         if status != 200:
-            raise OrdersUnavailable(f"the Order Service answered {status}")
+            raise OrdersUnavailable(f"the Order Service answered {status}", retry_after_s=retry_after_s)
         return _answers(body, len(updates))
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def _retry_after_s(header: str) -> float:
+    """Seconds; the Order Service sends no dates. A longer wait would outlast the outage it is about."""
+    return min(float(header), RETRY_AFTER_S_MAX) if header.isdecimal() and len(header) < 10 else 0.0
 
 
 def _answers(body: bytes, expected: int) -> list[Answer]:
@@ -112,10 +129,17 @@ def _answer(result: dict[str, Any]) -> Answer:
     return Answer(status, current if isinstance(current, str) else None)
 
 
+def _decide(shipment: Shipment, answer: Answer) -> OpenGate | model.Written:
+    if shipment.state is State.RECEIVED and shipment.error is not None:
+        return model.after_gate_of_discarded(shipment.error, answer.status, answer.current_status)
+    return model.after_answer(shipment.state, answer.status, answer.current_status)
+
+
 class StatusSender:
     """Sends what shipments owe to the Order Service, and opens their gates.
 
-    An outage keeps everything queued and burns nobody's attempts. `open_gates` gets the shipments whose
+    An outage keeps everything queued and burns nobody's attempts: three quick retries with growing pauses,
+    then, while the circuit is open, a probe now and then. `open_gates` gets the shipments whose
     Processing was acknowledged. `jitter` is 0 to 1.
     """
 
@@ -125,6 +149,7 @@ class StatusSender:
         writer: GroupCommit,
         mover: Mover,
         vitals: Vitals,
+        breaker: CircuitBreaker,
         *,
         open_gates: Callable[[Sequence[Shipment]], object],
         jitter: Callable[[], float] = random.random,
@@ -134,6 +159,7 @@ class StatusSender:
         self._writer = writer
         self._mover = mover
         self._vitals = vitals
+        self._breaker = breaker
         self._open_gates = open_gates
         self._jitter = jitter
         self._sleep = sleep
@@ -141,13 +167,14 @@ class StatusSender:
         self._wake = asyncio.Event()
         self._sending = 0
         self._failures = 0
+        self._retry_after_s = 0.0
 
     @property
     def owed(self) -> int:
         """Updates in memory that are not acknowledged and written down yet."""
         return len(self._queue) + self._sending
 
-    def accept(self, shipments: Sequence[Shipment]) -> None:
+    def accept(self, shipments: Iterable[Shipment]) -> None:
         """Send the update that each one's state owes; this worker holds them."""
         self._queue.extend(shipments)
         self._wake.set()
@@ -177,14 +204,19 @@ class StatusSender:
         opened: list[Shipment] = []
         decisions: list[tuple[Shipment, model.Written]] = []
         for shipment, answer in answered:
-            decision = model.after_answer(shipment.state, answer.status, answer.current_status)
+            decision = _decide(shipment, answer)
             if isinstance(decision, OpenGate):
                 opened.append(replace(shipment, state=State.READY))
             else:
                 decisions.append((shipment, decision))
         self._open_gates(opened)
         if decisions:
-            await self._mover.move(decisions, loop=loop)
+            written = await self._mover.move(decisions, loop=loop)
+            self.accept(
+                replace(shipment, state=State.REJECTED)
+                for (shipment, decision), ours in zip(decisions, written, strict=True)
+                if ours and isinstance(decision, RecordRejection)
+            )
 
     async def _send(self, updates: Sequence[dict[str, Any]]) -> list[Answer | None]:
         """An answer each, None for those that an outage left without one. A refused bulk is halved until
@@ -201,8 +233,11 @@ class StatusSender:
                     answers[start] = Answer(error.status)
                 else:
                     parts += [(middle, end), (start, middle)]
+            except CircuitOpen:
+                return answers
             except OrdersUnavailable as error:
                 self._failures += 1
+                self._retry_after_s = error.retry_after_s
                 self._vitals.trouble("orders", str(error))
                 return answers
         self._failures = 0
@@ -210,10 +245,25 @@ class StatusSender:
         return answers
 
     async def _patch(self, updates: Sequence[dict[str, Any]]) -> list[Answer]:
-        """Where not one update gets through, it is no matter of these orders. Raises OrdersUnavailable."""
-        answers = await self._client.patch(updates)
-        if all(model.is_outage(answer.status) for answer in answers):
-            raise OrdersUnavailable(f"the Order Service answered {answers[0].status} to every update")
+        """Where not one update gets through, it is no matter of these orders. Raises OrdersUnavailable,
+        BulkRefused, CircuitOpen."""
+        permit = self._breaker.permit()
+        if permit is None:
+            raise CircuitOpen
+        try:
+            answers = await self._client.patch(updates)
+            if all(model.is_outage(answer.status) for answer in answers):
+                raise OrdersUnavailable(f"the Order Service answered {answers[0].status} to every update")
+        except OrdersUnavailable as error:
+            self._breaker.failed(permit, str(error))
+            raise
+        except BulkRefused:
+            self._breaker.succeeded(permit)
+            raise
+        except BaseException:
+            self._breaker.abandoned(permit)
+            raise
+        self._breaker.succeeded(permit)
         return answers
 
     async def send_attentions(self) -> int:
@@ -240,18 +290,27 @@ class StatusSender:
         while True:
             self._vitals.progress(loop)
             await self.run_once(loop)
-            if self._failures:
-                backoff_ms = min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** min(self._failures, 10))
-                await self._sleep(backoff_ms / 1000 * self._jitter())
+            if pause_s := self._pause_s:
+                await self._sleep(pause_s)
             elif not self._queue:
                 self._wake.clear()
                 await wait_for(self._wake, WAIT_S)
+
+    @property
+    def _pause_s(self) -> float:
+        """How long to leave the Order Service alone; 0 while it answers."""
+        if self._breaker.circuit is not Circuit.CLOSED:
+            return self._breaker.wait_s
+        if self._failures == 0:
+            return 0.0
+        backoff_ms = model.QUICK_RETRY_MS * 2 ** min(self._failures - 1, model.QUICK_RETRIES_MAX)
+        return max(self._retry_after_s, backoff_ms / 1000 * self._jitter())
 
     async def run_attentions(self) -> None:
         while True:
             self._vitals.progress("attentions")
             try:
-                if not self._vitals.is_degraded("orders"):
+                if self._breaker.wait_s == 0:
                     await self.send_attentions()
             except durable.TRANSIENT as error:
                 log.debug("attentions.wait", reason=str(error))

@@ -86,7 +86,11 @@ def _write_intents(connection: Connection, moves: Sequence[Move]) -> None:
     connection.execute(
         sa.update(shipments)
         .where(row.order_id.in_([_order_id(move) for move in moves]))
-        .values(state=State.CALLING, attempts=row.attempts + 1, intent_at=moves[0].at)
+        .values(
+            state=State.CALLING,
+            attempts=row.attempts + 1,
+            intent_at=sa.func.coalesce(row.intent_at, moves[0].at),
+        )
     )
 
 
@@ -190,9 +194,7 @@ def _write_parked(connection: Connection, moves: Sequence[Move]) -> None:
         if not isinstance(park, Park):
             continue
         connection.execute(_PARK, {"id": shipment.order_id, "b_kind": park.kind, "b_note": park.note})
-        if park.dead_letter:
-            letter = dead_letters.of_shipment(shipment, park, move.at)
-            dead_letters.insert(connection, [letter], again=False)
+        dead_letters.give_up(connection, dead_letters.of_shipment(shipment, park, move.at))
         if park.attention is not None:
             attentions.put(
                 connection,
@@ -212,10 +214,11 @@ _WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], None]] = {
 
 @dataclass(frozen=True, slots=True)
 class ClaimDue:
-    """Asks for at most `rows_max` free and due shipments."""
+    """Asks for free and due shipments, at most `retried_max` of them such as have failed before."""
 
     owner: Owner
     rows_max: int
+    retried_max: int
 
     @property
     def rows(self) -> int:
@@ -230,11 +233,19 @@ def claim_due(
     A shipment is free when no live lease has its exact worker and epoch. One that was in mid-call counts an
     interruption. None: the answer to an earlier try was lost, and nobody knows which shipments it took.
     """
-    return [None if again else _claim(connection, command) for command in commands]
+    if again:
+        return [None] * len(commands)
+    return [_claim_fairly(connection, command) for command in commands]
 
 
-def _claim(connection: Connection, command: ClaimDue) -> list[Shipment]:
-    owner = command.owner
+def _claim_fairly(connection: Connection, command: ClaimDue) -> list[Shipment]:
+    retried = _claim(connection, command.owner, row.waits > 0, command.retried_max)
+    return retried + _claim(connection, command.owner, row.waits == 0, command.rows_max - len(retried))
+
+
+def _claim(
+    connection: Connection, owner: Owner, which: sa.ColumnElement[bool], rows_max: int
+) -> list[Shipment]:
     own = sa.and_(row.worker_id == owner.worker_id, row.epoch == owner.epoch)
     others = sa.or_(row.worker_id.is_(None), sa.not_(own))
     due = connection.execute(
@@ -242,11 +253,12 @@ def _claim(connection: Connection, command: ClaimDue) -> list[Shipment]:
         .where(
             row.due_at_ms.is_not(None),
             row.due_at_ms <= now_ms(),
+            which,
             others,
             ~lease.is_live(row.worker_id, row.epoch),
         )
         .order_by(row.due_at_ms, row.order_id)
-        .limit(command.rows_max)
+        .limit(rows_max)
         .with_for_update(skip_locked=True)
     )
     order_ids = list(due.scalars())
@@ -272,7 +284,9 @@ _CLAIMED = (
     row.correlation_id,
     row.traceparent,
     row.request,
+    row.ordered_at,
     row.received_at,
+    row.intent_at,
     row.state,
     row.attempts,
     row.waits,
@@ -295,7 +309,9 @@ def _shipment(found: RowMapping, owner: Owner) -> Shipment:
         correlation_id=found["correlation_id"],
         traceparent=found["traceparent"],
         request=found["request"],
+        ordered_at=found["ordered_at"],
         received_at=found["received_at"],
+        intent_at=found["intent_at"],
         state=State(found["state"]),
         attempts=found["attempts"],
         waits=found["waits"],

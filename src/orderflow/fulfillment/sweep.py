@@ -44,16 +44,19 @@ class Sweep:
         self._to_orders = to_orders
         self._to_carrier = to_carrier
         self._sleep = sleep
+        self._is_behind = False
 
     async def run_once(self) -> int:
-        """Take what there is room for; the number of shipments taken."""
+        """Take what there is room for, half of it at most for what has failed before; the number of
+        shipments taken."""
         owner = self._lease.owner
         reserved = self._holding.reserve(CLAIM_ROWS_MAX) if owner.epoch > 0 else 0
         if reserved == 0:
             return 0
+        retried_max = min(reserved // 2, self._holding.retried_room)
         claimed: list[Shipment] | None = []
         try:
-            claimed = await self._writer.submit_one(claim_due, ClaimDue(owner, reserved))
+            claimed = await self._writer.submit_one(claim_due, ClaimDue(owner, reserved, retried_max))
         except OutcomeUnknown:
             claimed = None
         except TRANSIENT as error:
@@ -64,7 +67,9 @@ class Sweep:
             # Some rows may name this worker without being in its memory: a new life frees them.
             await self._lease.renounce()
             return 0
+        retried = sum(shipment.waits > 0 for shipment in claimed)
         self._holding.backlog = len(claimed) == reserved
+        self._is_behind = self._holding.backlog or retried == retried_max > 0
         await self._route(taken)
         return len(taken)
 
@@ -89,4 +94,4 @@ class Sweep:
         while True:
             self._vitals.progress(LOOP)
             await self.run_once()
-            await self._sleep(BACKLOG_PAUSE_S if self._holding.backlog else PAUSE_S)
+            await self._sleep(BACKLOG_PAUSE_S if self._is_behind else PAUSE_S)

@@ -29,6 +29,7 @@ shipments = sa.Table(
     sa.Column("due_at_ms", sa.BigInteger),
     sa.Column("worker_id", sa.String(64)),
     sa.Column("epoch", sa.BigInteger),
+    # When the first intent was written: the carrier's idempotency key is as old as that.
     sa.Column("intent_at", UtcTime),
     # The carrier's answer: a label, or the error of a rejection.
     sa.Column("shipment_id", sa.String(200)),
@@ -40,13 +41,21 @@ shipments = sa.Table(
     sa.Column("note", sa.String(1000)),
     sa.Column("parked_kind", sa.String(64)),
     sa.Column("closed_at", UtcTime),
-    # The two indexes name no column that changes on the way of a usual shipment but at its end.
+    # The indexes name no column that changes on the way of a usual shipment but at its end.
     sa.Index(
         "shipments_due",
         "due_at_ms",
         "order_id",
         postgresql_where=sa.text("due_at_ms IS NOT NULL"),
         sqlite_where=sa.text("due_at_ms IS NOT NULL"),
+    ),
+    # Only what has failed before: it is claimed apart from fresh work.
+    sa.Index(
+        "shipments_retried",
+        "due_at_ms",
+        "order_id",
+        postgresql_where=sa.text("due_at_ms IS NOT NULL AND waits > 0"),
+        sqlite_where=sa.text("due_at_ms IS NOT NULL AND waits > 0"),
     ),
     sa.Index(
         "shipments_parked",
@@ -100,7 +109,13 @@ dead_letters = sa.Table(
     sa.Column("headers", sa.LargeBinary, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+    # open → redriven → resolved, or open again; open → discarding → discarded.
     sa.Column("state", sa.String(16), nullable=False),
+    # What became of it in the end.
+    sa.Column("outcome", sa.String(1000)),
+    # When and by which group's redrive, if any, it was redriven last.
+    sa.Column("redriven_at", UtcTime),
+    sa.Column("redrive_id", UuidText),
     # When the copy to the dead-letter topic is tried next; null once it is there.
     sa.Column("copy_due_ms", sa.BigInteger),
     sa.Index(
@@ -108,5 +123,52 @@ dead_letters = sa.Table(
         "copy_due_ms",
         postgresql_where=sa.text("copy_due_ms IS NOT NULL"),
         sqlite_where=sa.text("copy_due_ms IS NOT NULL"),
+    ),
+    sa.Index("dead_letters_by_kind", "kind", "state", "id"),
+    sa.Index("dead_letters_of_redrive", "redrive_id", "redriven_at"),
+    sa.Index(
+        "dead_letters_redriven",
+        "order_id",
+        postgresql_where=sa.text("state = 'redriven'"),
+        sqlite_where=sa.text("state = 'redriven'"),
+    ),
+)
+
+# What was done with a dead letter, by whom; `orderflow` is the program itself.
+dead_letter_actions = sa.Table(
+    "dead_letter_actions",
+    metadata,
+    sa.Column("id", UuidText, primary_key=True),
+    sa.Column("letter_id", UuidText, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("note", sa.String(1000)),
+    sa.Index("dead_letter_actions_of_letter", "letter_id", "at"),
+)
+
+# The redrive of a group of dead letters; at most one runs per kind.
+redrives = sa.Table(
+    "redrives",
+    metadata,
+    sa.Column("id", UuidText, primary_key=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("reason", sa.String(1000)),
+    sa.Column("rate_per_s", sa.Integer, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    # running → done | stopped
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("note", sa.String(1000)),
+    sa.Column("redriven", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime),
+    # When any worker does the next step.
+    sa.Column("step_due_ms", sa.BigInteger, nullable=False),
+    sa.Index(
+        "redrives_running",
+        "kind",
+        unique=True,
+        postgresql_where=sa.text("state = 'running'"),
+        sqlite_where=sa.text("state = 'running'"),
     ),
 )

@@ -7,13 +7,14 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.dead_letters import DeadLetterCopier
 from orderflow.fulfillment.dispatcher import Dispatcher
@@ -49,6 +50,7 @@ class WorkerStatus:
     in_flight: int
     held: int
     degraded: list[Degraded]
+    circuits: dict[str, Circuit]
 
 
 class FulfillmentWorker:
@@ -69,6 +71,7 @@ class FulfillmentWorker:
         orders_url: str,
         api_key: str | None = None,
         in_flight_max: int,
+        key_lifetime: timedelta = timedelta(hours=24),
         worker_id: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -82,18 +85,29 @@ class FulfillmentWorker:
         self.vitals = Vitals(clock=clock, monotonic=monotonic)
         self.lease = Lease(self.writer, self.vitals, worker_id=self._worker_id, on_lost=self._abandon)
         self.holding = Holding(held_max, owner=lambda: self.lease.owner)
+        self._carrier_circuit = CircuitBreaker("carrier", clock=clock, monotonic=monotonic)
+        self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
         mover = Mover(self.writer, self.holding, self.vitals, clock=clock, sleep=sleep)
         self.dispatcher = Dispatcher(
             mover,
             carrier,
             self.vitals,
+            self._carrier_circuit,
             in_flight_max=in_flight_max,
+            key_lifetime=key_lifetime,
             on_outcome=self._send_outcome,
+            clock=clock,
             sleep=sleep,
         )
         self._client = OrdersClient(orders_url, api_key=api_key)
         self.sender = StatusSender(
-            self._client, self.writer, mover, self.vitals, open_gates=self.dispatcher.accept, sleep=sleep
+            self._client,
+            self.writer,
+            mover,
+            self.vitals,
+            self._orders_circuit,
+            open_gates=self.dispatcher.accept,
+            sleep=sleep,
         )
         self.sweep = Sweep(
             self.writer,
@@ -117,13 +131,15 @@ class FulfillmentWorker:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def status(self) -> WorkerStatus:
+        trouble = self._carrier_circuit.trouble
         return WorkerStatus(
             worker_id=self._worker_id,
             epoch=self.lease.owner.epoch,
             consumer=self._consumer.state(),
             in_flight=self.dispatcher.in_flight,
             held=len(self.holding),
-            degraded=self.vitals.degraded(),
+            degraded=self.vitals.degraded() + ([trouble] if trouble else []),
+            circuits={"carrier": self._carrier_circuit.circuit, "orders": self._orders_circuit.circuit},
         )
 
     def _send_outcome(self, shipments: Sequence[Shipment]) -> None:
