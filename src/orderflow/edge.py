@@ -191,8 +191,12 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_unexpected(request: Request, _error: Exception) -> Response:
+    return _unexpected_response(request.scope)
+
+
+def _unexpected_response(scope: Scope) -> Response:
     return problem_response(
-        ProblemError(500, "Something went wrong here; the correlation id finds it in the log."), request.scope
+        ProblemError(500, "Something went wrong here; the correlation id finds it in the log."), scope
     )
 
 
@@ -242,6 +246,8 @@ class Edge:
             status = 499  # the client went away; nginx's number for it
         except Exception as unexpected:
             error = unexpected
+            if status == 0:
+                await _unexpected_response(scope)(scope, receive, send_with_id)
         _log_request(scope, status, started, error)
 
 

@@ -59,6 +59,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S,
         backlog=LISTEN_BACKLOG,

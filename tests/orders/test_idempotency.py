@@ -113,7 +113,7 @@ class Held:
         values: dict[str, Any] = {
             "caller": "anonymous",
             "key": key,
-            "request_hash": b"\0" * 32,
+            "request_hash": "0" * 64,
             "order_id": str(uuid4()),
             "created_at": datetime.now(UTC),
         }

@@ -37,7 +37,7 @@ class World:
             '{"customer":{"customerId":"c","name":"n"},"items":[{"productId":"p","quantity":1}]}'
         )
         event = order_created(
-            order.model_dump(exclude_none=True),
+            order.model_dump_json(exclude_none=True),
             order_id=order_id,
             created_at=self.now,
             correlation_id="test",

@@ -1,5 +1,6 @@
 """From the outbox to the log: at least once, in order per order, by any number of relays."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,9 +35,14 @@ on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=T
 def event(number: int, version: int = 1) -> OutboxRow:
     order_id = new_order_id(NOW + timedelta(seconds=number), number)
     row = order_created(
-        ORDER, order_id=order_id, created_at=NOW, correlation_id="c", traceparent=None, topic=TOPIC
+        json.dumps(ORDER),
+        order_id=order_id,
+        created_at=NOW,
+        correlation_id="c",
+        traceparent=None,
+        topic=TOPIC,
     )
-    payload = row.payload.replace(b'"orderVersion":1', b'"orderVersion":%d' % version)
+    payload = row.payload.replace('"orderVersion":1', f'"orderVersion":{version}')
     return replace(row, order_version=version, payload=payload)
 
 

@@ -1,10 +1,14 @@
 """The true differences between the databases, all in one place."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
+import psycopg
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
@@ -58,6 +62,119 @@ def insert(connection: Connection, table: sa.Table) -> postgresql.Insert | sqlit
     return sqlite.insert(table)
 
 
+def bulk_insert(
+    connection: Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """INSERT many rows of texts, numbers, times and None, the fastest way the database has; a transaction has
+    begun. On PostgreSQL that is COPY: a third of the cost of an INSERT per row on either side."""
+    if connection.dialect.name == "postgresql":
+        cursor = cast("psycopg.Cursor[Any]", connection.connection.cursor())
+        with cursor, cursor.copy(_copy_statement(table, tuple(columns)).encode()) as copy:
+            copy.write("".join(map(_copy_line, rows)))
+    else:
+        connection.exec_driver_sql(_insert_statement(table, tuple(columns)), list(map(_sqlite_row, rows)))
+
+
+def bulk_insert_ignore(
+    connection: Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> set[tuple[Any, ...]]:
+    """INSERT the rows, of texts, numbers, times and None, that break no unique key; the keys of those."""
+    statement = _insert_ignore_statement(table, tuple(columns), connection.dialect.name)
+    values = rows if connection.dialect.name == "postgresql" else list(map(_sqlite_row, rows))
+    parameter = to_json(values).decode()
+    return {tuple(row) for row in connection.exec_driver_sql(statement, (parameter,))}
+
+
+def bulk_update(
+    connection: Connection,
+    table: sa.Table,
+    *,
+    keys: Sequence[str],
+    values: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    where: str = "true",
+) -> set[tuple[Any, ...]]:
+    """UPDATE rows by key, each with values of its own, as one statement; the keys of those that were there.
+
+    `rows` hold keys, then values; no key twice. `where` is SQL of ours about the row as it was (`t`).
+    """
+    statement = _update_statement(table, tuple(keys), tuple(values), where, connection.dialect.name)
+    plain = rows if connection.dialect.name == "postgresql" else list(map(_sqlite_row, rows))
+    parameter = to_json(plain).decode()
+    return {tuple(row) for row in connection.exec_driver_sql(statement, (parameter,))}
+
+
+@cache
+def _update_statement(
+    table: sa.Table, keys: tuple[str, ...], values: tuple[str, ...], where: str, dialect: str
+) -> str:
+    new = ", ".join(f"{_quoted(name)} = new.{_quoted(name)}" for name in values)
+    same = " AND ".join(f"t.{_quoted(name)} = new.{_quoted(name)}" for name in keys)
+    back = ", ".join(f"t.{_quoted(name)}" if dialect == "postgresql" else _quoted(name) for name in keys)
+    source = _json_rows(table, (*keys, *values), dialect)
+    target = f"UPDATE {table.name} AS t SET {new} FROM ({source}) AS new"  # noqa: S608
+    return f"{target} WHERE {same} AND ({where}) RETURNING {back}"
+
+
+def _json_rows(table: sa.Table, columns: Sequence[str], dialect: str) -> str:
+    """A SELECT of the columns from one parameter, a JSON array of arrays."""
+    if dialect == "postgresql":
+        types = (str(table.c[name].type.compile(postgresql.dialect())) for name in columns)
+        fields = (f"(row->>{i})::{kind}" for i, kind in enumerate(types))
+        source = "json_array_elements(%s::json) AS rows(row)"
+    else:
+        fields = (f"json_extract(value, '$[{i}]')" for i in range(len(columns)))
+        source = "json_each(?) WHERE true"
+    named = (f"{field} AS {_quoted(name)}" for field, name in zip(fields, columns, strict=True))
+    return f"SELECT {', '.join(named)} FROM {source}"  # noqa: S608
+
+
+@cache
+def _insert_ignore_statement(table: sa.Table, columns: tuple[str, ...], dialect: str) -> str:
+    names = ", ".join(map(_quoted, columns))
+    key = ", ".join(_quoted(column.name) for column in table.primary_key)
+    source = _json_rows(table, columns, dialect)
+    return f"INSERT INTO {table.name} ({names}) {source} ON CONFLICT DO NOTHING RETURNING {key}"
+
+
+@cache
+def _copy_statement(table: sa.Table, columns: tuple[str, ...]) -> str:
+    return f"COPY {table.name} ({', '.join(map(_quoted, columns))}) FROM STDIN"
+
+
+@cache
+def _insert_statement(table: sa.Table, columns: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table.name} ({', '.join(map(_quoted, columns))}) VALUES ({marks})"  # noqa: S608
+
+
+def _quoted(column: str) -> str:
+    return f'"{column}"'
+
+
+_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copy_line(row: Sequence[object]) -> str:
+    """PostgreSQL's text format (manual, COPY)."""
+    return "\t".join(map(_copy_field, row)) + "\n"
+
+
+def _copy_field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    return value.translate(_COPY_ESCAPES) if isinstance(value, str) else str(value)
+
+
+def _sqlite_row(row: Sequence[object]) -> tuple[object, ...]:
+    return tuple(_sqlite_time(value) if isinstance(value, datetime) else value for value in row)
+
+
+def _sqlite_time(value: datetime) -> str:
+    """As SQLAlchemy's DateTime stores it."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
     """Bound the wait for other transactions' rows in this transaction. SQLite has one writer and never
     waits."""
@@ -106,18 +223,23 @@ def classify(error: BaseException) -> Failure:
     """What the error means; anything that is no database error is a defect."""
     if isinstance(error, (PoolTimeout, DisconnectionError)):
         return Failure.UNAVAILABLE
-    if not isinstance(error, DBAPIError):
+    if isinstance(error, psycopg.Error):  # from COPY, which SQLAlchemy does not wrap
+        driver: BaseException | None = error
+    elif not isinstance(error, DBAPIError):
         return Failure.DEFECT
-    if error.connection_invalidated:
+    elif error.connection_invalidated:
         return Failure.UNAVAILABLE
-    state: str | None = getattr(error.orig, "sqlstate", None)
+    else:
+        driver = error.orig
+    state: str | None = getattr(driver, "sqlstate", None)
     if state is not None:
         return _POSTGRESQL_FAILURES.get(state) or _POSTGRESQL_FAILURES.get(state[:2], Failure.DEFECT)
-    name: str | None = getattr(error.orig, "sqlite_errorname", None)
+    name: str | None = getattr(driver, "sqlite_errorname", None)
     if name is not None:
         primary = "_".join(name.split("_")[:2])
         return _SQLITE_FAILURES.get(primary, Failure.UNAVAILABLE)
     if isinstance(error, IntegrityError):
         return Failure.DATA
     # psycopg names no SQLSTATE when there was no server to give one.
-    return Failure.UNAVAILABLE if isinstance(error, OperationalError) else Failure.DEFECT
+    unreachable = (OperationalError, psycopg.OperationalError)
+    return Failure.UNAVAILABLE if isinstance(error, unreachable) else Failure.DEFECT

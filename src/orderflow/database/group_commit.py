@@ -234,6 +234,7 @@ class GroupCommit:
 
     def _transaction(self, batch: list[_Entry], *, again: bool) -> list[Any]:
         with self.engine.connect() as connection:
+            connection.begin()
             outcomes: list[Any] = [None] * len(batch)
             for handler, indexes in _by_handler(batch):
                 results = handler(connection, [batch[i].command for i in indexes], again=again)

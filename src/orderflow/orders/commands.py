@@ -3,7 +3,7 @@ transaction that the group commit opened; orders, idempotency keys, counters and
 here, visibly."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.orders_api import OrderIn
-from orderflow.database.dialects import insert, set_lock_timeout
+from orderflow.database.dialects import bulk_insert, bulk_insert_ignore, insert, set_lock_timeout
 from orderflow.orders import outbox
 from orderflow.orders.model import (
     Attention,
@@ -39,7 +39,7 @@ class IdempotencyKey:
 
     caller: str
     key: str
-    request_hash: bytes
+    request_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +114,31 @@ def _claim_keys(connection: Connection, commands: Sequence[PlaceOrder]) -> list[
     if not keyed:
         return [Placed()] * len(commands)
     set_lock_timeout(connection, KEY_LOCK_TIMEOUT_MS)
-    connection.execute(
-        insert(connection, idempotency_keys).on_conflict_do_nothing(),
+    new = bulk_insert_ignore(
+        connection,
+        idempotency_keys,
+        _KEY_COLUMNS,
         [
-            {
-                "caller": caller,
-                "key": key,
-                "request_hash": command.key.request_hash,
-                "order_id": command.order_id,
-                "created_at": command.created_at,
-            }
-            for (caller, key), command in sorted(keyed.items())
-            if command.key
+            (*key, _hash_of(command), command.order_id, command.created_at)
+            for key, command in sorted(keyed.items())
         ],
     )
-    found = _find_keys(connection, keyed)
+    found = _find_keys(connection, keyed.keys() - new)
+    found |= {key: (keyed[key].order_id, _hash_of(keyed[key])) for key in new}
     return [_key_result(command, found) for command in commands]
 
 
-def _find_keys(
-    connection: Connection, keys: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[str, bytes]]:
+def _hash_of(command: PlaceOrder) -> str:
+    return command.key.request_hash if command.key else ""
+
+
+_KEY_COLUMNS = ("caller", "key", "request_hash", "order_id", "created_at")
+
+
+def _find_keys(connection: Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Order id and request hash of keys that were there before."""
+    if not keys:
+        return {}
     rows = connection.execute(
         sa.select(
             idempotency_keys.c.caller,
@@ -143,10 +147,10 @@ def _find_keys(
             idempotency_keys.c.request_hash,
         ).where(sa.tuple_(idempotency_keys.c.caller, idempotency_keys.c.key).in_(list(keys)))
     )
-    return {(row.caller, row.key): (row.order_id, bytes(row.request_hash)) for row in rows}
+    return {(row.caller, row.key): (row.order_id, row.request_hash) for row in rows}
 
 
-def _key_result(command: PlaceOrder, found: dict[tuple[str, str], tuple[str, bytes]]) -> PlaceResult:
+def _key_result(command: PlaceOrder, found: dict[tuple[str, str], tuple[str, str]]) -> PlaceResult:
     if command.key is None:
         return Placed()
     order_id, request_hash = found[command.key.caller, command.key.key]
@@ -165,37 +169,53 @@ def _without_committed(
 
 
 def _insert_orders(connection: Connection, commands: Sequence[PlaceOrder]) -> None:
-    connection.execute(
-        sa.insert(orders),
+    bulk_insert(connection, orders, _ORDER_COLUMNS, [_order_row(command) for command in commands])
+    bulk_insert(
+        connection,
+        order_items,
+        _ITEM_COLUMNS,
         [
-            {
-                "order_id": command.order_id,
-                "customer_id": command.order.customer.customer_id,
-                "customer_name": command.order.customer.name,
-                "currency": _currency(command.order),
-                "ship_to": _json_or_none(command.order.ship_to),
-                "created_at": command.created_at,
-                "correlation_id": command.correlation_id,
-                "status": Status.CREATED.value,
-                "version": 1,
-                "updated_at": command.created_at,
-            }
-            for command in commands
-        ],
-    )
-    connection.execute(
-        sa.insert(order_items),
-        [
-            {
-                "order_id": command.order_id,
-                "line": line,
-                "product_id": item.product_id,
-                "quantity": item.quantity,
-                "unit_price_minor": item.unit_price.amount_minor if item.unit_price else None,
-            }
+            (
+                command.order_id,
+                line,
+                item.product_id,
+                item.quantity,
+                item.unit_price.amount_minor if item.unit_price else None,
+            )
             for command in commands
             for line, item in enumerate(command.order.items, 1)
         ],
+    )
+
+
+_ORDER_COLUMNS = (
+    "order_id",
+    "customer_id",
+    "customer_name",
+    "currency",
+    "ship_to",
+    "created_at",
+    "correlation_id",
+    "status",
+    "version",
+    "updated_at",
+)
+_ITEM_COLUMNS = ("order_id", "line", "product_id", "quantity", "unit_price_minor")
+
+
+def _order_row(command: PlaceOrder) -> tuple[object, ...]:
+    order = command.order
+    return (
+        command.order_id,
+        order.customer.customer_id,
+        order.customer.name,
+        _currency(order),
+        _json_or_none(order.ship_to),
+        command.created_at,
+        command.correlation_id,
+        Status.CREATED.value,
+        1,
+        command.created_at,
     )
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.edge import EXCEPTION_HANDLERS, ProblemError, json_response
-from orderflow.orders.queries import utc_text
+from orderflow.orders.model import utc_text
 
 READY_TIMEOUT_S = 3.0
 

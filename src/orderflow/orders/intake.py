@@ -14,11 +14,10 @@ from functools import partial
 from typing import Any
 
 import structlog
-from pydantic_core import to_json
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.contracts.orders_api import OrderIn
-from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.database.engine import DatabaseUnavailable, Reader, reason
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
 from orderflow.edge import ProblemError
 from orderflow.orders import commands, queries
@@ -44,14 +43,19 @@ class Caller:
 class Accepted:
     """A 201: the order as it was created; `replayed` when an earlier request with its key had created it."""
 
-    order: dict[str, Any]
+    order_id: str
+    order: str
+    """As JSON."""
     replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
     command: commands.PlaceOrder
-    content: dict[str, Any]
+    content: str
+
+
+_NO_CONTENT = {"idempotency_key"}
 
 
 class Intake:
@@ -101,7 +105,7 @@ class Intake:
         created_at = self._clock()
         created_at = created_at.replace(microsecond=created_at.microsecond // 1000 * 1000)
         order_id = new_order_id(created_at, secrets.randbits(74))
-        content = order.model_dump(exclude_none=True, exclude={"idempotency_key"})
+        content = order.model_dump_json(exclude_none=True, exclude=_NO_CONTENT)
         event = order_created(
             content,
             order_id=order_id,
@@ -113,7 +117,7 @@ class Intake:
         idempotency_key = None
         if key is not None:
             idempotency_key = commands.IdempotencyKey(
-                caller.name, key, hashlib.sha256(to_json(content)).digest()
+                caller.name, key, hashlib.sha256(content.encode()).hexdigest()
             )
         command = commands.PlaceOrder(
             order_id, order, created_at, caller.correlation_id, caller.name, idempotency_key, event
@@ -146,35 +150,32 @@ class Intake:
                 await asyncio.sleep(KEY_RETRY_PAUSE_S)
         return outcomes
 
-    async def _replays(self, order_ids: list[str]) -> dict[str, dict[str, Any]]:
+    async def _replays(self, order_ids: list[str]) -> dict[str, str]:
         """The orders to answer again; none when the database went away, for the others are durable."""
         if not order_ids:
             return {}
         try:
-            documents = await self._reader.run(queries.get_orders, sorted(set(order_ids)), as_created=True)
+            return await self._reader.run(queries.get_created, sorted(set(order_ids)))
         except DatabaseUnavailable as error:
             log.warning("replay.unavailable", orders=len(order_ids), reason=str(error))
             return {}
-        return {document["orderId"]: document for document in documents}
 
 
-def _answer(
-    pending: _Pending, outcome: object, replays: dict[str, dict[str, Any]]
-) -> Accepted | ProblemError:
+def _answer(pending: _Pending, outcome: object, replays: dict[str, str]) -> Accepted | ProblemError:
     match outcome:
         case commands.Placed():
             command = pending.command
-            document = queries.created_document(
+            order = queries.created_json(
                 pending.content,
                 order_id=command.order_id,
                 created_at=command.created_at,
                 correlation_id=command.correlation_id,
             )
-            return Accepted(document, replayed=False)
+            return Accepted(command.order_id, order, replayed=False)
         case commands.Replay(order_id) if order_id not in replays:
             return database_unavailable()
         case commands.Replay(order_id):
-            return Accepted(replays[order_id], replayed=True)
+            return Accepted(order_id, replays[order_id], replayed=True)
         case commands.KeyReused():
             return ProblemError(
                 422,
@@ -208,7 +209,8 @@ def write_problem(outcome: object) -> ProblemError:
         case DatabaseUnavailable() | Contended():
             return database_unavailable()
         case Exception():
-            log.error("write.failed", exc_info=outcome)
+            # The driver's full text may quote the row.
+            log.error("write.failed", error=type(outcome).__name__, reason=reason(outcome))
             return ProblemError(500, "Something went wrong here; nothing was written.")
         case _:
             raise AssertionError(f"no answer for {type(outcome).__name__}")

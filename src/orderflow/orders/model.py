@@ -16,6 +16,11 @@ def new_order_id(created_at: datetime, randomness: int) -> str:
     return str(UUID(int=number))
 
 
+def utc_text(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
 def unix_ms(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 

@@ -7,12 +7,12 @@ order.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import now_ms
+from orderflow.database.dialects import bulk_insert, bulk_update, now_ms
 from orderflow.orders.tables import outbox
 
 LEASE_MS = 15_000
@@ -30,7 +30,8 @@ class OutboxRow:
     event_id: str
     event_type: str
     topic: str
-    payload: bytes
+    payload: str
+    """The event as JSON."""
     correlation_id: str
     traceparent: str | None
     created_at: datetime
@@ -57,16 +58,15 @@ def append(connection: Connection, rows: Sequence[OutboxRow], *, leased: bool) -
 
     `leased`: this process's own relay gets them after the commit, and the others leave them alone until then.
     """
-    connection.execute(
-        _INSERT_LEASED if leased else _INSERT_FREE,
-        [{name: getattr(row, name) for name in _FIELDS} for row in rows],
+    until_ms = connection.execute(_LEASE_END).scalar_one() if leased else 0
+    bulk_insert(
+        connection, outbox, (*_FIELDS, "leased_until_ms"), [(*_values_of(row), until_ms) for row in rows]
     )
 
 
 _FIELDS = tuple(OutboxRow.__slots__)
-_BOUND: dict[str, Any] = {name: sa.bindparam(name) for name in _FIELDS}
-_INSERT_LEASED = sa.insert(outbox).values(_BOUND | {"leased_until_ms": now_ms() + LEASE_MS})
-_INSERT_FREE = sa.insert(outbox).values(_BOUND | {"leased_until_ms": 0})
+_values_of = attrgetter(*_FIELDS)
+_LEASE_END = sa.select(now_ms() + LEASE_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,38 +119,19 @@ def _claim(connection: Connection, rows_max: int) -> list[OutboxRow]:
 def mark(connection: Connection, marks: Sequence[Mark], *, again: bool) -> list[None]:
     """Record what became of the rows; a handler for the group commit."""
     del again  # marking twice changes nothing
-    connection.execute(
-        _MARK,
-        [
-            {
-                "id": m.order_id,
-                "version": m.order_version,
-                "at": m.published_at,
-                "at_partition": m.partition,
-                "at_offset": m.offset,
-                "parked": m.parked_reason,
-            }
-            for m in sorted(marks, key=lambda m: (m.order_id, m.order_version))
+    bulk_update(
+        connection,
+        outbox,
+        keys=("order_id", "order_version"),
+        values=("published_at", "partition", "offset", "parked_reason", "leased_until_ms"),
+        rows=[
+            (m.order_id, m.order_version, m.published_at, m.partition, m.offset, m.parked_reason, 0)
+            for m in sorted(marks, key=attrgetter("order_id", "order_version"))
         ],
+        # A late failure never takes back another relay's success.
+        where="t.published_at IS NULL",
     )
     return [None] * len(marks)
-
-
-_MARK = (
-    sa.update(outbox)
-    .where(
-        outbox.c.order_id == sa.bindparam("id"),
-        outbox.c.order_version == sa.bindparam("version"),
-        outbox.c.published_at.is_(None),  # a late failure never takes back another relay's success
-    )
-    .values(
-        published_at=sa.bindparam("at"),
-        partition=sa.bindparam("at_partition"),
-        offset=sa.bindparam("at_offset"),
-        parked_reason=sa.bindparam("parked"),
-        leased_until_ms=0,
-    )
-)
 
 
 def free_leases(connection: Connection) -> None:

@@ -4,13 +4,14 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.orders.model import TRANSITIONS, Status, unix_ms
+from orderflow.orders.model import TRANSITIONS, Status, unix_ms, utc_text
 from orderflow.orders.tables import order_changes, order_items, orders, outbox, status_counts
 
 PAGE_MAX = 200
@@ -19,21 +20,38 @@ BACKLOG_COUNT_MAX = 1_000_000
 Document = dict[str, Any]
 
 
-def get_orders(
-    connection: Connection, order_ids: Sequence[str], *, as_created: bool = False
-) -> list[Document]:
-    """The orders as documents, in the order of `order_ids`, unknown ones left out.
-
-    `as_created`: as they were answered when they were placed, for a replay.
-    """
-    found = connection.execute(sa.select(orders).where(orders.c.order_id.in_(order_ids))).mappings()
-    rows = {row["order_id"]: row for row in found}
-    return _documents(connection, [rows[i] for i in order_ids if i in rows], as_created=as_created)
-
-
 def get_order(connection: Connection, order_id: str) -> Document | None:
-    documents = get_orders(connection, [order_id])
-    return documents[0] if documents else None
+    rows = connection.execute(sa.select(orders).where(orders.c.order_id == order_id)).mappings().all()
+    return _documents(connection, rows)[0] if rows else None
+
+
+def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
+    """What the creation of these orders was answered with, by order id, from their immutable columns."""
+    rows = connection.execute(sa.select(orders).where(orders.c.order_id.in_(order_ids))).mappings().all()
+    items = _items(connection, rows)
+    return {
+        row["order_id"]: created_json(
+            to_json(_content(row, items[row["order_id"]])).decode(),
+            order_id=row["order_id"],
+            created_at=row["created_at"],
+            correlation_id=row["correlation_id"],
+        )
+        for row in rows
+    }
+
+
+def created_json(content: str, *, order_id: str, created_at: datetime, correlation_id: str) -> str:
+    """The order as its creation answers it, new and replayed alike; `content` is its customer, items and
+    shipTo as a JSON object."""
+    at = utc_text(created_at)
+    return (
+        f'{content[:-1]},"orderId":"{order_id}","status":"{Status.CREATED}","version":1,"fulfillment":null,'
+        f'"attention":null,"createdAt":"{at}","updatedAt":"{at}",'
+        f'"correlationId":{json.dumps(correlation_id)},"allowedTransitions":{_CREATED_MOVES}}}'
+    )
+
+
+_CREATED_MOVES = json.dumps(TRANSITIONS[Status.CREATED], separators=(",", ":"))
 
 
 def list_orders(
@@ -99,21 +117,23 @@ def decode_cursor(cursor: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _documents(
-    connection: Connection, rows: Sequence[RowMapping], *, as_created: bool = False
-) -> list[Document]:
-    items: dict[str, list[Document]] = {row["order_id"]: [] for row in rows}
-    if rows:
-        currencies = {row["order_id"]: row["currency"] for row in rows}
-        statement = (
-            sa.select(order_items)
-            .where(order_items.c.order_id.in_(list(items)))
-            .order_by(order_items.c.order_id, order_items.c.line)
-        )
-        for item in connection.execute(statement).mappings():
-            items[item["order_id"]].append(_item(item, currencies[item["order_id"]]))
-    render = _created_document if as_created else _current_document
-    return [render(row, items[row["order_id"]]) for row in rows]
+def _documents(connection: Connection, rows: Sequence[RowMapping]) -> list[Document]:
+    items = _items(connection, rows)
+    return [_document(row, items[row["order_id"]]) for row in rows]
+
+
+def _items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list[Document]]:
+    """The items of these orders, by order id."""
+    currencies = {row["order_id"]: row["currency"] for row in rows}
+    items: dict[str, list[Document]] = {order_id: [] for order_id in currencies}
+    statement = (
+        sa.select(order_items)
+        .where(order_items.c.order_id.in_(list(items)))
+        .order_by(order_items.c.order_id, order_items.c.line)
+    )
+    for item in connection.execute(statement).mappings() if items else ():
+        items[item["order_id"]].append(_item(item, currencies[item["order_id"]]))
+    return items
 
 
 def _item(row: RowMapping, currency: str | None) -> Document:
@@ -133,34 +153,7 @@ def _content(row: RowMapping, items: list[Document]) -> Document:
     return content
 
 
-def _created_document(row: RowMapping, items: list[Document]) -> Document:
-    return created_document(
-        _content(row, items),
-        order_id=row["order_id"],
-        created_at=row["created_at"],
-        correlation_id=row["correlation_id"],
-    )
-
-
-def created_document(
-    content: Document, *, order_id: str, created_at: datetime, correlation_id: str
-) -> Document:
-    """The order as its creation answers it: new and replayed answers are rendered here alike."""
-    return {
-        **content,
-        "orderId": order_id,
-        "status": Status.CREATED.value,
-        "version": 1,
-        "fulfillment": None,
-        "attention": None,
-        "createdAt": utc_text(created_at),
-        "updatedAt": utc_text(created_at),
-        "correlationId": correlation_id,
-        "allowedTransitions": [status.value for status in TRANSITIONS[Status.CREATED]],
-    }
-
-
-def _current_document(row: RowMapping, items: list[Document]) -> Document:
+def _document(row: RowMapping, items: list[Document]) -> Document:
     return {
         **_content(row, items),
         "orderId": row["order_id"],
@@ -193,11 +186,6 @@ def _attention(row: RowMapping) -> Document | None:
         "reason": row["attention_reason"],
         "since": utc_text(row["attention_since"]),
     }
-
-
-def utc_text(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and Z."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def timeline(connection: Connection, order_id: str) -> Document | None:

@@ -52,7 +52,7 @@ def upgrade() -> None:
         "idempotency_keys",
         sa.Column("caller", sa.String(64), primary_key=True),
         sa.Column("key", sa.String(255), primary_key=True),
-        sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("request_hash", sa.String(64), nullable=False),
         sa.Column("order_id", UuidText, nullable=False),
         sa.Column("created_at", UtcTime, nullable=False),
     )
@@ -73,7 +73,7 @@ def upgrade() -> None:
         sa.Column("event_id", UuidText, nullable=False),
         sa.Column("event_type", sa.String(64), nullable=False),
         sa.Column("topic", sa.String(200), nullable=False),
-        sa.Column("payload", sa.LargeBinary, nullable=False),
+        sa.Column("payload", sa.Text, nullable=False),
         sa.Column("correlation_id", sa.String(200), nullable=False),
         sa.Column("traceparent", sa.String(55)),
         sa.Column("created_at", UtcTime, nullable=False),
