@@ -36,6 +36,8 @@ class Options:
     times: int = 3
     alone: int = 3
     kinds: tuple[str, ...] = ()
+    drain_s_max: float = DRAIN_S_MAX
+    resolve_s_max: float = RESOLVE_S_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,10 @@ class Run:
             await self._stage.heal()
             await asyncio.sleep(AFTERMATH_S)
             history.loaded_s = self._clock()
-            await client.stop(RESOLVE_S_MAX)
+            await client.stop(options.resolve_s_max)
             await client.repeat_answered(REPEATS)
             async with Observer(self._stage.direct_urls[0]) as observer:
-                history.drained = await observer.until_drained(DRAIN_S_MAX)
+                history.drained = await observer.until_drained(options.drain_s_max)
         finally:
             sampler.cancel()
             await client.close()

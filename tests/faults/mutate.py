@@ -1,0 +1,111 @@
+"""`python -m tests.faults.mutate`: breaks the product on purpose, and sees whether the referee notices.
+
+Each mutant is a patch in `mutants/` with the faults that are to expose it. A mutant that gets through a run
+without the violation it must cause has survived, and fails; so does an unbroken product that is accused.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+from tests.faults.embedded import EmbeddedStage
+from tests.faults.real import RealStage
+from tests.faults.run import Options, Result, perform
+from tests.faults.source import copy_of_source
+from tests.faults.stage import Stage
+
+PATCHES = Path(__file__).resolve().parent / "mutants"
+STAGES: dict[str, type[Stage]] = {"embedded": EmbeddedStage, "real": RealStage}
+UNHEALED = {"ORDERFLOW_RECONCILE_AFTER_S": "3600"}
+"""The reconciler would repair within seconds what some mutants lose."""
+DRAIN_S_MAX = 25.0
+RATE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`kinds` expose it, as one of the violations `caught_as`."""
+
+    name: str
+    parts: str
+    kinds: tuple[str, ...]
+    caught_as: frozenset[str]
+    seconds: float = 16.0
+    times: int = 3
+
+
+MUTANTS = (
+    Mutant("offset-commit-before-insert", "embedded", ("crash:inbox.polled",), frozenset({"stuck"})),
+    Mutant(
+        "publish-before-commit",
+        "embedded",
+        ("crash:orders.written",),
+        frozenset({"event-without-order", "shipment-without-order"}),
+    ),
+    Mutant("answer-before-commit", "embedded", ("crash:orders.written",), frozenset({"lost"})),
+    Mutant(
+        "mark-before-publish", "embedded", ("crash:relay.claimed",), frozenset({"event-missing", "stuck"})
+    ),
+    Mutant("no-dedupe", "embedded", ("offsets-lost",), frozenset({"attention"})),
+    Mutant("key-not-in-the-transaction", "embedded", ("crash:orders.written",), frozenset({"unresolved"})),
+    Mutant("key-per-attempt", "embedded", ("carrier:apply-then-503",), frozenset({"shipped-twice"})),
+    Mutant("outage-is-a-rejection", "embedded", ("carrier:503",), frozenset({"failed-unrejected"})),
+    Mutant(
+        "lease-ignored", "real", ("carrier:hang",), frozenset({"attention", "stuck"}), seconds=40, times=4
+    ),
+    Mutant("relaxed-commit", "real", ("immediate:postgres",), frozenset({"lost"}), seconds=30, times=4),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Runs the mutants; a survivor fails.")
+    parser.add_argument("--parts", choices=["embedded", "real", "both"], default="both")
+    parser.add_argument("--only", default="", help="names of mutants, by comma")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--commit", help="mutate the product as of this commit")
+    arguments = parser.parse_args()
+    only = {name for name in arguments.only.split(",") if name}
+    chosen = [m for m in MUTANTS if arguments.parts in (m.parts, "both") and (not only or m.name in only)]
+    survivors: list[str] = []
+    for mutant in chosen:
+        result = run_mutant(mutant, seed=arguments.seed, commit=arguments.commit)
+        caught = sorted({violation.kind for violation in result.violations} & mutant.caught_as)
+        others = sorted({violation.kind for violation in result.violations} - mutant.caught_as)
+        if not caught:
+            survivors.append(mutant.name)
+        told = f"caught as {', '.join(caught)}" if caught else "SURVIVED"
+        sys.stdout.write(f"{mutant.name}: {told} by {', '.join(mutant.kinds)}")
+        sys.stdout.write(f" (besides: {', '.join(others)})\n" if others else "\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants were caught\n")
+    return 1 if survivors else 0
+
+
+def run_mutant(mutant: Mutant, *, seed: int, commit: str | None = None, broken: bool = True) -> Result:
+    """One short run. `broken`: False attacks the product as it is, in the same way."""
+    options = Options(
+        seed=seed,
+        seconds=mutant.seconds,
+        rate=RATE,
+        times=mutant.times,
+        alone=0,
+        kinds=mutant.kinds,
+        drain_s_max=DRAIN_S_MAX,
+        resolve_s_max=DRAIN_S_MAX,
+    )
+    patch = PATCHES / f"{mutant.name}.patch" if broken else None
+    with tempfile.TemporaryDirectory(prefix="orderflow-mutant-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)  # the user that runs PostgreSQL passes through
+        source = copy_of_source(directory, commit=commit, patch=patch)
+        stage = STAGES[mutant.parts](directory, seed, source, UNHEALED)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(perform(stage, options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
