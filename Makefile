@@ -12,7 +12,7 @@ SERVICES := deploy/services/services.py
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
-.PHONY: help install run test bench check services services-stop services-clean lock python-found
+.PHONY: help install run test bench check faults mutants services services-stop services-clean lock python-found
 .PHONY: compose-up compose-down compose-test compose-images
 
 help: ## list the targets
@@ -36,6 +36,15 @@ check: .venv/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+SEED ?=
+MINUTES ?= 20
+PARTS ?= both
+faults: .venv/.dev ## attack real processes under load (SEED= replays, MINUTES=20, PARTS=embedded|real|both)
+	$(BIN)/python -m tests.faults --minutes $(MINUTES) --parts $(PARTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: .venv/.dev ## break the product on purpose: the fault runs must notice each time (PARTS=)
+	$(BIN)/python -m tests.faults.mutate --parts $(PARTS) $(ARGS)
 
 services: python-found ## start real PostgreSQL and Kafka, print the URLs to export
 	@$(PYTHON) $(SERVICES) start

@@ -1,0 +1,44 @@
+"""The short form of the fault runs: real processes under load, faults of many kinds, zero violations."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.faults.embedded import EmbeddedStage
+from tests.faults.real import RealStage
+from tests.faults.run import Options, perform
+from tests.faults.source import copy_of_source
+
+SEED = 20
+RATE = 60.0
+
+
+@pytest.mark.timeout(420)
+def test_embedded_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_or_full(
+    tmp_path: Path,
+) -> None:
+    kinds = ("kill", "stop:up", "crash:", "carrier:apply-then-", "cut-", "offsets-lost", "disk-full:up")
+    options = Options(SEED, seconds=60, rate=RATE, times=1, alone=1, kinds=kinds)
+    stage = EmbeddedStage(tmp_path, SEED, copy_of_source(tmp_path), {})
+    result = asyncio.run(perform(stage, options))
+    assert not result.violations, result.report
+
+
+@pytest.mark.timeout(600)
+def test_real_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_or_full(
+    postgres_url: str, kafka_url: str, tmp_path: Path
+) -> None:
+    """On servers of its own: the shared ones only show that there are some to be had."""
+    kinds = (
+        *("kill:api", "kill:fulfillment", "kill:postgres", "immediate:", "stop:fulfillment", "crash:"),
+        *("cut-after:", "carrier:apply-then-", "commit-late", "offsets-lost"),
+    )
+    options = Options(SEED, seconds=100, rate=RATE, times=1, alone=0, kinds=kinds)
+    tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL passes through
+    stage = RealStage(tmp_path, SEED, copy_of_source(tmp_path), {})
+    try:
+        result = asyncio.run(perform(stage, options))
+    finally:
+        shutil.rmtree(tmp_path / "services", ignore_errors=True)
+    assert not result.violations, result.report
