@@ -277,4 +277,5 @@ def _traceparent(given: bytes | None) -> str:
     """The client's trace goes on; without a valid one a new, unsampled trace begins (W3C Trace Context)."""
     if given is not None and _TRACEPARENT.fullmatch(given):
         return given.decode("ascii")
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+    digits = secrets.token_hex(24)
+    return f"00-{digits[:32]}-{digits[32:]}-00"

@@ -5,9 +5,10 @@ Lines carry ids, never names, addresses or request bodies.
 
 import logging
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
 
@@ -25,23 +26,29 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if console
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
+    colours = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     threshold = logging.getLevelNamesMapping()[level]
     structlog.configure(
-        processors=[*shared, renderer],
+        # Bytes as they come from the serializer: no text is encoded on the way of every request.
+        processors=[*shared, colours if console else structlog.processors.JSONRenderer(_json)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if console
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                colours if console else structlog.processors.JSONRenderer(),
+            ],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _json(event: EventDict, **_options: Any) -> bytes:
+    return to_json(event, fallback=repr)

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.orders_api import OrderIn
-from orderflow.database.dialects import bulk_insert, bulk_insert_ignore, insert, set_lock_timeout
+from orderflow.database.dialects import bulk_insert, bulk_insert_ignore, bulk_update, insert, set_lock_timeout
 from orderflow.orders import outbox
 from orderflow.orders.model import (
     Attention,
@@ -27,6 +27,8 @@ from orderflow.orders.model import (
 from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, status_counts
 
 KEY_LOCK_TIMEOUT_MS = 50
+ROW_LOCK_TIMEOUT_MS = 100
+"""A row that somebody else holds is put aside, by bisection: it must not hold up the only writer for long."""
 COUNTER_SLOTS = 64
 
 # Each process counts in a slot of its own, so that no row is everybody's lock; two that share one only wait.
@@ -284,10 +286,11 @@ def update_orders(
 ) -> list[UpdateResult]:
     """Apply the updates in list order. Illegal ones change nothing and fail alone; repeats are a success."""
     del again  # a repeated update is a success in any case
+    set_lock_timeout(connection, ROW_LOCK_TIMEOUT_MS)
     rows = _lock_orders(connection, {command.order_id for command in commands})
     states = {order_id: state_of(row) for order_id, row in rows.items()}
     changed: dict[str, UpdateOrder] = {}
-    history: list[dict[str, Any]] = []
+    history: list[tuple[object, ...]] = []
     results: list[UpdateResult] = []
     for command in commands:
         before = states.get(command.order_id)
@@ -348,53 +351,48 @@ def state_of(row: RowMapping) -> OrderState:
     )
 
 
-def _change(command: UpdateOrder, after: OrderState) -> dict[str, Any]:
-    return {
-        "order_id": command.order_id,
-        "version": after.version,
-        "at": command.at,
-        "status": after.status.value,
-        "actor": command.actor,
-        "reason": command.reason,
-        "correlation_id": command.correlation_id,
-    }
+_CHANGE_COLUMNS = ("order_id", "version", "at", "status", "actor", "reason", "correlation_id")
 
 
-_UPDATE_STATE = (
-    sa.update(orders)
-    .where(orders.c.order_id == sa.bindparam("id"))
-    .values(
-        {
-            column.name: sa.bindparam(f"new_{column.name}")
-            for column in (*_STATE_COLUMNS[1:], orders.c.updated_at)
-        }
+def _change(command: UpdateOrder, after: OrderState) -> tuple[object, ...]:
+    return (
+        command.order_id,
+        after.version,
+        command.at,
+        after.status.value,
+        command.actor,
+        command.reason,
+        command.correlation_id,
     )
-)
 
 
 def _write_changes(
-    connection: Connection, states: dict[str, tuple[OrderState, datetime]], history: list[dict[str, Any]]
+    connection: Connection, states: dict[str, tuple[OrderState, datetime]], history: list[tuple[object, ...]]
 ) -> None:
-    connection.execute(
-        _UPDATE_STATE,
-        [
-            {
-                "id": order_id,
-                "new_status": state.status.value,
-                "new_version": state.version,
-                "new_carrier": state.fulfillment.carrier,
-                "new_tracking_number": state.fulfillment.tracking_number,
-                "new_shipped_at": state.fulfillment.shipped_at,
-                "new_error_message": state.fulfillment.error_message,
-                "new_attention_kind": state.attention.kind if state.attention else None,
-                "new_attention_reason": state.attention.reason if state.attention else None,
-                "new_attention_since": state.attention.since if state.attention else None,
-                "new_updated_at": at,
-            }
-            for order_id, (state, at) in states.items()
-        ],
+    bulk_update(
+        connection,
+        orders,
+        keys=("order_id",),
+        values=(*_STATE_NAMES, "updated_at"),
+        rows=[(order_id, *_state_row(state), at) for order_id, (state, at) in states.items()],
     )
-    connection.execute(sa.insert(order_changes), history)
+    bulk_insert(connection, order_changes, _CHANGE_COLUMNS, history)
+
+
+_STATE_NAMES = tuple(column.name for column in _STATE_COLUMNS[1:])
+
+
+def _state_row(state: OrderState) -> tuple[object, ...]:
+    sent, attention = state.fulfillment, state.attention
+    return (
+        state.status.value,
+        state.version,
+        sent.carrier,
+        sent.tracking_number,
+        sent.shipped_at,
+        sent.error_message,
+        *((attention.kind, attention.reason, attention.since) if attention else (None, None, None)),
+    )
 
 
 def _differences(before: dict[str, RowMapping], after: dict[str, OrderState]) -> dict[Status, int]:
