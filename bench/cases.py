@@ -1,0 +1,218 @@
+"""The list of what is measured, in the order of one round."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import bodies, scenarios, tools
+from bench.long_cases import million_orders, stored_orders
+from bench.scenarios import Sample
+from bench.servers import Servers
+from bench.shipping_latency import shipping_latency
+from bench.stages import conventional, embedded, migrate, orderflow
+
+GROUPS = ("limit", "intake", "batch", "latency", "real", "e2e", "drain", "shipping", "long")
+PGBENCH_CLIENTS = (8, 16, 32)
+BATCH_ORDERS = 200
+BATCH_CONNECTIONS = 16
+LATENCY_RATES = (100, 2_000)
+END_TO_END_RATE = 2_000
+EMBEDDED_END_TO_END_RATE = 1_200
+END_TO_END_SECONDS = 60.0
+HELD_MS = "3600000-3600000"
+"""A carrier that never answers: with one shipment in flight, fulfillment stands still."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What every case gets. `quick` only shows that everything runs."""
+
+    servers: Servers
+    scratch: Path
+    logs: Path
+    seconds: float
+    quick: bool
+    clients: dict[int, int] = field(default_factory=dict[int, int])
+
+    @property
+    def usual(self) -> Path:
+        return bodies.write_for_wrk(self.scratch / "usual.ndjson", bodies.usual())
+
+    @property
+    def real(self) -> Path:
+        return bodies.write_for_wrk(self.scratch / "real.ndjson", bodies.real())
+
+    @property
+    def end_to_end_seconds(self) -> float:
+        return 4.0 if self.quick else max(END_TO_END_SECONDS, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    name: str
+    group: str
+    measure: Callable[[Run], Sample]
+    quick: bool = False
+    """Whether it is enough, with the others that are, to show that everything runs."""
+
+
+def _limit(orders_per_transaction: int) -> Callable[[Run], Sample]:
+    def measure(run: Run) -> Sample:
+        with run.servers.database() as database, run.servers.database() as other:
+            migrate(database, other)
+            if orders_per_transaction not in run.clients:
+                run.clients[orders_per_transaction] = _best_clients(run, database, orders_per_transaction)
+        with run.servers.database() as database, run.servers.database() as other:
+            migrate(database, other)
+            return scenarios.limit(
+                run.servers,
+                database,
+                run.scratch,
+                orders_per_transaction=orders_per_transaction,
+                clients=run.clients[orders_per_transaction],
+                seconds=run.seconds,
+            )
+
+    return measure
+
+
+def _best_clients(run: Run, database: str, orders_per_transaction: int) -> int:
+    """The number of clients that gets the most out of PostgreSQL here."""
+
+    def rate(clients: int) -> float:
+        return tools.pgbench(
+            database,
+            run.scratch,
+            orders_per_transaction=orders_per_transaction,
+            clients=clients,
+            seconds=max(1.0, run.seconds / 4),
+        )
+
+    return PGBENCH_CLIENTS[0] if run.quick else max(PGBENCH_CLIENTS, key=rate)
+
+
+def _intake(api_workers: int) -> Callable[[Run], Sample]:
+    def measure(run: Run) -> Sample:
+        with orderflow(run.servers, run.logs, api_workers=api_workers) as stage:
+            return scenarios.intake(stage, run.usual, seconds=run.seconds)
+
+    return measure
+
+
+def _conventional_intake(api_workers: int) -> Callable[[Run], Sample]:
+    def measure(run: Run) -> Sample:
+        with conventional(run.servers, run.logs, api_workers=api_workers) as stage:
+            return scenarios.intake(stage, run.usual, seconds=run.seconds, connections=32)
+
+    return measure
+
+
+def _embedded_intake(run: Run) -> Sample:
+    with embedded(run.scratch, run.logs, delay_ms=HELD_MS, in_flight_max=1) as stage:
+        return scenarios.intake(stage, run.usual, seconds=run.seconds)
+
+
+def _batch(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=2) as stage:
+        return scenarios.intake(
+            stage,
+            run.usual,
+            seconds=run.seconds,
+            connections=BATCH_CONNECTIONS,
+            orders_per_request=BATCH_ORDERS,
+        )
+
+
+def _latency(rate: int) -> Callable[[Run], Sample]:
+    def measure(run: Run) -> Sample:
+        with orderflow(run.servers, run.logs, api_workers=2) as stage:
+            return scenarios.latency(stage, run.scratch, rate=rate, seconds=run.seconds)
+
+    return measure
+
+
+def _conventional_latency(run: Run) -> Sample:
+    with conventional(run.servers, run.logs, api_workers=2) as stage:
+        return scenarios.latency(stage, run.scratch, rate=LATENCY_RATES[0], seconds=run.seconds)
+
+
+def _real(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=2) as stage:
+        return scenarios.intake(stage, run.real, seconds=run.seconds)
+
+
+def _conventional_real(run: Run) -> Sample:
+    with conventional(run.servers, run.logs, api_workers=2) as stage:
+        return scenarios.intake(stage, run.real, seconds=run.seconds, connections=32)
+
+
+def _end_to_end(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=1) as stage:
+        stage.start_fulfillment(delay_ms="0-0")
+        return scenarios.end_to_end(stage, run.scratch, rate=END_TO_END_RATE, seconds=run.end_to_end_seconds)
+
+
+def _embedded_end_to_end(run: Run) -> Sample:
+    with embedded(run.scratch, run.logs, delay_ms="0-0") as stage:
+        return scenarios.end_to_end(
+            stage, run.scratch, rate=EMBEDDED_END_TO_END_RATE, seconds=run.end_to_end_seconds
+        )
+
+
+def _drain(delay_ms: str) -> Callable[[Run], Sample]:
+    def measure(run: Run) -> Sample:
+        with orderflow(run.servers, run.logs, api_workers=1) as stage:
+            return scenarios.drain(stage, orders=1_000 if run.quick else 10_000, delay_ms=delay_ms)
+
+    return measure
+
+
+def _conventional_drain(form: str) -> Callable[[Run], Sample]:
+    def measure(run: Run) -> Sample:
+        with conventional(run.servers, run.logs, api_workers=1) as stage:
+            return scenarios.conventional_drain(stage, run.usual, form=form, seconds=run.seconds)
+
+    return measure
+
+
+def _shipping(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=1) as stage:
+        stage.start_fulfillment(delay_ms="0-0")
+        return shipping_latency(stage, rate=100, seconds=run.seconds)
+
+
+def _million(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=2) as stage:
+        return million_orders(stage, run.usual, orders=20_000 if run.quick else 1_000_000)
+
+
+def _stored(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=2) as stage:
+        stored = 50_000 if run.quick else 5_000_000
+        return stored_orders(stage, run.usual, stored=stored, seconds=run.seconds)
+
+
+CASES = (
+    Case("PostgreSQL, one order per transaction", "limit", _limit(1), quick=True),
+    Case("PostgreSQL, 64 orders per transaction", "limit", _limit(64)),
+    Case("intake: conventional, 1 process", "intake", _conventional_intake(1), quick=True),
+    Case("intake: conventional, 2 processes", "intake", _conventional_intake(2)),
+    Case("intake: Orderflow, 1 process", "intake", _intake(1)),
+    Case("intake: Orderflow, 2 processes", "intake", _intake(2), quick=True),
+    Case("intake: Orderflow, embedded", "intake", _embedded_intake, quick=True),
+    Case("batch endpoint: Orderflow, 2 processes", "batch", _batch, quick=True),
+    Case("100 req/s: conventional, 2 processes", "latency", _conventional_latency),
+    Case("100 req/s: Orderflow, 2 processes", "latency", _latency(LATENCY_RATES[0]), quick=True),
+    Case("2,000 req/s: Orderflow, 2 processes", "latency", _latency(LATENCY_RATES[1])),
+    Case("real orders: conventional, 2 processes", "real", _conventional_real),
+    Case("real orders: Orderflow, 2 processes", "real", _real),
+    Case("shipping at 2,000 orders/s: Orderflow", "e2e", _end_to_end, quick=True),
+    Case("shipping at 1,200 orders/s: Orderflow, embedded", "e2e", _embedded_end_to_end),
+    Case("drain: conventional, one at a time", "drain", _conventional_drain("single")),
+    Case("drain: conventional, batches", "drain", _conventional_drain("batch"), quick=True),
+    Case("drain: Orderflow", "drain", _drain("0-0"), quick=True),
+    Case("drain: Orderflow, 10,000 waiting, carrier 1-5 s", "drain", _drain("1000-5000")),
+    Case("100 orders/s, POST to Shipped: Orderflow", "shipping", _shipping, quick=True),
+    Case("a million orders: Orderflow, 2 processes", "long", _million),
+    Case("5 million stored: Orderflow, 2 processes", "long", _stored),
+)

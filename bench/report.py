@@ -1,0 +1,220 @@
+"""Medians and spread as a table and as JSON, and how they stand to what must be reached."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.scenarios import Sample
+
+Results = Mapping[str, Sequence[Sample]]
+NOTHING = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure that must be at least or at most a bound."""
+
+    name: str
+    value: Callable[["Medians"], float | None]
+    bound: float
+    at_least: bool = True
+
+
+class Medians:
+    """Medians over the rounds by case and figure; None where it was not measured."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def of(self, case: str, figure: str) -> float | None:
+        values = [sample.values[figure] for sample in self._results.get(case, ()) if figure in sample.values]
+        return median(values) if values else None
+
+    def ratio(self, case: str, other: str) -> float | None:
+        rate, other_rate = self.of(case, "orders_per_s"), self.of(other, "orders_per_s")
+        return rate / other_rate if rate is not None and other_rate else None
+
+    def largest(self, case: str, figure: str) -> float | None:
+        values = [sample.values[figure] for sample in self._results.get(case, ()) if figure in sample.values]
+        return max(values) if values else None
+
+
+def _rate(case: str) -> Callable[[Medians], float | None]:
+    return lambda medians: medians.of(case, "orders_per_s")
+
+
+def _ratio(case: str, other: str) -> Callable[[Medians], float | None]:
+    return lambda medians: medians.ratio(case, other)
+
+
+def _figure(case: str, figure: str) -> Callable[[Medians], float | None]:
+    return lambda medians: medians.of(case, figure)
+
+
+_LIMIT = "PostgreSQL, one order per transaction"
+_ONE, _TWO = "intake: Orderflow, 1 process", "intake: Orderflow, 2 processes"
+_PORT_ONE, _PORT_TWO = "intake: conventional, 1 process", "intake: conventional, 2 processes"
+_WAITING = "drain: Orderflow, 10,000 waiting, carrier 1-5 s"
+_SHIPPING = "100 orders/s, POST to Shipped: Orderflow"
+
+TARGETS = (
+    Target("the port is no straw man: 1 process, orders/s", _rate(_PORT_ONE), 300),
+    Target("the port is no straw man: 2 processes, orders/s", _rate(_PORT_TWO), 500),
+    Target("intake, 2 processes / PostgreSQL, one per transaction", _ratio(_TWO, _LIMIT), 0.6),
+    Target("intake, 2 processes / conventional", _ratio(_TWO, _PORT_TWO), 12),
+    Target("intake, 1 process / conventional", _ratio(_ONE, _PORT_ONE), 12),
+    Target(
+        "batch endpoint / PostgreSQL, one per transaction",
+        _ratio("batch endpoint: Orderflow, 2 processes", _LIMIT),
+        1.2,
+    ),
+    Target("embedded intake, orders/s", _rate("intake: Orderflow, embedded"), 4_000),
+    Target(
+        "p99 at 100 req/s, ms", _figure("100 req/s: Orderflow, 2 processes", "p99_ms"), 10, at_least=False
+    ),
+    Target(
+        "p99 at 2,000 req/s, ms", _figure("2,000 req/s: Orderflow, 2 processes", "p99_ms"), 30, at_least=False
+    ),
+    # The arrival rate itself is the bound; a sample of the counters may fall 1 % short of it.
+    Target("shipped/s held on servers", _rate("shipping at 2,000 orders/s: Orderflow"), 1_980),
+    Target("shipped/s held embedded", _rate("shipping at 1,200 orders/s: Orderflow, embedded"), 1_188),
+    Target("10,000 waiting all Shipped, s", _figure(_WAITING, "drain_s"), 8, at_least=False),
+    Target("its worker's peak RSS, MB", _figure(_WAITING, "rss_fulfillment_mb"), 250, at_least=False),
+    Target("POST to Shipped p50, ms", _figure(_SHIPPING, "p50_ms"), 30, at_least=False),
+    Target("POST to Shipped p99, ms", _figure(_SHIPPING, "p99_ms"), 150, at_least=False),
+    Target(
+        "API process after a million orders, peak RSS, MB",
+        _figure("a million orders: Orderflow, 2 processes", "rss_api_mb"),
+        150,
+        at_least=False,
+    ),
+    Target(
+        "with 5 million stored / empty",
+        _figure("5 million stored: Orderflow, 2 processes", "share_of_empty"),
+        0.9,
+    ),
+)
+
+COLUMNS = (
+    ("orders/s", "orders_per_s", 0),
+    ("p50 ms", "p50_ms", 1),
+    ("p99 ms", "p99_ms", 1),
+    ("service", "cpu_service_us", 0),
+    ("postgres", "cpu_postgres_us", 0),
+    ("kafka", "cpu_kafka_us", 0),
+    ("load", "cpu_load_us", 0),
+)
+
+
+def table(results: Results) -> str:
+    """Markdown. Behind each rate its spread: how far the extremes are apart, as a share of the median."""
+    medians = Medians(results)
+    rows = [["", "orders/s", "spread", *(name for name, _, _ in COLUMNS[1:]), "RSS MB", "marks"]]
+    for case, samples in results.items():
+        if samples:
+            cells = [_cell(medians.of(case, figure), digits) for _, figure, digits in COLUMNS]
+            marks = sorted({mark for sample in samples for mark in sample.marks})
+            rows.append(
+                [case, cells[0], _spread(samples), *cells[1:], _rss(medians, case, samples), "; ".join(marks)]
+            )
+    return (
+        _markdown(rows)
+        + "\n\nservice, postgres, kafka, load: CPU in µs per order. RSS: peak of the largest process.\n"
+    )
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return NOTHING if value is None else f"{value:,.{digits}f}"
+
+
+def _spread(samples: Sequence[Sample]) -> str:
+    rates = [sample.values["orders_per_s"] for sample in samples]
+    middle = median(rates)
+    return NOTHING if len(rates) < 2 or not middle else f"{(max(rates) - min(rates)) / middle:.0%}"
+
+
+def _rss(medians: Medians, case: str, samples: Sequence[Sample]) -> str:
+    names = [name for name in samples[0].values if name.startswith("rss_")]
+    return ", ".join(
+        f"{name.removeprefix('rss_').removesuffix('_mb')} {_cell(medians.largest(case, name), 0)}"
+        for name in names
+    )
+
+
+def verdicts(results: Results) -> list[tuple[str, float, str, bool]]:
+    """Name, value, bound and whether it is reached, of every target that was measured."""
+    medians = Medians(results)
+    found: list[tuple[str, float, str, bool]] = []
+    for target in TARGETS:
+        value = target.value(medians)
+        if value is not None:
+            reached = value >= target.bound if target.at_least else value <= target.bound
+            bound = f"{'≥' if target.at_least else '≤'} {target.bound:g}"
+            found.append((target.name, value, bound, reached))
+    return found
+
+
+def verdict_table(results: Results) -> str:
+    rows = [["must be reached", "median", "bound", ""]]
+    rows += [
+        [name, f"{value:,.2f}", bound, "yes" if reached else "NO"]
+        for name, value, bound, reached in verdicts(results)
+    ]
+    return _markdown(rows)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def document(results: Results, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything, for machines: the samples of each round too."""
+    return {
+        "about": about,
+        "cases": {
+            case: {
+                "median": {
+                    figure: median(s.values[figure] for s in samples if figure in s.values)
+                    for figure in sorted({name for sample in samples for name in sample.values})
+                },
+                "samples": [{"values": dict(s.values), "marks": list(s.marks)} for s in samples],
+            }
+            for case, samples in results.items()
+            if samples
+        },
+        "targets": [
+            {"name": name, "median": value, "bound": bound, "reached": reached}
+            for name, value, bound, reached in verdicts(results)
+        ],
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        "",
+    )
+    memory_kb = next(
+        (int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0
+    )
+    return {
+        "cpu": cpu,
+        "cpus": os.cpu_count(),
+        "memory_gb": round(memory_kb * 1024 / 1e9, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _lines(file: str) -> list[str]:
+    return Path(file).read_text().splitlines() if Path(file).exists() else []

@@ -1,0 +1,61 @@
+"""How long an order takes to ship, as its client sees it."""
+
+import asyncio
+import time
+from itertools import cycle, islice
+
+import aiohttp
+
+from bench import bodies
+from bench.processes import Meter
+from bench.scenarios import Sample, costs, memory, noise, recorded_latency_ms, warm_up
+from bench.stages import Stage
+
+LONG_POLL_MS = 30_000
+WARM_UP_S = 1.0
+
+
+def shipping_latency(stage: Stage, *, rate: int, seconds: float) -> Sample:
+    """Orders at a fixed rate with a carrier that takes no time: from the POST to the answer of a long poll
+    that waits for Shipped, and the same from the rows."""
+    warm_up(stage)
+    asyncio.run(_place(stage.url, rate=rate, seconds=WARM_UP_S))
+    meter = Meter(stage.parts)
+    since = time.time()
+    took_ms = sorted(asyncio.run(_place(stage.url, rate=rate, seconds=seconds)))
+    usage = meter.read()
+    values = {
+        "orders_per_s": len(took_ms) / seconds,
+        "p50_ms": took_ms[len(took_ms) // 2],
+        "p99_ms": took_ms[len(took_ms) * 99 // 100],
+        "max_ms": took_ms[-1],
+        **recorded_latency_ms(stage, since=since),
+        **costs(usage, len(took_ms)),
+        **memory(stage),
+    }
+    return Sample(values, noise(usage))
+
+
+async def _place(url: str, *, rate: int, seconds: float) -> list[float]:
+    """Milliseconds from POST to Shipped of each order."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(url, connector=connector) as http:
+        orders: list[asyncio.Task[float]] = []
+        began = time.monotonic()
+        for number, body in enumerate(islice(cycle(bodies.usual()), round(rate * seconds))):
+            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            orders.append(asyncio.create_task(_place_one(http, body)))
+        return list(await asyncio.gather(*orders))
+
+
+async def _place_one(http: aiohttp.ClientSession, body: str) -> float:
+    began = time.monotonic()
+    headers = {"Content-Type": "application/json"}
+    async with http.post("/api/orders", data=body, headers=headers) as answer:
+        answer.raise_for_status()
+        order_id = (await answer.json())["orderId"]
+    wait = {"wait": "Shipped", "timeoutMs": str(LONG_POLL_MS)}
+    async with http.get(f"/api/orders/{order_id}", params=wait) as answer:
+        answer.raise_for_status()
+        status = (await answer.json())["status"]
+    return (time.monotonic() - began) * 1000 if status == "Shipped" else LONG_POLL_MS
