@@ -19,8 +19,8 @@ LATENCY_RATES = (100, 2_000)
 END_TO_END_RATE = 2_000
 EMBEDDED_END_TO_END_RATE = 1_200
 END_TO_END_SECONDS = 60.0
-HELD_MS = "3600000-3600000"
-"""A carrier that never answers: with one shipment in flight, fulfillment stands still."""
+HELD_MS = "600000-600000"
+"""A carrier that does not answer meanwhile: with one shipment in flight, fulfillment stands still."""
 
 
 @dataclass(slots=True)
