@@ -17,6 +17,7 @@ RESTART_PAUSE_S = 0.2
 RESTART_S_MAX = 20.0
 DRAIN_S_MAX = 17.0
 TAIL_LINES = 6
+ANNOUNCEMENTS = (b"http://127.0.0.1:", b"Relay: running")
 LINE_BYTES_MAX = 4 * 1024 * 1024
 PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -42,6 +43,7 @@ class Role:
         self._process: asyncio.subprocess.Process | None = None
         self._expected: set[int] = set()
         self._began = asyncio.Event()
+        self._announced = False
         self._keep = True
         self._armed: str | None = None
         self._task: asyncio.Task[None] | None = None
@@ -87,8 +89,11 @@ class Role:
         """By a pipe: a full disk hits what the process stores, not what it says."""
         if process.stdout is None:
             return
+        self._announced = False
+        self._tail.clear()
         with (self._directory / f"{self.name}.log").open("ab") as file:
             while line := await process.stdout.readline():
+                self._announced = self._announced or any(text in line for text in ANNOUNCEMENTS)
                 self._tail.append(line.decode(errors="replace").strip()[:400])
                 file.write(line)
 
@@ -156,7 +161,8 @@ class Role:
             self._deaths.append(Death(self.name, 0, f"SIGTERM was not obeyed in {DRAIN_S_MAX:.0f} s"))
             self.send(signal.SIGKILL)
             await process.wait()
-        elif (code := await process.wait()) != 0:
+        elif (code := await process.wait()) != 0 and not (code == -signal.SIGTERM and not self._announced):
+            # Before it says that it runs, a process has nothing to drain: the signal may simply end it.
             self._deaths.append(Death(self.name, code, f"drain: {' | '.join(self._tail)}"))
 
     def limit_file_size(self, bytes_max: int | None) -> None:

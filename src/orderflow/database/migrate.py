@@ -5,9 +5,10 @@ transaction under a lock, so a killed migration leaves the old schema and the ne
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -25,7 +26,10 @@ log = structlog.get_logger()
 
 Context = Literal["orders", "fulfillment"]
 
+T = TypeVar("T")
+
 LOCK_WAIT_S = 60
+TRIES_MAX = 5
 _LOCK_KEYS: dict[Context, int] = {"orders": 0x6F7264, "fulfillment": 0x66756C}
 _OWN_TABLE: dict[Context, str] = {"orders": "orders", "fulfillment": "shipments"}
 
@@ -61,9 +65,13 @@ def migrate(database: Database, context: Context) -> list[str]:
     Raises DatabaseUnavailable, or DatabaseMisconfigured for a schema that is newer than this program or a
     database that belongs to another application.
     """
+    return _outlasting_outages(_migrate, database, context)
+
+
+def _migrate(database: Database, context: Context) -> list[str]:
     script = scripts(context)
     applied: list[str] = []
-    with _connect(database) as connection:
+    with _connected(database) as connection:
         _lock(connection, context)
         before = current(connection, context)
         _refuse_foreign(connection, context, before, script)
@@ -83,15 +91,32 @@ def migrate(database: Database, context: Context) -> list[str]:
 
 
 def check(database: Database, context: Context) -> None:
-    """Raises DatabaseMisconfigured unless the schema is exactly the one this program knows."""
-    with _connect(database) as connection:
-        found = current(connection, context)
-        _refuse_foreign(connection, context, found, scripts(context))
+    """Raises DatabaseMisconfigured unless the schema is exactly the one this program knows, and
+    DatabaseUnavailable."""
+    found = _outlasting_outages(_found, database, context)
     if found != newest(context):
         raise DatabaseMisconfigured(
             f"the {context} database has schema {found or 'none'}, this program needs {newest(context)}: "
             "run `orderflow migrate` first"
         )
+
+
+def _found(database: Database, context: Context) -> str | None:
+    with _connected(database) as connection:
+        found = current(connection, context)
+        _refuse_foreign(connection, context, found, scripts(context))
+        return found
+
+
+def _outlasting_outages(action: Callable[[Database, Context], T], database: Database, context: Context) -> T:
+    """A database that goes away in between is waited for, and the action, which changed nothing, begins anew."""
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return action(database, context)
+        except DatabaseUnavailable as error:
+            log.warning("database.lost", context=context, reason=str(error))
+            wait_for(database, context, seconds_max=LOCK_WAIT_S)
+    return action(database, context)
 
 
 def wait_for(database: Database, context: Context, *, seconds_max: float, pause_s: float = 1.0) -> None:
@@ -100,7 +125,7 @@ def wait_for(database: Database, context: Context, *, seconds_max: float, pause_
     deadline = time.monotonic() + seconds_max
     while True:
         try:
-            with _connect(database) as connection:
+            with _connected(database) as connection:
                 connection.exec_driver_sql("SELECT 1")
             return
         except DatabaseUnavailable as error:
@@ -108,6 +133,18 @@ def wait_for(database: Database, context: Context, *, seconds_max: float, pause_
                 raise
             log.warning("database.waiting", context=context, reason=str(error))
             time.sleep(pause_s)
+
+
+@contextmanager
+def _connected(database: Database) -> Generator[Connection]:
+    """A connection; an outage while it is used raises DatabaseUnavailable."""
+    with _connect(database) as connection:
+        try:
+            yield connection
+        except SQLAlchemyError as error:
+            if classify(error) is not Failure.UNAVAILABLE:
+                raise
+            raise DatabaseUnavailable(reason(error)) from error
 
 
 def _connect(database: Database) -> Connection:
