@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.database.dialects import now_ms
+from orderflow.database.dialects import bulk_update, now_ms
 from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.model import (
@@ -94,40 +94,35 @@ def _write_intents(connection: Connection, moves: Sequence[Move]) -> None:
     )
 
 
-_LABEL = _ONE.values(
-    state=State.SHIPPED,
-    shipment_id=sa.bindparam("b_shipment_id"),
-    carrier=sa.bindparam("b_carrier"),
-    tracking_number=sa.bindparam("b_tracking_number"),
-    shipped_at=sa.bindparam("b_shipped_at"),
-)
-
-
 def _write_labels(connection: Connection, moves: Sequence[Move]) -> None:
-    connection.execute(
-        _LABEL,
-        [
-            {
-                "id": move.shipment.order_id,
-                "b_shipment_id": move.decision.label.shipment_id,
-                "b_carrier": move.decision.label.carrier,
-                "b_tracking_number": move.decision.label.tracking_number,
-                "b_shipped_at": move.decision.label.shipped_at,
-            }
+    bulk_update(
+        connection,
+        shipments,
+        keys=("order_id",),
+        values=("state", "shipment_id", "carrier", "tracking_number", "shipped_at"),
+        rows=[
+            (
+                move.shipment.order_id,
+                State.SHIPPED.value,
+                label.shipment_id,
+                label.carrier,
+                label.tracking_number,
+                label.shipped_at,
+            )
             for move in moves
-            if isinstance(move.decision, RecordLabel)
+            if isinstance(move.decision, RecordLabel) and (label := move.decision.label)
         ],
     )
 
 
-_REJECTION = _ONE.values(state=State.REJECTED, error=sa.bindparam("b_error"))
-
-
 def _write_rejections(connection: Connection, moves: Sequence[Move]) -> None:
-    connection.execute(
-        _REJECTION,
-        [
-            {"id": move.shipment.order_id, "b_error": move.decision.error}
+    bulk_update(
+        connection,
+        shipments,
+        keys=("order_id",),
+        values=("state", "error"),
+        rows=[
+            (move.shipment.order_id, State.REJECTED.value, move.decision.error)
             for move in moves
             if isinstance(move.decision, RecordRejection)
         ],
