@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from socket import socket
 from typing import Any
 
@@ -20,6 +21,7 @@ from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
+from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
@@ -254,10 +256,18 @@ async def _fulfillment_service(
         orders_url=orders_url,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         in_flight_max=settings.shipments_in_flight_max,
+        key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
     api = FulfillmentApi(reader=reader, status=worker.status)
+    actions = DeadLetterActions(
+        writer=worker.writer,
+        reader=reader,
+        discarder=worker.discarder,
+        clock=lambda: datetime.now(UTC),
+        served=settings.env == "dev",
+    )
     try:
-        async with serving(Edge(fulfillment_http.create_app(api)), listener):
+        async with serving(Edge(fulfillment_http.create_app(api, actions)), listener):
             await worker.run(stop)
     finally:
         await carrier.close()

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     carrier_failure_rate: float = Field(0.15, ge=0, le=1)
     carrier_seed: int = 0
     carrier_error_rate: float = Field(0.0, ge=0, le=1)
+    carrier_key_lifetime_s: int = Field(86_400, ge=1, le=31_536_000)
     in_flight_max: int | None = Field(None, ge=1, le=100_000)
     database_wait_s: float = Field(60, ge=0, le=3600)
     reconcile_after_s: float = Field(60, gt=0, le=86_400)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from orderflow.database.engine import Reader
 from orderflow.edge import Edge
+from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi, create_app
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -24,7 +26,14 @@ Get = Callable[[str], Awaitable[tuple[int, Any]]]
 @asynccontextmanager
 async def fulfillment_api(world: World, worker: FulfillmentWorker) -> AsyncGenerator[Get]:
     reader = Reader(world.fulfillment)
-    app = Edge(create_app(FulfillmentApi(reader=reader, status=worker.status)))
+    actions = DeadLetterActions(
+        writer=worker.writer,
+        reader=reader,
+        discarder=worker.discarder,
+        clock=lambda: datetime.now(UTC),
+        served=True,
+    )
+    app = Edge(create_app(FulfillmentApi(reader=reader, status=worker.status), actions))
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener), aiohttp.ClientSession(address(listener)) as session:
 
@@ -107,6 +116,7 @@ def test_ready_names_what_is_down_and_fails_only_without_its_own_database(
             status, ready = await get("/health/ready")
             assert (status, ready["status"], ready["degraded"]) == (200, "ready", [])
             assert ready["consumer"]["group"] == "fulfillment"
+            assert ready["circuits"] == {"carrier": "closed", "orders": "closed"}
             world.network.down = True
             await world.place()
             await world.until(lambda: worker.vitals.is_degraded("orders"), "the outage is seen")

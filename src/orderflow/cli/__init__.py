@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from orderflow.cli import configuration, health, orders, orders_import, roles
+from orderflow.cli import configuration, dead_letters, health, orders, orders_import, roles
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain
 
 EXIT_FAILED = 1
@@ -78,6 +78,12 @@ def _app() -> App:
     tools.command(orders.create)
     tools.command(orders_import.import_orders, name="import")
     app.command(tools)
+    letters = App(name="dead-letters", help="What waits for a person: look, put back on its way, give up.")
+    letters.command(dead_letters.list_letters, name="list")
+    letters.command(dead_letters.show)
+    letters.command(dead_letters.redrive)
+    letters.command(dead_letters.discard)
+    app.command(letters)
     config = App(name="config", help="What the settings are, and whether they work.")
     config.command(configuration.show)
     config.command(configuration.check)

@@ -111,6 +111,17 @@ async def order_service(settings: Settings) -> AsyncGenerator[Client]:
         yield client
 
 
+@asynccontextmanager
+async def fulfillment_service(settings: Settings) -> AsyncGenerator[Client]:
+    url = settings.fulfillment_url
+    missing = (
+        f"no Fulfillment Service answers at {url}: start one with `orderflow up`, "
+        "or set ORDERFLOW_FULFILLMENT_URL"
+    )
+    async with Client(url, missing, _key(settings)) as client:
+        yield client
+
+
 def problem_text(problem: Mapping[str, Any]) -> str:
     """Problem details (RFC 9457) for people: title and detail, a line per error, the correlation id."""
     lines = [f"{problem.get('title', 'Error')}: {problem.get('detail', '')}".rstrip(": ")]

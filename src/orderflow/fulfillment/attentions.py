@@ -10,6 +10,9 @@ from sqlalchemy.engine import Connection
 from orderflow.database.dialects import insert, now_ms
 from orderflow.fulfillment.tables import attentions
 
+CLEARED = "cleared"
+"""The kind that takes an order's attention away."""
+
 RESEND_MS = 30_000
 """A claimed attention is due again after that long, unless it was acknowledged."""
 
@@ -39,9 +42,10 @@ class ClaimAttentions:
 
 def status_update(attention: Attention) -> dict[str, Any]:
     """The update for the Order Service (contract: StatusUpdate)."""
+    told = {"kind": attention.kind, "reason": attention.reason}
     update: dict[str, Any] = {
         "orderId": attention.order_id,
-        "attention": {"kind": attention.kind, "reason": attention.reason},
+        "attention": None if attention.kind == CLEARED else told,
     }
     if attention.correlation_id is not None:
         update["correlationId"] = attention.correlation_id
@@ -62,6 +66,16 @@ def put(connection: Connection, new: Sequence[Attention]) -> None:
             .values(order_id=attention.order_id, **values)
             .on_conflict_do_update(index_elements=[attentions.c.order_id], set_=values)
         )
+
+
+def forget(connection: Connection, order_id: str) -> None:
+    """What was not sent yet is true no more."""
+    connection.execute(sa.delete(attentions).where(attentions.c.order_id == order_id))
+
+
+def clear(connection: Connection, order_id: str) -> None:
+    """A person has seen to it, and the order will not move on by itself: it asks for nobody any more."""
+    put(connection, [Attention(order_id, CLEARED, "seen to", None)])
 
 
 def claim(

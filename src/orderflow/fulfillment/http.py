@@ -22,12 +22,16 @@ from orderflow.edge import (
     problem_response,
 )
 from orderflow.fulfillment import queries
+from orderflow.fulfillment.dead_letters import LetterState
+from orderflow.fulfillment.dead_letters_http import DeadLetterActions
+from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.worker import WorkerStatus
 
 READY_TIMEOUT_S = 3.0
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
+LETTERS = "/api/fulfillment/dead-letters"
 
 
 class _PageQuery(BaseModel):
@@ -35,6 +39,11 @@ class _PageQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
     cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+class _LettersQuery(_PageQuery):
+    state: LetterState | None = None
+    kind: Annotated[str, Field(max_length=64)] | None = None
 
 
 class _ShipmentsQuery(_PageQuery):
@@ -67,10 +76,32 @@ class FulfillmentApi:
         return json_response(_with_cursor(page))
 
     async def list_dead_letters(self, request: Request) -> Response:
-        query = _query(_PageQuery, request)
+        query = _query(_LettersQuery, request)
         after = _decode_cursor(query.cursor)
-        page = await self._reader.run(queries.list_dead_letters, limit=query.limit, after=after)
+        page = await self._reader.run(
+            queries.list_dead_letters, kind=query.kind, state=query.state, limit=query.limit, after=after
+        )
         return json_response(_with_cursor(page))
+
+    async def list_groups(self, _request: Request) -> Response:
+        return json_response(await self._reader.run(queries.dead_letter_groups))
+
+    async def list_redrives(self, _request: Request) -> Response:
+        return json_response(await self._reader.run(queries.list_redrives))
+
+    async def get_redrive(self, request: Request) -> Response:
+        redrive_id = readable_order_id(request.path_params["redrive_id"])
+        found = await self._reader.run(queries.list_redrives, redrive_id=redrive_id) if redrive_id else None
+        if not (found and found["items"]):
+            raise ProblemError(404, "There is no such redrive.")
+        return json_response(found["items"][0])
+
+    async def get_dead_letter(self, request: Request) -> Response:
+        letter_id = readable_order_id(request.path_params["letter_id"])
+        letter = await self._reader.run(queries.get_dead_letter, letter_id) if letter_id else None
+        if letter is None:
+            raise ProblemError(404, "There is no such dead letter.")
+        return json_response(letter)
 
     async def live(self, _request: Request) -> Response:
         return json_response({"status": "ok"})
@@ -107,19 +138,28 @@ def _ready_document(status: WorkerStatus) -> dict[str, Any]:
             "lastPollAgeMs": None if age_s is None else round(age_s * 1000),
             "error": consumer.error,
         },
+        "circuits": {part: circuit.value for part, circuit in status.circuits.items()},
     }
 
 
-def create_app(service: FulfillmentApi) -> Starlette:
+def create_app(service: FulfillmentApi, actions: DeadLetterActions) -> Starlette:
     """The Fulfillment Service as an ASGI application, to be wrapped in `edge.Edge`."""
     routes = [
         Route("/health/live", service.live),
         Route("/health/ready", service.ready),
         Route("/api/fulfillment/shipments", service.list_shipments),
         Route("/api/fulfillment/shipments/{order_id}", service.get_shipment),
-        Route("/api/fulfillment/dead-letters", service.list_dead_letters),
+        Route(LETTERS, service.list_dead_letters),
+        Route(f"{LETTERS}/groups", service.list_groups),
+        Route(f"{LETTERS}/redrive", actions.start_redrive, methods=["POST"]),
+        Route(f"{LETTERS}/redrives", service.list_redrives),
+        Route(f"{LETTERS}/redrives/{{redrive_id}}", service.get_redrive),
+        Route(f"{LETTERS}/redrives/{{redrive_id}}/stop", actions.stop_redrive, methods=["POST"]),
+        Route(f"{LETTERS}/{{letter_id}}", service.get_dead_letter),
+        Route(f"{LETTERS}/{{letter_id}}/redrive", actions.redrive, methods=["POST"]),
+        Route(f"{LETTERS}/{{letter_id}}/discard", actions.discard, methods=["POST"]),
     ]
-    handlers = EXCEPTION_HANDLERS | {DatabaseUnavailable: _on_database_unavailable}
+    handlers = EXCEPTION_HANDLERS | dict.fromkeys(TRANSIENT, _on_database_unavailable)
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app

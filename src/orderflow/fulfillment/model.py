@@ -52,6 +52,11 @@ class Owner:
     epoch: int
 
 
+def idempotency_key(order_id: str) -> str:
+    """The carrier's key: a function of the order, so that every retry by anyone names the same shipment."""
+    return f"orderflow-{order_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Shipment:
     """A shipment as its owner holds it in memory.
@@ -77,7 +82,7 @@ class Shipment:
 
     @property
     def idempotency_key(self) -> str:
-        return f"orderflow-{self.order_id}"
+        return idempotency_key(self.order_id)
 
     def is_past_key_lifetime(self, now: datetime, lifetime: timedelta) -> bool:
         """The carrier may have forgotten the key: a call with it might make a second shipment."""
@@ -194,8 +199,8 @@ def _after_gate_conflict(_state: State, current_status: str) -> Wait | Close | P
 
 def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
     # A repeated Shipped with the same carrier and tracking number is a 204: a 409 is another shipment.
-    if state is State.REJECTED and current_status == "Failed":
-        return Close("the order was Failed already")
+    if state is State.REJECTED and current_status in ("Failed", "Cancelled"):
+        return Close(f"the order was {current_status} already")
     outcome = "shipped" if state is State.SHIPPED else "rejected by the carrier"
     return _status_conflict(f"It was {outcome}, but the order is {current_status} with other details.")
 

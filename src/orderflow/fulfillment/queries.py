@@ -9,8 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from orderflow.fulfillment.dead_letters import LetterState
 from orderflow.fulfillment.model import State
-from orderflow.fulfillment.tables import dead_letters, shipments
+from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
+
+GROUPS_MAX = 200
+REDRIVES_MAX = 50
 
 Document = dict[str, Any]
 
@@ -44,11 +48,68 @@ def list_shipments(connection: Connection, *, state: State | None, limit: int, a
     return _page([_shipment(found) for found in rows], limit, "orderId")
 
 
-def list_dead_letters(connection: Connection, *, limit: int, after: str) -> Document:
+def list_dead_letters(
+    connection: Connection, *, kind: str | None, state: LetterState | None, limit: int, after: str
+) -> Document:
     """Dead letters by id, those after the given one; `nextCursor` is null at the end."""
     wanted = sa.select(*_LETTER).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(limit + 1)
+    if kind is not None:
+        wanted = wanted.where(dead_letters.c.kind == kind)
+    if state is not None:
+        wanted = wanted.where(dead_letters.c.state == state)
     rows = connection.execute(wanted).mappings().all()
     return _page([_letter(found) for found in rows], limit, "id")
+
+
+def dead_letter_groups(connection: Connection) -> Document:
+    """Open dead letters by kind and reason, the largest groups first; at most 200 of them."""
+    c = dead_letters.c
+    count = sa.func.count().label("open")
+    groups = connection.execute(
+        sa.select(c.kind, c.reason, count, sa.func.min(c.at), sa.func.max(c.at))
+        .where(c.state == LetterState.OPEN)
+        .group_by(c.kind, c.reason)
+        .order_by(count.desc(), c.kind, c.reason)
+        .limit(GROUPS_MAX)
+    )
+    names = ("kind", "reason", "open", "oldestAt", "newestAt")
+    return {"items": [dict(zip(names, group, strict=True)) for group in groups]}
+
+
+def get_dead_letter(connection: Connection, letter_id: str) -> Document | None:
+    """The letter, what was done with it, and its order's shipment, if there is one."""
+    found = connection.execute(sa.select(*_LETTER).where(dead_letters.c.id == letter_id)).mappings().first()
+    if found is None:
+        return None
+    c = dead_letter_actions.c
+    actions = connection.execute(
+        sa.select(c.at, c.actor, c.action, c.note).where(c.letter_id == letter_id).order_by(c.at, c.id)
+    ).mappings()
+    shipment = get_shipment(connection, found["order_id"]) if found["order_id"] else None
+    return _letter(found) | {"actions": [dict(action) for action in actions], "shipment": shipment}
+
+
+def list_redrives(connection: Connection, *, redrive_id: str | None = None) -> Document:
+    """Redrives of groups, the newest first, at most 50."""
+    wanted = sa.select(redrives).order_by(redrives.c.started_at.desc(), redrives.c.id).limit(REDRIVES_MAX)
+    if redrive_id is not None:
+        wanted = wanted.where(redrives.c.id == redrive_id)
+    return {"items": [_redrive(found) for found in connection.execute(wanted).mappings()]}
+
+
+def _redrive(found: RowMapping) -> Document:
+    return {
+        "id": found["id"],
+        "kind": found["kind"],
+        "reason": found["reason"],
+        "ratePerS": found["rate_per_s"],
+        "actor": found["actor"],
+        "state": found["state"],
+        "note": found["note"],
+        "redriven": found["redriven"],
+        "startedAt": found["started_at"],
+        "endedAt": found["ended_at"],
+    }
 
 
 def _page(items: list[Document], limit: int, key: str) -> Document:
@@ -98,6 +159,8 @@ def _letter(found: RowMapping) -> Document:
         "offset": found["offset"],
         "attempts": found["attempts"],
         "state": found["state"],
+        "outcome": found["outcome"],
+        "redrivenAt": found["redriven_at"],
         "published": found["copy_due_ms"] is None,
         "at": found["at"],
     }

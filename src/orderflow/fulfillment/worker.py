@@ -17,6 +17,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.dead_letters import DeadLetterCopier
+from orderflow.fulfillment.discard import Discarder
 from orderflow.fulfillment.dispatcher import Dispatcher
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.holding import Holding
@@ -25,6 +26,7 @@ from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Shipment
 from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
+from orderflow.fulfillment.redrive import Redriver
 from orderflow.fulfillment.sweep import Sweep
 from orderflow.fulfillment.vitals import Degraded, Vitals
 from orderflow.messaging import Consumer, ConsumerState, Publisher
@@ -128,6 +130,8 @@ class FulfillmentWorker:
             clock=clock,
         )
         self.copier = DeadLetterCopier(self.writer, publisher, self.vitals, topic=dead_letter_topic)
+        self.redriver = Redriver(self.writer, self.vitals, clock=clock)
+        self.discarder = Discarder(self.writer, carrier, key_lifetime=key_lifetime, clock=clock)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def status(self) -> WorkerStatus:
@@ -192,6 +196,7 @@ class FulfillmentWorker:
             "dispatcher": self.dispatcher.run(),
             "attentions": self.sender.run_attentions(),
             "dead-letters": self.copier.run(),
+            "redrives": self.redriver.run(),
         }
         for number in range(SENDERS):
             loops[f"orders-{number}"] = self.sender.run(f"orders-{number}")

@@ -1,0 +1,179 @@
+"""`dead-letters list`, `show`, `redrive` and `discard`."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.terminal import CommandFailed, WrongUse, as_json, complain, write_line, write_rich
+
+if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
+    from orderflow.cli.client import Client
+    from orderflow.settings import Settings
+
+PATH = "/api/fulfillment/dead-letters"
+PAGE_LETTERS_MAX = 200
+GROUP_POLL_S = 1.0
+
+
+def list_letters(
+    *,
+    groups: Annotated[
+        bool, Parameter(negative="", help="Only how many are open, by kind and reason.")
+    ] = False,
+    kind: Annotated[str | None, Parameter(help="Such as carrier-unavailable, newer-schema.")] = None,
+    state: Annotated[str | None, Parameter(help="open, redriven, resolved, discarding or discarded.")] = None,
+    limit: Annotated[int, Parameter(help="At most this many.")] = 50,
+    json: Annotated[
+        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
+    ] = False,
+) -> int:
+    """List dead letters: what could not be processed or shipped, and waits for a person."""
+    if limit < 1:
+        raise WrongUse("--limit takes 1 or more")
+    if groups and (kind or state):
+        raise WrongUse("--groups shows what is open of every kind: leave --kind and --state out")
+    given = {name: value for name, value in (("kind", kind), ("state", state)) if value is not None}
+    items = asyncio.run(_list(load_settings(), given, limit, groups))
+    if json:
+        write_line("[" + ",".join(f"\n{as_json(item)}" for item in items) + ("\n]" if items else "]"))
+    elif groups:
+        _write_table(items, ("open", "kind", "reason", "oldestAt"))
+    else:
+        _write_table(items, ("id", "state", "kind", "orderId", "reason"))
+    return 0
+
+
+async def _list(settings: Settings, query: Mapping[str, str], limit: int, groups: bool) -> list[Any]:
+    from orderflow.cli.client import fulfillment_service
+
+    items: list[Any] = []
+    cursor: dict[str, str] = {}
+    async with fulfillment_service(settings) as client:
+        if groups:
+            return (await client.get(f"{PATH}/groups"))["items"]
+        while True:
+            size = min(limit - len(items), PAGE_LETTERS_MAX)
+            page = await client.get(PATH, {**query, **cursor, "limit": str(size)})
+            items += page["items"]
+            if page["nextCursor"] is None:
+                return items
+            if len(items) >= limit:
+                complain(f"the first {limit}; --limit takes another number")
+                return items
+            cursor = {"cursor": page["nextCursor"]}
+
+
+def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = False) -> int:
+    """Show one dead letter, what was done with it, and the shipment of its order."""
+    letter = asyncio.run(_call(load_settings(), "GET", f"/{quote(letter_id, safe='')}"))
+    _write(letter, json)
+    return 0
+
+
+def redrive(
+    letter_id: Annotated[str | None, Parameter(name="ID")] = None,
+    /,
+    *,
+    kind: Annotated[str | None, Parameter(help="Instead of ID: every open one of this kind.")] = None,
+    reason: Annotated[str | None, Parameter(help="With --kind: only those with this very reason.")] = None,
+    rate: Annotated[int, Parameter(help="With --kind: at most so many a second, 1 to 100.")] = 1,
+    wait: Annotated[bool, Parameter(help="With --kind: wait for the end.")] = True,
+    json: Json = False,
+) -> int:
+    """Put one back on its way, or a group, which stops by itself when its items fail again (exit 1)."""
+    if (letter_id is None) == (kind is None):
+        raise WrongUse("give an ID or --kind, not both")
+    if reason is not None and kind is None:
+        raise WrongUse("--reason goes with --kind")
+    settings = load_settings()
+    if letter_id is not None:
+        _write(asyncio.run(_call(settings, "POST", f"/{quote(letter_id, safe='')}/redrive", {})), json)
+        return 0
+    body = {"kind": kind, "ratePerS": rate} | ({"reason": reason} if reason is not None else {})
+    group = asyncio.run(_redrive_group(settings, body, wait=wait))
+    if json:
+        write_line(as_json(group))
+    else:
+        write_line(f"{group['state']}: {group['redriven']} redriven. {group['note'] or ''}".rstrip())
+    return 1 if group["state"] == "stopped" else 0
+
+
+async def _redrive_group(settings: Settings, body: dict[str, Any], *, wait: bool) -> dict[str, Any]:
+    from orderflow.cli.client import fulfillment_service
+
+    async with fulfillment_service(settings) as client:
+        group = await client.post(f"{PATH}/redrive", json_module.dumps(body).encode())
+        said = 0
+        while wait and group["state"] == "running":
+            await asyncio.sleep(GROUP_POLL_S)
+            group = await _looked_at(client, group)
+            if group["redriven"] != said:
+                said = group["redriven"]
+                complain(f"{said} redriven")
+        return group
+
+
+async def _looked_at(client: Client, group: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return await client.get(f"{PATH}/redrives/{group['id']}")
+    except CommandFailed as failure:
+        complain(f"the redrive goes on: {failure}")
+        return group
+
+
+def discard(
+    letter_id: Annotated[str, Parameter(name="ID")],
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why; the order fails with these words.")],
+    json: Json = False,
+) -> int:
+    """Give one up: what the carrier may have made is voided, else this is refused, and the order fails."""
+    path = f"/{quote(letter_id, safe='')}/discard"
+    _write(asyncio.run(_call(load_settings(), "POST", path, {"reason": reason})), json)
+    return 0
+
+
+async def _call(
+    settings: Settings, method: str, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    from orderflow.cli.client import fulfillment_service
+
+    async with fulfillment_service(settings) as client:
+        if method == "GET":
+            return await client.get(PATH + path)
+        return await client.post(PATH + path, json_module.dumps(body).encode())
+
+
+def _write(letter: dict[str, Any], json: bool) -> None:
+    if json:
+        write_line(as_json(letter))
+        return
+    shipment: dict[str, Any] = letter["shipment"] or {}
+    facts = {name: letter[name] for name in ("id", "state", "outcome", "kind", "reason", "at", "attempts")}
+    facts["order"] = letter["orderId"]
+    if letter["topic"] is not None:
+        facts["in the log"] = f"{letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"
+    facts["shipment"] = " ".join(filter(None, (shipment.get("state"), shipment.get("note"))))
+    for name, value in facts.items():
+        if value not in (None, ""):
+            write_line(f"{name:<11} {value}")
+    if letter["actions"]:
+        write_line("")
+        _write_table(letter["actions"], ("at", "actor", "action", "note"))
+
+
+def _write_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for item in items:
+        table.add_row(*("" if item[name] is None else str(item[name]) for name in columns))
+    write_rich(table)

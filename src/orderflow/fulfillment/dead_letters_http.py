@@ -1,0 +1,140 @@
+"""What a person does with dead letters, over HTTP.
+
+Until API keys exist these operations are served in the dev environment only. Each is recorded with its actor.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orderflow.contracts.order_events import readable_order_id
+from orderflow.contracts.orders_api import Reason
+from orderflow.database.engine import Reader
+from orderflow.database.group_commit import GroupCommit
+from orderflow.edge import ProblemError, json_response, read_json_body, validation_problem
+from orderflow.fulfillment import queries, redrive
+from orderflow.fulfillment.discard import Discarded, Discarder
+from orderflow.fulfillment.redrive import RATE_PER_S_MAX, Redrive, Redriven, StartRedrive, StopRedrive
+
+BODY_BYTES_MAX = 10_000
+ACTOR = "anonymous"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
+
+
+class _DiscardBody(_Body):
+    reason: Reason
+
+
+class _GroupBody(_Body):
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    reason: Annotated[str, StringConstraints(max_length=1_000)] | None = None
+    rate_per_s: Annotated[int, Field(ge=1, le=RATE_PER_S_MAX)] = 1
+
+
+B = TypeVar("B", bound=_Body)
+
+
+class DeadLetterActions:
+    """The endpoints that change something. `served`: else each answers 403."""
+
+    def __init__(
+        self,
+        *,
+        writer: GroupCommit,
+        reader: Reader,
+        discarder: Discarder,
+        clock: Callable[[], datetime],
+        served: bool,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._discarder = discarder
+        self._clock = clock
+        self._served = served
+
+    async def redrive(self, request: Request) -> Response:
+        letter_id = self._letter_id(request)
+        command = Redrive(letter_id, ACTOR, self._clock())
+        result, why = await self._writer.submit_one(redrive.redrive, command)
+        if result is Redriven.UNKNOWN:
+            raise ProblemError(404, why)
+        if result is Redriven.NOT_OPEN:
+            raise _conflict("not-open", why)
+        if result is Redriven.FAILED:
+            raise _conflict("failed-again", f"It failed again at once: {why}.")
+        return await self._letter(letter_id, 202)
+
+    async def discard(self, request: Request) -> Response:
+        letter_id = self._letter_id(request)
+        body = await _body(_DiscardBody, request)
+        result, why = await self._discarder.discard(letter_id, actor=ACTOR, reason=body.reason)
+        if result is Discarded.UNKNOWN:
+            raise ProblemError(404, why)
+        if result is Discarded.NOT_OPEN:
+            raise _conflict("not-open", why)
+        if result is Discarded.NO_VOID:
+            raise _conflict("void-not-obtained", why)
+        return await self._letter(letter_id, 200)
+
+    async def start_redrive(self, request: Request) -> Response:
+        self._require_served()
+        body = await _body(_GroupBody, request)
+        command = StartRedrive(
+            str(uuid.uuid4()), body.kind, body.reason, body.rate_per_s, ACTOR, self._clock()
+        )
+        if not await self._writer.submit_one(redrive.start, command):
+            raise _conflict("redrive-running", f"A redrive of {body.kind} runs already.")
+        return await self._redrive(command.id, 202)
+
+    async def stop_redrive(self, request: Request) -> Response:
+        self._require_served()
+        redrive_id = readable_order_id(request.path_params["redrive_id"])
+        if redrive_id is None:
+            raise ProblemError(404, "There is no such redrive.")
+        await self._writer.submit_one(redrive.stop, StopRedrive(redrive_id, ACTOR, self._clock()))
+        return await self._redrive(redrive_id, 200)
+
+    def _letter_id(self, request: Request) -> str:
+        self._require_served()
+        letter_id = readable_order_id(request.path_params["letter_id"])
+        if letter_id is None:
+            raise ProblemError(404, "There is no such dead letter.")
+        return letter_id
+
+    def _require_served(self) -> None:
+        if not self._served:
+            raise ProblemError(
+                403,
+                "Outside the dev environment this needs authorization, which does not exist yet.",
+                kind="forbidden",
+                title="Forbidden",
+            )
+
+    async def _letter(self, letter_id: str, status: int) -> Response:
+        return json_response(await self._reader.run(queries.get_dead_letter, letter_id), status)
+
+    async def _redrive(self, redrive_id: str, status: int) -> Response:
+        found: list[Any] = (await self._reader.run(queries.list_redrives, redrive_id=redrive_id))["items"]
+        if not found:
+            raise ProblemError(404, "There is no such redrive.")
+        return json_response(found[0], status)
+
+
+async def _body(model: type[B], request: Request) -> B:
+    try:
+        return model.model_validate_json(await read_json_body(request, BODY_BYTES_MAX))
+    except ValidationError as error:
+        raise validation_problem(error) from None
+
+
+def _conflict(kind: str, detail: str) -> ProblemError:
+    return ProblemError(409, detail, kind=kind, title="Conflict")

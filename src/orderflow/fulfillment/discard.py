@@ -1,0 +1,317 @@
+"""A dead letter is discarded: whatever the carrier may have made for it is voided, and its order ends Failed.
+
+The letter is `discarding` before the carrier is asked, so that nothing puts it back on its way meanwhile: the
+carrier answers a repeated key with the voided shipment, which must never count as shipped.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from orderflow.database.dialects import insert, now_ms
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment import attentions, dead_letters
+from orderflow.fulfillment.carriers import (
+    Carrier,
+    CarrierRefused,
+    CarrierRejected,
+    CarrierUnavailable,
+    ShipmentRequest,
+)
+from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
+from orderflow.fulfillment.dead_letters import Action, LetterState
+from orderflow.fulfillment.model import ERROR_CHARS_MAX, UNKNOWN_ORDER, State, clean, idempotency_key
+from orderflow.fulfillment.redrive import lock
+from orderflow.fulfillment.tables import dead_letters as letters
+from orderflow.fulfillment.tables import shipments
+
+VOID_S_MAX = 60.0
+_NO_ORDER_TO_FAIL = ("status-conflict", UNKNOWN_ORDER)
+"""Kinds of parked shipments whose order has ended already, or never was."""
+_ORDERS_EVENT = ("undecodable", "newer-schema", "contract-violation", "unstorable")
+"""Kinds of events that may have been the order's only one."""
+
+
+class Discarded(Enum):
+    DONE = "discarded"
+    NOT_OPEN = "not open"
+    UNKNOWN = "unknown"
+    NO_VOID = "the void was not obtained"
+
+
+class _NoVoid(Exception):
+    """`touched`: the carrier may have voided something all the same."""
+
+    def __init__(self, reason: str, *, touched: bool) -> None:
+        super().__init__(reason)
+        self.touched = touched
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """`token` tells this try from others at the same letter."""
+
+    letter_id: str
+    token: str
+
+    @property
+    def rows(self) -> int:
+        return 2
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`called`: what the carrier was asked for, and since when; None where it never was."""
+
+    called: tuple[ShipmentRequest, datetime] | None
+    tried_before: bool
+
+
+def begin(
+    connection: Connection, commands: Sequence[Begin], /, *, again: bool
+) -> list[Begun | tuple[Discarded, str]]:
+    """Nothing else is done with the letters from here on. A handler for the group commit."""
+    return [_begin(connection, command, again=again) for command in commands]
+
+
+def _begin(connection: Connection, command: Begin, *, again: bool) -> Begun | tuple[Discarded, str]:
+    letter = lock(connection, command.letter_id)
+    if letter is None:
+        return Discarded.UNKNOWN, "There is no such dead letter."
+    if letter["state"] == LetterState.DISCARDED:
+        return Discarded.DONE, ""
+    if letter["state"] not in (LetterState.OPEN, LetterState.DISCARDING):
+        return Discarded.NOT_OPEN, f"The dead letter is {letter['state']}."
+    shipment = None if letter["topic"] is not None else _parked(connection, letter["order_id"])
+    if letter["topic"] is None and shipment is None:
+        return Discarded.NOT_OPEN, "Its shipment is not parked any more."
+    connection.execute(
+        sa.update(letters)
+        .where(letters.c.id == command.letter_id)
+        .values(state=LetterState.DISCARDING, redrive_id=command.token)
+    )
+    tried_before = letter["state"] == LetterState.DISCARDING and not (
+        again and letter["redrive_id"] == command.token
+    )
+    if shipment is None or shipment["intent_at"] is None:
+        return Begun(None, tried_before)
+    order_id: str = shipment["order_id"]
+    request = ShipmentRequest(order_id, idempotency_key(order_id), shipment["request"])
+    return Begun((request, shipment["intent_at"]), tried_before)
+
+
+def _parked(connection: Connection, order_id: str) -> RowMapping | None:
+    c = shipments.c
+    wanted = sa.select(shipments).where(c.order_id == order_id, c.state == State.PARKED).with_for_update()
+    return connection.execute(wanted).mappings().first()
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """`reopen`: the carrier has certainly done nothing, so that anything may still be done."""
+
+    letter_id: str
+    token: str
+    actor: str
+    reason: str
+    reopen: bool
+    at: datetime
+
+    @property
+    def rows(self) -> int:
+        return 2
+
+
+def refuse(connection: Connection, commands: Sequence[Refuse], /, *, again: bool) -> list[None]:
+    """The discard was not possible. Nobody reopens a letter that another try has begun with. A handler for
+    the group commit."""
+    del again
+    for command in commands:
+        if command.reopen:
+            connection.execute(
+                sa.update(letters)
+                .where(
+                    letters.c.id == command.letter_id,
+                    letters.c.state == LetterState.DISCARDING,
+                    letters.c.redrive_id == command.token,
+                )
+                .values(state=LetterState.OPEN)
+            )
+        dead_letters.record(
+            connection,
+            command.letter_id,
+            Action.DISCARD_REFUSED,
+            actor=command.actor,
+            note=command.reason,
+            at=command.at,
+        )
+    return [None] * len(commands)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    letter_id: str
+    actor: str
+    reason: str
+    at: datetime
+
+    @property
+    def rows(self) -> int:
+        return 4
+
+
+def end(connection: Connection, commands: Sequence[End], /, *, again: bool) -> list[None]:
+    """Nothing is left at the carrier: the letters are closed and their orders fail. A handler for the group
+    commit."""
+    del again
+    for command in commands:
+        letter = lock(connection, command.letter_id)
+        if letter is None or letter["state"] != LetterState.DISCARDING:
+            continue
+        connection.execute(
+            sa.update(letters)
+            .where(letters.c.id == command.letter_id)
+            .values(state=LetterState.DISCARDED, outcome=f"discarded: {command.reason}"[:ERROR_CHARS_MAX])
+        )
+        dead_letters.record(
+            connection,
+            command.letter_id,
+            Action.DISCARD,
+            actor=command.actor,
+            note=command.reason,
+            at=command.at,
+        )
+        if letter["topic"] is None:
+            _fail_parked(connection, letter["order_id"], command)
+        elif letter["order_id"] is not None:
+            _fail_without_shipment(connection, letter, command)
+    return [None] * len(commands)
+
+
+def _fail_parked(connection: Connection, order_id: str, command: End) -> None:
+    shipment = _parked(connection, order_id)
+    if shipment is None:
+        return
+    attentions.forget(connection, order_id)
+    values: dict[str, object] = {
+        "parked_kind": None,
+        "shipment_id": None,
+        "carrier": None,
+        "tracking_number": None,
+        "shipped_at": None,
+        "error": command.reason,
+        "waits": 0,
+        "note": f"discarded: {command.reason}"[:ERROR_CHARS_MAX],
+    }
+    if shipment["parked_kind"] in _NO_ORDER_TO_FAIL:
+        values |= {"state": State.CLOSED, "closed_at": command.at}
+        if shipment["parked_kind"] != UNKNOWN_ORDER:
+            attentions.clear(connection, order_id)
+    else:
+        # Without an intent the gate may be shut: then Processing is asked for first.
+        state = State.RECEIVED if shipment["intent_at"] is None else State.REJECTED
+        values |= {"state": state, "due_at_ms": now_ms()}
+    connection.execute(sa.update(shipments).where(shipments.c.order_id == order_id).values(values))
+
+
+def _fail_without_shipment(connection: Connection, letter: RowMapping, command: End) -> None:
+    """The order whose event cannot be read gets a shipment that never ships and fails it."""
+    order_id: str = letter["order_id"]
+    found = connection.execute(sa.select(shipments.c.state).where(shipments.c.order_id == order_id)).first()
+    if found is not None or letter["kind"] not in _ORDERS_EVENT:
+        if found is None or found.state != State.PARKED:
+            attentions.clear(connection, order_id)
+        return
+    attentions.forget(connection, order_id)
+    connection.execute(
+        insert(connection, shipments)
+        .values(
+            order_id=order_id,
+            event_id=letter["id"],
+            correlation_id=order_id,
+            ordered_at=letter["at"],
+            received_at=command.at,
+            request=b"",
+            state=State.RECEIVED,
+            attempts=0,
+            waits=0,
+            interruptions=0,
+            error=command.reason,
+            note=f"discarded: {command.reason}"[:ERROR_CHARS_MAX],
+            due_at_ms=now_ms(),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+class Discarder:
+    """Discards letters with the carrier's consent."""
+
+    def __init__(
+        self, writer: GroupCommit, carrier: Carrier, *, key_lifetime: timedelta, clock: Callable[[], datetime]
+    ) -> None:
+        self._writer = writer
+        self._carrier = carrier
+        self._key_lifetime = key_lifetime
+        self._clock = clock
+
+    async def discard(self, letter_id: str, *, actor: str, reason: str) -> tuple[Discarded, str]:
+        """Done, or why not. Repeating it is safe. Raises what the database says."""
+        reason = clean(reason, ERROR_CHARS_MAX)
+        token = str(uuid.uuid4())
+        begun = await self._writer.submit_one(begin, Begin(letter_id, token))
+        if not isinstance(begun, Begun):
+            return begun
+        try:
+            if begun.called is not None:
+                await self._obtain_void(*begun.called)
+        except _NoVoid as error:
+            why = f"The carrier has not voided what it may have made: {error}"
+            reopen = not (error.touched or begun.tried_before)
+            told = Refuse(letter_id, token, actor, why, reopen=reopen, at=self._clock())
+            await self._writer.submit_one(refuse, told)
+            return Discarded.NO_VOID, why
+        await self._writer.submit_one(end, End(letter_id, actor, reason, self._clock()))
+        return Discarded.DONE, ""
+
+    async def _obtain_void(self, request: ShipmentRequest, first_called_at: datetime) -> None:
+        """Make the shipment under its own key and void it, so that a late repeat meets the voided one: a
+        look-up that finds nothing proves nothing. A key that has expired is used no more."""
+        touched = False
+        try:
+            async with asyncio.timeout(VOID_S_MAX):
+                made: set[str] = set()
+                if self._clock() - first_called_at <= self._key_lifetime:
+                    made = await self._made(request)
+                for shipment_id in sorted(made | await self._live(request.order_id)):
+                    try:
+                        await self._carrier.void_shipment(shipment_id)
+                    except CarrierRefused:
+                        raise
+                    except CarrierUnavailable as error:
+                        touched |= error.doubtful
+                        raise
+                    except BaseException:
+                        touched = True
+                        raise
+                    touched = True
+                left = len(await self._live(request.order_id))
+        except Exception as error:
+            raise _NoVoid(str(error) or type(error).__name__, touched=touched) from error
+        if left:
+            raise _NoVoid(f"it still shows {left} live", touched=touched)
+
+    async def _made(self, request: ShipmentRequest) -> set[str]:
+        try:
+            return {checked_label(await self._carrier.create_shipment(request)).shipment_id}
+        except CarrierRejected:
+            return set()
+
+    async def _live(self, order_id: str) -> set[str]:
+        return {label.shipment_id for label in checked_labels(await self._carrier.find_shipments(order_id))}

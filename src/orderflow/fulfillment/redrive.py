@@ -1,0 +1,345 @@
+"""Dead letters go back on their way: one, or a group at a rate that stops by itself when they fail again.
+
+What was given up goes on where it stood; an event is processed again from its original bytes. Either is
+followed until its order is done.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection, RowMapping
+
+from orderflow.contracts.order_events import InvalidEvent
+from orderflow.database.dialects import insert, now_ms
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment import attentions, dead_letters
+from orderflow.fulfillment.dead_letters import PROGRAM, Action, LetterState
+from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment.inbox import Received, receive, received
+from orderflow.fulfillment.model import Owner, State
+from orderflow.fulfillment.tables import dead_letters as letters
+from orderflow.fulfillment.tables import redrives, shipments
+from orderflow.fulfillment.vitals import Vitals
+
+log = structlog.get_logger()
+
+RATE_PER_S_MAX = 100
+FAILURES_IN_A_ROW_MAX = 3
+UNDECIDED_MAX = 100
+"""A group's redrive waits while so many of its items have neither succeeded nor failed yet."""
+STEP_MS = 1_000
+FOLLOWED_MAX = 500
+PAUSE_S = 1.0
+LOOP = "redrives"
+
+_NOBODY = Owner("", 0)
+
+
+class Redriven(Enum):
+    BACK = "on its way"
+    FAILED = "failed again at once"
+    NOT_OPEN = "not open"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """`redrive_id` names the group's redrive that it belongs to."""
+
+    letter_id: str
+    actor: str
+    at: datetime
+    redrive_id: str | None = None
+
+    @property
+    def rows(self) -> int:
+        return 4
+
+
+def redrive(
+    connection: Connection, commands: Sequence[Redrive], /, *, again: bool
+) -> list[tuple[Redriven, str]]:
+    """Put each back on its way, and say why not. A handler for the group commit."""
+    del again  # one that is redriven already is a success
+    return [_redrive(connection, command) for command in commands]
+
+
+def _redrive(connection: Connection, command: Redrive) -> tuple[Redriven, str]:
+    letter = lock(connection, command.letter_id)
+    if letter is None:
+        return Redriven.UNKNOWN, "There is no such dead letter."
+    if letter["state"] == LetterState.REDRIVEN:
+        return Redriven.BACK, ""
+    if letter["state"] != LetterState.OPEN:
+        return Redriven.NOT_OPEN, f"The dead letter is {letter['state']}."
+    values: dict[str, Any] = {"redriven_at": command.at, "redrive_id": command.redrive_id}
+    dead_letters.record(
+        connection, command.letter_id, Action.REDRIVE, actor=command.actor, note=None, at=command.at
+    )
+    if letter["topic"] is None:
+        failure, order_id = _put_back(connection, letter["order_id"]), letter["order_id"]
+    else:
+        failure, order_id = _process(connection, letter, command.at)
+    if failure is None:
+        values |= {"state": LetterState.REDRIVEN, "order_id": order_id}
+    else:
+        values |= {"attempts": letters.c.attempts + 1}
+        dead_letters.record(
+            connection, command.letter_id, Action.FAILED_AGAIN, actor=PROGRAM, note=failure, at=command.at
+        )
+    connection.execute(sa.update(letters).where(letters.c.id == command.letter_id).values(values))
+    return (Redriven.BACK, "") if failure is None else (Redriven.FAILED, failure)
+
+
+def lock(connection: Connection, letter_id: str) -> RowMapping | None:
+    """The letter, which nobody else changes before this transaction ends."""
+    found = connection.execute(sa.select(letters).where(letters.c.id == letter_id).with_for_update())
+    return found.mappings().first()
+
+
+def _put_back(connection: Connection, order_id: str) -> str | None:
+    """The shipment goes on where it was parked, with a whole schedule of retries before it."""
+    c = shipments.c
+    where_it_stood = sa.case(
+        (c.shipment_id.is_not(None), State.SHIPPED),
+        (sa.and_(c.error.is_not(None), c.intent_at.is_not(None)), State.REJECTED),
+        (c.intent_at.is_not(None), State.READY),
+        else_=State.RECEIVED,
+    )
+    put = connection.execute(
+        sa.update(shipments)
+        .where(c.order_id == order_id, c.state == State.PARKED)
+        .values(
+            state=where_it_stood,
+            waits=0,
+            interruptions=0,
+            parked_kind=None,
+            note=None,
+            due_at_ms=now_ms(),
+        )
+        .returning(c.order_id)
+    )
+    if put.first() is None:
+        return "its shipment is not parked"
+    attentions.forget(connection, order_id)
+    return None
+
+
+def _process(connection: Connection, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
+    """Why the event cannot be processed now either, and its order as far as it is known."""
+    try:
+        command = received(letter["value"], dead_letters.unpacked(letter["headers"]), _NOBODY, at)
+    except InvalidEvent as error:
+        return f"{error.kind}: {error}", letter["order_id"]
+    if receive(connection, [command], again=False)[0] is Received.CONFLICTING:
+        return "its order has a shipment already, with other content", letter["order_id"]
+    return None, command.shipment.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class StartRedrive:
+    """The redrive of all open letters of a kind; of those with this very reason where one is given."""
+
+    id: str
+    kind: str
+    reason: str | None
+    rate_per_s: int
+    actor: str
+    at: datetime
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+def start(connection: Connection, commands: Sequence[StartRedrive], /, *, again: bool) -> list[bool]:
+    """False where one of the kind runs already. A handler for the group commit."""
+    del again
+    return [_start(connection, command) for command in commands]
+
+
+def _start(connection: Connection, command: StartRedrive) -> bool:
+    connection.execute(
+        insert(connection, redrives)
+        .values(
+            id=command.id,
+            kind=command.kind,
+            reason=command.reason,
+            rate_per_s=command.rate_per_s,
+            actor=command.actor,
+            state="running",
+            redriven=0,
+            started_at=command.at,
+            step_due_ms=now_ms(),
+        )
+        .on_conflict_do_nothing()
+    )
+    return connection.execute(sa.select(redrives.c.id).where(redrives.c.id == command.id)).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StopRedrive:
+    id: str
+    actor: str
+    at: datetime
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+def stop(connection: Connection, commands: Sequence[StopRedrive], /, *, again: bool) -> list[None]:
+    """What runs ends; what it has redriven goes on. A handler for the group commit."""
+    del again
+    for command in commands:
+        _end(connection, command.id, "stopped", f"stopped by {command.actor}", command.at)
+    return [None] * len(commands)
+
+
+def _end(connection: Connection, redrive_id: str, state: str, note: str, at: datetime) -> None:
+    connection.execute(
+        sa.update(redrives)
+        .where(redrives.c.id == redrive_id, redrives.c.state == "running")
+        .values(state=state, note=note, ended_at=at)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    at: datetime
+
+    @property
+    def rows(self) -> int:
+        return FOLLOWED_MAX
+
+
+def step(connection: Connection, commands: Sequence[Step], /, *, again: bool) -> list[int]:
+    """Resolve what is done, and go on with every group's redrive that is due; the number of letters that
+    were redriven. A handler for the group commit."""
+    del again  # a step that was made is not due again
+    done: list[int] = []
+    for command in commands:
+        _follow(connection, command.at)
+        done.append(sum(_step(connection, found, command.at) for found in _due(connection)))
+    return done
+
+
+def _follow(connection: Connection, at: datetime) -> None:
+    c = shipments.c
+    finished = connection.execute(
+        sa.select(letters.c.id, c.shipment_id, c.error, c.note)
+        .join(shipments, c.order_id == letters.c.order_id)
+        .where(letters.c.state == "redriven", c.state == State.CLOSED)
+        .order_by(letters.c.id)
+        .limit(FOLLOWED_MAX)
+        .with_for_update(of=letters, skip_locked=True)
+    ).all()
+    for found in finished:
+        outcome = "Shipped" if found.shipment_id else f"Failed: {found.error}" if found.error else found.note
+        connection.execute(
+            sa.update(letters)
+            .where(letters.c.id == found.id)
+            .values(state=LetterState.RESOLVED, outcome=outcome)
+        )
+        dead_letters.record(connection, found.id, Action.RESOLVE, actor=PROGRAM, note=outcome, at=at)
+
+
+def _due(connection: Connection) -> Sequence[RowMapping]:
+    return (
+        connection.execute(
+            sa.select(redrives)
+            .where(redrives.c.state == "running", redrives.c.step_due_ms <= now_ms())
+            .order_by(redrives.c.id)
+            .with_for_update(skip_locked=True)
+        )
+        .mappings()
+        .all()
+    )
+
+
+def _step(connection: Connection, group: RowMapping, at: datetime) -> int:
+    """Redrive a second's worth of the group; the number of letters."""
+    undecided, failures = _so_far(connection, group["id"])
+    wanted = sa.select(letters.c.id).where(
+        letters.c.kind == group["kind"],
+        letters.c.state == LetterState.OPEN,
+        letters.c.at <= group["started_at"],
+        sa.or_(letters.c.redrive_id.is_(None), letters.c.redrive_id != group["id"]),
+    )
+    if group["reason"] is not None:
+        wanted = wanted.where(letters.c.reason == group["reason"])
+    room = min(group["rate_per_s"], UNDECIDED_MAX - undecided)
+    ids = connection.execute(wanted.order_by(letters.c.at, letters.c.id).limit(max(1, room))).scalars().all()
+    count = 0
+    for letter_id in ids[: max(0, room)]:
+        if failures >= FAILURES_IN_A_ROW_MAX:
+            break
+        result, _ = _redrive(connection, Redrive(letter_id, group["actor"], at, group["id"]))
+        failures = failures + 1 if result is Redriven.FAILED else failures
+        count += 1
+    connection.execute(
+        sa.update(redrives)
+        .where(redrives.c.id == group["id"])
+        .values(redriven=redrives.c.redriven + count, step_due_ms=now_ms() + STEP_MS)
+    )
+    if failures >= FAILURES_IN_A_ROW_MAX:
+        note = f"stopped by itself: {failures} redriven items in a row failed again"
+        _end(connection, group["id"], "stopped", note, at)
+        log.warning("redrive.stopped", redrive_id=group["id"], kind=group["kind"], reason=note)
+    elif not ids and undecided == 0:
+        _end(connection, group["id"], "done", "every item has its outcome", at)
+    return count
+
+
+def _so_far(connection: Connection, redrive_id: str) -> tuple[int, int]:
+    """How many items are undecided, and how many of those decided last failed in a row.
+
+    An item has failed once its first round of calls has: the durable schedule goes on, but its end is too
+    far away to wait for.
+    """
+    c = shipments.c
+    latest = connection.execute(
+        sa.select(letters.c.state, c.state.label("shipment_state"), c.waits)
+        .outerjoin(shipments, c.order_id == letters.c.order_id)
+        .where(letters.c.redrive_id == redrive_id)
+        .order_by(letters.c.redriven_at.desc(), letters.c.at.desc(), letters.c.id.desc())
+        .limit(2 * UNDECIDED_MAX)
+    ).all()
+    undecided = failures = 0
+    in_a_row = True
+    for item in latest:
+        if item.state == LetterState.RESOLVED or item.shipment_state == State.CLOSED:
+            in_a_row = False
+        elif item.state == LetterState.OPEN or item.shipment_state == State.PARKED or (item.waits or 0) > 0:
+            failures += in_a_row
+        else:
+            undecided += 1
+    return undecided, failures
+
+
+class Redriver:
+    """Follows what was redriven and steps the redrives of groups; any worker may do any step."""
+
+    def __init__(self, writer: GroupCommit, vitals: Vitals, *, clock: Callable[[], datetime]) -> None:
+        self._writer = writer
+        self._vitals = vitals
+        self._clock = clock
+
+    async def run_once(self) -> int:
+        """The number of letters redriven. Raises what the database says."""
+        return await self._writer.submit_one(step, Step(self._clock()))
+
+    async def run(self) -> None:
+        while True:
+            self._vitals.progress(LOOP)
+            try:
+                await self.run_once()
+            except TRANSIENT as error:
+                log.debug("redrives.wait", reason=str(error))
+            await asyncio.sleep(PAUSE_S)
