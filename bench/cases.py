@@ -12,7 +12,7 @@ from bench.shipping_latency import shipping_latency
 from bench.stages import conventional, embedded, migrate, orderflow
 
 GROUPS = ("limit", "intake", "batch", "latency", "real", "e2e", "drain", "shipping", "long")
-PGBENCH_CLIENTS = (8, 16, 32)
+PGBENCH_CLIENTS = (8, 16, 32, 64)
 BATCH_ORDERS = 200
 BATCH_CONNECTIONS = 16
 LATENCY_RATES = (100, 2_000)
