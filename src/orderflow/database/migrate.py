@@ -109,7 +109,7 @@ def _found(database: Database, context: Context) -> str | None:
 
 
 def _outlasting_outages(action: Callable[[Database, Context], T], database: Database, context: Context) -> T:
-    """A database that goes away in between is waited for, and the action, which changed nothing, begins anew."""
+    """A database that goes away in between is waited for; the action, which changed nothing, begins anew."""
     for _ in range(TRIES_MAX - 1):
         try:
             return action(database, context)
