@@ -115,7 +115,13 @@ class World:
                 reader.close()
 
     def worker(
-        self, carrier: Carrier, *, consumer: Consumer | None = None, in_flight_max: int = 100, name: str = "w"
+        self,
+        carrier: Carrier,
+        *,
+        consumer: Consumer | None = None,
+        in_flight_max: int = 100,
+        name: str = "w",
+        **options: Any,
     ) -> FulfillmentWorker:
         return FulfillmentWorker(
             database=self.fulfillment,
@@ -126,6 +132,7 @@ class World:
             orders_url=self.orders_url,
             in_flight_max=in_flight_max,
             worker_id=name,
+            **options,
         )
 
     @asynccontextmanager
@@ -198,6 +205,10 @@ class World:
     def rows(self, table: sa.Table = shipments) -> list[sa.RowMapping]:
         with self.fulfillment.reader.connect() as connection:
             return list(connection.execute(sa.select(table)).mappings())
+
+    def order_statuses(self) -> set[str]:
+        with self.orders.reader.connect() as connection:
+            return set(connection.execute(sa.text("SELECT status FROM orders")).scalars())
 
     def states(self) -> dict[str, str]:
         return {row["order_id"]: row["state"] for row in self.rows()}
