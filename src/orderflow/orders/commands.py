@@ -2,7 +2,6 @@
 transaction that the group commit opened; orders, idempotency keys, counters and outbox rows are written
 here, visibly."""
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +12,9 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.orders_api import OrderIn
-from orderflow.database.dialects import bulk_insert, bulk_insert_ignore, bulk_update, insert, set_lock_timeout
+from orderflow.database.dialects import bulk_insert, bulk_insert_ignore, bulk_update, set_lock_timeout
 from orderflow.orders import outbox
+from orderflow.orders.counters import count_statuses
 from orderflow.orders.model import (
     Attention,
     AttentionChange,
@@ -24,15 +24,11 @@ from orderflow.orders.model import (
     Status,
     apply_update,
 )
-from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, status_counts
+from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders
 
 KEY_LOCK_TIMEOUT_MS = 50
 ROW_LOCK_TIMEOUT_MS = 100
 """A row that somebody else holds is put aside, by bisection: it must not hold up the only writer for long."""
-COUNTER_SLOTS = 64
-
-# Each process counts in a slot of its own, so that no row is everybody's lock; two that share one only wait.
-_COUNTER_SLOT = random.randrange(COUNTER_SLOTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,24 +224,6 @@ def _currency(order: OrderIn) -> str | None:
 
 def _json_or_none(value: Any) -> str | None:
     return None if value is None else to_json(value, exclude_none=True).decode()
-
-
-def count_statuses(connection: Connection, changes: dict[Status, int]) -> None:
-    """Add to this process's counters; `GET /api/stats` sums the slots."""
-    rows = [
-        {"slot": _COUNTER_SLOT, "status": status.value, "orders": difference}
-        for status, difference in sorted(changes.items())
-        if difference
-    ]
-    if rows:
-        statement = insert(connection, status_counts)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[status_counts.c.slot, status_counts.c.status],
-                set_={"orders": status_counts.c.orders + statement.excluded.orders},
-            ),
-            rows,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
+from orderflow.orders.counters import counted
 from orderflow.orders.model import TRANSITIONS, Status, unix_ms, utc_text
-from orderflow.orders.tables import order_changes, order_items, orders, outbox, status_counts
+from orderflow.orders.tables import order_changes, order_items, orders, outbox
 
 PAGE_MAX = 200
 BACKLOG_COUNT_MAX = 1_000_000
@@ -239,17 +240,10 @@ def _event_entry(row: RowMapping) -> Document:
 
 def stats(connection: Connection, now: datetime) -> Document:
     """Orders by status from the counters, and how far the relay is behind."""
-    counted = connection.execute(
-        sa.select(status_counts.c.status, sa.func.sum(status_counts.c.orders)).group_by(
-            status_counts.c.status
-        )
-    )
-    statuses = dict.fromkeys((status.value for status in Status), 0)
-    statuses.update({status: int(count) for status, count in counted})
     attention = connection.scalar(
         sa.select(sa.func.count()).select_from(orders).where(orders.c.attention_kind.is_not(None))
     )
-    return {"statuses": statuses, "attention": attention, "outbox": _outbox_stats(connection, now)}
+    return {"statuses": counted(connection), "attention": attention, "outbox": _outbox_stats(connection, now)}
 
 
 def _outbox_stats(connection: Connection, now: datetime) -> Document:
