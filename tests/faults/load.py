@@ -32,7 +32,7 @@ KEYED_SHARE = 0.5
 REPEAT_SHARE = 0.05
 RACE_SHARE = 0.02
 PROBE_PAUSE_S = 0.25
-WATCHED_MAX = 40
+LOOKS = 20
 RECENT_MAX = 5_000
 
 
@@ -52,6 +52,7 @@ class LoadClient:
         self._loading = True
         self._resolving = True
         self._recent: list[str] = []
+        self._watched: set[str] = set()
         self._draw = random.Random(f"{history.seed}/client")
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
@@ -231,16 +232,23 @@ class LoadClient:
             if not self._recent:
                 continue
             order_id = self._recent[-1] if self._draw.random() < 0.5 else self._draw.choice(self._recent)
-            for _ in range(20):
-                order = await self._get(f"/api/orders/{order_id}")
-                if order is not None:
-                    sightings = self._history.sightings.setdefault(order_id, [])
-                    sighting = Sighting(order_id, order["status"], order["version"])
-                    if not sightings or sightings[-1] != sighting:
-                        sightings.append(sighting)
-                    if order["status"] in TERMINAL:
-                        break
-                await asyncio.sleep(0.1)
+            # Of two reads at once the older answer may come last: an order has one watcher at a time.
+            if order_id not in self._watched:
+                self._watched.add(order_id)
+                await self._watch_one(order_id)
+                self._watched.discard(order_id)
+
+    async def _watch_one(self, order_id: str) -> None:
+        sightings = self._history.sightings.setdefault(order_id, [])
+        for _ in range(LOOKS):
+            order = await self._get(f"/api/orders/{order_id}")
+            if order is not None:
+                sighting = Sighting(order_id, order["status"], order["version"])
+                if not sightings or sightings[-1] != sighting:
+                    sightings.append(sighting)
+                if order["status"] in TERMINAL:
+                    return
+            await asyncio.sleep(0.1)
 
     async def _get(self, path: str) -> dict[str, Any] | None:
         try:

@@ -45,6 +45,8 @@ MUTANTS = (
         "embedded",
         ("crash:orders.written",),
         frozenset({"event-without-order", "shipment-without-order"}),
+        seconds=40,
+        times=10,
     ),
     Mutant("answer-before-commit", "embedded", ("crash:orders.written",), frozenset({"lost"})),
     Mutant(
