@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -14,8 +13,8 @@ from orderflow.fulfillment.carriers import (
     Carrier,
     CarrierRejected,
     CarrierUnavailable,
-    Label,
     ShipmentRequest,
+    conformance,
 )
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
@@ -70,10 +69,6 @@ async def outcome_of(carrier: Carrier, request: ShipmentRequest) -> tuple[str, s
     return label.shipment_id, label.tracking_number
 
 
-def names_of(labels: list[Label]) -> list[tuple[str, str]]:
-    return [(label.shipment_id, label.tracking_number) for label in labels]
-
-
 def run(opened: AbstractAsyncContextManager[Carrier], scenario: Callable[[Carrier], Awaitable[None]]) -> None:
     async def within() -> None:
         async with opened as carrier:
@@ -82,32 +77,10 @@ def run(opened: AbstractAsyncContextManager[Carrier], scenario: Callable[[Carrie
     asyncio.run(within())
 
 
-def test_the_same_key_gets_the_same_label(open_carrier: OpenCarrier) -> None:
+@pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
+def test_the_checks_for_everybodys_adapters_pass(open_carrier: OpenCarrier, check: conformance.Check) -> None:
     async def scenario(carrier: Carrier) -> None:
-        first = await carrier.create_shipment(a_request(1))
-        again = await carrier.create_shipment(a_request(1))
-        assert replace(again, shipped_at=first.shipped_at) == first
-        assert first.carrier
-        assert first.shipped_at.utcoffset() is not None
-
-    run(open_carrier(), scenario)
-
-
-def test_the_same_key_gets_one_label_while_calls_are_concurrent(open_carrier: OpenCarrier) -> None:
-    async def scenario(carrier: Carrier) -> None:
-        outcomes = await asyncio.gather(*(outcome_of(carrier, a_request(1)) for _ in range(50)))
-        assert len(set(outcomes)) == 1
-        assert len(await carrier.find_shipments(a_request(1).order_id)) == 1
-
-    run(open_carrier(), scenario)
-
-
-def test_two_orders_get_two_labels(open_carrier: OpenCarrier) -> None:
-    async def scenario(carrier: Carrier) -> None:
-        one = await carrier.create_shipment(a_request(1))
-        other = await carrier.create_shipment(a_request(2))
-        assert one.shipment_id != other.shipment_id
-        assert one.tracking_number != other.tracking_number
+        assert await conformance.run(carrier, check) is None
 
     run(open_carrier(), scenario)
 
@@ -120,45 +93,6 @@ def test_a_rejection_is_in_the_carriers_words_and_is_repeated(open_carrier: Open
         assert await carrier.find_shipments(a_request(1).order_id) == []
 
     run(open_carrier(failure_rate=1.0), scenario)
-
-
-def test_a_shipment_that_was_made_is_found(open_carrier: OpenCarrier) -> None:
-    async def scenario(carrier: Carrier) -> None:
-        label = await carrier.create_shipment(a_request(1))
-        found = await carrier.find_shipments(a_request(1).order_id)
-        assert names_of(found) == names_of([label])
-
-    run(open_carrier(), scenario)
-
-
-def test_a_voided_shipment_is_found_no_more(open_carrier: OpenCarrier) -> None:
-    async def scenario(carrier: Carrier) -> None:
-        label = await carrier.create_shipment(a_request(1))
-        await carrier.void_shipment(label.shipment_id)
-        assert await carrier.find_shipments(a_request(1).order_id) == []
-
-    run(open_carrier(), scenario)
-
-
-def test_voiding_a_voided_shipment_is_a_success(open_carrier: OpenCarrier) -> None:
-    async def scenario(carrier: Carrier) -> None:
-        label = await carrier.create_shipment(a_request(1))
-        await carrier.void_shipment(label.shipment_id)
-        await carrier.void_shipment(label.shipment_id)
-        assert await carrier.find_shipments(a_request(1).order_id) == []
-
-    run(open_carrier(), scenario)
-
-
-def test_a_late_replay_meets_the_voided_shipment_and_makes_no_new_one(open_carrier: OpenCarrier) -> None:
-    async def scenario(carrier: Carrier) -> None:
-        label = await carrier.create_shipment(a_request(1))
-        await carrier.void_shipment(label.shipment_id)
-        replayed = await carrier.create_shipment(a_request(1))
-        assert names_of([replayed]) == names_of([label])
-        assert await carrier.find_shipments(a_request(1).order_id) == []
-
-    run(open_carrier(), scenario)
 
 
 def test_thousands_of_calls_in_flight_all_return(open_carrier: OpenCarrier) -> None:
