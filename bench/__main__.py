@@ -49,7 +49,9 @@ def chosen(only: str | None, *, with_long: bool, quick: bool) -> list[Case]:
     groups = set(only.split(",")) if only else set(GROUPS) - {"long"}
     if with_long:
         groups.add("long")
-    return [case for case in CASES if case.group in groups and (case.quick or not quick)]
+    return [
+        case for case in CASES if case.group in groups and (case.quick or case.group == "long" or not quick)
+    ]
 
 
 def measure(run: Run, case: Case) -> Sample | None:
