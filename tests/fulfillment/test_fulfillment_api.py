@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from orderflow.database.engine import Reader
 from orderflow.edge import Edge
+from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi, create_app
 from orderflow.fulfillment.tables import metadata
@@ -20,25 +21,31 @@ from orderflow.serving import address, bind, serving
 
 World = Any
 OpenCarrier = Callable[[str], Any]
-Get = Callable[[str], Awaitable[tuple[int, Any]]]
+Get = Callable[..., Awaitable[tuple[int, Any]]]
+"""Gets a path, or posts to it where a body is given."""
+
+LETTERS = "/api/fulfillment/dead-letters"
 
 
 @asynccontextmanager
-async def fulfillment_api(world: World, worker: FulfillmentWorker) -> AsyncGenerator[Get]:
+async def fulfillment_api(
+    world: World, worker: FulfillmentWorker, *, served: bool = True
+) -> AsyncGenerator[Get]:
     reader = Reader(world.fulfillment)
     actions = DeadLetterActions(
         writer=worker.writer,
         reader=reader,
         discarder=worker.discarder,
         clock=lambda: datetime.now(UTC),
-        served=True,
+        served=served,
     )
     app = Edge(create_app(FulfillmentApi(reader=reader, status=worker.status), actions))
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener), aiohttp.ClientSession(address(listener)) as session:
 
-            async def get(path: str) -> tuple[int, Any]:
-                async with session.get(path) as response:
+            async def get(path: str, body: Any = None) -> tuple[int, Any]:
+                method = "GET" if body is None else "POST"
+                async with session.request(method, path, json=body) as response:
                     return response.status, await response.json(content_type=None)
 
             yield get
@@ -99,6 +106,96 @@ def test_errors_are_problems(world: World, http_carrier: OpenCarrier) -> None:
                 status, problem = await get(path)
                 assert (status, problem["status"]) == (expected, expected), path
                 assert problem["type"].startswith("urn:orderflow:problem:")
+
+    asyncio.run(scenario())
+
+
+class Refusing:
+    """A carrier that takes no request until `takes`, and answers none until `answers` is set."""
+
+    def __init__(self, inner: Carrier) -> None:
+        self._inner = inner
+        self.takes = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def create_shipment(self, request: ShipmentRequest) -> Label:
+        await self.answers.wait()
+        if not self.takes:
+            raise CarrierRefused("bad request")
+        return await self._inner.create_shipment(request)
+
+    async def find_shipments(self, order_id: str) -> list[Label]:
+        return await self._inner.find_shipments(order_id)
+
+    async def void_shipment(self, shipment_id: str) -> None:
+        await self._inner.void_shipment(shipment_id)
+
+    async def close(self) -> None:
+        pass
+
+
+async def one_open_letter(get: Get, world: World) -> str:
+    await world.place()
+
+    async def has_letter() -> bool:
+        return bool((await get(LETTERS))[1]["items"])
+
+    await world.until(has_letter, "the order is a dead letter")
+    return (await get(LETTERS))[1]["items"][0]["id"]
+
+
+def test_dead_letters_are_grouped_redriven_and_discarded_over_http(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as inner:
+            carrier = Refusing(inner)
+            async with world.working(carrier) as worker, fulfillment_api(world, worker) as get:
+                letter_id = await one_open_letter(get, world)
+                _, groups = await get(f"{LETTERS}/groups")
+                assert [(g["kind"], g["open"]) for g in groups["items"]] == [("carrier-refused", 1)]
+                assert (await get(f"{LETTERS}?kind=nothing"))[1]["items"] == []
+
+                carrier.answers.clear()
+                status, group = await get(f"{LETTERS}/redrive", {"kind": "carrier-refused"})
+                assert (status, group["state"], group["actor"]) == (202, "running", "anonymous")
+                assert (await get(f"{LETTERS}/redrive", {"kind": "carrier-refused"}))[0] == 409
+                status, group = await get(f"{LETTERS}/redrives/{group['id']}/stop", {})
+                assert (status, group["state"]) == (200, "stopped")
+                assert (await get(f"{LETTERS}/redrives"))[1]["items"] == [group]
+                carrier.answers.set()
+
+                async def is_open() -> bool:
+                    return (await get(f"{LETTERS}/{letter_id}"))[1]["state"] == "open"
+
+                await world.until(is_open, "what was redriven has failed again")
+                carrier.takes = True
+                assert (await get(f"{LETTERS}/{letter_id}/discard", {"reason": " "}))[0] == 422
+                status, letter = await get(f"{LETTERS}/{letter_id}/discard", {"reason": "seen"})
+                assert (status, letter["state"], letter["outcome"]) == (200, "discarded", "discarded: seen")
+                assert ("discard", "anonymous") in [(a["action"], a["actor"]) for a in letter["actions"]]
+                assert (await get(f"{LETTERS}/{letter_id}/redrive", {}))[0] == 409
+                assert "Ada" not in str(letter)
+
+    asyncio.run(scenario())
+
+
+def test_outside_dev_nothing_is_changed_without_authorization(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with (
+            world.running(),
+            http_carrier(world.carrier_url) as inner,
+            world.working(Refusing(inner)) as worker,
+            fulfillment_api(world, worker, served=False) as get,
+        ):
+            letter_id = await one_open_letter(get, world)
+            for path in (f"{letter_id}/redrive", f"{letter_id}/discard", "redrive"):
+                status, problem = await get(f"{LETTERS}/{path}", {"reason": "x", "kind": "y"})
+                assert (status, problem["type"]) == (403, "urn:orderflow:problem:forbidden")
+            assert (await get(f"{LETTERS}/{letter_id}"))[1]["actions"] == []
 
     asyncio.run(scenario())
 
