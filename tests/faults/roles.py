@@ -45,6 +45,7 @@ class Role:
         self._began = asyncio.Event()
         self._announced = False
         self._keep = True
+        self._killed: int | None = None
         self._armed: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -116,6 +117,7 @@ class Role:
     def kill(self) -> bool:
         if self.pid is not None:
             self._expected.add(self.pid)
+            self._killed = self.pid
         return self.send(signal.SIGKILL)
 
     async def until_ended(self, seconds_max: float) -> bool:
@@ -161,8 +163,12 @@ class Role:
             self._deaths.append(Death(self.name, 0, f"SIGTERM was not obeyed in {DRAIN_S_MAX:.0f} s"))
             self.send(signal.SIGKILL)
             await process.wait()
-        elif (code := await process.wait()) != 0 and not (code == -signal.SIGTERM and not self._announced):
-            # Before it says that it runs, a process has nothing to drain: the signal may simply end it.
+            return
+        code = await process.wait()
+        # Another fault may have killed it while it drained. And before it says that it runs, a process has
+        # nothing to drain: the signal may simply end it.
+        killed = code == -signal.SIGKILL and self._killed == process.pid
+        if code != 0 and not killed and not (code == -signal.SIGTERM and not self._announced):
             self._deaths.append(Death(self.name, code, f"drain: {' | '.join(self._tail)}"))
 
     def limit_file_size(self, bytes_max: int | None) -> None:
