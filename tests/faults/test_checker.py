@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.faults.checker import RECOVERY_S_MAX, RSS_MIB_MAX, check
@@ -21,7 +22,9 @@ from tests.faults.history import (
     customer_id,
     order_content,
 )
+from tests.faults.mutate import MUTANTS, PATCHES
 from tests.faults.plan import make_plan
+from tests.faults.source import copy_of_source
 
 SEED = 7
 SHIPPED, REJECTED, REFUSED, DOUBTFUL = range(4)
@@ -161,3 +164,12 @@ def test_a_seed_draws_the_same_plan_again_in_which_every_kind_comes_as_often_as_
     assert first == second
     assert all(sum(planned.kind == kind for planned in first) >= 3 for kind in kinds)
     assert max(planned.at_s for planned in first) <= 120
+
+
+@pytest.mark.parametrize("name", [mutant.name for mutant in MUTANTS])
+def test_every_mutant_still_fits_the_product(name: str, tmp_path: Path) -> None:
+    assert copy_of_source(tmp_path, patch=PATCHES / f"{name}.patch").is_dir()
+
+
+def test_every_patch_is_one_of_the_mutants_that_are_run() -> None:
+    assert {path.stem for path in PATCHES.glob("*.patch")} == {mutant.name for mutant in MUTANTS}
