@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 export LC_ALL=C
-MIRROR=${MIRROR:-http://deb.debian.org/debian}
 CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -25,7 +24,7 @@ wanted() { # image
 
 debian() { # suite, packages separated by commas; leaves the root file system in $work/root
     rm -rf "$work/root"
-    debootstrap --variant=minbase --include="$2" "$1" "$work/root" "$MIRROR" >"$work/log" 2>&1 ||
+    debootstrap --variant=minbase --include="$2" "$1" "$work/root" ${MIRROR:+"$MIRROR"} >"$work/log" 2>&1 ||
         { tail -20 "$work/log" "$work/root/debootstrap/debootstrap.log" >&2; exit 1; }
     (cd "$work/root" && rm -rf var/cache/apt/* var/lib/apt/lists/* var/log/*.log var/log/apt \
         usr/share/doc/* usr/share/man/* usr/share/info/* usr/share/locale/*)
