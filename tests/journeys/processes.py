@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def eventually(condition: Callable[[], bool], what: str, seconds_max: float = 60
         try:
             if condition():
                 return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except (OSError, HTTPException):
             pass
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds_max:g} s: {what}")
