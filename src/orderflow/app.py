@@ -18,6 +18,7 @@ from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.edge import Edge
 from orderflow.fulfillment import http as fulfillment_http
+from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
@@ -71,6 +72,9 @@ def run_up(settings: Settings) -> int:
         if orders.embedded:
             with orders.writer.begin() as connection:
                 outbox.free_leases(connection)
+        if fulfillment.embedded:
+            with fulfillment.writer.begin() as connection:
+                lease.end_all(connection)
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:

@@ -85,6 +85,11 @@ def _acquire(connection: Connection, worker_id: str) -> Owner:
     return Owner(worker_id, connection.execute(taken).scalar_one())
 
 
+def end_all(connection: Connection) -> None:
+    """For embedded parts, where this process is the only worker: what the last one held is free at once."""
+    connection.execute(sa.delete(workers))
+
+
 def heartbeat(connection: Connection, commands: Sequence[OfOwner], /, *, again: bool) -> list[bool]:
     """Prolong live leases; False for one that was lost. A handler for the group commit."""
     del again
