@@ -16,7 +16,7 @@ from orderflow import telemetry
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
-from orderflow.edge import Edge
+from orderflow.edge import Degraded, Edge
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers import Carrier
@@ -28,7 +28,7 @@ from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import http as orders_http
 from orderflow.orders import outbox
-from orderflow.orders.health import Degraded, Health, create_health_app
+from orderflow.orders.health import Health, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
 from orderflow.orders.reconciler import Reconciler

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import structlog
 
-from orderflow.fulfillment.vitals import Degraded
+from orderflow.edge import Degraded
 
 log = structlog.get_logger()
 

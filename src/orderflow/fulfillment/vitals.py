@@ -4,24 +4,16 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+
+from orderflow.edge import Degraded
 
 log = structlog.get_logger()
 
 STALL_S_MAX = 120.0
 """Longer than a full writer's queue takes to fail against a database that does not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """A part that is down, why, and since when."""
-
-    part: str
-    reason: str
-    since: datetime
 
 
 class Vitals:

@@ -14,6 +14,7 @@ import structlog
 
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
+from orderflow.edge import Degraded
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.dead_letters import DeadLetterCopier
@@ -28,7 +29,7 @@ from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
 from orderflow.fulfillment.redrive import Redriver
 from orderflow.fulfillment.sweep import Sweep
-from orderflow.fulfillment.vitals import Degraded, Vitals
+from orderflow.fulfillment.vitals import Vitals
 from orderflow.messaging import Consumer, ConsumerState, Publisher
 
 log = structlog.get_logger()

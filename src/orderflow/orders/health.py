@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,19 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orderflow.database.engine import DatabaseUnavailable, Reader
-from orderflow.edge import EXCEPTION_HANDLERS, ProblemError, json_response
+from orderflow.edge import EXCEPTION_HANDLERS, Degraded, ProblemError, json_response
 from orderflow.orders.model import utc_text
 
 READY_TIMEOUT_S = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """A part that is down while the role still does its job."""
-
-    part: str
-    reason: str
-    since: datetime
 
 
 class Health:
