@@ -16,7 +16,7 @@ from orderflow.fulfillment.shipments import ClaimDue, claim_due
 from orderflow.fulfillment.vitals import Vitals
 
 CLAIM_ROWS_MAX = 1_000
-PAUSE_S = 1.0
+PAUSE_S = 0.5
 BACKLOG_PAUSE_S = 0.05
 LOOP = "sweep"
 

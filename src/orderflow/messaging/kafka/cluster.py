@@ -75,7 +75,7 @@ def client_settings(bootstrap: str, settings: Settings | None) -> dict[str, Any]
         "client.id": "orderflow",
         "socket.timeout.ms": 10_000,
         "socket.keepalive.enable": True,
-        "reconnect.backoff.max.ms": 2_000,
+        "reconnect.backoff.max.ms": 1_000,
         "logger": log,
         **(settings or {}),
         "bootstrap.servers": bootstrap,

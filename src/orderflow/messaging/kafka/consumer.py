@@ -14,7 +14,8 @@ from orderflow.messaging import BusMisconfigured, BusUnavailable, ConsumerState,
 from orderflow.messaging.kafka.cluster import NOT_ALLOWED, Settings, client_settings
 
 SESSION_TIMEOUT_MS = 6_000
-HEARTBEAT_INTERVAL_MS = 2_000
+HEARTBEAT_INTERVAL_MS = 500
+"""Also how soon the other members notice that partitions are to be assigned anew."""
 PREFETCH_KIB_MAX = 16 * 1024
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 STATISTICS_INTERVAL_MS = 1_000
