@@ -31,11 +31,15 @@ from orderflow.orders import outbox
 from orderflow.orders.health import Health, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
+from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.processes import lock_data_dir, run_workers, stop_with_parent
 from orderflow.serving import address, bind, serving, stop_on_signals
 from orderflow.settings import Settings, SettingsError
+
+INTAKE_QUEUE_SECONDS_MAX = 2.0
+"""Orders that wait for longer than this for the writer mean that it cannot follow: more are refused."""
 
 
 def run_migrate(settings: Settings) -> dict[str, list[str]]:
@@ -206,7 +210,7 @@ class _OrdersParts:
 async def _orders_parts(settings: Settings, database: Database, bus: Bus) -> AsyncGenerator[_OrdersParts]:
     """What every process on the orders database runs: its writer, a relay and a reconciler. They drain in the
     order of the flow."""
-    writer = GroupCommit(database.writer, "orders")
+    writer = GroupCommit(database.writer, "orders", queue_seconds_max=INTAKE_QUEUE_SECONDS_MAX)
     relay = Relay(writer, bus.publisher())
     writer.after_commit = relay.after_commit
     reconciler = Reconciler(writer, patience_s=settings.reconcile_after_s)
@@ -231,7 +235,8 @@ async def _order_service(
             parts.writer, parts.reader, topic=settings.orders_topic, relay_takes=parts.relay.takes
         )
         api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
-        async with serving(Edge(orders_http.create_app(api, parts.health)), listener):
+        app = Edge(orders_http.create_app(api, parts.health))
+        async with serving(app, listener, direct=PostOrder(intake)):
             try:
                 yield
             finally:

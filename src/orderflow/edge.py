@@ -5,8 +5,7 @@ import asyncio
 import re
 import secrets
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orderflow.ids import new_uuid4
 
 log = structlog.get_logger()
 
@@ -97,6 +98,17 @@ def problem_response(error: ProblemError, scope: Scope) -> Response:
     return Response(
         to_json(document), error.status, headers=error.headers, media_type="application/problem+json"
     )
+
+
+def problem_parts(error: ProblemError, path: str, correlation: str) -> tuple[bytes, bytes]:
+    """Headers, as lines with their ends, and body of the answer."""
+    headers = {
+        **error.headers,
+        "content-type": "application/problem+json",
+        "x-correlation-id": correlation,
+    }
+    lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
+    return lines.encode("latin-1"), to_json(problem_document(error, path, correlation))
 
 
 def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -236,10 +248,10 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
+        began = time.perf_counter()
         headers = dict(scope["headers"])
-        correlation = _correlation_id(headers.get(b"x-correlation-id"))
-        parent = _traceparent(headers.get(b"traceparent"))
+        correlation = correlation_id_from(headers.get(b"x-correlation-id"))
+        parent = traceparent_from(headers.get(b"traceparent"))
         scope.setdefault("state", {}).update(correlation_id=correlation, traceparent=parent)
         status = 0
 
@@ -259,32 +271,53 @@ class Edge:
             error = unexpected
             if status == 0:
                 await _unexpected_response(scope)(scope, receive, send_with_id)
-        _log_request(scope, status, started, error)
+        write = log.error if error else log.info
+        if not error and scope["path"].startswith("/health"):
+            write = log.debug
+        log_request(
+            write,
+            method=scope["method"],
+            path=instance(scope),
+            status=status,
+            began=began,
+            correlation=correlation,
+            parent=parent,
+            error=error,
+        )
 
 
-def _log_request(scope: Scope, status: int, started: float, error: BaseException | None) -> None:
-    write = log.error if error else log.info
-    if not error and scope["path"].startswith("/health"):
-        write = log.debug
+def log_request(
+    write: Callable[..., object],
+    *,
+    method: str,
+    path: str,
+    status: int,
+    began: float,
+    correlation: str,
+    parent: str,
+    error: BaseException | None = None,
+) -> None:
+    """The one line of a request that began at `began` of `time.perf_counter`."""
     write(
         "request",
-        method=scope["method"],
-        path=instance(scope),
+        method=method,
+        path=path,
         status=status,
-        duration_ms=round((time.perf_counter() - started) * 1000, 1),
-        correlation_id=correlation_id(scope),
-        trace_id=trace_id(traceparent(scope)),
+        duration_ms=round((time.perf_counter() - began) * 1000, 1),
+        correlation_id=correlation,
+        trace_id=trace_id(parent),
         **({"exc_info": error} if error else {}),
     )
 
 
-def _correlation_id(given: bytes | None) -> str:
+def correlation_id_from(given: bytes | None) -> str:
+    """The client's own id where it is one, else a new one (UUIDv4)."""
     if given is not None and _CORRELATION_ID.fullmatch(given):
         return given.decode("ascii")
-    return str(uuid.uuid4())
+    return new_uuid4()
 
 
-def _traceparent(given: bytes | None) -> str:
+def traceparent_from(given: bytes | None) -> str:
     """The client's trace goes on; without a valid one a new, unsampled trace begins (W3C Trace Context)."""
     if given is not None and _TRACEPARENT.fullmatch(given):
         return given.decode("ascii")

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from orderflow.direct import DirectRoute, protocol_for
 from orderflow.settings import SettingsError
 
 DRAIN_S = 5
@@ -48,12 +49,14 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
+async def serving(
+    app: ASGIApp, listener: socket.socket, *, direct: DirectRoute | None = None
+) -> AsyncGenerator[None]:
     """Serve until the block ends, then stop accepting and finish what is under way, at most DRAIN_S long."""
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http="httptools" if direct is None else protocol_for(direct),
         ws="none",
         lifespan="off",
         log_config=None,

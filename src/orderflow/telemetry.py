@@ -5,7 +5,9 @@ Lines carry ids, never names, addresses or request bodies.
 
 import logging
 import sys
-from typing import Any, Literal
+import time
+from functools import lru_cache
+from typing import Literal
 
 import structlog
 from pydantic_core import to_json
@@ -16,21 +18,17 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
     """Send structlog's and the standard library's lines to stderr in one form. Called once, at start."""
     console = log_format == "console" or (log_format is None and sys.stderr.isatty())
 
-    def add_service(_logger: object, _method: str, event: EventDict) -> EventDict:
+    def add_origin(_logger: object, method: str, event: EventDict) -> EventDict:
         event["service"] = service
+        event["level"] = method
+        event["timestamp"] = _timestamp()
         return event
 
-    shared: list[Processor] = [
-        add_service,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
+    shared: list[Processor] = [add_origin, structlog.processors.format_exc_info]
     colours = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     threshold = logging.getLevelNamesMapping()[level]
     structlog.configure(
-        # Bytes as they come from the serializer: no text is encoded on the way of every request.
-        processors=[*shared, colours if console else structlog.processors.JSONRenderer(_json)],
+        processors=[*shared, colours if console else _json_line],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr)
         if console
@@ -43,12 +41,27 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                colours if console else structlog.processors.JSONRenderer(),
+                colours if console else _json_text,
             ],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
 
 
-def _json(event: EventDict, **_options: Any) -> bytes:
+def _json_line(_logger: object, _method: str, event: EventDict) -> bytes:
+    """Bytes as they come from the serializer: no text is encoded on the way of every request."""
     return to_json(event, fallback=repr)
+
+
+def _json_text(logger: object, method: str, event: EventDict) -> str:
+    return _json_line(logger, method, event).decode()
+
+
+def _timestamp() -> str:
+    seconds, microseconds = divmod(time.time_ns() // 1_000, 1_000_000)
+    return f"{_to_the_second(seconds)}.{microseconds:06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

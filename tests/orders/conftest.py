@@ -20,12 +20,14 @@ from sqlalchemy.engine import Connection
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX, GroupCommit
 from orderflow.database.migrate import migrate
+from orderflow.direct import protocol_for
 from orderflow.edge import BODY_SECONDS_MAX, Edge
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders.health import Health
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import KEY_WAIT_S, Intake
+from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
 
 WAIT_S_MAX = 30.0
@@ -100,6 +102,7 @@ class Service:
         body_seconds_max: float = BODY_SECONDS_MAX,
         in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX,
         writing: bool = True,
+        direct: bool = True,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, "orders")
@@ -135,13 +138,13 @@ class Service:
                 self.relay.start()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
-        self._serve()
+        self._serve(protocol_for(PostOrder(intake)) if direct else "httptools")
 
-    def _serve(self) -> None:
+    def _serve(self, protocol: Any) -> None:
         config = uvicorn.Config(
             Edge(self.app),
             loop="none",
-            http="httptools",
+            http=protocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from itertools import product
-from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
@@ -18,8 +17,6 @@ from orderflow.orders.model import (
     OrderState,
     Status,
     apply_update,
-    new_order_id,
-    unix_ms,
 )
 
 NOW = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
@@ -132,18 +129,3 @@ def test_an_attention_said_again_keeps_its_since() -> None:
     order = state(Status.PROCESSING, attention=Attention("stuck", "why", NOW))
     later = AttentionChange(Attention("stuck", "why", NOW.replace(year=2027)))
     assert apply_update(order, None, None, later) is order
-
-
-moments = st.integers(0, 2**48 - 1).map(
-    lambda ms: datetime.fromtimestamp(min(ms, 253_402_300_799_000) / 1000, UTC)
-)
-
-
-@given(moments, moments, st.integers(0, 2**74 - 1), st.integers(0, 2**74 - 1))
-def test_order_ids_are_uuids_of_version_7_and_sort_by_their_time(
-    one: datetime, two: datetime, first: int, second: int
-) -> None:
-    ids = [new_order_id(one, first), new_order_id(two, second)]
-    assert all(UUID(text).version == 7 and UUID(text).variant == RFC_4122 for text in ids)
-    if unix_ms(one) != unix_ms(two):
-        assert (ids[0] < ids[1]) == (one < two)

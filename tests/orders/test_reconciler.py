@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from orderflow.contracts.orders_api import OrderIn
 from orderflow.database import engine, migrate
 from orderflow.database.group_commit import GroupCommit
+from orderflow.ids import new_uuid7
 from orderflow.orders import commands, outbox
 from orderflow.orders.events import order_created
-from orderflow.orders.model import Status, new_order_id
+from orderflow.orders.model import Status, unix_ms
 from orderflow.orders.queries import get_order
 from orderflow.orders.reconciler import RE_EMISSIONS_MAX, Reconciler
 from orderflow.orders.tables import outbox as outbox_table
@@ -31,8 +32,8 @@ class World:
         self.writer.start()
         self.reconciler = Reconciler(self.writer, patience_s=PATIENCE.total_seconds(), clock=lambda: self.now)
 
-    def place(self, randomness: int = 1) -> str:
-        order_id = new_order_id(self.now, randomness)
+    def place(self) -> str:
+        order_id = new_uuid7(unix_ms(self.now))
         order = OrderIn.model_validate_json(
             '{"customer":{"customerId":"c","name":"n"},"items":[{"productId":"p","quantity":1}]}'
         )
@@ -54,7 +55,7 @@ class World:
         assert isinstance(rows, list)
         marks = [outbox.Mark(row.order_id, row.order_version, self.now, 0, 0) for row in rows]
         if marks:
-            self.writer.submit_blocking(outbox.mark, marks)
+            self.writer.submit_blocking(outbox.mark, [outbox.MarkAll(marks)])
         return [row.order_id for row in rows]
 
     def sent_again(self) -> list[str]:
@@ -133,7 +134,7 @@ def test_more_orders_than_one_look_takes_in_are_all_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orderflow.orders.reconciler.ORDERS_LOOKED_AT_MAX", 3)
-    placed = {world.place(randomness) for randomness in range(8)}
+    placed = {world.place() for _ in range(8)}
     world.publish_all()
     world.now += PATIENCE + timedelta(seconds=1)
     found: set[str] = set()

@@ -4,8 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from orderflow.database.migrate import migrate
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import outbox as rows
 from orderflow.orders.events import message, order_created
-from orderflow.orders.model import new_order_id
 from orderflow.orders.outbox import OutboxRow
 from orderflow.orders.relay import HAND_OFF_ROWS_MAX, Relay
 from orderflow.orders.tables import outbox
@@ -33,7 +31,7 @@ on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=T
 
 
 def event(number: int, version: int = 1) -> OutboxRow:
-    order_id = new_order_id(NOW + timedelta(seconds=number), number)
+    order_id = f"019c0000-0000-7000-8000-{number:012d}"
     row = order_created(
         json.dumps(ORDER),
         order_id=order_id,
@@ -43,7 +41,7 @@ def event(number: int, version: int = 1) -> OutboxRow:
         topic=TOPIC,
     )
     payload = row.payload.replace('"orderVersion":1', f'"orderVersion":{version}')
-    return replace(row, order_version=version, payload=payload)
+    return row._replace(order_version=version, payload=payload)
 
 
 class Bench:

@@ -24,6 +24,7 @@ LOCK_TIMEOUT_MS = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
 POOL_WAIT_S = 5
 READ_THREADS = 4
+READS_WAITING_MAX = 1_000
 WRITE_CONNECTIONS_MAX = 4
 
 
@@ -151,13 +152,20 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._engine = database.reader
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read")
+        self._waiting = 0
 
     async def run(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """The query's result from one read transaction. Raises DatabaseUnavailable."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: self._read(query, *args, **kwargs))
+        if self._waiting >= READS_WAITING_MAX:
+            raise DatabaseUnavailable(f"{READS_WAITING_MAX} queries wait already")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, lambda: self._read(query, *args, **kwargs))
+        finally:
+            self._waiting -= 1
 
     def _read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         for last_try in (False, True):

@@ -8,6 +8,7 @@ without the timer).
 
 import asyncio
 import contextlib
+import math
 import random
 import threading
 import time
@@ -71,12 +72,13 @@ class OutcomeUnknown(Exception):
 
 @dataclass(slots=True)
 class _Ticket:
-    """One caller's commands and where its outcomes go."""
+    """One caller's commands and where its outcomes go: to `then`, on the loop if there is one."""
 
     outcomes: list[Any]
     missing: int
-    future: "asyncio.Future[list[Any]] | Future[list[Any]]"
+    then: Callable[[list[Any]], object]
     loop: asyncio.AbstractEventLoop | None
+    queued_at: float
 
 
 @dataclass(slots=True)
@@ -98,6 +100,8 @@ class GroupCommit:
     engine: Engine
     name: str
     queue_commands_max: int = QUEUE_COMMANDS_MAX
+    queue_seconds_max: float = math.inf
+    """Nothing more is taken while the oldest command has waited for longer than this."""
     in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX
     """How long a lost answer to COMMIT is pursued, in seconds."""
     after_commit: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
@@ -133,8 +137,22 @@ class GroupCommit:
         DatabaseUnavailable or the handler's own error. Raises QueueFull when there is no room."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Any]] = loop.create_future()
-        self._enqueue(handler, commands, future, loop)
+
+        def resolve(outcomes: list[Any]) -> None:
+            if not future.done():  # a caller that vanished cancelled it
+                future.set_result(outcomes)
+
+        self._enqueue(handler, commands, resolve, loop)
         return await future
+
+    def submit_then(
+        self,
+        handler: Handler[C_contra, R_co],
+        commands: Sequence[C_contra],
+        then: Callable[[list[R_co | Exception]], object],
+    ) -> None:
+        """As `submit`, but the outcomes go to `then`, called on the event loop: no task waits for them."""
+        self._enqueue(handler, commands, then, asyncio.get_running_loop())
 
     async def submit_one(self, handler: Handler[C_contra, R_co], command: C_contra) -> R_co:
         """As `submit` for a single command; a failure is raised."""
@@ -145,27 +163,33 @@ class GroupCommit:
     ) -> list[R_co | Exception]:
         """As `submit`, from a thread of our own loops: their work is bounded already and always has room."""
         future: Future[list[Any]] = Future()
-        self._enqueue(handler, commands, future, None)
+        self._enqueue(handler, commands, future.set_result, None)
         return future.result()
 
     def _enqueue(
         self,
         handler: Handler[Any, Any],
         commands: Sequence[Command],
-        future: "asyncio.Future[list[Any]] | Future[list[Any]]",
+        then: Callable[[list[Any]], object],
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
-        ticket = _Ticket([None] * len(commands), len(commands), future, loop)
+        now = time.monotonic()
+        ticket = _Ticket([None] * len(commands), len(commands), then, loop, now)
         with self._wake:
-            full = len(self._queue) + len(commands) > self.queue_commands_max
-            if self._closing or (full and loop is not None):
+            if self._closing or (loop is not None and self._is_full(len(commands), now)):
                 raise QueueFull
             self._queue.extend(
-                _Entry(ticket, index, handler, command) for index, command in enumerate(commands)
+                [_Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
             )
             self._wake.notify()
         if not commands:
-            future.set_result([])
+            then([])
+
+    def _is_full(self, more: int, now: float) -> bool:
+        if not self._queue:
+            return more > self.queue_commands_max
+        waits_too_long = now - self._queue[0].ticket.queued_at > self.queue_seconds_max
+        return waits_too_long or len(self._queue) + more > self.queue_commands_max
 
     def _run(self) -> None:
         while self.run_once():
@@ -292,8 +316,10 @@ def _by_handler(batch: list[_Entry]) -> list[tuple[Handler[Any, Any], list[int]]
 
 def _resolve(tickets: list[_Ticket]) -> None:
     for ticket in tickets:
-        if not ticket.future.done():  # a caller that vanished cancelled its future
-            ticket.future.set_result(ticket.outcomes)
+        try:
+            ticket.then(ticket.outcomes)
+        except Exception:  # one caller's mistake is not the others'
+            log.exception("commit.caller_failed")
 
 
 def _result(outcomes: Sequence[Any]) -> Any:

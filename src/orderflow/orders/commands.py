@@ -5,7 +5,7 @@ here, visibly."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import to_json
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.orders_api import OrderIn
 from orderflow.database.dialects import bulk_insert, bulk_insert_ignore, bulk_update, set_lock_timeout
+from orderflow.database.group_commit import Contended
 from orderflow.orders import outbox
 from orderflow.orders.counters import count_statuses
 from orderflow.orders.model import (
@@ -26,13 +27,12 @@ from orderflow.orders.model import (
 )
 from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders
 
-KEY_LOCK_TIMEOUT_MS = 50
-ROW_LOCK_TIMEOUT_MS = 100
+KEY_LOCK_TIMEOUT_MS = 10
+ROW_LOCK_TIMEOUT_MS = 50
 """A row that somebody else holds is put aside, by bisection: it must not hold up the only writer for long."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """`request_hash` is over the canonical validated order, so that single and batch calls agree."""
 
     caller: str
@@ -40,8 +40,7 @@ class IdempotencyKey:
     request_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceOrder:
+class PlaceOrder(NamedTuple):
     """An accepted order with everything about it decided before it is queued, its id and event included."""
 
     order_id: str
@@ -77,7 +76,7 @@ class KeyReused:
     """The key was used before with another order."""
 
 
-PlaceResult = Placed | Replay | KeyReused
+PlaceResult = Placed | Replay | KeyReused | Contended
 
 
 def place_orders(
@@ -101,8 +100,9 @@ def place_orders(
         _insert_orders(connection, new)
         outbox.append(connection, [command.event for command in new], leased=handed_off)
         count_statuses(connection, {Status.CREATED: len(new)})
+        placed = Placed(handed_off)
         for i in winners:
-            results[i] = Placed(handed_off)
+            results[i] = placed
     return results
 
 
@@ -151,7 +151,10 @@ def _find_keys(connection: Connection, keys: set[tuple[str, str]]) -> dict[tuple
 def _key_result(command: PlaceOrder, found: dict[tuple[str, str], tuple[str, str]]) -> PlaceResult:
     if command.key is None:
         return Placed()
-    order_id, request_hash = found[command.key.caller, command.key.key]
+    there = found.get((command.key.caller, command.key.key))
+    if there is None:
+        return Contended()  # it went away while we looked
+    order_id, request_hash = there
     if order_id == command.order_id:
         return Placed()
     return Replay(order_id) if request_hash == command.key.request_hash else KeyReused()

@@ -1,6 +1,8 @@
 """Orders by status, counted in the transactions that change them, so that nobody ever counts the table."""
 
 import random
+from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 
 import sqlalchemy as sa
@@ -10,19 +12,26 @@ from orderflow.database.dialects import insert
 from orderflow.orders.model import Status
 from orderflow.orders.tables import status_counts
 
-SLOTS = 64
+SLOTS_MAX = 256
+"""Slots of processes that have ended are folded into one when there are more."""
+
+_FOLDED = 0
 
 
 @cache
 def _slot() -> int:
-    """Each process counts in a slot of its own, so that no row is everybody's lock; two that share one only
-    wait. Drawn at the first use: worker processes are forked from one that has imported everything."""
-    return random.SystemRandom().randrange(SLOTS)
+    """Each process counts in a slot of its own: a row that two share is a lock that one of them, stopped,
+    would hold against the other. Drawn at the first use: worker processes are forked from one that has
+    imported everything."""
+    return random.SystemRandom().randrange(_FOLDED + 1, 2**31)
 
 
 def count_statuses(connection: Connection, changes: dict[Status, int]) -> None:
     """Add to this process's counters; `counted` sums the slots."""
-    slot = _slot()
+    _add(connection, _slot(), changes)
+
+
+def _add(connection: Connection, slot: int, changes: Mapping[Status, int]) -> None:
     rows = [
         {"slot": slot, "status": status.value, "orders": difference}
         for status, difference in sorted(changes.items())
@@ -47,3 +56,27 @@ def counted(connection: Connection) -> dict[str, int]:
         )
     )
     return dict.fromkeys((status.value for status in Status), 0) | {name: int(count) for name, count in rows}
+
+
+def fold(connection: Connection) -> None:
+    """Add the counters that are nobody's at this moment to one slot, when there are many. A process whose
+    counters were folded begins anew."""
+    slots = connection.scalar(sa.select(sa.func.count(sa.distinct(status_counts.c.slot))))
+    if slots is None or slots <= SLOTS_MAX:
+        return
+    taken = connection.execute(
+        sa.select(status_counts.c.slot, status_counts.c.status, status_counts.c.orders)
+        .where(status_counts.c.slot.not_in([_FOLDED, _slot()]))
+        .with_for_update(skip_locked=True)
+    ).all()
+    connection.execute(
+        sa.delete(status_counts).where(
+            status_counts.c.slot == sa.bindparam("in_slot"),
+            status_counts.c.status == sa.bindparam("of_status"),
+        ),
+        [{"in_slot": row.slot, "of_status": row.status} for row in taken],
+    )
+    totals = Counter[Status]()
+    for row in taken:
+        totals[Status(row.status)] += row.orders
+    _add(connection, _FOLDED, totals)

@@ -2,9 +2,9 @@
 
 import json
 from datetime import datetime
-from uuid import uuid4
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX, ORDER_CREATED, SCHEMA_VERSION, SOURCE
+from orderflow.ids import new_uuid4
 from orderflow.messaging import Message
 from orderflow.orders.model import utc_text
 from orderflow.orders.outbox import OutboxRow
@@ -27,7 +27,7 @@ def order_created(
 
     Raises EventTooLarge.
     """
-    event_id = str(uuid4())
+    event_id = new_uuid4()
     payload = (
         f'{{"eventType":"{ORDER_CREATED}","schemaVersion":{SCHEMA_VERSION},"eventId":"{event_id}",'
         f'"orderId":"{order_id}","orderVersion":1,{content[1:-1]},"createdAt":"{utc_text(created_at)}",'

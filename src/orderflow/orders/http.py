@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from orderflow.contracts import orders_api as api
 from orderflow.database.engine import DatabaseUnavailable, Reader
@@ -37,7 +37,7 @@ from orderflow.edge import (
 )
 from orderflow.orders import commands, openapi, parsing, queries
 from orderflow.orders.health import Health
-from orderflow.orders.intake import Accepted, Caller, Intake, database_unavailable, write_problem
+from orderflow.orders.intake import ANONYMOUS, Accepted, Caller, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, TRANSITIONS, IllegalTransition
 from orderflow.orders.waiting import Waiters
 
@@ -242,29 +242,7 @@ def create_app(service: OrdersApi, health: Health) -> ASGIApp:
             path, endpoint, methods=["GET"], response_model=None, responses=openapi.get_responses(answer)
         )
     openapi.document_writes(app)
-    return _Shortcut(app, service.post_order)
-
-
-class _Shortcut:
-    """Takes `POST /api/orders` past FastAPI's layers, whose work this endpoint does by itself: they cost
-    as much as the rest of the request. Everything else goes to the application, where the route stands,
-    too."""
-
-    def __init__(self, app: FastAPI, post_order: Callable[[Request], Awaitable[Response]]) -> None:
-        self._app = app
-        self._post_order = post_order
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/api/orders" or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        try:
-            response = await self._post_order(Request(scope, receive))
-        except ProblemError as problem:
-            response = problem_response(problem, scope)
-        except DatabaseUnavailable:
-            response = problem_response(database_unavailable(), scope)
-        await response(scope, receive, send)
+    return app
 
 
 async def _on_invalid_query(request: Request, error: Exception) -> Response:
@@ -289,7 +267,7 @@ _EXCEPTION_HANDLERS: dict[Any, Any] = {
 
 
 def _caller(request: Request) -> Caller:
-    return Caller("anonymous", correlation_id(request.scope), traceparent(request.scope))
+    return Caller(ANONYMOUS, correlation_id(request.scope), traceparent(request.scope))
 
 
 def _problem_result(request: Request, problem: ProblemError) -> dict[str, Any]:

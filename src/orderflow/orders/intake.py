@@ -6,12 +6,10 @@ write that must be tried again, because the answer to its COMMIT was lost, is th
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -20,18 +18,22 @@ from orderflow.contracts.orders_api import OrderIn
 from orderflow.database.engine import DatabaseUnavailable, Reader, reason
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
 from orderflow.edge import ProblemError
+from orderflow.ids import new_uuid7
 from orderflow.orders import commands, queries
 from orderflow.orders.events import EventTooLarge, order_created
-from orderflow.orders.model import new_order_id
+from orderflow.orders.model import unix_ms
 
 log = structlog.get_logger()
 
 KEY_WAIT_S = 5.0
 KEY_RETRY_PAUSE_S = 0.1
+"""Doubles each time: every try may cost the only writer the lock time-out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+ANONYMOUS = "anonymous"
+
+
+class Caller(NamedTuple):
     """Who sends the request, and the ids that travel with it into the event."""
 
     name: str
@@ -39,8 +41,7 @@ class Caller:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A 201: the order as it was created; `replayed` when an earlier request with its key had created it."""
 
     order_id: str
@@ -49,10 +50,10 @@ class Accepted:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(NamedTuple):
     command: commands.PlaceOrder
-    content: str
+    order: str
+    """As its creation is answered."""
 
 
 _NO_CONTENT = {"idempotency_key"}
@@ -77,6 +78,7 @@ class Intake:
         self._topic = topic
         self._clock = clock
         self._key_wait_s = key_wait_s
+        self._concluding: set[asyncio.Task[None]] = set()
         self._place_orders = partial(commands.place_orders, relay_takes=relay_takes)
 
     async def place(
@@ -93,18 +95,57 @@ class Intake:
                 answers[index] = ProblemError(
                     413, f"The order's event would have {error} bytes; at most {EVENT_BYTES_MAX} are taken."
                 )
-        outcomes = await self._write(pending)
+        for index, answer in (await self._answers(pending, await self._write(pending))).items():
+            answers[index] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def place_one(
+        self,
+        order: OrderIn,
+        key: str | None,
+        caller: Caller,
+        done: Callable[[Accepted | ProblemError], None],
+    ) -> None:
+        """As `place`, for one order and without a task of its own: `done` gets the answer, later, on the
+        event loop. Raises QueueFull, EventTooLarge; then `done` is not called."""
+        pending = self._prepare(order, key, caller)
+
+        def written(outcomes: list[Any]) -> None:
+            if isinstance(outcomes[0], commands.Placed):
+                done(Accepted(pending.command.order_id, pending.order, replayed=False))
+            else:
+                task = asyncio.create_task(self._conclude(pending, outcomes[0], done))
+                self._concluding.add(task)
+                task.add_done_callback(self._concluding.discard)
+
+        self._writer.submit_then(self._place_orders, [pending.command], written)
+
+    async def _conclude(
+        self, pending: _Pending, outcome: object, done: Callable[[Accepted | ProblemError], None]
+    ) -> None:
+        try:
+            outcomes = {0: outcome}
+            if isinstance(outcome, Contended):
+                outcomes = await self._write({0: pending})
+            answer = (await self._answers({0: pending}, outcomes))[0]
+        except ProblemError as problem:
+            answer = problem
+        except Exception as error:
+            answer = write_problem(error)
+        done(answer)
+
+    async def _answers(
+        self, pending: dict[int, _Pending], outcomes: dict[int, Any]
+    ) -> dict[int, Accepted | ProblemError]:
         replays = await self._replays(
             [o.order_id for o in outcomes.values() if isinstance(o, commands.Replay)]
         )
-        for index, outcome in outcomes.items():
-            answers[index] = _answer(pending[index], outcome, replays)
-        return [answer for answer in answers if answer is not None]
+        return {index: _answer(pending[index], outcome, replays) for index, outcome in outcomes.items()}
 
     def _prepare(self, order: OrderIn, key: str | None, caller: Caller) -> _Pending:
-        created_at = self._clock()
-        created_at = created_at.replace(microsecond=created_at.microsecond // 1000 * 1000)
-        order_id = new_order_id(created_at, secrets.randbits(74))
+        now = self._clock()
+        created_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        order_id = new_uuid7(unix_ms(created_at))
         content = order.model_dump_json(exclude_none=True, exclude=_NO_CONTENT)
         event = order_created(
             content,
@@ -122,7 +163,10 @@ class Intake:
         command = commands.PlaceOrder(
             order_id, order, created_at, caller.correlation_id, caller.name, idempotency_key, event
         )
-        return _Pending(command, content)
+        answer = queries.created_json(
+            content, order_id=order_id, created_at=created_at, correlation_id=caller.correlation_id
+        )
+        return _Pending(command, answer)
 
     async def _write(self, pending: dict[int, _Pending]) -> dict[int, Any]:
         """The outcomes by index. A key whose first request still runs elsewhere is tried again for a while,
@@ -130,6 +174,7 @@ class Intake:
         outcomes: dict[int, Any] = {}
         waiting: list[int] = list(pending)
         deadline = asyncio.get_running_loop().time() + self._key_wait_s
+        pause_s = KEY_RETRY_PAUSE_S
         while waiting:
             try:
                 results = await self._writer.submit(self._place_orders, [pending[i].command for i in waiting])
@@ -147,7 +192,8 @@ class Intake:
             if asyncio.get_running_loop().time() > deadline:
                 break
             if waiting:
-                await asyncio.sleep(KEY_RETRY_PAUSE_S)
+                await asyncio.sleep(pause_s)
+                pause_s *= 2
         return outcomes
 
     async def _replays(self, order_ids: list[str]) -> dict[str, str]:
@@ -164,14 +210,7 @@ class Intake:
 def _answer(pending: _Pending, outcome: object, replays: dict[str, str]) -> Accepted | ProblemError:
     match outcome:
         case commands.Placed():
-            command = pending.command
-            order = queries.created_json(
-                pending.content,
-                order_id=command.order_id,
-                created_at=command.created_at,
-                correlation_id=command.correlation_id,
-            )
-            return Accepted(command.order_id, order, replayed=False)
+            return Accepted(pending.command.order_id, pending.order, replayed=False)
         case commands.Replay(order_id) if order_id not in replays:
             return database_unavailable()
         case commands.Replay(order_id):

@@ -5,20 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
-from uuid import UUID
-
-
-def new_order_id(created_at: datetime, randomness: int) -> str:
-    """A UUIDv7 (RFC 9562): `created_at` in milliseconds, then 74 bits of `randomness`."""
-    high = randomness >> 62 & 0xFFF
-    low = randomness & (1 << 62) - 1
-    number = unix_ms(created_at) << 80 | 7 << 76 | high << 64 | 2 << 62 | low
-    return str(UUID(int=number))
 
 
 def utc_text(at: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and Z."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def unix_ms(at: datetime) -> int:

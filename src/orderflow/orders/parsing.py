@@ -66,13 +66,17 @@ def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
-    if not key.isprintable() or not 0 < len(key) <= api.IDEMPOTENCY_KEY_CHARS_MAX or key.isspace():
+    if not is_idempotency_key(key):
         raise ProblemError(
             422,
             "The request breaks the contract: see errors.",
             errors=[field_error(("Idempotency-Key",), "must be 1 to 255 printable characters", "header")],
         )
     return key
+
+
+def is_idempotency_key(text: str) -> bool:
+    return text.isprintable() and 0 < len(text) <= api.IDEMPOTENCY_KEY_CHARS_MAX and not text.isspace()
 
 
 def check_prices(order: api.OrderIn, at: tuple[str | int, ...] = ()) -> None:

@@ -24,8 +24,9 @@ log = structlog.get_logger()
 RE_EMISSIONS_MAX = 3
 PATIENCE_FACTOR = 5
 """Each silence may be this many times longer than the one before: 1, 5, 25, then 125 minutes by default."""
-ORDERS_LOOKED_AT_MAX = 5_000
+ORDERS_LOOKED_AT_MAX = 1_000
 PAUSE_S = 5.0
+BACKLOG_PAUSE_S = 0.5
 STUCK = "stuck"
 
 _WAITING = (Status.CREATED.value, Status.PROCESSING.value)
@@ -60,18 +61,23 @@ def reconcile(connection: Connection, commands: Sequence[Reconcile], /, *, again
 
 
 def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
-    waiting = connection.execute(
-        sa.select(orders.c.order_id)
-        .where(
-            orders.c.status.in_(_WAITING),
-            orders.c.attention_kind.is_(None),
-            orders.c.order_id > (command.behind or first_order_id(datetime.fromtimestamp(0, UTC))),
-            orders.c.order_id < first_order_id(command.now - command.patience),
+    # By status: in one statement, a planner with old statistics may walk through every order there is.
+    waiting = sorted(
+        order_id
+        for status in _WAITING
+        for order_id in connection.scalars(
+            sa.select(orders.c.order_id)
+            .where(
+                orders.c.status == status,
+                orders.c.attention_kind.is_(None),
+                orders.c.order_id > (command.behind or first_order_id(datetime.fromtimestamp(0, UTC))),
+                orders.c.order_id < first_order_id(command.now - command.patience),
+            )
+            .order_by(orders.c.order_id)
+            .limit(ORDERS_LOOKED_AT_MAX)
         )
-        .order_by(orders.c.order_id)
-        .limit(ORDERS_LOOKED_AT_MAX)
     )
-    looked_at = [order_id for (order_id,) in waiting]
+    looked_at = waiting[:ORDERS_LOOKED_AT_MAX]
     behind = looked_at[-1] if len(looked_at) == ORDERS_LOOKED_AT_MAX else ""
     overdue = connection.execute(
         sa.select(outbox.c.order_id, outbox.c.re_emissions)
@@ -147,7 +153,7 @@ class Reconciler:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(PAUSE_S):
+        while not self._stop.wait(BACKLOG_PAUSE_S if self._behind else PAUSE_S):
             started = time.monotonic()
             self.run_once()
             if time.monotonic() - started > PAUSE_S:

@@ -20,7 +20,7 @@ from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
 from orderflow.orders.commands import Placed, PlaceOrder
 from orderflow.orders.events import message
-from orderflow.orders.outbox import Claim, Mark, OutboxRow, claim, mark
+from orderflow.orders.outbox import Claim, Mark, MarkAll, OutboxRow, claim, mark
 
 log = structlog.get_logger()
 
@@ -155,7 +155,7 @@ class Relay:
         if not marks:
             return
         try:
-            outcome = self._writer.submit_blocking(mark, marks)[0]
+            outcome = self._writer.submit_blocking(mark, [MarkAll(marks)])[0]
         except QueueFull:
             outcome = QueueFull()
         if isinstance(outcome, Exception):
