@@ -1,6 +1,7 @@
 """The composition root: settings in, running roles out. Nothing else connects, binds or starts a thread."""
 
 import asyncio
+import gc
 import importlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
@@ -40,6 +41,9 @@ from orderflow.settings import Settings, SettingsError
 
 INTAKE_QUEUE_SECONDS_MAX = 2.0
 """Orders that wait for longer than this for the writer mean that it cannot follow: more are refused."""
+
+GC_THRESHOLDS = (10_000, 20, 20)
+"""Young objects before a collection, and how often older ones are looked at: little here is cyclic."""
 
 
 def run_migrate(settings: Settings) -> dict[str, list[str]]:
@@ -313,6 +317,9 @@ def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
         with stop_on_signals(stop):
             await main(stop)
 
+    # What lives as long as the process is not worth a look by every collection.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_signal())
     return 0

@@ -25,6 +25,8 @@ from tests.faults.history import (
 )
 
 REQUEST_S_MAX = 12.0
+RENEWED_EVERY = 20
+"""Kept alive for ever, all connections would end at the process that was not restarted."""
 IN_FLIGHT_MAX = 3_000
 BATCH_ORDERS = 5
 BATCH_SHARE = 0.2
@@ -143,6 +145,8 @@ class LoadClient:
 
     async def _post_one(self, sent: Sent) -> None:
         headers = {"Idempotency-Key": sent.key} if sent.key is not None else {}
+        if sent.number % RENEWED_EVERY == 0:
+            headers["Connection"] = "close"
         body = order_content(self._history.seed, sent.number)
         started = self._clock()
         try:

@@ -85,6 +85,22 @@ def bulk_insert_ignore(
     return {tuple(row) for row in connection.exec_driver_sql(statement, (parameter,))}
 
 
+def bulk_add(
+    connection: Connection,
+    table: sa.Table,
+    *,
+    keys: Sequence[str],
+    value: str,
+    rows: Sequence[Sequence[object]],
+) -> None:
+    """Add to `value` of the rows with these keys, which are inserted where they are missing.
+
+    `rows` hold keys, then what to add; no key twice.
+    """
+    statement = _add_statement(table, tuple(keys), value, connection.dialect.name)
+    connection.exec_driver_sql(statement, (to_json(rows).decode(),))
+
+
 def bulk_update(
     connection: Connection,
     table: sa.Table,
@@ -135,6 +151,14 @@ def _insert_ignore_statement(table: sa.Table, columns: tuple[str, ...], dialect:
     key = ", ".join(_quoted(column.name) for column in table.primary_key)
     source = _json_rows(table, columns, dialect)
     return f"INSERT INTO {table.name} ({names}) {source} ON CONFLICT DO NOTHING RETURNING {key}"
+
+
+@cache
+def _add_statement(table: sa.Table, keys: tuple[str, ...], value: str, dialect: str) -> str:
+    names, key, added = ", ".join(map(_quoted, (*keys, value))), ", ".join(map(_quoted, keys)), _quoted(value)
+    source = _json_rows(table, (*keys, value), dialect)
+    target = f"INSERT INTO {table.name} AS t ({names}) {source} ON CONFLICT ({key})"
+    return f"{target} DO UPDATE SET {added} = t.{added} + excluded.{added}"
 
 
 @cache

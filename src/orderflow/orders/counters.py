@@ -8,7 +8,7 @@ from functools import cache
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import insert
+from orderflow.database.dialects import bulk_add
 from orderflow.orders.model import Status
 from orderflow.orders.tables import status_counts
 
@@ -32,20 +32,9 @@ def count_statuses(connection: Connection, changes: dict[Status, int]) -> None:
 
 
 def _add(connection: Connection, slot: int, changes: Mapping[Status, int]) -> None:
-    rows = [
-        {"slot": slot, "status": status.value, "orders": difference}
-        for status, difference in sorted(changes.items())
-        if difference
-    ]
+    rows = [(slot, status.value, orders) for status, orders in sorted(changes.items()) if orders]
     if rows:
-        statement = insert(connection, status_counts)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[status_counts.c.slot, status_counts.c.status],
-                set_={"orders": status_counts.c.orders + statement.excluded.orders},
-            ),
-            rows,
-        )
+        bulk_add(connection, status_counts, keys=("slot", "status"), value="orders", rows=rows)
 
 
 def counted(connection: Connection) -> dict[str, int]:

@@ -144,7 +144,8 @@ def mark(connection: Connection, commands: Sequence[MarkAll], *, again: bool) ->
         values=(*Mark._fields[2:], "leased_until_ms"),
         rows=[(*mark, 0) for mark in marks],
         # A late failure never takes back another relay's success.
-        where="t.published_at IS NULL",
+        # Not by IS NULL: that would be looked up among all that wait, not by key.
+        where='coalesce(t."partition", -1) = -1',
     )
     return [None] * len(commands)
 
