@@ -145,7 +145,7 @@ def mark(connection: Connection, commands: Sequence[MarkAll], *, again: bool) ->
         rows=[(*mark, 0) for mark in marks],
         # A late failure never takes back another relay's success.
         # Not by IS NULL: that would be looked up among all that wait, not by key.
-        where='coalesce(t."partition", -1) = -1',
+        where="coalesce(t.published_at, 'epoch') = 'epoch'",
     )
     return [None] * len(commands)
 
