@@ -35,6 +35,7 @@ from orderflow.orders.intake import Intake
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
+from orderflow.orders.retention import Retention
 from orderflow.processes import lock_data_dir, run_workers, stop_with_parent
 from orderflow.serving import address, bind, serving, stop_on_signals
 from orderflow.settings import Settings, SettingsError
@@ -218,14 +219,19 @@ async def _orders_parts(settings: Settings, database: Database, bus: Bus) -> Asy
     relay = Relay(writer, bus.publisher())
     writer.after_commit = relay.after_commit
     reconciler = Reconciler(writer, patience_s=settings.reconcile_after_s)
+    retention = Retention(
+        writer,
+        keys_s=settings.idempotency_key_lifetime_s,
+        events_s=settings.events_kept_s,
+        history_s=settings.history_kept_s,
+    )
     reader = Reader(database)
-    writer.start()
-    relay.start()
-    reconciler.start()
+    for part in (writer, relay, reconciler, retention):
+        part.start()
     try:
         yield _OrdersParts(writer, relay, reader, Health(reader, lambda: _degraded(relay)))
     finally:
-        for part in (reconciler, relay, writer, reader):
+        for part in (retention, reconciler, relay, writer, reader):
             await asyncio.to_thread(part.close)
 
 

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     carrier_key_lifetime_s: int = Field(86_400, ge=1, le=31_536_000)
     in_flight_max: int | None = Field(None, ge=1, le=100_000)
     database_wait_s: float = Field(60, ge=0, le=3600)
+    idempotency_key_lifetime_s: int = Field(7 * 86_400, ge=60)
+    events_kept_s: int = Field(7 * 86_400, ge=3_600)
+    history_kept_s: int | None = Field(None, ge=3_600)
     reconcile_after_s: float = Field(60, gt=0, le=86_400)
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -5,8 +5,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from orderflow.fulfillment.carriers import ShipmentRequest
+from orderflow.fulfillment.carriers import CarrierRefused, CarrierUnavailable, ShipmentRequest
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.sim_server import BODY_BYTES_MAX, serving_carrier_sim
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier, SimulatedOutcomes
@@ -36,6 +36,10 @@ class Client:
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
+
+    @property
+    def url(self) -> str:
+        return str(self._session._base_url)  # pyright: ignore[reportPrivateUsage]
 
     async def call(
         self, method: str, path: str, body: bytes | None = None, key: str | None = None
@@ -75,7 +79,12 @@ def talk_to(url: str, scenario: Callable[[Client], Awaitable[None]]) -> None:
     asyncio.run(within())
 
 
-def run(ledger: Path, scenario: Callable[[Client], Awaitable[None]], failure_rate: float = 0.0) -> None:
+def run(
+    ledger: Path,
+    scenario: Callable[[Client], Awaitable[None]],
+    failure_rate: float = 0.0,
+    key_lifetime_s: float | None = None,
+) -> None:
     async def within() -> None:
         async with (
             serving_carrier_sim(
@@ -86,12 +95,26 @@ def run(ledger: Path, scenario: Callable[[Client], Awaitable[None]], failure_rat
                 error_rate=0.0,
                 seed=1,
                 ledger=ledger,
+                key_lifetime_s=key_lifetime_s,
             ) as url,
             aiohttp.ClientSession(url) as session,
         ):
             await scenario(Client(session))
 
     asyncio.run(within())
+
+
+@asynccontextmanager
+async def an_adapter(client: Client) -> AsyncGenerator[HttpCarrier]:
+    carrier = HttpCarrier(client.url)
+    try:
+        yield carrier
+    finally:
+        await carrier.close()
+
+
+def a_request(order_id: str) -> ShipmentRequest:
+    return ShipmentRequest(order_id, f"key-of-{order_id}", an_order(order_id))
 
 
 @contextmanager
@@ -317,3 +340,51 @@ def test_impossible_delays_and_rates_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="must be"):
         SimulatedCarrier(seed=0, delay_ms=delay_ms, failure_rate=failure_rate, error_rate=error_rate)
+
+
+WRONG = {
+    "429": CarrierUnavailable,
+    "503": CarrierUnavailable,
+    "400": CarrierRefused,
+    "cut": CarrierUnavailable,
+    "garbage": CarrierUnavailable,
+    "huge": CarrierUnavailable,
+    "redirect": CarrierRefused,
+    "no-tracking-number": CarrierUnavailable,
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("applied", ["", "apply-then-"])
+def test_after_every_wrong_answer_the_same_key_makes_one_shipment(
+    kind: str, applied: str, tmp_path: Path
+) -> None:
+    async def scenario(client: Client) -> None:
+        async with an_adapter(client) as carrier:
+            wrong = {"kind": applied + kind, "orderId": "order-1"}
+            assert (await client.call("PUT", "/v1/faults", json.dumps([wrong]).encode()))[0] == 200
+            with pytest.raises(WRONG[kind]):
+                await carrier.create_shipment(a_request("order-1"))
+            assert len(await client.ledger()) == (1 if applied else 0)
+            await carrier.create_shipment(a_request("order-2"))
+            await client.call("PUT", "/v1/faults", b"[]")
+            label = await carrier.create_shipment(a_request("order-1"))
+            made = [each for each in await client.ledger() if each["orderId"] == "order-1"]
+            assert [(each["shipmentId"], each["state"]) for each in made] == [(label.shipment_id, "live")]
+
+    run(tmp_path / "ledger.db", scenario)
+
+
+def test_a_key_that_expired_makes_another_shipment(tmp_path: Path) -> None:
+    async def scenario(client: Client) -> None:
+        status, first = await client.create("order-1", "key")
+        assert (status, await client.create("order-1", "key")) == (201, (201, first))
+        await asyncio.sleep(0.6)
+        status, second = await client.create("order-1", "key")
+        assert status == 201
+        assert second["shipmentId"] != first["shipmentId"]
+        assert await client.create("order-1", "key") == (201, second)
+        live = [each["shipmentId"] for each in await client.ledger() if each["state"] == "live"]
+        assert live == [first["shipmentId"], second["shipmentId"]]
+
+    run(tmp_path / "ledger.db", scenario, key_lifetime_s=0.5)

@@ -72,6 +72,9 @@ def carrier_sim(
     failure_rate: Annotated[float, Parameter(help="Share of orders that are rejected, 0 to 1.")] = 0.0,
     error_rate: Annotated[float, Parameter(help="Share of calls that fail transiently, 0 to 1.")] = 0.0,
     seed: Annotated[int, Parameter(help="With the order id it decides what is rejected.")] = 0,
+    key_lifetime_s: Annotated[
+        float | None, Parameter(help="Forget idempotency keys after so many seconds; never if absent.")
+    ] = None,
 ) -> int:
     """Run a simulated carrier with a durable ledger, until SIGTERM or Ctrl-C."""
     low, dash, high = delay_ms.partition("-")
@@ -92,6 +95,7 @@ def carrier_sim(
             error_rate=error_rate,
             seed=seed,
             ledger=ledger,
+            key_lifetime_s=key_lifetime_s,
         )
     except ValueError as error:
         raise WrongUse(str(error)) from None

@@ -207,6 +207,14 @@ def _sqlite_time(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
+def try_lock(connection: Connection, name: str) -> bool:
+    """Whether this transaction alone now has the lock of that name, until it ends. SQLite has one writer."""
+    if connection.dialect.name == "postgresql":
+        statement = sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext(name)))
+        return bool(connection.scalar(statement))
+    return True
+
+
 def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
     """Bound the wait for other transactions' rows in this transaction. SQLite has one writer and never
     waits."""

@@ -61,6 +61,7 @@ idempotency_keys = sa.Table(
     sa.Column("request_hash", sa.String(64), nullable=False),
     sa.Column("order_id", UuidText, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Index("idempotency_keys_by_order", "order_id"),
 )
 
 order_changes = sa.Table(

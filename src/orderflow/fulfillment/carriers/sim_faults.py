@@ -3,42 +3,67 @@
     PUT /v1/faults [{"kind": "apply-then-hang", "share": 0.1, "seconds": 5}]   replaces all; [] clears
     GET /v1/faults                                                               what is active, and counts
 
-Kinds, for calls that create a shipment:
+`"orderId"` limits a fault to calls for that order. Kinds, for calls that create a shipment:
 
-    429, 503           answered before anything is made
-    hang               no answer until the fault ends, nothing made
-    cut                the answer breaks off, nothing made
-    apply-then-hang    the shipment is made, then no answer until the fault ends
-    apply-then-503     the shipment is made, then 503
-    apply-then-cut     the shipment is made, then the answer breaks off
+    429, 503, 400       that status
+    hang                no answer until the fault ends
+    cut                 the answer breaks off
+    garbage             201 with bytes that are no JSON
+    huge                201 with a body of 16 MiB
+    redirect            307 to somewhere else
+    no-tracking-number  201 with a label that lacks it
+
+As they stand, nothing is made. After `apply-then-`, the shipment is made before the same wrong answer.
 """
 
 import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-Kind = Literal["429", "503", "hang", "cut", "apply-then-hang", "apply-then-503", "apply-then-cut"]
+Kind = Literal[
+    "429",
+    "503",
+    "400",
+    "hang",
+    "cut",
+    "garbage",
+    "huge",
+    "redirect",
+    "no-tracking-number",
+    "apply-then-429",
+    "apply-then-503",
+    "apply-then-400",
+    "apply-then-hang",
+    "apply-then-cut",
+    "apply-then-garbage",
+    "apply-then-huge",
+    "apply-then-redirect",
+    "apply-then-no-tracking-number",
+]
 
 SECONDS_MAX = 600
 FAULTS_MAX = 20
 _PROMISED_BYTES = 1_000
+_HUGE_PIECES = 256
+_HUGE_PIECE = b" " * 65_536
 
 
 class Fault(BaseModel):
-    """`share` of the calls, for `seconds` from now."""
+    """`share` of the calls, of those for `order_id` if it is given, for `seconds` from now."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind
+    order_id: Annotated[str | None, Field(alias="orderId", max_length=200)] = None
     share: float = Field(1.0, ge=0, le=1)
     seconds: float = Field(5.0, gt=0, le=SECONDS_MAX)
 
@@ -82,7 +107,9 @@ class Faults:
             self.replace(given if isinstance(given, list) else [given])
         now = self._clock()
         active = [
-            {**fault.model_dump(), "seconds": round(end - now, 3)} for fault, end in self._active if end > now
+            {**fault.model_dump(by_alias=True, exclude_none=True), "seconds": round(end - now, 3)}
+            for fault, end in self._active
+            if end > now
         ]
         return JSONResponse({"active": active, "counts": dict(self._counts)})
 
@@ -93,11 +120,12 @@ class Faults:
         self._replaced.set()
         self._replaced = asyncio.Event()
 
-    def draw(self) -> tuple[Kind, float] | None:
-        """The fault that this call gets and when it ends, or None."""
+    def draw(self, order_id: str) -> tuple[Kind, float] | None:
+        """The fault that a call for this order gets and when it ends, or None."""
         now = self._clock()
         for fault, end in self._active:
-            if end > now and self._share() < fault.share:
+            concerned = end > now and fault.order_id in (None, order_id)
+            if concerned and self._share() < fault.share:
                 self._counts[fault.kind] += 1
                 return fault.kind, end
         return None
@@ -117,12 +145,30 @@ class Faults:
     async def _wrong(self, effect: str, end: float) -> Response:
         if effect == "cut":
             return _CutShort()
+        if effect in _ANSWERS:
+            return _ANSWERS[effect]()
         if effect == "hang":
             try:
                 async with asyncio.timeout(max(0.0, end - self._clock())):
                     await self._replaced.wait()
             except TimeoutError:
                 pass
-        raise HTTPException(
-            429 if effect == "429" else 503, "a fault that was asked for", {"Retry-After": "1"}
-        )
+        status = int(effect) if effect.isdecimal() else 503
+        raise HTTPException(status, "a fault that was asked for", {"Retry-After": "1"})
+
+
+async def _huge() -> AsyncIterator[bytes]:
+    yield b'{"shipmentId":'
+    for _ in range(_HUGE_PIECES):
+        yield _HUGE_PIECE
+    yield b"1}"
+
+
+_ANSWERS: dict[str, Callable[[], Response]] = {
+    "garbage": lambda: Response(b"<html>\x00\xff", 201, media_type="application/json"),
+    "huge": lambda: StreamingResponse(_huge(), 201, media_type="application/json"),
+    "redirect": lambda: Response(status_code=307, headers={"Location": "/v1/elsewhere"}),
+    "no-tracking-number": lambda: JSONResponse(
+        {"shipmentId": "S-1", "carrier": "Simulated", "trackingNumber": "", "shippedAt": None}, 201
+    ),
+}

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -71,16 +71,22 @@ class Ledger:
         self._writer = threading.Thread(target=self._write, name="carrier-sim-ledger", daemon=True)
         self._writer.start()
 
-    async def answer_once(self, idempotency_key: str, proposed: Answer) -> Answer:
-        """The first answer ever proposed for this key: the caller's own, or the one that came before."""
+    async def answer_once(
+        self, idempotency_key: str, proposed: Answer, *, forgotten_before: str | None = None
+    ) -> Answer:
+        """The first answer ever proposed for this key: the caller's own, or the one that came before, unless
+        that was created before `forgotten_before`. Then another shipment is made."""
 
         def operation(connection: sqlite3.Connection) -> Answer:
+            if forgotten_before is not None and _forget(connection, idempotency_key, forgotten_before):
+                return insert(connection, _another(connection, proposed))
             found = connection.execute(
                 f"SELECT {_COLUMNS} FROM answers WHERE idempotency_key = ?",  # noqa: S608 (constant columns)
                 (idempotency_key,),
             ).fetchone()
-            if found is not None:
-                return Answer(*found)
+            return Answer(*found) if found is not None else insert(connection, proposed)
+
+        def insert(connection: sqlite3.Connection, proposed: Answer) -> Answer:
             connection.execute(
                 f"INSERT INTO answers (idempotency_key, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (
@@ -187,3 +193,25 @@ def _settle(batch: list[_Pending], outcomes: list[object] | Exception) -> None:
             pending.outcome.set_exception(outcomes)
         else:
             pending.outcome.set_result(outcomes[position])
+
+
+def _forget(connection: sqlite3.Connection, idempotency_key: str, before: str) -> bool:
+    """Free the key of an old answer; the shipment stays."""
+    forgotten = connection.execute(
+        "UPDATE answers SET idempotency_key = idempotency_key || ' forgotten ' || sequence"
+        " WHERE idempotency_key = ? AND created_at < ?",
+        (idempotency_key, before),
+    )
+    return forgotten.rowcount == 1
+
+
+def _another(connection: sqlite3.Connection, proposed: Answer) -> Answer:
+    """The same answer with ids of its own, as often as there were answers for the order."""
+    (made,) = connection.execute(
+        "SELECT count(*) FROM answers WHERE order_id = ?", (proposed.order_id,)
+    ).fetchone()
+    return replace(
+        proposed,
+        shipment_id=f"{proposed.shipment_id}-{made}",
+        tracking_number=f"{proposed.tracking_number}-{made}",
+    )

@@ -3,6 +3,7 @@
 What a client can rely on:
 - A shipment is durable before its answer is delayed: a client that gives up waiting is left in doubt.
 - The same key and body get the same status and body for ever: across restarts, changed rates and a void.
+  Unless keys have a lifetime: then a key of that age is forgotten, and makes another shipment.
 - The same key with another body gets 409: 422 means that the order is rejected, and must mean nothing else.
 - Another key makes another shipment, also for the same order: telling them apart is the ledger's work.
 - 429 and 503 of the error rate are given before anything is made, and are not remembered.
@@ -17,7 +18,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
@@ -55,7 +56,9 @@ class _CarrierSim:
         outcomes: SimulatedOutcomes,
         sleep: Callable[[float], Awaitable[object]],
         clock: Callable[[], datetime],
+        key_lifetime_s: float | None,
     ) -> None:
+        self._key_lifetime_s = key_lifetime_s
         self._ledger = ledger
         self._outcomes = outcomes
         self._sleep = sleep
@@ -84,11 +87,14 @@ class _CarrierSim:
         order_id = _order_id(body)
         call_number = next(self._call_numbers)
         self._fail_transiently(order_id, call_number)
-        fault = self.faults.draw()
+        fault = self.faults.draw(order_id)
         if wrong := await self.faults.before(fault):
             return wrong
         proposed = self._decide(order_id, key, body)
-        answer = await self._ledger.answer_once(key, proposed)
+        forgotten = None
+        if self._key_lifetime_s is not None:
+            forgotten = (self._clock() - timedelta(seconds=self._key_lifetime_s)).isoformat()
+        answer = await self._ledger.answer_once(key, proposed, forgotten_before=forgotten)
         if wrong := await self.faults.after(fault):
             return wrong
         await self._sleep(self._outcomes.delay_s(order_id, call_number))
@@ -145,9 +151,10 @@ def create_app(
     outcomes: SimulatedOutcomes,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    key_lifetime_s: float | None = None,
 ) -> Starlette:
     """The HTTP side alone; the ledger stays the caller's to close, after the server has drained."""
-    sim = _CarrierSim(ledger, outcomes, sleep, clock)
+    sim = _CarrierSim(ledger, outcomes, sleep, clock, key_lifetime_s)
     app = Starlette(
         routes=[
             Route("/v1/shipments", sim.shipments, methods=["GET", "POST"]),
@@ -177,6 +184,7 @@ async def serving_carrier_sim(
     error_rate: float,
     seed: int,
     ledger: Path,
+    key_lifetime_s: float | None = None,
 ) -> AsyncGenerator[str]:
     """Serves while the block runs and yields the address, `http://host:port`; port 0 takes a free one.
 
@@ -189,7 +197,7 @@ async def serving_carrier_sim(
         # Accepted sockets inherit it; asyncio sets it only on sockets that name their protocol. Without it an
         # answer of two writes waits 40 ms for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        app = create_app(ledger=book, outcomes=outcomes)
+        app = create_app(ledger=book, outcomes=outcomes, key_lifetime_s=key_lifetime_s)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -218,6 +226,7 @@ def run_carrier_sim(
     error_rate: float,
     seed: int,
     ledger: Path,
+    key_lifetime_s: float | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains and returns. Raises what `serving_carrier_sim` raises."""
 
@@ -233,6 +242,7 @@ def run_carrier_sim(
             error_rate=error_rate,
             seed=seed,
             ledger=ledger,
+            key_lifetime_s=key_lifetime_s,
         ) as address:
             sys.stdout.write(f"carrier-sim listens on {address}, ledger {ledger}\n")
             sys.stdout.flush()

@@ -1,0 +1,147 @@
+"""Retention: idempotency keys, published events and the history of finished orders are kept for a time, then
+removed in small steps, so that intake never waits for a large one."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from orderflow.database.dialects import try_lock
+from orderflow.database.engine import DatabaseUnavailable, reason
+from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
+from orderflow.orders.counters import fold
+from orderflow.orders.model import TERMINAL, Status
+from orderflow.orders.queries import first_order_id
+from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox
+
+log = structlog.get_logger()
+
+STEP_ROWS = 500
+ROUND_PAUSE_S = 60.0
+SHARE_OF_WRITER = 0.1
+"""Of the writer's time, at most, while there is something to remove."""
+
+Kind = Literal["keys", "events", "history"]
+
+_TABLES = {"keys": idempotency_keys, "events": outbox, "history": order_changes}
+_UNFINISHED = [status.value for status in Status if status not in TERMINAL]
+
+
+class Remove(NamedTuple):
+    """Asks for a step through what belongs to orders from `behind` (exclusive) to `before` (exclusive)."""
+
+    kind: Kind
+    behind: str
+    before: str
+
+    @property
+    def rows(self) -> int:
+        return STEP_ROWS
+
+
+class Removed(NamedTuple):
+    """`behind` is where the next step begins, None when there is nothing more to look at."""
+
+    rows: int
+    behind: str | None
+
+
+def remove(connection: Connection, commands: Sequence[Remove], /, *, again: bool) -> list[Removed]:
+    """One step each; a handler for the group commit. Of several processes one works at a time."""
+    del again  # what was removed is not found any more
+    if not try_lock(connection, "orderflow-retention"):
+        return [Removed(0, None) for _ in commands]
+    fold(connection)
+    return [_remove(connection, command) for command in commands]
+
+
+def _remove(connection: Connection, command: Remove) -> Removed:
+    table = _TABLES[command.kind]
+    window = [table.c.order_id > command.behind, table.c.order_id < command.before]
+    last = connection.scalar(
+        sa.select(table.c.order_id).where(*window).order_by(table.c.order_id).offset(STEP_ROWS - 1).limit(1)
+    )
+    if last is not None:
+        window.append(table.c.order_id <= last)
+    if command.kind != "keys":
+        unfinished = orders.c.status.in_(_UNFINISHED)
+        window.append(~sa.exists().where(orders.c.order_id == table.c.order_id, unfinished))
+    if command.kind == "events":
+        window.append(table.c.published_at.is_not(None))
+    removed = connection.execute(sa.delete(table).where(*window))
+    return Removed(removed.rowcount, last)
+
+
+class Retention:
+    """One thread that removes what is older than its time, in seconds; None keeps it for ever."""
+
+    def __init__(
+        self,
+        writer: GroupCommit,
+        *,
+        keys_s: float,
+        events_s: float,
+        history_s: float | None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._writer = writer
+        self._kept_s: dict[Kind, float | None] = {"keys": keys_s, "events": events_s, "history": history_s}
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(ROUND_PAUSE_S):
+            self.run_once()
+
+    def run_once(self) -> dict[Kind, int]:
+        """A round through everything; the rows removed of each kind."""
+        removed: dict[Kind, int] = {}
+        for kind, kept_s in self._kept_s.items():
+            if kept_s is not None:
+                removed[kind] = self._remove_all(kind, kept_s)
+        if any(removed.values()):
+            log.info("retention.removed", **removed)
+        return removed
+
+    def _remove_all(self, kind: Kind, kept_s: float) -> int:
+        before = first_order_id(self._clock() - timedelta(seconds=kept_s))
+        behind: str | None = first_order_id(datetime.fromtimestamp(0, UTC))
+        rows = 0
+        while behind is not None:
+            began = time.monotonic()
+            step = self._step(Remove(kind, behind, before))
+            if step is None:
+                break
+            rows += step.rows
+            behind = step.behind
+            took_s = time.monotonic() - began
+            if behind is not None and self._stop.wait(took_s * (1 / SHARE_OF_WRITER - 1)):
+                break
+        return rows
+
+    def _step(self, command: Remove) -> Removed | None:
+        """None when it could not be made now; the next round begins anew."""
+        try:
+            outcome = self._writer.submit_blocking(remove, [command])[0]
+        except QueueFull:
+            return None
+        if isinstance(outcome, Exception):
+            if not isinstance(outcome, (DatabaseUnavailable, Contended)):
+                log.error("retention.failed", kind=command.kind, reason=reason(outcome))
+            return None
+        return outcome
