@@ -108,13 +108,18 @@ def bulk_update(
     keys: Sequence[str],
     values: Sequence[str],
     rows: Sequence[Sequence[object]],
+    nulls: Sequence[str] = (),
     where: str = "true",
 ) -> set[tuple[Any, ...]]:
-    """UPDATE rows by key, each with values of its own, as one statement; the keys of those that were there.
+    """UPDATE rows by key, each with values of its own, as one statement; the keys, as far as they remain, of
+    those that were there.
 
-    `rows` hold keys, then values; no key twice. `where` is SQL of ours about the row as it was (`t`).
+    `rows` hold keys, then values; no key twice. `nulls` become NULL, keys among them too. `where` is SQL of
+    ours about the row as it was (`t`).
     """
-    statement = _update_statement(table, tuple(keys), tuple(values), where, connection.dialect.name)
+    statement = _update_statement(
+        table, tuple(keys), tuple(values), tuple(nulls), where=where, dialect=connection.dialect.name
+    )
     plain = rows if connection.dialect.name == "postgresql" else list(map(_sqlite_row, rows))
     parameter = to_json(plain).decode()
     return {tuple(row) for row in connection.exec_driver_sql(statement, (parameter,))}
@@ -122,24 +127,43 @@ def bulk_update(
 
 @cache
 def _update_statement(
-    table: sa.Table, keys: tuple[str, ...], values: tuple[str, ...], where: str, dialect: str
+    table: sa.Table,
+    keys: tuple[str, ...],
+    values: tuple[str, ...],
+    nulls: tuple[str, ...],
+    *,
+    where: str,
+    dialect: str,
 ) -> str:
-    new = ", ".join(f"{_quoted(name)} = new.{_quoted(name)}" for name in values)
+    new = ", ".join(
+        [f"{_quoted(name)} = new.{_quoted(name)}" for name in values]
+        + [f"{_quoted(name)} = NULL" for name in nulls]
+    )
     same = " AND ".join(f"t.{_quoted(name)} = new.{_quoted(name)}" for name in keys)
-    back = ", ".join(f"t.{_quoted(name)}" if dialect == "postgresql" else _quoted(name) for name in keys)
+    # SQLite's RETURNING knows neither `t` nor `new`, and both return the row as it is afterwards.
+    unchanged = [name for name in keys if name not in nulls]
+    back = ", ".join(_returned(table, name, dialect) for name in unchanged)
     source = _json_rows(table, (*keys, *values), dialect)
     target = f"UPDATE {table.name} AS t SET {new} FROM ({source}) AS new"  # noqa: S608
     return f"{target} WHERE {same} AND ({where}) RETURNING {back}"
 
 
 def _json_rows(table: sa.Table, columns: Sequence[str], dialect: str) -> str:
-    """A SELECT of the columns from one parameter, a JSON array of arrays."""
+    """A SELECT of the columns from one parameter, a JSON array of arrays; bytes are given as UTF-8 text."""
+    kinds = [_type_of(table, name) for name in columns]
     if dialect == "postgresql":
-        types = (str(table.c[name].type.compile(postgresql.dialect())) for name in columns)
-        fields = (f"(row->>{i})::{kind}" for i, kind in enumerate(types))
+        fields = [
+            f"convert_to(row->>{i}, 'UTF8')" if kind == "BYTEA" else f"(row->>{i})::{kind}"
+            for i, kind in enumerate(kinds)
+        ]
         source = "json_array_elements(%s::json) AS rows(row)"
     else:
-        fields = (f"json_extract(value, '$[{i}]')" for i in range(len(columns)))
+        fields = [
+            f"CAST({field} AS BLOB)" if kind == "BYTEA" else field
+            for kind, field in zip(
+                kinds, (f"json_extract(value, '$[{i}]')" for i in range(len(kinds))), strict=True
+            )
+        ]
         source = "json_each(?) WHERE true"
     named = (f"{field} AS {_quoted(name)}" for field, name in zip(fields, columns, strict=True))
     return f"SELECT {', '.join(named)} FROM {source}"  # noqa: S608
@@ -148,9 +172,20 @@ def _json_rows(table: sa.Table, columns: Sequence[str], dialect: str) -> str:
 @cache
 def _insert_ignore_statement(table: sa.Table, columns: tuple[str, ...], dialect: str) -> str:
     names = ", ".join(map(_quoted, columns))
-    key = ", ".join(_quoted(column.name) for column in table.primary_key)
+    key = ", ".join(_returned(table, column.name, dialect) for column in table.primary_key)
     source = _json_rows(table, columns, dialect)
-    return f"INSERT INTO {table.name} ({names}) {source} ON CONFLICT DO NOTHING RETURNING {key}"
+    return f"INSERT INTO {table.name} AS t ({names}) {source} ON CONFLICT DO NOTHING RETURNING {key}"
+
+
+def _returned(table: sa.Table, column: str, dialect: str) -> str:
+    """A column of `t` as Python has it: ids are texts."""
+    if dialect != "postgresql":
+        return _quoted(column)
+    return f"t.{_quoted(column)}" + ("::text" if _type_of(table, column) == "UUID" else "")
+
+
+def _type_of(table: sa.Table, column: str) -> str:
+    return str(table.c[column].type.compile(postgresql.dialect()))
 
 
 @cache

@@ -114,7 +114,7 @@ class Dispatcher:
                 self._begin(shipment, permit, self._look_up(shipment, permit))
                 begun += 1
             else:
-                intended.append((shipment, permit))
+                intended.append((_first_called(shipment, now), permit))
         return begun + await self._call_all(intended)
 
     def _next(self) -> list[tuple[Shipment, Permit]]:
@@ -223,7 +223,9 @@ class Dispatcher:
             return
         if (call := self._breaker.permit()) is None:
             self.accept([shipment])
-        elif (await self._mover.move([(shipment, CallCarrier())]))[0]:
+            return
+        shipment = _first_called(shipment, self._clock())
+        if (await self._mover.move([(shipment, CallCarrier())]))[0]:
             await self._ship(_intended(shipment), call)
         else:
             self._breaker.abandoned(call)
@@ -267,6 +269,11 @@ class Dispatcher:
     async def _find(self, shipment: Shipment) -> list[Label]:
         async with asyncio.timeout(CARRIER_CALL_S_MAX):
             return checked_labels(await self._carrier.find_shipments(shipment.order_id))
+
+
+def _first_called(shipment: Shipment, now: datetime) -> Shipment:
+    """The shipment, its key used from now on if it was not used before."""
+    return shipment if shipment.intent_at is not None else replace(shipment, intent_at=now)
 
 
 def _intended(shipment: Shipment) -> Shipment:

@@ -11,12 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from pydantic_core import to_json
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
 from orderflow.crashpoints import crash_point
-from orderflow.database.dialects import insert, now_ms
+from orderflow.database.dialects import bulk_insert_ignore, now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import dead_letters
@@ -65,26 +65,18 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     first: dict[str, Receive] = {}
     for command in commands:
         first.setdefault(command.shipment.order_id, command)
-    there = {
-        found.order_id: found
-        for found in connection.execute(
-            sa.select(
-                shipments.c.order_id,
-                shipments.c.state,
-                shipments.c.worker_id,
-                shipments.c.epoch,
-                shipments.c.request,
-            ).where(shipments.c.order_id.in_(list(first)))
-        )
-    }
-    new = [first[order_id] for order_id in sorted(first) if order_id not in there]
+    due_at_ms = connection.execute(_NOW).scalar_one()
+    inserted = bulk_insert_ignore(
+        connection, shipments, _COLUMNS, [_row(first[order_id], due_at_ms) for order_id in sorted(first)]
+    )
+    new = sorted(order_id for (order_id,) in inserted)
+    there = _there(connection, first.keys() - set(new))
     if new:
-        connection.execute(
-            insert(connection, shipments).values(_NEW).on_conflict_do_nothing(), [_row(c) for c in new]
-        )
-        events = {command.event_id: command for command in new}
-        connection.execute(
-            insert(connection, processed_events).on_conflict_do_nothing(),
+        events = {first[order_id].event_id: first[order_id] for order_id in new}
+        bulk_insert_ignore(
+            connection,
+            processed_events,
+            _EVENT_COLUMNS,
             [_event(events[event_id]) for event_id in sorted(events)],
         )
     results: list[Received] = []
@@ -104,7 +96,25 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     return results
 
 
-_FROM_EVENT = (
+def _there(connection: Connection, order_ids: set[str]) -> dict[str, Row[Any]]:
+    """The rows of shipments that were there before."""
+    if not order_ids:
+        return {}
+    rows = connection.execute(
+        sa.select(
+            shipments.c.order_id,
+            shipments.c.state,
+            shipments.c.worker_id,
+            shipments.c.epoch,
+            shipments.c.request,
+        ).where(shipments.c.order_id.in_(sorted(order_ids)))
+    )
+    return {row.order_id: row for row in rows}
+
+
+_NOW = sa.select(now_ms())
+
+_COLUMNS = (
     "order_id",
     "event_id",
     "correlation_id",
@@ -114,36 +124,40 @@ _FROM_EVENT = (
     "request",
     "worker_id",
     "epoch",
+    "state",
+    "attempts",
+    "waits",
+    "interruptions",
+    "due_at_ms",
 )
-_NEW: dict[str, Any] = {
-    **{name: sa.bindparam(name) for name in _FROM_EVENT},
-    "state": State.RECEIVED,
-    "attempts": 0,
-    "waits": 0,
-    "interruptions": 0,
-    "due_at_ms": now_ms(),
-}
 
 
-def _row(command: Receive) -> dict[str, Any]:
+def _row(command: Receive, due_at_ms: int) -> tuple[object, ...]:
     shipment = command.shipment
     owned = shipment.owner.epoch > 0
-    return {
-        "order_id": shipment.order_id,
-        "event_id": command.event_id,
-        "correlation_id": shipment.correlation_id,
-        "traceparent": shipment.traceparent,
-        "ordered_at": shipment.ordered_at,
-        "received_at": shipment.received_at,
-        "request": shipment.request,
-        "worker_id": shipment.owner.worker_id if owned else None,
-        "epoch": shipment.owner.epoch if owned else None,
-    }
+    return (
+        shipment.order_id,
+        command.event_id,
+        shipment.correlation_id,
+        shipment.traceparent,
+        shipment.ordered_at,
+        shipment.received_at,
+        shipment.request.decode(),
+        shipment.owner.worker_id if owned else None,
+        shipment.owner.epoch if owned else None,
+        State.RECEIVED.value,
+        0,
+        0,
+        0,
+        due_at_ms,
+    )
 
 
-def _event(command: Receive) -> dict[str, Any]:
-    shipment = command.shipment
-    return {"event_id": command.event_id, "order_id": shipment.order_id, "at": shipment.received_at}
+_EVENT_COLUMNS = ("event_id", "order_id", "at")
+
+
+def _event(command: Receive) -> tuple[object, ...]:
+    return (command.event_id, command.shipment.order_id, command.shipment.received_at)
 
 
 def carrier_request(event: OrderCreated) -> bytes:

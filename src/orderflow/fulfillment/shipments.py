@@ -48,18 +48,45 @@ def apply(connection: Connection, moves: Sequence[Move], /, *, again: bool) -> l
     a repeat of it (`again`) also answers False, which means the same to the caller: hands off.
     """
     del again
-    ours = _lock_ours(connection, moves)
+    ours: set[str] = set()
     todo: dict[type[Written], list[Move]] = {}
     for move in sorted(moves, key=_order_id):
-        if move.shipment.order_id in ours:
-            todo.setdefault(type(move.decision), []).append(move)
+        todo.setdefault(type(move.decision), []).append(move)
     for kind, writes in todo.items():
-        _WRITE[kind](connection, writes)
+        ours |= _WRITE[kind](connection, writes)
     return [move.shipment.order_id in ours for move in moves]
 
 
 def _order_id(move: Move) -> str:
     return move.shipment.order_id
+
+
+def _update(
+    connection: Connection,
+    values: Sequence[str],
+    rows: Sequence[tuple[Move, tuple[object, ...]]],
+    *,
+    nulls: Sequence[str] = (),
+) -> set[str]:
+    """The values of each move's row, where it is its owner's; the order ids of those."""
+    found = bulk_update(
+        connection,
+        shipments,
+        keys=("order_id", "worker_id", "epoch"),
+        values=values,
+        rows=[
+            (_order_id(move), move.shipment.owner.worker_id, move.shipment.owner.epoch, *new)
+            for move, new in rows
+        ],
+        nulls=nulls,
+    )
+    return {key[0] for key in found}
+
+
+def _locked(connection: Connection, moves: Sequence[Move]) -> list[Move]:
+    """The moves whose rows are their owner's, and now locked."""
+    ours = _lock_ours(connection, moves)
+    return [move for move in moves if _order_id(move) in ours]
 
 
 def _lock_ours(connection: Connection, moves: Sequence[Move]) -> set[str]:
@@ -82,32 +109,27 @@ _ONE = sa.update(shipments).where(row.order_id == sa.bindparam("id"))
 _LET_GO: dict[str, Any] = {"worker_id": None, "epoch": None}
 
 
-def _write_intents(connection: Connection, moves: Sequence[Move]) -> None:
-    connection.execute(
-        sa.update(shipments)
-        .where(row.order_id.in_([_order_id(move) for move in moves]))
-        .values(
-            state=State.CALLING,
-            attempts=row.attempts + 1,
-            intent_at=sa.func.coalesce(row.intent_at, moves[0].at),
-        )
-    )
+def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    rows = [
+        (move, (State.CALLING.value, move.shipment.attempts + 1, move.shipment.intent_at)) for move in moves
+    ]
+    return _update(connection, ("state", "attempts", "intent_at"), rows)
 
 
-def _write_labels(connection: Connection, moves: Sequence[Move]) -> None:
-    bulk_update(
+def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    return _update(
         connection,
-        shipments,
-        keys=("order_id",),
-        values=("state", "shipment_id", "carrier", "tracking_number", "shipped_at"),
-        rows=[
+        ("state", "shipment_id", "carrier", "tracking_number", "shipped_at"),
+        [
             (
-                move.shipment.order_id,
-                State.SHIPPED.value,
-                label.shipment_id,
-                label.carrier,
-                label.tracking_number,
-                label.shipped_at,
+                move,
+                (
+                    State.SHIPPED.value,
+                    label.shipment_id,
+                    label.carrier,
+                    label.tracking_number,
+                    label.shipped_at,
+                ),
             )
             for move in moves
             if isinstance(move.decision, RecordLabel) and (label := move.decision.label)
@@ -115,14 +137,12 @@ def _write_labels(connection: Connection, moves: Sequence[Move]) -> None:
     )
 
 
-def _write_rejections(connection: Connection, moves: Sequence[Move]) -> None:
-    bulk_update(
+def _write_rejections(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    return _update(
         connection,
-        shipments,
-        keys=("order_id",),
-        values=("state", "error"),
-        rows=[
-            (move.shipment.order_id, State.REJECTED.value, move.decision.error)
+        ("state", "error"),
+        [
+            (move, (State.REJECTED.value, move.decision.error))
             for move in moves
             if isinstance(move.decision, RecordRejection)
         ],
@@ -140,7 +160,10 @@ _WAIT = _ONE.values(
 )
 
 
-def _write_waits(connection: Connection, moves: Sequence[Move]) -> None:
+def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    ours = _locked(connection, moves)
+    if not ours:
+        return set()
     connection.execute(
         _WAIT,
         [
@@ -151,25 +174,24 @@ def _write_waits(connection: Connection, moves: Sequence[Move]) -> None:
                 "after_ms": move.decision.after_ms,
                 "b_note": move.decision.note,
             }
-            for move in moves
+            for move in ours
             if isinstance(move.decision, Wait)
         ],
     )
+    return set(map(_order_id, ours))
 
 
-def _write_closed(connection: Connection, moves: Sequence[Move]) -> None:
-    by_note: dict[str | None, list[str]] = {}
-    for move in moves:
-        if isinstance(move.decision, Close):
-            by_note.setdefault(move.decision.note, []).append(move.shipment.order_id)
-    for note, order_ids in by_note.items():
-        connection.execute(
-            sa.update(shipments)
-            .where(row.order_id.in_(order_ids))
-            .values(
-                _LET_GO | {"state": State.CLOSED, "due_at_ms": None, "closed_at": moves[0].at, "note": note}
-            )
-        )
+def _write_closed(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    return _update(
+        connection,
+        ("state", "closed_at", "note"),
+        [
+            (move, (State.CLOSED.value, move.at, move.decision.note))
+            for move in moves
+            if isinstance(move.decision, Close)
+        ],
+        nulls=("worker_id", "epoch", "due_at_ms"),
+    )
 
 
 _PARK = _ONE.values(
@@ -183,8 +205,9 @@ _PARK = _ONE.values(
 )
 
 
-def _write_parked(connection: Connection, moves: Sequence[Move]) -> None:
-    for move in moves:
+def _write_parked(connection: Connection, moves: Sequence[Move]) -> set[str]:
+    ours = _locked(connection, moves)
+    for move in ours:
         park, shipment = move.decision, move.shipment
         if not isinstance(park, Park):
             continue
@@ -195,9 +218,10 @@ def _write_parked(connection: Connection, moves: Sequence[Move]) -> None:
                 connection,
                 [attentions.Attention(shipment.order_id, park.kind, park.attention, shipment.correlation_id)],
             )
+    return set(map(_order_id, ours))
 
 
-_WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], None]] = {
+_WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], set[str]]] = {
     CallCarrier: _write_intents,
     RecordLabel: _write_labels,
     RecordRejection: _write_rejections,
