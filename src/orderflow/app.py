@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import importlib
+import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from socket import socket
+from socket import gethostname, socket
 from typing import Any
 
 import uvloop
@@ -266,9 +267,11 @@ async def _fulfillment_service(
     reader = Reader(database)
     carrier = _carrier(settings)
     publisher = bus.dead_letter_publisher()
+    worker_id = _worker_id(listener)
     worker = FulfillmentWorker(
         database=database,
-        consumer=bus.consumer(),
+        worker_id=worker_id,
+        consumer=bus.consumer(worker_id),
         publisher=publisher,
         dead_letter_topic=settings.dead_letter_topic,
         carrier=carrier,
@@ -292,6 +295,13 @@ async def _fulfillment_service(
         await carrier.close()
         publisher.close()
         reader.close()
+
+
+def _worker_id(listener: socket) -> str:
+    """The same after a restart: what the former life of this worker had in hand is free at once, and its
+    partitions are its own again. Unique among live workers, for no two can listen on one port of a host."""
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", gethostname())[:40]
+    return f"{host}-{listener.getsockname()[1]}"
 
 
 def _carrier(settings: Settings) -> Carrier:

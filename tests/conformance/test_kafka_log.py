@@ -292,3 +292,37 @@ def test_settings_that_librdkafka_refuses_are_named() -> None:
         KafkaPublisher("127.0.0.1:1", settings={"no.such.setting": 1})
     with pytest.raises(BusMisconfigured, match=r"no\.such\.setting"):
         KafkaConsumer("127.0.0.1:1", "t", "g", settings={"no.such.setting": 1})
+
+
+def test_a_member_that_comes_back_takes_over_from_its_former_life(
+    kafka: OpenKafka, publish: Publish, eventually: Eventually
+) -> None:
+    def life() -> KafkaConsumer:
+        return KafkaConsumer(kafka.address, kafka.topic, f"instance-{kafka.topic}", instance="worker-1")
+
+    publish(kafka.publisher(), sent := spread(kafka))
+    zombie = life()
+    records: list[Record] = []
+    while len(records) < len(sent):
+        records += zombie.poll(1_000, 1)
+    back = life()
+    again: list[Record] = []
+
+    def all_again() -> bool:
+        again.extend(back.poll(1_000, 0.1))
+        return {record.value for record in again} == {message.value for message in sent}
+
+    eventually(all_again)
+
+    def fenced() -> bool:
+        try:
+            zombie.commit(records)
+            zombie.poll(1, 0.1)
+        except BusUnavailable:
+            return True
+        return False
+
+    eventually(fenced)
+    assert back.state().assignment == ALL
+    zombie.close()
+    back.close()

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from pydantic_core import to_json
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
@@ -96,7 +96,7 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     return results
 
 
-def _there(connection: Connection, order_ids: set[str]) -> dict[str, Row[Any]]:
+def _there(connection: Connection, order_ids: set[str]) -> dict[str, Any]:
     """The rows of shipments that were there before."""
     if not order_ids:
         return {}

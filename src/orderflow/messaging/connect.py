@@ -23,7 +23,8 @@ class Bus:
 
     publisher: Callable[[], Publisher]
     dead_letter_publisher: Callable[[], Publisher]
-    consumer: Callable[[], Consumer]
+    consumer: Callable[[str], Consumer]
+    """Of the worker with this id."""
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def open_bus(settings: Settings, *, waits_for_topics: bool = False) -> Generator
             yield Bus(
                 event_log.publisher,
                 event_log.publisher,
-                lambda: event_log.consumer(settings.orders_topic, settings.consumer_group),
+                lambda _worker_id: event_log.consumer(settings.orders_topic, settings.consumer_group),
             )
         finally:
             event_log.close()
@@ -66,8 +67,12 @@ def open_bus(settings: Settings, *, waits_for_topics: bool = False) -> Generator
             lambda: KafkaPublisher(
                 bootstrap, delivery_timeout_s=DELIVERY_TIMEOUT_S, message_bytes_max=DEAD_LETTER_BYTES_MAX
             ),
-            lambda: KafkaConsumer(
-                bootstrap, settings.orders_topic, settings.consumer_group, protocol=settings.group_protocol
+            lambda worker_id: KafkaConsumer(
+                bootstrap,
+                settings.orders_topic,
+                settings.consumer_group,
+                protocol=settings.group_protocol,
+                instance=worker_id,
             ),
         )
     finally:

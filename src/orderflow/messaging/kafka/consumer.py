@@ -42,7 +42,9 @@ class KafkaConsumer:
     """`Consumer` on Kafka, by the classic group protocol or KIP-848's (`consumer`, Kafka 4.0 or later).
 
     In the classic protocol a killed member's partitions move after SESSION_TIMEOUT_MS; in the other the
-    broker decides (45 s unless configured). `poll` raises BusUnavailable when no broker has answered for
+    broker decides (45 s unless configured). A member with an `instance`, unique among those that live, has
+    its partitions back as soon as it is back itself, after a restart of its own or of the broker; in return
+    they wait for it as long when it was closed. `poll` raises BusUnavailable when no broker has answered for
     `unreachable_after_s`; shorter interruptions are librdkafka's to mend.
     """
 
@@ -53,6 +55,7 @@ class KafkaConsumer:
         group: str,
         *,
         protocol: Literal["classic", "consumer"] = "classic",
+        instance: str | None = None,
         unreachable_after_s: float = UNREACHABLE_AFTER_S,
         settings: Settings | None = None,
     ) -> None:
@@ -60,6 +63,7 @@ class KafkaConsumer:
         self._topic = topic
         self._group = group
         self._protocol = protocol
+        self._instance = instance
         self._unreachable_after_s = unreachable_after_s
         self._settings = self._consumer_settings(settings)
         self._delivered: dict[int, range] = {}
@@ -92,6 +96,7 @@ class KafkaConsumer:
             "group.id": self._group,
             "group.protocol": self._protocol,
             **(classic if self._protocol == "classic" else {}),
+            **({"group.instance.id": self._instance} if self._instance else {}),
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
