@@ -15,6 +15,10 @@ HELD_BYTES_MAX = 64 * 1024
 HELD_SECONDS_MAX = 0.05
 """Head and body often come in two packets; one that takes longer is waited for by the application."""
 
+HEAD_BYTES_MAX = 64 * 1024
+HEAD_SECONDS_MAX = 30.0
+"""What a connection has for the head of a request, before it is closed: uvicorn sets no bounds of its own."""
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -80,21 +84,59 @@ class _DirectProtocol(HttpToolsProtocol):
     _held: list[bytes] | None = None
     """The body so far of a request that may go to the route; None when it went the usual way."""
     _holding: asyncio.TimerHandle | None = None
+    _in_head = False
+    _head_bytes = 0
+    _heading: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._await_head()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._held is None or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        if sum(map(len, self._held)) > HELD_BYTES_MAX:
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._close_with(431)
+            elif self._heading is None:
+                self._await_head()
+        elif self._held is not None:
+            self._await_body()
+
+    def _await_head(self) -> None:
+        self._heading = self.loop.call_later(HEAD_SECONDS_MAX, self._close_with, 408)
+
+    def _close_with(self, status: int) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()
+
+    def _await_body(self) -> None:
+        if sum(map(len, self._held or ())) > HELD_BYTES_MAX:
             self._go_the_usual_way()
         elif self._holding is None:
             self._holding = self.loop.call_later(HELD_SECONDS_MAX, self._go_the_usual_way)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
+        self._head_is_there()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def _head_is_there(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        if self._heading is not None:
+            self._heading.cancel()
+            self._heading = None
+
     def on_headers_complete(self) -> None:
+        self._head_is_there()
         cycle, parser = cast("Any", self.cycle), cast("Any", self.parser)
         usual = (
             self.url != self.route.path

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -106,6 +107,23 @@ def test_a_full_queue_refuses_and_writes_nothing_of_the_refused(noted: Database)
     assert outcomes() == [1, 2]
     writer.close()
     assert stored(noted) == [1, 2]
+
+
+def test_while_the_oldest_waits_too_long_nothing_more_is_taken(noted: Database) -> None:
+    writer = GroupCommit(noted.writer, "test", queue_seconds_max=0.2)
+    outcomes = queue(writer, WriteNotes(), 1)
+
+    async def another(number: int) -> list[Any]:
+        return await writer.submit(WriteNotes(), [Note(number)])
+
+    time.sleep(0.3)
+    with pytest.raises(QueueFull):
+        asyncio.run(another(2))
+    writer.start()
+    assert outcomes() == [1]
+    assert asyncio.run(another(3)) == [3]
+    writer.close()
+    assert stored(noted) == [1, 3]
 
 
 def test_closing_writes_what_is_queued_and_refuses_what_comes_later(

@@ -76,3 +76,31 @@ def test_a_correlation_id_outside_the_alphabet_is_replaced(service: Service, giv
 def test_a_correlation_id_travels_into_the_order(service: Service) -> None:
     answer = service.send("POST", "/api/orders", ORDER, {"X-Correlation-ID": "checkout/42"})
     assert answer.headers["x-correlation-id"] == answer.document["correlationId"] == "checkout/42"
+
+
+def test_a_head_that_does_not_come_in_time_closes_the_connection(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderflow.direct.HEAD_SECONDS_MAX", 0.2)
+    assert exchange(service).startswith(b"HTTP/1.1 408 ")
+    assert exchange(service, b"POST /api/orders HTTP/1.1\r\nHost: x\r\n").startswith(b"HTTP/1.1 408 ")
+    answered_first = exchange(service, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /hea")
+    assert answered_first.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in answered_first
+
+
+def test_a_head_without_end_is_refused(service: Service) -> None:
+    head = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 1_000) for n in range(65))
+    assert exchange(service, head).startswith(b"HTTP/1.1 431 ")
+    assert service.place().status == 201
+
+
+def test_many_connections_that_say_nothing_leave_room_for_the_others(service: Service) -> None:
+    idle = [socket.create_connection(("127.0.0.1", service.port), timeout=30) for _ in range(400)]
+    for number, client in enumerate(idle):
+        if number % 2:
+            client.sendall(HEAD + b'{"customer":')
+    assert [service.place().status for _ in range(5)] == [201] * 5
+    for client in idle:
+        client.close()
+    assert service.orders == 5
