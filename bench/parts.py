@@ -1,0 +1,175 @@
+"""`python -m bench.parts`: what an order costs the API process, part by part, in µs of CPU.
+
+One thread, one part after the other, each the best of several rounds: what other programs do on the machine
+shows least there. Writes go to a PostgreSQL database of its own (`make services`), 64 orders a transaction.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
+
+from bench import bodies
+from bench.processes import BenchError
+from bench.servers import find_servers
+from orderflow import edge, telemetry
+from orderflow.database.engine import connect
+from orderflow.database.group_commit import GroupCommit
+from orderflow.database.migrate import migrate
+from orderflow.direct import Answer, Headers, protocol_for
+from orderflow.ids import new_uuid4
+from orderflow.orders import commands, outbox, parsing
+from orderflow.orders.events import message
+from orderflow.orders.intake import ANONYMOUS, Caller, Intake
+
+ROUNDS = 7
+CALLS = 2_000
+BATCH = 64
+BATCHES = 20
+
+
+class _Nothing:
+    """A route that answers at once, and a transport that sends nowhere."""
+
+    method, path = b"POST", b"/api/orders"
+
+    def take(self, headers: Headers, body: bytes, answer: Answer) -> bool:
+        del headers, body
+        answer(201, b"content-type: application/json\r\n", b"x" * 500)
+        return True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> None: ...
+
+    def get_extra_info(self, _name: str) -> None: ...
+
+
+def best_us(work: Callable[[], object], calls: int = CALLS, per_call: int = 1) -> float:
+    """CPU time of this thread per unit of work."""
+    work()
+    rounds: list[float] = []
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        for _ in range(calls):
+            work()
+        rounds.append((time.thread_time() - began) / calls / per_call)
+    return 1e6 * min(rounds)
+
+
+def front() -> dict[str, float]:
+    """What is done for a request before and after its order is written."""
+    body = bodies.usual()[2].encode()
+    head = b"POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n"
+    request = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+    config = uvicorn.Config(_no_application, http=protocol_for(_Nothing()), log_config=None, lifespan="off")
+    config.load()
+    make: Any = config.http_protocol_class
+    protocol = make(config, ServerState(), {})
+    protocol.connection_made(_Nothing())
+    order = parsing.ORDER.validate_json(body)
+    writer = GroupCommit(None, "parts", queue_commands_max=10**9)  # pyright: ignore[reportArgumentType]
+    intake = Intake(writer, None, topic="order-events", relay_takes=lambda _: True)  # pyright: ignore[reportArgumentType]
+    caller = Caller(ANONYMOUS, new_uuid4(), edge.traceparent_from(None))
+    prepared = intake._prepare(order, "k", caller)  # pyright: ignore[reportPrivateUsage]
+    log = structlog.get_logger().bind()
+    line = partial(edge.log_request, log.info, method="POST", path="/api/orders", status=201)
+    return {
+        "HTTP: parse the request, build the answer": best_us(lambda: protocol.data_received(request)),
+        "validate the order": best_us(lambda: parsing.ORDER.validate_json(body)),
+        "correlation id and trace": best_us(
+            lambda: (edge.correlation_id_from(None), edge.traceparent_from(None))
+        ),
+        "id, event, answer, hash": best_us(lambda: intake._prepare(order, "k", caller)),  # pyright: ignore[reportPrivateUsage]
+        "queue": best_us(lambda: writer.submit_then(commands.place_orders, [prepared.command], print)),
+        "log line": best_us(
+            lambda: line(began=0.0, correlation=caller.correlation_id, parent=caller.traceparent)
+        ),
+    }
+
+
+def back(url: str) -> dict[str, float]:
+    """What the writer's and the relay's threads do, per order of a batch; waiting is not counted."""
+    database = connect(url, application="bench-parts")
+    migrate(database, "orders")
+    writer = GroupCommit(database.writer, "parts")
+    intake = Intake(writer, None, topic="order-events", relay_takes=lambda _: True)  # pyright: ignore[reportArgumentType]
+    caller = Caller(ANONYMOUS, new_uuid4(), edge.traceparent_from(None))
+    orders = [parsing.ORDER.validate_json(body) for body in bodies.usual()[:BATCH]]
+    keys = count()
+    place = partial(commands.place_orders, relay_takes=lambda _: True)
+
+    def batch() -> list[commands.PlaceOrder]:
+        return [
+            intake._prepare(order, f"k-{next(keys)}" if n % 2 else None, caller).command  # pyright: ignore[reportPrivateUsage]
+            for n, order in enumerate(orders)
+        ]
+
+    def in_transaction(handler: Any, batches: list[Any]) -> float:
+        rounds: list[float] = []
+        for given in batches:
+            began = time.thread_time()
+            with database.writer.connect() as connection:
+                connection.begin()
+                handler(connection, given, again=False)
+                connection.commit()
+            rounds.append((time.thread_time() - began) / BATCH)
+        return 1e6 * min(rounds)
+
+    placed = [batch() for _ in range(BATCHES)]
+    now = datetime.now(UTC)
+    marks = [
+        [outbox.MarkAll([outbox.Mark(c.order_id, 1, now, 3, 77) for c in commands_])] for commands_ in placed
+    ]
+    found = {
+        "write: key, order, items, event, counters": in_transaction(place, placed),
+        "event as a Kafka message": best_us(
+            lambda: [message(command.event) for command in placed[0]], 50, BATCH
+        ),
+        "mark as published": in_transaction(outbox.mark, marks),
+    }
+    database.dispose()
+    return found
+
+
+async def _no_application(*_: object) -> None:
+    """Nothing goes the usual way here."""
+
+
+async def _front() -> dict[str, float]:
+    return front()
+
+
+def main() -> int:
+    sys.stderr = Path("/dev/null").open("w")  # noqa: SIM115 - for the log lines
+    telemetry.configure_logging("json", "INFO", "bench")
+    gc.freeze()
+    gc.disable()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        costs = runner.run(_front())
+    try:
+        with find_servers().database() as url:
+            costs |= back(url)
+    except BenchError as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
+    width = max(map(len, costs))
+    for part, cost_us in {**costs, "together": sum(costs.values())}.items():
+        sys.stdout.write(f"{part:<{width}}  {cost_us:6.1f} µs\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
