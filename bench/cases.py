@@ -99,6 +99,11 @@ def _intake(api_workers: int) -> Callable[[Run], Sample]:
     return measure
 
 
+def _kafka_away(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=2, kafka_away=True) as stage:
+        return scenarios.kafka_away(stage, run.usual, seconds=run.seconds, bus_url=run.servers.bus_url)
+
+
 def _conventional_intake(api_workers: int) -> Callable[[Run], Sample]:
     def measure(run: Run) -> Sample:
         with conventional(run.servers, run.logs, api_workers=api_workers) as stage:
@@ -199,6 +204,7 @@ CASES = (
     Case("intake: conventional, 2 processes", "intake", _conventional_intake(2)),
     Case("intake: Orderflow, 1 process", "intake", _intake(1)),
     Case("intake: Orderflow, 2 processes", "intake", _intake(2), quick=True),
+    Case("intake: Orderflow, 2 processes, Kafka away", "intake", _kafka_away),
     Case("intake: Orderflow, embedded", "intake", _embedded_intake, quick=True),
     Case("batch endpoint: Orderflow, 2 processes", "batch", _batch, quick=True),
     Case("100 req/s: conventional, 2 processes", "latency", _conventional_latency),

@@ -66,6 +66,8 @@ TARGETS = (
     Target("the port is no straw man: 2 processes, orders/s", _rate(_PORT_TWO), 500),
     Target("intake, 2 processes / PostgreSQL, one per transaction", _ratio(_TWO, _LIMIT), 0.6),
     Target("intake, 2 processes / conventional", _ratio(_TWO, _PORT_TWO), 12),
+    Target("intake, Kafka away / there", _ratio(_AWAY, _TWO), 0.95),
+    Target("drained after Kafka was away, events/s", _figure(_AWAY, "drained_events_per_s"), 5_000),
     Target("intake, 1 process / conventional", _ratio(_ONE, _PORT_ONE), 12),
     Target(
         "batch endpoint / PostgreSQL, one per transaction",

@@ -98,6 +98,19 @@ def intake(
     return Sample(values, tuple(marks))
 
 
+def kafka_away(stage: Stage, orders: Path, *, seconds: float, bus_url: str) -> Sample:
+    """Intake while no broker answers; then one relay finds one, and the backlog drains beside no load."""
+    taken = intake(stage, orders, seconds=seconds)
+    backlog = stage.backlog()
+    stage.start_relay(bus_url)
+    wait_for(lambda: stage.backlog() < backlog, 60, "the relay to publish")
+    began, first = time.monotonic(), stage.backlog()
+    wait_for(lambda: stage.backlog() == 0, DRAIN_SECONDS_MAX, "the backlog to drain")
+    drained_per_s = first / max(0.001, time.monotonic() - began)
+    marks = [mark for mark in taken.marks if "outbox" not in mark]
+    return Sample({**taken.values, "drained_events_per_s": drained_per_s}, tuple(marks))
+
+
 def latency(stage: Stage, scratch: Path, *, rate: int, seconds: float) -> Sample:
     """Open loop by vegeta, after a warm-up that is not counted."""
     before = stage.orders()

@@ -75,6 +75,14 @@ class Stage:
         )
         self.parts["fulfillment"] = [process.pid]
 
+    def start_relay(self, bus_url: str) -> None:
+        env = {**self.env, "ORDERFLOW_BUS_URL": bus_url}
+        process = self.processes.start([*ORDERFLOW, "relay"], name="relay-back", env=env)
+        self.parts["relay"].append(process.pid)
+
+    def backlog(self) -> int:
+        return int(self.get("/api/stats")["outbox"]["backlog"])
+
     def start_conventional_worker(self, form: str) -> None:
         process = self.processes.start(
             [tools.install_conventional(), "-m", "bench.conventional.worker", form],
@@ -103,7 +111,9 @@ def migrate(orders: str, fulfillment: str) -> None:
 
 
 @contextmanager
-def orderflow(servers: Servers, logs: Path, *, api_workers: int) -> Generator[Stage]:
+def orderflow(
+    servers: Servers, logs: Path, *, api_workers: int, kafka_away: bool = False
+) -> Generator[Stage]:
     """`api` with so many processes and one `relay`, on PostgreSQL and Kafka; no fulfillment yet."""
     with (
         servers.database() as orders,
@@ -115,7 +125,7 @@ def orderflow(servers: Servers, logs: Path, *, api_workers: int) -> Generator[St
         env = {
             "ORDERFLOW_DATABASE_URL": orders,
             "ORDERFLOW_FULFILLMENT_DATABASE_URL": fulfillment,
-            "ORDERFLOW_BUS_URL": servers.bus_url,
+            "ORDERFLOW_BUS_URL": f"kafka://127.0.0.1:{free_port()}" if kafka_away else servers.bus_url,
             "ORDERFLOW_ORDERS_TOPIC": topic,
             "ORDERFLOW_CONSUMER_GROUP": topic,
             "ORDERFLOW_PORT": str(port),
