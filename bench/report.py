@@ -57,6 +57,7 @@ def _figure(case: str, figure: str) -> Callable[[Medians], float | None]:
 
 _LIMIT = "PostgreSQL, one order per transaction"
 _ONE, _TWO = "intake: Orderflow, 1 process", "intake: Orderflow, 2 processes"
+_AWAY = f"{_TWO}, Kafka away"
 _PORT_ONE, _PORT_TWO = "intake: conventional, 1 process", "intake: conventional, 2 processes"
 _WAITING = "drain: Orderflow, 10,000 waiting, carrier 1-5 s"
 _SHIPPING = "100 orders/s, POST to Shipped: Orderflow"
