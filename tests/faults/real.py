@@ -9,21 +9,18 @@ import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from tests.faults import faults
+from confluent_kafka import KafkaException
+from tests.faults import faults, kafka_log
 from tests.faults.embedded import CRASH_POINTS
 from tests.faults.faults import Fault, NotInjected
 from tests.faults.history import LoggedEvent
 from tests.faults.proxy import Proxy
 from tests.faults.roles import limit_file_size
-from tests.faults.stage import TOPIC, Stage, free_port, logged_event
+from tests.faults.stage import TOPIC, Stage, free_port
 
 SERVICES = Path(__file__).resolve().parents[2] / "deploy" / "services" / "services.py"
 GROUP = "fulfillment-service-group"
@@ -31,7 +28,6 @@ APIS, RELAYS, WORKERS = 2, 2, 3
 LEASE_OF_OUTBOX_S = 15
 DISK_FULL_BYTES = 1024 * 1024
 DISK_FULL_S = 4.0
-KAFKA_REQUEST_S = 10.0
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """A broker that shares few cores with everything else is back sooner without its second compiler."""
 
@@ -324,84 +320,29 @@ class RealStage(Stage):
     async def _lose_offsets(self) -> str:
         for _ in range(20):
             try:
-                await asyncio.to_thread(self._delete_group)
+                await asyncio.to_thread(kafka_log.delete_group, self._bootstrap, GROUP)
             except KafkaException:
                 await asyncio.sleep(1)  # the dead members' sessions have not ended yet
             else:
                 return "the group is deleted"
         raise NotInjected("the group could not be deleted")
 
-    def _delete_group(self) -> None:
-        admin = self._admin()
-        futures: dict[str, Future[None]] = admin.delete_consumer_groups([GROUP])
-        futures[GROUP].result(KAFKA_REQUEST_S)
-
     async def _wipe_topic(self) -> str:
         await asyncio.sleep(1)
         await self.keep_log()
         self.log_wiped = True
         try:
-            lost = await asyncio.to_thread(self._delete_records)
+            lost = await asyncio.to_thread(kafka_log.delete_records, self._bootstrap)
         except KafkaException as error:
             raise NotInjected(str(error)) from error
         return f"{lost} partitions"
-
-    def _delete_records(self) -> int:
-        admin = self._admin()
-        partitions = self._partitions(admin)
-        to_the_end = [TopicPartition(TOPIC, partition, -1) for partition in partitions]
-        futures: dict[TopicPartition, Future[None]] = admin.delete_records(to_the_end)
-        for future in futures.values():
-            future.result(KAFKA_REQUEST_S)
-        return len(futures)
-
-    def _admin(self) -> Any:
-        """The library leaves the types of its futures open."""
-        return AdminClient({"bootstrap.servers": self._bootstrap})
 
     @property
     def _bootstrap(self) -> str:
         return self._bus.removeprefix("kafka://")
 
-    def _partitions(self, admin: Any) -> list[int]:
-        return list(admin.list_topics(TOPIC, timeout=KAFKA_REQUEST_S).topics[TOPIC].partitions)
-
     async def read_log(self) -> list[LoggedEvent]:
-        return await asyncio.to_thread(self._read_log)
-
-    def _read_log(self) -> list[LoggedEvent]:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": "referee",
-                "enable.auto.commit": False,
-                "enable.partition.eof": False,
-                "auto.offset.reset": "earliest",
-            }
-        )
-        events: list[LoggedEvent] = []
-        try:
-            metadata = consumer.list_topics(TOPIC, timeout=KAFKA_REQUEST_S)
-            partitions = [
-                TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in metadata.topics[TOPIC].partitions
-            ]
-            ends: dict[int, int] = {}
-            for partition in partitions:
-                low, high = consumer.get_watermark_offsets(partition, timeout=KAFKA_REQUEST_S)
-                if high > low:
-                    ends[partition.partition] = high
-            consumer.assign([partition for partition in partitions if partition.partition in ends])
-            while ends:
-                for record in consumer.consume(1_000, timeout=1.0):
-                    partition, offset, value = record.partition(), record.offset(), record.value()
-                    if partition is None or offset is None or value is None:
-                        continue
-                    events.append(logged_event(partition, offset, value))
-                    if partition in ends and offset + 1 >= ends[partition]:
-                        del ends[partition]
-        finally:
-            consumer.close()
-        return events
+        return await asyncio.to_thread(kafka_log.read_log, self._bootstrap)
 
 
 def _process_ids() -> list[int]:

@@ -1,0 +1,67 @@
+"""The event log of a fault run on Kafka: read whole, or robbed of its offsets or its records."""
+
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from tests.faults.history import LoggedEvent
+from tests.faults.stage import TOPIC, logged_event
+
+REQUEST_S = 10.0
+
+
+def delete_group(bootstrap: str, group: str) -> None:
+    """Its offsets are lost. Raises KafkaException, also while it has members."""
+    futures: dict[str, Future[None]] = _admin(bootstrap).delete_consumer_groups([group])
+    futures[group].result(REQUEST_S)
+
+
+def delete_records(bootstrap: str) -> int:
+    """The topic is empty; the number of its partitions. Raises KafkaException."""
+    admin = _admin(bootstrap)
+    partitions: list[int] = list(admin.list_topics(TOPIC, timeout=REQUEST_S).topics[TOPIC].partitions)
+    to_the_end = [TopicPartition(TOPIC, partition, -1) for partition in partitions]
+    futures: dict[TopicPartition, Future[None]] = admin.delete_records(to_the_end)
+    for future in futures.values():
+        future.result(REQUEST_S)
+    return len(futures)
+
+
+def _admin(bootstrap: str) -> Any:
+    """The library leaves the types of its futures open."""
+    return AdminClient({"bootstrap.servers": bootstrap})
+
+
+def read_log(bootstrap: str) -> list[LoggedEvent]:
+    """Every record that the topic has, by partition and offset."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "referee",
+            "enable.auto.commit": False,
+            "enable.partition.eof": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    events: list[LoggedEvent] = []
+    try:
+        metadata = consumer.list_topics(TOPIC, timeout=REQUEST_S)
+        partitions = [TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in metadata.topics[TOPIC].partitions]
+        ends: dict[int, int] = {}
+        for partition in partitions:
+            low, high = consumer.get_watermark_offsets(partition, timeout=REQUEST_S)
+            if high > low:
+                ends[partition.partition] = high
+        consumer.assign([partition for partition in partitions if partition.partition in ends])
+        while ends:
+            for record in consumer.consume(1_000, timeout=1.0):
+                partition, offset, value = record.partition(), record.offset(), record.value()
+                if partition is None or offset is None or value is None:
+                    continue
+                events.append(logged_event(partition, offset, value))
+                if partition in ends and offset + 1 >= ends[partition]:
+                    del ends[partition]
+    finally:
+        consumer.close()
+    return events
