@@ -42,9 +42,9 @@ class KafkaConsumer:
     """`Consumer` on Kafka, by the classic group protocol or KIP-848's (`consumer`, Kafka 4.0 or later).
 
     In the classic protocol a killed member's partitions move after SESSION_TIMEOUT_MS; in the other the
-    broker decides (45 s unless configured). A member with an `instance`, unique among those that live, has
-    its partitions back as soon as it is back itself, after a restart of its own or of the broker; in return
-    they wait for it as long when it was closed. `poll` raises BusUnavailable when no broker has answered for
+    broker decides (45 s unless configured). In the classic one a member with an `instance`, unique among
+    those that live, has its partitions back as soon as it is back itself, after a restart of its own or of
+    the broker; in return they wait for it as long when it was closed. `poll` raises BusUnavailable when no broker has answered for
     `unreachable_after_s`; shorter interruptions are librdkafka's to mend.
     """
 
@@ -90,13 +90,13 @@ class KafkaConsumer:
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": SESSION_TIMEOUT_MS,
             "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS,
+            **({"group.instance.id": self._instance} if self._instance else {}),
         }
         return {
             **client_settings(self._bootstrap, settings),
             "group.id": self._group,
             "group.protocol": self._protocol,
             **(classic if self._protocol == "classic" else {}),
-            **({"group.instance.id": self._instance} if self._instance else {}),
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
