@@ -44,8 +44,8 @@ class KafkaConsumer:
     In the classic protocol a killed member's partitions move after SESSION_TIMEOUT_MS; in the other the
     broker decides (45 s unless configured). In the classic one a member with an `instance`, unique among
     those that live, has its partitions back as soon as it is back itself, after a restart of its own or of
-    the broker; in return they wait for it as long when it was closed. `poll` raises BusUnavailable when no broker has answered for
-    `unreachable_after_s`; shorter interruptions are librdkafka's to mend.
+    the broker; in return they wait for it as long when it was closed. `poll` raises BusUnavailable when no
+    broker has answered for `unreachable_after_s`; shorter interruptions are librdkafka's to mend.
     """
 
     def __init__(
