@@ -13,7 +13,8 @@ REQUEST_S = 10.0
 
 def delete_group(bootstrap: str, group: str) -> None:
     """Its offsets are lost. Raises KafkaException, also while it has members."""
-    futures: dict[str, Future[None]] = _admin(bootstrap).delete_consumer_groups([group])
+    admin = _admin(bootstrap)  # must live until its futures are done
+    futures: dict[str, Future[None]] = admin.delete_consumer_groups([group])
     futures[group].result(REQUEST_S)
 
 

@@ -129,6 +129,7 @@ def converse(service: Service, parts: list[bytes]) -> bytes:
         for part in parts:
             connection.sendall(part)
             if whole and len(parts) > 1:
+                connection.settimeout(10)
                 received.append(connection.recv(1 << 16))  # the next one is not to be pipelined
             wait_s = 2 * HELD_SECONDS_MAX if len(parts) > 2 else 0.02
             received.append(_read(connection, wait_s))
