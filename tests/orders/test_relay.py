@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from tests.orders.conftest import ORDER, TOPIC, Flaky, Service, Start, eventually
 
+from orderflow.database.bulk import Writes
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import GroupCommit
@@ -70,7 +71,9 @@ class Bench:
 
     def append(self, *events: OutboxRow, leased: bool = False) -> None:
         with self.database.writer.begin() as connection:
-            rows.append(connection, events, leased=leased)
+            writes = Writes(connection)
+            rows.append(writes, events, leased=leased)
+            writes.send()
 
     def end_leases(self) -> None:
         with self.database.writer.begin() as connection:

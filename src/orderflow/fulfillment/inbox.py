@@ -16,7 +16,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
 from orderflow.crashpoints import crash_point
-from orderflow.database.dialects import bulk_insert_ignore, now_ms
+from orderflow.database import bulk
+from orderflow.database.dialects import NOW_MS
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import dead_letters
@@ -65,15 +66,18 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     first: dict[str, Receive] = {}
     for command in commands:
         first.setdefault(command.shipment.order_id, command)
-    due_at_ms = connection.execute(_NOW).scalar_one()
-    inserted = bulk_insert_ignore(
-        connection, shipments, _COLUMNS, [_row(first[order_id], due_at_ms) for order_id in sorted(first)]
+    inserted = bulk.insert_ignore(
+        connection,
+        shipments,
+        _COLUMNS,
+        [_row(first[order_id]) for order_id in sorted(first)],
+        computed={"due_at_ms": NOW_MS[connection.dialect.name]},
     )
     new = sorted(order_id for (order_id,) in inserted)
     there = _there(connection, first.keys() - set(new))
     if new:
         events = {first[order_id].event_id: first[order_id] for order_id in new}
-        bulk_insert_ignore(
+        bulk.insert_ignore(
             connection,
             processed_events,
             _EVENT_COLUMNS,
@@ -112,8 +116,6 @@ def _there(connection: Connection, order_ids: set[str]) -> dict[str, Any]:
     return {row.order_id: row for row in rows}
 
 
-_NOW = sa.select(now_ms())
-
 _COLUMNS = (
     "order_id",
     "event_id",
@@ -128,11 +130,10 @@ _COLUMNS = (
     "attempts",
     "waits",
     "interruptions",
-    "due_at_ms",
 )
 
 
-def _row(command: Receive, due_at_ms: int) -> tuple[object, ...]:
+def _row(command: Receive) -> tuple[object, ...]:
     shipment = command.shipment
     owned = shipment.owner.epoch > 0
     return (
@@ -149,7 +150,6 @@ def _row(command: Receive, due_at_ms: int) -> tuple[object, ...]:
         0,
         0,
         0,
-        due_at_ms,
     )
 
 

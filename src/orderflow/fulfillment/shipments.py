@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.database.dialects import bulk_update, now_ms
+from orderflow.database import bulk
+from orderflow.database.dialects import now_ms
 from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.model import (
@@ -69,7 +70,7 @@ def _update(
     nulls: Sequence[str] = (),
 ) -> set[str]:
     """The values of each move's row, where it is its owner's; the order ids of those."""
-    found = bulk_update(
+    found = bulk.update(
         connection,
         shipments,
         keys=("order_id", "worker_id", "epoch"),

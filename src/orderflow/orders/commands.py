@@ -12,7 +12,8 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.orders_api import OrderIn
-from orderflow.database.dialects import bulk_insert, bulk_insert_ignore, bulk_update, set_lock_timeout
+from orderflow.database import bulk
+from orderflow.database.dialects import lock_timeout, one_of
 from orderflow.database.group_commit import Contended
 from orderflow.orders import outbox
 from orderflow.orders.counters import count_statuses
@@ -97,9 +98,11 @@ def place_orders(
     if winners:
         new = [commands[i] for i in winners]
         handed_off = relay_takes(len(new))
-        _insert_orders(connection, new)
-        outbox.append(connection, [command.event for command in new], leased=handed_off)
-        count_statuses(connection, {Status.CREATED: len(new)})
+        writes = bulk.Writes(connection)
+        _insert_orders(writes, new)
+        outbox.append(writes, [command.event for command in new], leased=handed_off)
+        count_statuses(writes, {Status.CREATED: len(new)})
+        writes.send()
         placed = Placed(handed_off)
         for i in winners:
             results[i] = placed
@@ -111,8 +114,7 @@ def _claim_keys(connection: Connection, commands: Sequence[PlaceOrder]) -> list[
     keyed = {(command.key.caller, command.key.key): command for command in reversed(commands) if command.key}
     if not keyed:
         return [Placed()] * len(commands)
-    set_lock_timeout(connection, KEY_LOCK_TIMEOUT_MS)
-    new = bulk_insert_ignore(
+    new = bulk.insert_ignore(
         connection,
         idempotency_keys,
         _KEY_COLUMNS,
@@ -120,6 +122,7 @@ def _claim_keys(connection: Connection, commands: Sequence[PlaceOrder]) -> list[
             (*key, _hash_of(command), command.order_id, command.created_at)
             for key, command in sorted(keyed.items())
         ],
+        lock_timeout_ms=KEY_LOCK_TIMEOUT_MS,
     )
     found = _find_keys(connection, keyed.keys() - new)
     found |= {key: (keyed[key].order_id, _hash_of(keyed[key])) for key in new}
@@ -169,10 +172,9 @@ def _without_committed(
     return [i for i in winners if commands[i].order_id not in there]
 
 
-def _insert_orders(connection: Connection, commands: Sequence[PlaceOrder]) -> None:
-    bulk_insert(connection, orders, _ORDER_COLUMNS, [_order_row(command) for command in commands])
-    bulk_insert(
-        connection,
+def _insert_orders(writes: bulk.Writes, commands: Sequence[PlaceOrder]) -> None:
+    writes.insert(orders, _ORDER_COLUMNS, [_order_row(command) for command in commands])
+    writes.insert(
         order_items,
         _ITEM_COLUMNS,
         [
@@ -267,7 +269,6 @@ def update_orders(
 ) -> list[UpdateResult]:
     """Apply the updates in list order. Illegal ones change nothing and fail alone; repeats are a success."""
     del again  # a repeated update is a success in any case
-    set_lock_timeout(connection, ROW_LOCK_TIMEOUT_MS)
     rows = _lock_orders(connection, {command.order_id for command in commands})
     states = {order_id: state_of(row) for order_id, row in rows.items()}
     changed: dict[str, UpdateOrder] = {}
@@ -289,19 +290,16 @@ def update_orders(
             changed[command.order_id] = command
             history.append(_change(command, after))
     if changed:
-        _write_changes(connection, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
-        count_statuses(connection, _differences(rows, states))
+        writes = bulk.Writes(connection)
+        _write_changes(writes, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
+        count_statuses(writes, _differences(rows, states))
+        writes.send()
     return results
 
 
 def _lock_orders(connection: Connection, order_ids: set[str]) -> dict[str, RowMapping]:
     """The orders, locked in order of their id so that two batches never wait for each other in a ring."""
-    rows = connection.execute(
-        sa.select(*_STATE_COLUMNS)
-        .where(orders.c.order_id.in_(sorted(order_ids)))
-        .order_by(orders.c.order_id)
-        .with_for_update()
-    ).mappings()
+    rows = connection.execute(_LOCKED, {"ids": to_json(order_ids).decode()}).mappings()
     return {row["order_id"]: row for row in rows}
 
 
@@ -316,6 +314,13 @@ _STATE_COLUMNS = (
     orders.c.attention_kind,
     orders.c.attention_reason,
     orders.c.attention_since,
+)
+
+_LOCKED = (
+    sa.select(*_STATE_COLUMNS)
+    .where(lock_timeout(ROW_LOCK_TIMEOUT_MS), one_of(orders.c.order_id, "ids"))
+    .order_by(orders.c.order_id)
+    .with_for_update()
 )
 
 
@@ -348,16 +353,15 @@ def _change(command: UpdateOrder, after: OrderState) -> tuple[object, ...]:
 
 
 def _write_changes(
-    connection: Connection, states: dict[str, tuple[OrderState, datetime]], history: list[tuple[object, ...]]
+    writes: bulk.Writes, states: dict[str, tuple[OrderState, datetime]], history: list[tuple[object, ...]]
 ) -> None:
-    bulk_update(
-        connection,
+    writes.update(
         orders,
         keys=("order_id",),
         values=(*_STATE_NAMES, "updated_at"),
         rows=[(order_id, *_state_row(state), at) for order_id, (state, at) in states.items()],
     )
-    bulk_insert(connection, order_changes, _CHANGE_COLUMNS, history)
+    writes.insert(order_changes, _CHANGE_COLUMNS, history)
 
 
 _STATE_NAMES = tuple(column.name for column in _STATE_COLUMNS[1:])

@@ -8,7 +8,7 @@ from functools import cache
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import bulk_add
+from orderflow.database.bulk import Writes
 from orderflow.orders.model import Status
 from orderflow.orders.tables import status_counts
 
@@ -26,15 +26,14 @@ def _slot() -> int:
     return random.SystemRandom().randrange(_FOLDED + 1, 2**31)
 
 
-def count_statuses(connection: Connection, changes: dict[Status, int]) -> None:
+def count_statuses(writes: Writes, changes: Mapping[Status, int]) -> None:
     """Add to this process's counters; `counted` sums the slots."""
-    _add(connection, _slot(), changes)
+    _add(writes, _slot(), changes)
 
 
-def _add(connection: Connection, slot: int, changes: Mapping[Status, int]) -> None:
+def _add(writes: Writes, slot: int, changes: Mapping[Status, int]) -> None:
     rows = [(slot, status.value, orders) for status, orders in sorted(changes.items()) if orders]
-    if rows:
-        bulk_add(connection, status_counts, keys=("slot", "status"), value="orders", rows=rows)
+    writes.add(status_counts, keys=("slot", "status"), value="orders", rows=rows)
 
 
 def counted(connection: Connection) -> dict[str, int]:
@@ -68,4 +67,6 @@ def fold(connection: Connection) -> None:
     totals = Counter[Status]()
     for row in taken:
         totals[Status(row.status)] += row.orders
-    _add(connection, _FOLDED, totals)
+    writes = Writes(connection)
+    _add(writes, _FOLDED, totals)
+    writes.send()

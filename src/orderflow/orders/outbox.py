@@ -13,7 +13,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import bulk_insert, bulk_update, now_ms
+from orderflow.database import bulk
+from orderflow.database.dialects import NOW_MS, now_ms
 from orderflow.orders.tables import outbox
 
 LEASE_MS = 15_000
@@ -61,18 +62,13 @@ class MarkAll(NamedTuple):
         return len(self.marks)
 
 
-def append(connection: Connection, rows: Sequence[OutboxRow], *, leased: bool) -> None:
+def append(writes: bulk.Writes, rows: Sequence[OutboxRow], *, leased: bool) -> None:
     """Insert the events in the transaction that makes them true.
 
     `leased`: this process's own relay gets them after the commit, and the others leave them alone until then.
     """
-    until_ms = connection.execute(_LEASE_END).scalar_one() if leased else 0
-    bulk_insert(
-        connection, outbox, (*OutboxRow._fields, "leased_until_ms"), [(*row, until_ms) for row in rows]
-    )
-
-
-_LEASE_END = sa.select(now_ms() + LEASE_MS)
+    until_ms = f"{NOW_MS[writes.dialect]} + {LEASE_MS}" if leased else "0"
+    writes.insert(outbox, OutboxRow._fields, rows, computed={"leased_until_ms": until_ms})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +133,7 @@ def mark(connection: Connection, commands: Sequence[MarkAll], *, again: bool) ->
     """Record what became of the rows; a handler for the group commit."""
     del again  # marking twice changes nothing
     marks = sorted((mark for command in commands for mark in command.marks), key=itemgetter(0, 1))
-    bulk_update(
+    bulk.update(
         connection,
         outbox,
         keys=Mark._fields[:2],
