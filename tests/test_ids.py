@@ -1,5 +1,6 @@
 """Ids of the forms that RFC 9562 gives them."""
 
+import os
 from uuid import RFC_4122, UUID
 
 from hypothesis import given
@@ -30,3 +31,18 @@ def test_version_4_is_random_where_it_may_be() -> None:
     for other in others:
         differing |= first ^ other
     assert differing.bit_count() == 122
+
+
+def test_a_forked_process_never_makes_its_parents_ids() -> None:
+    new_uuid4()  # so that randomness is drawn ahead when the fork happens
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, "".join(new_uuid4() for _ in range(100)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    childs = os.read(reading, 3_600).decode()
+    os.close(reading)
+    os.close(writing)
+    assert len(childs) == 3_600
+    assert not {childs[at : at + 36] for at in range(0, 3_600, 36)} & {new_uuid4() for _ in range(1_000)}

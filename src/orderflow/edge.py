@@ -3,7 +3,6 @@ request, and problem details (RFC 9457) for every error, the unexpected included
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orderflow.ids import new_uuid4
+from orderflow.ids import new_uuid4, random_hex
 
 log = structlog.get_logger()
 
@@ -321,5 +320,4 @@ def traceparent_from(given: bytes | None) -> str:
     """The client's trace goes on; without a valid one a new, unsampled trace begins (W3C Trace Context)."""
     if given is not None and _TRACEPARENT.fullmatch(given):
         return given.decode("ascii")
-    digits = secrets.token_hex(24)
-    return f"00-{digits[:32]}-{digits[32:]}-00"
+    return f"00-{random_hex()}-{random_hex()[:16]}-00"

@@ -36,8 +36,8 @@ class Writes:
     ) -> None:
         """INSERT; `computed` are columns with an SQL expression, the same for all rows."""
         if rows:
-            extra = tuple((computed or {}).items())
-            self._parts.append((_insert_statement(table, tuple(columns), extra, self.dialect), rows))
+            statement = _insert_statement(table, tuple(columns), _pairs(computed), self.dialect)
+            self._parts.append((statement, rows))
 
     def add(self, table: sa.Table, *, keys: Sequence[str], value: str, rows: Rows) -> None:
         """Add to `value` of the rows with these keys, which are inserted where they are missing. `rows` hold
@@ -48,7 +48,7 @@ class Writes:
     def update(self, table: sa.Table, *, keys: Sequence[str], values: Sequence[str], rows: Rows) -> None:
         """UPDATE rows by key, each with values of its own. `rows` hold keys, then values."""
         if rows:
-            statement = _update_statement(table, tuple(keys), tuple(values), dialect=self.dialect)
+            statement = _update_statement(table, tuple(keys), tuple(values), (), dialect=self.dialect)
             self._parts.append((statement, rows))
 
     def send(self) -> None:
@@ -77,8 +77,7 @@ def insert_ignore(
     SQLite has one writer and never waits.
     """
     dialect = connection.dialect.name
-    extra = tuple((computed or {}).items())
-    statement = _insert_ignore_statement(table, tuple(columns), extra, lock_timeout_ms, dialect)
+    statement = _insert_ignore_statement(table, tuple(columns), _pairs(computed), lock_timeout_ms, dialect)
     return {tuple(row) for row in connection.exec_driver_sql(statement, (_json(rows, dialect),))}
 
 
@@ -89,20 +88,24 @@ def update(
     keys: Sequence[str],
     values: Sequence[str],
     rows: Rows,
-    nulls: Sequence[str] = (),
+    computed: Mapping[str, str] | None = None,
     where: str = "true",
 ) -> set[tuple[Any, ...]]:
     """UPDATE rows by key, each with values of its own; the keys, as far as they remain, of those that were
     there.
 
-    `rows` hold keys, then values. `nulls` become NULL, keys among them too. `where` is about the row as it
-    was (`t`).
+    `rows` hold keys, then values. `computed` are columns with an SQL expression, the same for all rows, keys
+    among them too. `where` is about the row as it was (`t`).
     """
     dialect = connection.dialect.name
     statement = _update_statement(
-        table, tuple(keys), tuple(values), nulls=tuple(nulls), where=where, dialect=dialect
+        table, tuple(keys), tuple(values), _pairs(computed), where=where, dialect=dialect
     )
     return {tuple(row) for row in connection.exec_driver_sql(statement, (_json(rows, dialect),))}
+
+
+def _pairs(computed: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((computed or {}).items())
 
 
 def _json(rows: Rows, dialect: str) -> str:
@@ -184,18 +187,18 @@ def _update_statement(
     table: sa.Table,
     keys: tuple[str, ...],
     values: tuple[str, ...],
+    computed: tuple[tuple[str, str], ...],
     *,
-    nulls: tuple[str, ...] = (),
     where: str = "true",
     dialect: str,
 ) -> str:
     new = ", ".join(
         [f"{_quoted(name)} = new.{_quoted(name)}" for name in values]
-        + [f"{_quoted(name)} = NULL" for name in nulls]
+        + [f"{_quoted(name)} = {expression}" for name, expression in computed]
     )
     same = " AND ".join(f"t.{_quoted(name)} = new.{_quoted(name)}" for name in keys)
     # SQLite's RETURNING knows neither `t` nor `new`, and both return the row as it is afterwards.
-    unchanged = [name for name in keys if name not in nulls]
+    unchanged = [name for name in keys if name not in dict(computed)]
     back = ", ".join(_returned(table, name, dialect) for name in unchanged)
     target = f"UPDATE {table.name} AS t SET {new} FROM ({_source(table, (*keys, *values), dialect)}) AS new"  # noqa: S608
     return f"{target} WHERE {same} AND ({where}) RETURNING {back}"

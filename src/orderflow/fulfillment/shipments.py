@@ -1,15 +1,16 @@
 """Every write to a shipment's row after its insert: only the row's exact owner changes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.database import bulk
-from orderflow.database.dialects import now_ms
+from orderflow.database.dialects import now_ms, one_of
 from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.model import (
@@ -67,7 +68,7 @@ def _update(
     values: Sequence[str],
     rows: Sequence[tuple[Move, tuple[object, ...]]],
     *,
-    nulls: Sequence[str] = (),
+    computed: Mapping[str, str] | None = None,
 ) -> set[str]:
     """The values of each move's row, where it is its owner's; the order ids of those."""
     found = bulk.update(
@@ -79,7 +80,7 @@ def _update(
             (_order_id(move), move.shipment.owner.worker_id, move.shipment.owner.epoch, *new)
             for move, new in rows
         ],
-        nulls=nulls,
+        computed=computed,
     )
     return {key[0] for key in found}
 
@@ -97,13 +98,22 @@ def _lock_ours(connection: Connection, moves: Sequence[Move]) -> set[str]:
     ours: set[str] = set()
     for owner, order_ids in by_owner.items():
         locked = connection.execute(
-            sa.select(row.order_id)
-            .where(row.order_id.in_(order_ids), row.worker_id == owner.worker_id, row.epoch == owner.epoch)
-            .order_by(row.order_id)
-            .with_for_update()
+            _OURS, {"ids": to_json(order_ids).decode(), "worker": owner.worker_id, "of_epoch": owner.epoch}
         )
         ours.update(locked.scalars())
     return ours
+
+
+_OURS = (
+    sa.select(row.order_id)
+    .where(
+        one_of(row.order_id, "ids"),
+        row.worker_id == sa.bindparam("worker"),
+        row.epoch == sa.bindparam("of_epoch"),
+    )
+    .order_by(row.order_id)
+    .with_for_update()
+)
 
 
 _ONE = sa.update(shipments).where(row.order_id == sa.bindparam("id"))
@@ -191,7 +201,7 @@ def _write_closed(connection: Connection, moves: Sequence[Move]) -> set[str]:
             for move in moves
             if isinstance(move.decision, Close)
         ],
-        nulls=("worker_id", "epoch", "due_at_ms"),
+        computed=dict.fromkeys(("worker_id", "epoch", "due_at_ms"), "NULL"),
     )
 
 
@@ -287,13 +297,14 @@ def _claim(
     interrupted = sa.case((row.state == State.CALLING, 1), else_=0)
     claimed = connection.execute(
         sa.update(shipments)
-        .where(row.order_id.in_(order_ids))
+        .where(one_of(row.order_id, "ids"))
         .values(
             worker_id=owner.worker_id,
             epoch=owner.epoch,
             interruptions=row.interruptions + interrupted,
         )
-        .returning(*_CLAIMED)
+        .returning(*_CLAIMED),
+        {"ids": to_json(order_ids).decode()},
     ).mappings()
     by_id = {found["order_id"]: found for found in claimed}
     return [_shipment(by_id[order_id], owner) for order_id in order_ids]

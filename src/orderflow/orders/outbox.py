@@ -11,10 +11,11 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
-from orderflow.database.dialects import NOW_MS, now_ms
+from orderflow.database.dialects import NOW_MS, now_ms, one_of
 from orderflow.orders.tables import outbox
 
 LEASE_MS = 15_000
@@ -90,41 +91,51 @@ def claim(connection: Connection, commands: Sequence[Claim], *, again: bool) -> 
 
 def _claim(connection: Connection, rows_max: int) -> list[OutboxRow]:
     """Two plain look-ups: joined into one statement, a planner with old statistics makes it quadratic."""
-    free = [(row.order_id, row.order_version) for row in connection.execute(_FREE.limit(rows_max))]
-    later = sorted({order_id for order_id, version in free if version > 1})
-    firsts = {row[0]: row[1] for row in connection.execute(_FIRSTS, {"ids": later})} if later else {}
-    blocked = [key for key in free if firsts.get(key[0], key[1]) < key[1]]
+    free = [OutboxRow(*row) for row in connection.execute(_FREE, {"rows_max": rows_max})]
+    later = sorted({row.order_id for row in free if row.order_version > 1})
+    firsts: dict[str, int] = {}
+    if later:
+        firsts = dict(connection.execute(_FIRSTS, {"ids": to_json(later).decode()}).all())
+    claimed: list[OutboxRow] = []
+    blocked: list[OutboxRow] = []
+    for row in free:
+        is_first = firsts.get(row.order_id, row.order_version) >= row.order_version
+        (claimed if is_first else blocked).append(row)
     if len(blocked) > rows_max // 2:
         _lease(connection, blocked, BLOCKED_MS)
-    return sorted(_lease(connection, [key for key in free if key not in blocked], LEASE_MS))
+    _lease(connection, claimed, LEASE_MS)
+    return claimed
 
 
-def _lease(connection: Connection, keys: Sequence[tuple[str, int]], lease_ms: int) -> list[OutboxRow]:
-    if not keys:
-        return []
-    rows = connection.execute(
-        sa.update(outbox)
-        .where(sa.tuple_(outbox.c.order_id, outbox.c.order_version).in_(keys))
-        .values(leased_until_ms=now_ms() + lease_ms)
-        .returning(*(outbox.c[name] for name in OutboxRow._fields))
-    )
-    return [OutboxRow(*row) for row in rows]
+def _lease(connection: Connection, rows: Sequence[OutboxRow], lease_ms: int) -> None:
+    if rows:
+        until_ms = f"{NOW_MS[connection.dialect.name]} + {lease_ms}"
+        keys = ("order_id", "order_version")
+        bulk.update(
+            connection,
+            outbox,
+            keys=keys,
+            values=(),
+            rows=[row[:2] for row in rows],
+            computed={"leased_until_ms": until_ms},
+        )
 
 
 _FREE = (
-    sa.select(outbox.c.order_id, outbox.c.order_version)
+    sa.select(*(outbox.c[name] for name in OutboxRow._fields))
     .where(
         outbox.c.published_at.is_(None),
         outbox.c.parked_reason.is_(None),
         outbox.c.leased_until_ms < now_ms(),
     )
     .order_by(outbox.c.order_id, outbox.c.order_version)
+    .limit(sa.bindparam("rows_max", type_=sa.Integer))
     .with_for_update(skip_locked=True)
 )
 
 _FIRSTS = (
     sa.select(outbox.c.order_id, sa.func.min(outbox.c.order_version))
-    .where(outbox.c.order_id.in_(sa.bindparam("ids", expanding=True)), outbox.c.published_at.is_(None))
+    .where(one_of(outbox.c.order_id, "ids"), outbox.c.published_at.is_(None))
     .group_by(outbox.c.order_id)
 )
 
