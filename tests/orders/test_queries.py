@@ -4,12 +4,15 @@ import asyncio
 import random
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from tests.orders.conftest import ORDER, Service, Start, eventually
 
+from orderflow.database.engine import DatabaseUnavailable
 from orderflow.orders.waiting import WAITERS_MAX, Waiters
 
 
@@ -206,18 +209,46 @@ def test_a_long_poll_sees_a_change_that_another_process_made(start: Start, postg
 
 def test_waiters_are_bounded_and_leave_their_place_again() -> None:
     async def crowd() -> None:
-        waiters = Waiters()
-        waiting = [asyncio.create_task(waiters.wait(str(number % 10), 60)) for number in range(WAITERS_MAX)]
-        await asyncio.sleep(0)
-        assert await waiters.wait("one more", 60) is False
-        waiters.notify("0")
-        assert await waiting[0] is True
-        late = asyncio.create_task(waiters.wait("0", 60))
-        await asyncio.sleep(0)
-        assert not late.done()
-        waiting[1].cancel()
-        waiters.release_all()
-        results = await asyncio.gather(*waiting, late, return_exceptions=True)
-        assert sum(result is True for result in results) == WAITERS_MAX
+        waiters = Waiters(nothing_known)
+        with ExitStack() as stack:
+            waiting = [
+                stack.enter_context(waiters.expecting(str(number), "Shipped"))
+                for number in range(WAITERS_MAX)
+            ]
+            with waiters.expecting("one more", "Shipped") as refused:
+                assert refused.is_set()
+            waiters.reached("0", "Processing")
+            assert not waiting[0].is_set()
+            waiters.reached("0", "Shipped")
+            waiters.reached("1", "Failed")
+            assert [event.is_set() for event in waiting[:3]] == [True, True, False]
+        with waiters.expecting("0", "Shipped") as late:
+            assert not late.is_set()
+            waiters.release_all()
+            assert late.is_set()
 
     asyncio.run(crowd())
+
+
+async def nothing_known(_order_ids: Sequence[str]) -> dict[str, str]:
+    return {}
+
+
+def test_waiters_ask_for_what_other_processes_changed_also_after_an_outage() -> None:
+    answers = iter([DatabaseUnavailable("away"), {"a": "Processing"}, {"a": "Shipped"}])
+    asked: list[list[str]] = []
+
+    async def statuses(order_ids: Sequence[str]) -> dict[str, str]:
+        asked.append(list(order_ids))
+        answer = next(answers)
+        if isinstance(answer, DatabaseUnavailable):
+            raise answer
+        return answer
+
+    async def wait() -> None:
+        with Waiters(statuses).expecting("a", "Shipped") as reached:
+            async with asyncio.timeout(30):
+                await reached.wait()
+
+    asyncio.run(wait())
+    assert asked == [["a"]] * 3

@@ -6,6 +6,7 @@ everything.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -41,8 +42,6 @@ from orderflow.orders.intake import ANONYMOUS, Accepted, Caller, Intake, databas
 from orderflow.orders.model import TERMINAL, TRANSITIONS, IllegalTransition
 from orderflow.orders.waiting import Waiters
 
-WAIT_POLL_S = 1.0
-
 
 class OrdersApi:
     """The endpoints. `degraded` tells which other parts are down; a body may take `body_seconds_max`."""
@@ -61,7 +60,7 @@ class OrdersApi:
         self._intake = intake
         self._clock = clock
         self._body_seconds_max = body_seconds_max
-        self._waiters = Waiters()
+        self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
         self._stopping = False
 
     def stop(self) -> None:
@@ -161,25 +160,32 @@ class OrdersApi:
             ) from None
         for (index, update), result in zip(updates.items(), results, strict=True):
             outcomes[index] = _update_problem(result)
-            if result == commands.Updated(changed=True):
-                self._waiters.notify(update.order_id)
+            if result == commands.Updated(changed=True) and update.status is not None:
+                self._waiters.reached(update.order_id, update.status)
         return outcomes
 
     async def get_order(self, order_id: str, query: Annotated[parsing.OrderQuery, Query()]) -> Response:
         order_id = parsing.order_id(order_id)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + query.timeout_ms / 1000
-        while True:
-            order = await self._reader.run(queries.get_order, order_id)
-            if order is None:
-                raise parsing.unknown_order()
-            waited_for = query.wait is None or order["status"] == query.wait or order["status"] in TERMINAL
-            remaining = deadline - loop.time()
-            if waited_for or remaining <= 0 or self._stopping:
-                break
-            if not await self._waiters.wait(order_id, min(remaining, WAIT_POLL_S)):
-                break
+        order = await (self._order(order_id) if query.wait is None else self._awaited(order_id, query))
         return json_response(order, headers={"ETag": f'"{order["version"]}"'})
+
+    async def _order(self, order_id: str) -> queries.Document:
+        order = await self._reader.run(queries.get_order, order_id)
+        if order is None:
+            raise parsing.unknown_order()
+        return order
+
+    async def _awaited(self, order_id: str, query: parsing.OrderQuery) -> queries.Document:
+        """The order when it has the status that is waited for, or a terminal one; at the latest at the
+        time-out, as it is then."""
+        with self._waiters.expecting(order_id, query.wait or "") as reached:
+            order = await self._order(order_id)
+            if self._stopping or order["status"] == query.wait or order["status"] in TERMINAL:
+                return order
+            with suppress(TimeoutError):
+                async with asyncio.timeout(query.timeout_ms / 1000):
+                    await reached.wait()
+        return await self._order(order_id)
 
     async def list_orders(self, query: Annotated[parsing.ListQuery, Query()]) -> Response:
         try:

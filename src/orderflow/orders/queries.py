@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
+from orderflow.database.dialects import one_of
 from orderflow.orders.counters import counted
 from orderflow.orders.model import TRANSITIONS, Status, unix_ms, utc_text
 from orderflow.orders.tables import order_changes, order_items, orders, outbox
@@ -22,13 +23,16 @@ Document = dict[str, Any]
 
 
 def get_order(connection: Connection, order_id: str) -> Document | None:
-    rows = connection.execute(sa.select(orders).where(orders.c.order_id == order_id)).mappings().all()
+    rows = connection.execute(_ORDERS, {"ids": to_json([order_id]).decode()}).mappings().all()
     return _documents(connection, rows)[0] if rows else None
+
+
+_ORDERS = sa.select(orders).where(one_of(orders.c.order_id, "ids"))
 
 
 def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
     """What the creation of these orders was answered with, by order id, from their immutable columns."""
-    rows = connection.execute(sa.select(orders).where(orders.c.order_id.in_(order_ids))).mappings().all()
+    rows = connection.execute(_ORDERS, {"ids": to_json(order_ids).decode()}).mappings().all()
     items = _items(connection, rows)
     return {
         row["order_id"]: created_json(
@@ -39,6 +43,14 @@ def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, s
         )
         for row in rows
     }
+
+
+def statuses(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
+    """By order id; unknown ones are left out."""
+    return dict(connection.execute(_STATUSES, {"ids": to_json(order_ids).decode()}).all())
+
+
+_STATUSES = sa.select(orders.c.order_id, orders.c.status).where(one_of(orders.c.order_id, "ids"))
 
 
 def created_json(content: str, *, order_id: str, created_at: datetime, correlation_id: str) -> str:
@@ -127,14 +139,17 @@ def _items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list
     """The items of these orders, by order id."""
     currencies = {row["order_id"]: row["currency"] for row in rows}
     items: dict[str, list[Document]] = {order_id: [] for order_id in currencies}
-    statement = (
-        sa.select(order_items)
-        .where(order_items.c.order_id.in_(list(items)))
-        .order_by(order_items.c.order_id, order_items.c.line)
-    )
-    for item in connection.execute(statement).mappings() if items else ():
+    found = connection.execute(_ITEMS, {"ids": to_json(list(items)).decode()}).mappings() if items else ()
+    for item in found:
         items[item["order_id"]].append(_item(item, currencies[item["order_id"]]))
     return items
+
+
+_ITEMS = (
+    sa.select(order_items)
+    .where(one_of(order_items.c.order_id, "ids"))
+    .order_by(order_items.c.order_id, order_items.c.line)
+)
 
 
 def _item(row: RowMapping, currency: str | None) -> Document:

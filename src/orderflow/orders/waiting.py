@@ -1,41 +1,70 @@
-"""Long polls that wait for an order to change."""
+"""Long polls: requests that wait for an order to reach a status."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from orderflow.database.engine import DatabaseUnavailable
+from orderflow.orders.model import TERMINAL
+
 WAITERS_MAX = 1_000
+LOOK_PERIOD_S = 0.25
+"""How late a change is noticed that another process made: all waiting orders are looked at together."""
 
 
 @dataclass(slots=True)
 class Waiters:
-    """Long polls that wait for a change of an order; changes made by other processes they find by asking."""
+    """Who waits in this process. `statuses` asks the database for the statuses of orders."""
 
-    _events: dict[str, set[asyncio.Event]] = field(default_factory=dict[str, set[asyncio.Event]])
-    _count: int = 0
+    statuses: Callable[[Sequence[str]], Awaitable[dict[str, str]]]
+    _waiting: dict[str, list[tuple[str, asyncio.Event]]] = field(
+        default_factory=dict[str, list[tuple[str, asyncio.Event]]], init=False
+    )
+    _count: int = field(default=0, init=False)
+    _looking: asyncio.Task[None] | None = field(default=None, init=False)
 
-    async def wait(self, order_id: str, seconds_max: float) -> bool:
-        """True when it is time to look again, False when there are too many waiters already."""
+    @contextmanager
+    def expecting(self, order_id: str, status: str) -> Generator[asyncio.Event]:
+        """An event that is set when the order reaches the status or a terminal one, and at once where there
+        are too many waiters. The order may have been there before."""
+        waiter = (status, asyncio.Event())
         if self._count >= WAITERS_MAX:
-            return False
-        event = asyncio.Event()
-        self._events.setdefault(order_id, set()).add(event)
+            waiter[1].set()
+            yield waiter[1]
+            return
+        self._waiting.setdefault(order_id, []).append(waiter)
         self._count += 1
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
         try:
-            async with asyncio.timeout(seconds_max):
-                await event.wait()
-        except TimeoutError:
-            pass
+            yield waiter[1]
         finally:
             self._count -= 1
-            self._events[order_id].discard(event)
-            if not self._events[order_id]:
-                del self._events[order_id]
-        return True
+            self._waiting[order_id].remove(waiter)
+            if not self._waiting[order_id]:
+                del self._waiting[order_id]
 
-    def notify(self, order_id: str) -> None:
-        for event in self._events.get(order_id, ()):
-            event.set()
+    def reached(self, order_id: str, status: str) -> None:
+        """The order has this status now."""
+        for expected, event in self._waiting.get(order_id, ()):
+            if status == expected or status in TERMINAL:
+                event.set()
 
     def release_all(self) -> None:
-        for order_id in list(self._events):
-            self.notify(order_id)
+        for waiters in self._waiting.values():
+            for _, event in waiters:
+                event.set()
+
+    async def _look(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(LOOK_PERIOD_S)
+                try:
+                    found = await self.statuses(list(self._waiting))
+                except DatabaseUnavailable:
+                    continue
+                for order_id, status in found.items():
+                    self.reached(order_id, status)
+        finally:
+            self._looking = None
