@@ -293,7 +293,7 @@ def test_a_row_that_another_session_holds_is_contended_and_its_neighbours_are_wr
         connection.execute(sa.insert(notes), [{"id": note.id} for note in commands])
         return [note.id for note in commands]
 
-    with noted.reader.connect() as other:
+    with noted.writer.connect() as other:
         other.execute(sa.insert(notes), [{"id": 2}])
         outcomes = queue(writer, impatient, 1, 2, 3)
         writer.start()

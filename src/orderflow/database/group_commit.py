@@ -34,6 +34,8 @@ BATCH_ROWS_MAX = 20_000
 CONFLICT_RETRIES_MAX = 5
 IN_DOUBT_SECONDS_MAX = 8.0
 RETRY_PAUSE_S = 0.02
+LATER_S = 0.1
+"""How long what can wait is kept for a batch to go with, before it is written by itself."""
 
 
 class Command(Protocol):
@@ -107,6 +109,7 @@ class GroupCommit:
     after_commit: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
     """Gets (command, result) pairs right after their COMMIT, on the writer's thread; must not block."""
     _queue: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
+    _later: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
     _wake: threading.Condition = field(default_factory=threading.Condition, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _closing: bool = field(default=False, init=False)
@@ -131,10 +134,12 @@ class GroupCommit:
         return len(self._queue)
 
     async def submit(
-        self, handler: Handler[C_contra, R_co], commands: Sequence[C_contra]
+        self, handler: Handler[C_contra, R_co], commands: Sequence[C_contra], *, later: bool = False
     ) -> list[R_co | Exception]:
         """One outcome per command, after COMMIT: the handler's result, or Contended, OutcomeUnknown,
-        DatabaseUnavailable or the handler's own error. Raises QueueFull when there is no room."""
+        DatabaseUnavailable or the handler's own error. Raises QueueFull when there is no room.
+
+        `later`: nobody is in a hurry, see `submit_later`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -142,7 +147,10 @@ class GroupCommit:
             if not future.done():  # a caller that vanished cancelled it
                 future.set_result(outcomes)
 
-        self._enqueue(handler, commands, resolve, loop)
+        if later and commands:
+            self.submit_later(handler, commands, resolve, loop=loop)
+        else:
+            self._enqueue(handler, commands, resolve, loop)
         return await future
 
     def submit_then(
@@ -165,6 +173,29 @@ class GroupCommit:
         future: Future[list[Any]] = Future()
         self._enqueue(handler, commands, future.set_result, None)
         return future.result()
+
+    def submit_later(
+        self,
+        handler: Handler[C_contra, R_co],
+        commands: Sequence[C_contra],
+        then: Callable[[list[R_co | Exception]], object],
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """As `submit_then`, for what nobody waits for: it goes with the next batch, or by itself within
+        LATER_S. Without a loop `then` is called on the writer's thread, and must not block.
+
+        From any thread; as with `submit_blocking` there is always room. Raises QueueFull once closed."""
+        now = time.monotonic()
+        ticket = _Ticket([None] * len(commands), len(commands), then, loop, now)
+        with self._wake:
+            if self._closing:
+                raise QueueFull
+            if not self._later:
+                self._wake.notify()
+            self._later.extend(
+                [_Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
+            )
 
     def _enqueue(
         self,
@@ -198,22 +229,29 @@ class GroupCommit:
     def run_once(self) -> bool:
         """Wait for commands, write one batch, answer its callers. False when closed and nothing is left."""
         with self._wake:
-            while not self._queue and not self._closing:
-                self._wake.wait()
+            while not self._queue and not self._closing and (pause_s := self._pause_s) > 0:
+                self._wake.wait(None if pause_s == math.inf else pause_s)
             batch = self._take_batch()
         if not batch:
             return False
         self._answer(batch, self._write(batch))
         return True
 
+    @property
+    def _pause_s(self) -> float:
+        """Until something must be written though nobody waits for it, in seconds."""
+        if not self._later:
+            return math.inf
+        return self._later[0].ticket.queued_at + LATER_S - time.monotonic()
+
     def _take_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []
         rows = 0
-        while self._queue and len(batch) < BATCH_COMMANDS_MAX:
-            rows += self._queue[0].command.rows
+        while (queue := self._later or self._queue) and len(batch) < BATCH_COMMANDS_MAX:
+            rows += queue[0].command.rows
             if batch and rows > BATCH_ROWS_MAX:
                 break
-            batch.append(self._queue.popleft())
+            batch.append(queue.popleft())
         return batch
 
     def _write(self, batch: list[_Entry], in_doubt_since: float | None = None) -> list[Any]:

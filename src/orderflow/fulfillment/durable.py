@@ -29,14 +29,16 @@ async def write(
     commands: Sequence[C],
     *,
     on_wait: Callable[[], object],
+    later: bool = False,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> list[R | Exception]:
-    """One outcome per command, none of them transient; `on_wait` is called before each new try."""
+    """One outcome per command, none of them transient; `on_wait` is called before each new try. `later` as in
+    `GroupCommit.submit`."""
     outcomes: list[R | Exception] = [QueueFull()] * len(commands)
     pending = list(range(len(commands)))
     while pending:
         try:
-            results = await writer.submit(handler, [commands[index] for index in pending])
+            results = await writer.submit(handler, [commands[index] for index in pending], later=later)
         except QueueFull as error:
             results = [error] * len(pending)
         pending = _settle(outcomes, pending, results)

@@ -47,12 +47,17 @@ class Mover:
         self._sleep = sleep
 
     async def move(
-        self, decisions: Sequence[tuple[Shipment, Written]], *, loop: str | None = None
+        self,
+        decisions: Sequence[tuple[Shipment, Written]],
+        *,
+        loop: str | None = None,
+        later: bool = False,
     ) -> list[bool]:
         """Write the decisions, waiting for the database as long as it takes; False where the shipment is
         ours no longer, which changed nothing.
 
-        `loop` goes on reporting progress while it waits. Raises what shows a defect of ours.
+        `loop` goes on reporting progress while it waits. `later` as in `GroupCommit.submit`. Raises what
+        shows a defect of ours.
         """
         now = self._clock()
 
@@ -62,7 +67,9 @@ class Mover:
                 self._vitals.progress(loop)
 
         moves = [Move(shipment, decision, now) for shipment, decision in decisions]
-        outcomes = await durable.write(self._writer, apply, moves, on_wait=on_wait, sleep=self._sleep)
+        outcomes = await durable.write(
+            self._writer, apply, moves, on_wait=on_wait, later=later, sleep=self._sleep
+        )
         results: list[bool] = []
         for move, outcome in zip(moves, outcomes, strict=True):
             written = outcome if isinstance(outcome, bool) else await self._set_aside(move, outcome, on_wait)

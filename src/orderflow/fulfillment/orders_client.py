@@ -18,7 +18,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, durable, model
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
-from orderflow.fulfillment.model import OpenGate, RecordRejection, Shipment, State
+from orderflow.fulfillment.model import Close, OpenGate, RecordRejection, Shipment, State
 from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.vitals import Vitals, wait_for
 
@@ -166,13 +166,16 @@ class StatusSender:
         self._queue: deque[Shipment] = deque()
         self._wake = asyncio.Event()
         self._sending = 0
+        self._closing: set[asyncio.Task[list[bool]]] = set()
+        """What the Order Service knows already: if its writing is lost, it is told again."""
+        self._failure: BaseException | None = None
         self._failures = 0
         self._retry_after_s = 0.0
 
     @property
     def owed(self) -> int:
         """Updates in memory that are not acknowledged and written down yet."""
-        return len(self._queue) + self._sending
+        return len(self._queue) + self._sending + len(self._closing)
 
     def accept(self, shipments: Iterable[Shipment]) -> None:
         """Send the update that each one's state owes; this worker holds them."""
@@ -182,9 +185,14 @@ class StatusSender:
     def abandon(self) -> None:
         """Drop everything: other workers may have it already."""
         self._queue.clear()
+        for closing in self._closing:
+            closing.cancel()
 
     async def run_once(self, loop: str = LOOP) -> int:
-        """One bulk and what its answers mean; the number of updates answered."""
+        """One bulk and what its answers mean; the number of updates answered. Raises what shows a defect of
+        ours."""
+        if self._failure is not None:
+            raise self._failure
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
         if not batch:
             return 0
@@ -202,14 +210,21 @@ class StatusSender:
 
     async def _settle(self, answered: Sequence[tuple[Shipment, Answer]], loop: str) -> None:
         opened: list[Shipment] = []
+        closed: list[tuple[Shipment, model.Written]] = []
         decisions: list[tuple[Shipment, model.Written]] = []
         for shipment, answer in answered:
             decision = _decide(shipment, answer)
             if isinstance(decision, OpenGate):
                 opened.append(replace(shipment, state=State.READY))
+            elif isinstance(decision, Close):
+                closed.append((shipment, decision))
             else:
                 decisions.append((shipment, decision))
         self._open_gates(opened)
+        if closed:
+            closing = asyncio.create_task(self._mover.move(closed, later=True))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closed)
         if decisions:
             written = await self._mover.move(decisions, loop=loop)
             self.accept(
@@ -217,6 +232,12 @@ class StatusSender:
                 for (shipment, decision), ours in zip(decisions, written, strict=True)
                 if ours and isinstance(decision, RecordRejection)
             )
+
+    def _closed(self, closing: asyncio.Task[list[bool]]) -> None:
+        self._closing.discard(closing)
+        if not closing.cancelled() and closing.exception() is not None:
+            self._failure = closing.exception()
+            self._wake.set()
 
     async def _send(self, updates: Sequence[dict[str, Any]]) -> list[Answer | None]:
         """An answer each, None for those that an outage left without one. A refused bulk is halved until

@@ -179,9 +179,11 @@ class OrdersApi:
         """The order when it has the status that is waited for, or a terminal one; at the latest at the
         time-out, as it is then."""
         with self._waiters.expecting(order_id, query.wait or "") as reached:
-            order = await self._order(order_id)
-            if self._stopping or order["status"] == query.wait or order["status"] in TERMINAL:
-                return order
+            status = (await self._reader.run(queries.statuses, [order_id])).get(order_id)
+            if status is None:
+                raise parsing.unknown_order()
+            if self._stopping or status == query.wait or status in TERMINAL:
+                return await self._order(order_id)
             with suppress(TimeoutError):
                 async with asyncio.timeout(query.timeout_ms / 1000):
                     await reached.wait()

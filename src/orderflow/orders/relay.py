@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -151,15 +152,16 @@ class Relay:
             self._next_sweep = time.monotonic() + PROBE_PAUSE_S
 
     def _record(self, marks: list[Mark]) -> None:
-        """A mark that cannot be written is no loss: the lease ends and the event is published again."""
-        if not marks:
-            return
-        try:
-            outcome = self._writer.submit_blocking(mark, [MarkAll(marks)])[0]
-        except QueueFull:
-            outcome = QueueFull()
-        if isinstance(outcome, Exception):
-            _tell("relay.mark_failed", outcome)
+        """A mark that is not written is no loss: the lease ends and the event is published again. So marks
+        need no transaction of their own."""
+        if marks:
+            with suppress(QueueFull):
+                self._writer.submit_later(mark, [MarkAll(marks)], _marked)
+
+
+def _marked(outcomes: list[Any]) -> None:
+    if isinstance(outcomes[0], Exception):
+        _tell("relay.mark_failed", outcomes[0])
 
 
 def _tell(event: str, error: Exception) -> None:
