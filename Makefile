@@ -2,7 +2,10 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-PYTHON ?= python3
+# The system's Python first: distributions build it with profile-guided optimization, which pyenv leaves out by default,
+# and Orderflow is half as fast again on it.
+PYTHON ?= $(shell for python in /usr/bin/python3 python3; do $$python -c \
+    'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; exit; }; done; echo python3)
 UV ?= .venv/uv/bin/uv
 ARGS ?=
 BIN := .venv/bin

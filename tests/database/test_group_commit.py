@@ -62,6 +62,38 @@ def test_commands_that_wait_together_are_written_by_one_transaction(writer: Grou
     assert (writer.committed_transactions, writer.committed_commands) == (1, 20)
 
 
+def test_what_nobody_waits_for_goes_with_the_next_transaction(noted: Database, writer: GroupCommit) -> None:
+    handler, told = WriteNotes(), list[list[Any]]()
+    writer.submit_later(handler, [Note(1), Note(2)], told.append)
+    outcomes = queue(writer, handler, 3)
+    writer.start()
+    assert outcomes() == [3]
+    assert told == [[1, 2]]
+    assert writer.committed_transactions == 1
+    assert stored(noted) == [1, 2, 3]
+
+
+def test_what_nobody_waits_for_is_written_though_nothing_else_comes(
+    noted: Database, writer: GroupCommit
+) -> None:
+    told: list[list[Any]] = []
+    writer.start()
+    writer.submit_later(WriteNotes(), [Note(1)], told.append)
+    eventually(lambda: told == [[1]])
+    assert stored(noted) == [1]
+
+
+def test_closing_writes_what_nobody_waits_for(noted: Database, writer: GroupCommit) -> None:
+    told: list[list[Any]] = []
+    writer.start()
+    writer.submit_later(WriteNotes(), [Note(1)], told.append)
+    writer.close()
+    assert told == [[1]]
+    assert stored(noted) == [1]
+    with pytest.raises(QueueFull):
+        writer.submit_later(WriteNotes(), [Note(2)], told.append)
+
+
 @pytest.mark.parametrize("bad", [[0], [7], [19], [3, 4], [0, 10, 19], list(range(20))])
 def test_a_row_the_database_refuses_fails_alone(noted: Database, writer: GroupCommit, bad: list[int]) -> None:
     with noted.writer.begin() as connection:
