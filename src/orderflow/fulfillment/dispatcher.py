@@ -32,6 +32,9 @@ from orderflow.fulfillment.vitals import Vitals, wait_for
 T = TypeVar("T")
 
 INTENTS_MAX = 1_000
+RETRIED_AT_ONCE_MAX = 50
+"""What has failed before goes in small steps: where it fails again, the circuit opens after the first few,
+and no fresh order is behind thousands of calls."""
 WAIT_S = 1.0
 LOOP = "dispatcher"
 
@@ -120,7 +123,7 @@ class Dispatcher:
     def _next(self) -> list[tuple[Shipment, Permit]]:
         """What may be called now, fresh and retried in turns."""
         free = 0 if self._draining else min(self._in_flight_max - self.in_flight, INTENTS_MAX)
-        retried_free = self._retried_max - self._retried_calls
+        retried_free = min(self._retried_max - self._retried_calls, RETRIED_AT_ONCE_MAX)
         batch: list[tuple[Shipment, Permit]] = []
         turn = self._fresh
         while len(batch) < free and (self._fresh or (self._retried and retried_free > 0)):
