@@ -3,9 +3,13 @@
 Lines carry ids, never names, addresses or request bodies.
 """
 
+import asyncio
+import atexit
 import logging
 import sys
+import threading
 import time
+from collections import deque
 from functools import lru_cache
 from typing import Literal
 
@@ -24,15 +28,14 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
         event["timestamp"] = _timestamp()
         return event
 
+    lines = structlog.PrintLogger(sys.stderr) if console else _Lines()
     shared: list[Processor] = [add_origin, structlog.processors.format_exc_info]
     colours = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     threshold = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=[*shared, colours if console else _json_line],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
-        if console
-        else structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -46,6 +49,41 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+class _Lines:
+    """Writes lines to stderr. Those of one round of an event loop are written together, at the round's end:
+    a system call for each, during which other threads take the interpreter, costs more than the lines. From
+    other threads, and where no loop runs, a line is written at once."""
+
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque()
+        self._writing = threading.Lock()
+        self._due_on: asyncio.AbstractEventLoop | None = None
+        """The loop that writes the lines soon."""
+        atexit.register(self.flush)
+
+    def msg(self, line: bytes) -> None:
+        self._lines.append(line)
+        loop = asyncio._get_running_loop()  # the public function raises where none runs
+        if loop is None:
+            self.flush()
+        elif loop is not self._due_on:
+            self._due_on = loop
+            loop.call_soon(self._end_of_round)
+
+    debug = info = warning = error = critical = exception = msg
+
+    def _end_of_round(self) -> None:
+        self._due_on = None
+        self.flush()
+
+    def flush(self) -> None:
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if lines:
+                sys.stderr.buffer.write(b"%b\n" % b"\n".join(lines))
+                sys.stderr.buffer.flush()
 
 
 def _json_line(_logger: object, _method: str, event: EventDict) -> bytes:
