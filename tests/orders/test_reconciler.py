@@ -10,16 +10,17 @@ import sqlalchemy as sa
 from orderflow.contracts.orders_api import OrderIn
 from orderflow.database import engine, migrate
 from orderflow.database.group_commit import GroupCommit
-from orderflow.ids import new_uuid7
+from orderflow.ids import new_uuid4, new_uuid7
 from orderflow.orders import commands, outbox
 from orderflow.orders.events import order_created
-from orderflow.orders.model import Status, unix_ms
+from orderflow.orders.model import Status, unix_ms, utc_text
 from orderflow.orders.queries import get_order
 from orderflow.orders.reconciler import RE_EMISSIONS_MAX, Reconciler
 from orderflow.orders.tables import outbox as outbox_table
 
 START = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
 PATIENCE = timedelta(seconds=60)
+TRACEPARENT = f"00-{'1' * 32}-{'2' * 16}-00"
 
 
 class World:
@@ -37,15 +38,12 @@ class World:
         order = OrderIn.model_validate_json(
             '{"customer":{"customerId":"c","name":"n"},"items":[{"productId":"p","quantity":1}]}'
         )
-        event = order_created(
-            order.model_dump_json(exclude_none=True),
-            order_id=order_id,
-            created_at=self.now,
-            correlation_id="test",
-            traceparent=None,
-            topic="order-events",
+        event_id = new_uuid4()
+        content = order.model_dump_json(exclude_none=True)
+        event = order_created(content, event_id, order_id, utc_text(self.now), "test")
+        command = commands.PlaceOrder(
+            order_id, self.now, "test", TRACEPARENT, event_id, "order-events", event, 1, "test"
         )
-        command = commands.PlaceOrder(order_id, order, self.now, "test", "test", None, event)
         self.writer.submit_blocking(commands.place_orders, [command])
         return order_id
 

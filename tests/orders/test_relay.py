@@ -17,9 +17,11 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
+from orderflow.ids import new_uuid4
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import outbox as rows
 from orderflow.orders.events import message, order_created
+from orderflow.orders.model import utc_text
 from orderflow.orders.outbox import OutboxRow
 from orderflow.orders.relay import HAND_OFF_ROWS_MAX, Relay
 from orderflow.orders.tables import outbox
@@ -33,16 +35,10 @@ on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=T
 
 def event(number: int, version: int = 1) -> OutboxRow:
     order_id = f"019c0000-0000-7000-8000-{number:012d}"
-    row = order_created(
-        json.dumps(ORDER),
-        order_id=order_id,
-        created_at=NOW,
-        correlation_id="c",
-        traceparent=None,
-        topic=TOPIC,
-    )
-    payload = row.payload.replace('"orderVersion":1', f'"orderVersion":{version}')
-    return row._replace(order_version=version, payload=payload)
+    event_id = new_uuid4()
+    first = order_created(json.dumps(ORDER), event_id, order_id, utc_text(NOW), "c")
+    payload = first.replace('"orderVersion":1', f'"orderVersion":{version}')
+    return OutboxRow(order_id, version, event_id, "OrderCreated", TOPIC, payload, "c", None, NOW)
 
 
 class Bench:

@@ -5,13 +5,13 @@ here, visibly."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.contracts.orders_api import OrderIn
+from orderflow.contracts.order_events import ORDER_CREATED
 from orderflow.database import bulk
 from orderflow.database.dialects import lock_timeout, one_of
 from orderflow.database.group_commit import Contended
@@ -26,35 +26,51 @@ from orderflow.orders.model import (
     Status,
     apply_update,
 )
-from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders
+from orderflow.orders.placement import insert_new
+from orderflow.orders.tables import idempotency_keys, order_changes, orders
 
-KEY_LOCK_TIMEOUT_MS = 10
 ROW_LOCK_TIMEOUT_MS = 50
 """A row that somebody else holds is put aside, by bisection: it must not hold up the only writer for long."""
 
 
-class IdempotencyKey(NamedTuple):
-    """`request_hash` is over the canonical validated order, so that single and batch calls agree."""
-
-    caller: str
-    key: str
-    request_hash: str
-
-
 class PlaceOrder(NamedTuple):
-    """An accepted order with everything about it decided before it is queued, its id and event included."""
+    """An accepted order with everything about it decided before it is queued: its id and its event, too.
+
+    The event is the whole order: the database makes the rows of it (`placement` knows the order of these
+    fields). `key` is None without an idempotency key; `request_hash` is over the canonical validated order,
+    so that single and batch calls agree.
+    """
 
     order_id: str
-    order: OrderIn
     created_at: datetime
     correlation_id: str
-    actor: str
-    key: IdempotencyKey | None
-    event: outbox.OutboxRow
+    traceparent: str
+    event_id: str
+    topic: str
+    payload: str
+    """The event OrderCreated as JSON."""
+    items: int
+    caller: str
+    key: str | None = None
+    request_hash: str | None = None
 
     @property
     def rows(self) -> int:
-        return len(self.order.items) + 3
+        return self.items + 3
+
+    @property
+    def event(self) -> outbox.OutboxRow:
+        return outbox.OutboxRow(
+            self.order_id,
+            1,
+            self.event_id,
+            ORDER_CREATED,
+            self.topic,
+            self.payload,
+            self.correlation_id,
+            self.traceparent,
+            self.created_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,148 +103,66 @@ def place_orders(
     again: bool,
     relay_takes: Callable[[int], bool] = lambda _count: False,
 ) -> list[PlaceResult]:
-    """Insert the orders whose idempotency key is new, with their items and events.
+    """Insert the orders whose idempotency key is new, with their items, events and counters.
 
-    `relay_takes` says whether this process's relay has room for so many events after the commit.
+    `relay_takes` says whether this process's relay has room for so many events after the commit. `again`: the
+    answer to COMMIT was lost, and an order that is there under our own id was committed.
     """
-    results = _claim_keys(connection, commands)
-    winners = [i for i, result in enumerate(results) if isinstance(result, Placed)]
-    if again:
-        winners = _without_committed(connection, commands, winners)
-    if winners:
-        new = [commands[i] for i in winners]
-        handed_off = relay_takes(len(new))
-        writes = bulk.Writes(connection)
-        _insert_orders(writes, new)
-        outbox.append(writes, [command.event for command in new], leased=handed_off)
-        count_statuses(writes, {Status.CREATED: len(new)})
-        writes.send()
-        placed = Placed(handed_off)
-        for i in winners:
-            results[i] = placed
-    return results
+    committed = _committed(connection, commands) if again else set[str]()
+    new = [command for command in _first_of_each_key(commands) if command.order_id not in committed]
+    handed_off = relay_takes(len(new))
+    inserted = insert_new(connection, new, lease_ms=outbox.LEASE_MS if handed_off else -1)
+    if len(inserted) == len(commands):
+        return [Placed(handed_off)] * len(commands)
+    there = _find_keys(connection, [c for c in commands if c.order_id not in inserted | committed])
+    return [
+        Placed(handed_off)
+        if command.order_id in inserted
+        else Placed()
+        if command.order_id in committed
+        else _of_earlier(command, there)
+        for command in commands
+    ]
 
 
-def _claim_keys(connection: Connection, commands: Sequence[PlaceOrder]) -> list[PlaceResult]:
-    """Insert the keys first, sorted; whoever's row it is has won. The first of equal keys in a batch wins."""
-    keyed = {(command.key.caller, command.key.key): command for command in reversed(commands) if command.key}
-    if not keyed:
-        return [Placed()] * len(commands)
-    new = bulk.insert_ignore(
-        connection,
-        idempotency_keys,
-        _KEY_COLUMNS,
-        [
-            (*key, _hash_of(command), command.order_id, command.created_at)
-            for key, command in sorted(keyed.items())
-        ],
-        lock_timeout_ms=KEY_LOCK_TIMEOUT_MS,
-    )
-    found = _find_keys(connection, keyed.keys() - new)
-    found |= {key: (keyed[key].order_id, _hash_of(keyed[key])) for key in new}
-    return [_key_result(command, found) for command in commands]
+def _first_of_each_key(commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
+    """The first of equal keys in a batch wins."""
+    firsts = {(command.caller, command.key or command.order_id): command for command in reversed(commands)}
+    return commands if len(firsts) == len(commands) else [*firsts.values()]
 
 
-def _hash_of(command: PlaceOrder) -> str:
-    return command.key.request_hash if command.key else ""
+def _committed(connection: Connection, commands: Sequence[PlaceOrder]) -> set[str]:
+    ids = to_json([command.order_id for command in commands]).decode()
+    return set(connection.scalars(_THERE, {"ids": ids}))
 
 
-_KEY_COLUMNS = ("caller", "key", "request_hash", "order_id", "created_at")
+_THERE = sa.select(orders.c.order_id).where(one_of(orders.c.order_id, "ids"))
 
 
-def _find_keys(connection: Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
-    """Order id and request hash of keys that were there before."""
-    if not keys:
-        return {}
+def _find_keys(
+    connection: Connection, commands: Sequence[PlaceOrder]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Order id and request hash of these commands' keys."""
+    keys = sorted({(command.caller, command.key) for command in commands if command.key is not None})
     rows = connection.execute(
         sa.select(
             idempotency_keys.c.caller,
             idempotency_keys.c.key,
             idempotency_keys.c.order_id,
             idempotency_keys.c.request_hash,
-        ).where(sa.tuple_(idempotency_keys.c.caller, idempotency_keys.c.key).in_(list(keys)))
+        ).where(sa.tuple_(idempotency_keys.c.caller, idempotency_keys.c.key).in_(keys))
     )
     return {(row.caller, row.key): (row.order_id, row.request_hash) for row in rows}
 
 
-def _key_result(command: PlaceOrder, found: dict[tuple[str, str], tuple[str, str]]) -> PlaceResult:
-    if command.key is None:
-        return Placed()
-    there = found.get((command.key.caller, command.key.key))
-    if there is None:
+def _of_earlier(
+    command: PlaceOrder, there: dict[tuple[str, str], tuple[str, str]]
+) -> Replay | KeyReused | Contended:
+    earlier = there.get((command.caller, command.key or ""))
+    if earlier is None:
         return Contended()  # it went away while we looked
-    order_id, request_hash = there
-    if order_id == command.order_id:
-        return Placed()
-    return Replay(order_id) if request_hash == command.key.request_hash else KeyReused()
-
-
-def _without_committed(
-    connection: Connection, commands: Sequence[PlaceOrder], winners: list[int]
-) -> list[int]:
-    """The answer to COMMIT was lost: an order that is there under our own id was committed."""
-    ids = [commands[i].order_id for i in winners]
-    there = set(connection.scalars(sa.select(orders.c.order_id).where(orders.c.order_id.in_(ids))))
-    return [i for i in winners if commands[i].order_id not in there]
-
-
-def _insert_orders(writes: bulk.Writes, commands: Sequence[PlaceOrder]) -> None:
-    writes.insert(orders, _ORDER_COLUMNS, [_order_row(command) for command in commands])
-    writes.insert(
-        order_items,
-        _ITEM_COLUMNS,
-        [
-            (
-                command.order_id,
-                line,
-                item.product_id,
-                item.quantity,
-                item.unit_price.amount_minor if item.unit_price else None,
-            )
-            for command in commands
-            for line, item in enumerate(command.order.items, 1)
-        ],
-    )
-
-
-_ORDER_COLUMNS = (
-    "order_id",
-    "customer_id",
-    "customer_name",
-    "currency",
-    "ship_to",
-    "created_at",
-    "correlation_id",
-    "status",
-    "version",
-    "updated_at",
-)
-_ITEM_COLUMNS = ("order_id", "line", "product_id", "quantity", "unit_price_minor")
-
-
-def _order_row(command: PlaceOrder) -> tuple[object, ...]:
-    order = command.order
-    return (
-        command.order_id,
-        order.customer.customer_id,
-        order.customer.name,
-        _currency(order),
-        _json_or_none(order.ship_to),
-        command.created_at,
-        command.correlation_id,
-        Status.CREATED.value,
-        1,
-        command.created_at,
-    )
-
-
-def _currency(order: OrderIn) -> str | None:
-    price = order.items[0].unit_price
-    return price.currency if price else None
-
-
-def _json_or_none(value: Any) -> str | None:
-    return None if value is None else to_json(value, exclude_none=True).decode()
+    order_id, request_hash = earlier
+    return Replay(order_id) if request_hash == command.request_hash else KeyReused()
 
 
 @dataclass(frozen=True, slots=True)

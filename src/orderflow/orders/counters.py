@@ -19,7 +19,7 @@ _FOLDED = 0
 
 
 @cache
-def _slot() -> int:
+def own_slot() -> int:
     """Each process counts in a slot of its own: a row that two share is a lock that one of them, stopped,
     would hold against the other. Drawn at the first use: worker processes are forked from one that has
     imported everything."""
@@ -28,7 +28,7 @@ def _slot() -> int:
 
 def count_statuses(writes: Writes, changes: Mapping[Status, int]) -> None:
     """Add to this process's counters; `counted` sums the slots."""
-    _add(writes, _slot(), changes)
+    _add(writes, own_slot(), changes)
 
 
 def _add(writes: Writes, slot: int, changes: Mapping[Status, int]) -> None:
@@ -54,7 +54,7 @@ def fold(connection: Connection) -> None:
         return
     taken = connection.execute(
         sa.select(status_counts.c.slot, status_counts.c.status, status_counts.c.orders)
-        .where(status_counts.c.slot.not_in([_FOLDED, _slot()]))
+        .where(status_counts.c.slot.not_in([_FOLDED, own_slot()]))
         .with_for_update(skip_locked=True)
     ).all()
     connection.execute(

@@ -1,12 +1,7 @@
 """The events that orders cause, rendered for the outbox. Their form is `contracts.order_events`."""
 
-import json
-from datetime import datetime
-
 from orderflow.contracts.order_events import EVENT_BYTES_MAX, ORDER_CREATED, SCHEMA_VERSION, SOURCE
-from orderflow.ids import new_uuid4
 from orderflow.messaging import Message
-from orderflow.orders.model import utc_text
 from orderflow.orders.outbox import OutboxRow
 
 
@@ -14,39 +9,21 @@ class EventTooLarge(Exception):
     """The order's event would be larger than the topic allows; the argument is its size in bytes."""
 
 
-def order_created(
-    content: str,
-    *,
-    order_id: str,
-    created_at: datetime,
-    correlation_id: str,
-    traceparent: str | None,
-    topic: str,
-) -> OutboxRow:
-    """The first event of an order; `content` is its customer, items and shipTo as a JSON object.
+def order_created(content: str, event_id: str, order_id: str, created_at: str, correlation_id: str) -> str:
+    """The first event of an order as JSON; `content` is its customer, items and shipTo as a JSON object. The
+    others need no escaping, correlation ids least of all: the edge takes none that would.
 
     Raises EventTooLarge.
     """
-    event_id = new_uuid4()
     payload = (
         f'{{"eventType":"{ORDER_CREATED}","schemaVersion":{SCHEMA_VERSION},"eventId":"{event_id}",'
-        f'"orderId":"{order_id}","orderVersion":1,{content[1:-1]},"createdAt":"{utc_text(created_at)}",'
-        f'"metadata":{{"source":"{SOURCE}","correlationId":{json.dumps(correlation_id)}}}}}'
+        f'"orderId":"{order_id}","orderVersion":1,{content[1:-1]},"createdAt":"{created_at}",'
+        f'"metadata":{{"source":"{SOURCE}","correlationId":"{correlation_id}"}}}}'
     )
     size = len(payload) if payload.isascii() else len(payload.encode())
     if size > EVENT_BYTES_MAX:
         raise EventTooLarge(size)
-    return OutboxRow(
-        order_id=order_id,
-        order_version=1,
-        event_id=event_id,
-        event_type=ORDER_CREATED,
-        topic=topic,
-        payload=payload,
-        correlation_id=correlation_id,
-        traceparent=traceparent,
-        created_at=created_at,
-    )
+    return payload
 
 
 _HEADERS = (

@@ -18,10 +18,10 @@ from orderflow.contracts.orders_api import OrderIn
 from orderflow.database.engine import DatabaseUnavailable, Reader, reason
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
 from orderflow.edge import ProblemError
-from orderflow.ids import new_uuid7
+from orderflow.ids import new_uuid4, new_uuid7
 from orderflow.orders import commands, queries
 from orderflow.orders.events import EventTooLarge, order_created
-from orderflow.orders.model import unix_ms
+from orderflow.orders.model import unix_ms, utc_text
 
 log = structlog.get_logger()
 
@@ -146,27 +146,23 @@ class Intake:
         now = self._clock()
         created_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
         order_id = new_uuid7(unix_ms(created_at))
+        event_id = new_uuid4()
+        at = utc_text(created_at)
         content = order.model_dump_json(exclude_none=True, exclude=_NO_CONTENT)
-        event = order_created(
-            content,
-            order_id=order_id,
-            created_at=created_at,
-            correlation_id=caller.correlation_id,
-            traceparent=caller.traceparent,
-            topic=self._topic,
-        )
-        idempotency_key = None
-        if key is not None:
-            idempotency_key = commands.IdempotencyKey(
-                caller.name, key, hashlib.sha256(content.encode()).hexdigest()
-            )
         command = commands.PlaceOrder(
-            order_id, order, created_at, caller.correlation_id, caller.name, idempotency_key, event
+            order_id,
+            created_at,
+            caller.correlation_id,
+            caller.traceparent,
+            event_id,
+            self._topic,
+            order_created(content, event_id, order_id, at, caller.correlation_id),
+            len(order.items),
+            caller.name,
+            key,
+            None if key is None else hashlib.sha256(content.encode()).hexdigest(),
         )
-        answer = queries.created_json(
-            content, order_id=order_id, created_at=created_at, correlation_id=caller.correlation_id
-        )
-        return _Pending(command, answer)
+        return _Pending(command, queries.created_json(content, order_id, at, caller.correlation_id))
 
     async def _write(self, pending: dict[int, _Pending]) -> dict[int, Any]:
         """The outcomes by index. A key whose first request still runs elsewhere is tried again for a while,

@@ -37,9 +37,9 @@ def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, s
     return {
         row["order_id"]: created_json(
             to_json(_content(row, items[row["order_id"]])).decode(),
-            order_id=row["order_id"],
-            created_at=row["created_at"],
-            correlation_id=row["correlation_id"],
+            row["order_id"],
+            utc_text(row["created_at"]),
+            row["correlation_id"],
         )
         for row in rows
     }
@@ -53,14 +53,13 @@ def statuses(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]
 _STATUSES = sa.select(orders.c.order_id, orders.c.status).where(one_of(orders.c.order_id, "ids"))
 
 
-def created_json(content: str, *, order_id: str, created_at: datetime, correlation_id: str) -> str:
+def created_json(content: str, order_id: str, created_at: str, correlation_id: str) -> str:
     """The order as its creation answers it, new and replayed alike; `content` is its customer, items and
     shipTo as a JSON object."""
-    at = utc_text(created_at)
     return (
         f'{content[:-1]},"orderId":"{order_id}","status":"{Status.CREATED}","version":1,"fulfillment":null,'
-        f'"attention":null,"createdAt":"{at}","updatedAt":"{at}",'
-        f'"correlationId":{json.dumps(correlation_id)},"allowedTransitions":{_CREATED_MOVES}}}'
+        f'"attention":null,"createdAt":"{created_at}","updatedAt":"{created_at}",'
+        f'"correlationId":"{correlation_id}","allowedTransitions":{_CREATED_MOVES}}}'
     )
 
 
