@@ -1,20 +1,17 @@
 """carrier-sim as a program and a referee: what it makes durable, what it refuses, and in which words."""
 
 import asyncio
-import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-from io import BytesIO
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
+from tests.fulfillment.carrier_sim_client import Answered, Client, an_order, run, talk_to
 
-from orderflow.fulfillment.carriers import CarrierRefused, CarrierUnavailable, ShipmentRequest
+from orderflow.fulfillment.carriers import ShipmentRequest
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.sim_server import BODY_BYTES_MAX, serving_carrier_sim
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier, SimulatedOutcomes
@@ -27,94 +24,6 @@ ledger, delay_ms, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 run_carrier_sim(host="127.0.0.1", port=0, delay_ms=(delay_ms, delay_ms), failure_rate=0.0, error_rate=0.0,
                 seed=seed, ledger=ledger)
 """
-
-Answered = tuple[int, dict[str, Any]]
-
-
-class Client:
-    """The few calls of these tests: status and JSON of each answer."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    @property
-    def url(self) -> str:
-        return str(self._session._base_url)  # pyright: ignore[reportPrivateUsage]
-
-    async def call(
-        self, method: str, path: str, body: bytes | None = None, key: str | None = None
-    ) -> Answered:
-        headers = {} if key is None else {"Idempotency-Key": key}
-        async with self._session.request(
-            method, path, data=BytesIO(body or b""), headers=headers
-        ) as response:
-            if response.status >= 400:
-                assert response.content_type == "application/problem+json"
-            text = await response.read()
-            return response.status, json.loads(text) if text else {}
-
-    async def create(self, order_id: str, key: str, **more: object) -> Answered:
-        return await self.call("POST", "/v1/shipments", an_order(order_id, **more), key)
-
-    async def ledger(self) -> list[dict[str, Any]]:
-        status, answer = await self.call("GET", "/v1/ledger")
-        assert status == 200
-        return answer["shipments"]
-
-    async def ledger_that_is_not_empty(self) -> None:
-        async with asyncio.timeout(30):
-            while not await self.ledger():
-                pass
-
-
-def an_order(order_id: str, **more: object) -> bytes:
-    return json.dumps({"orderId": order_id, "items": [{"productId": "p", "quantity": 1}], **more}).encode()
-
-
-def talk_to(url: str, scenario: Callable[[Client], Awaitable[None]]) -> None:
-    async def within() -> None:
-        async with aiohttp.ClientSession(url) as session:
-            await scenario(Client(session))
-
-    asyncio.run(within())
-
-
-def run(
-    ledger: Path,
-    scenario: Callable[[Client], Awaitable[None]],
-    failure_rate: float = 0.0,
-    key_lifetime_s: float | None = None,
-) -> None:
-    async def within() -> None:
-        async with (
-            serving_carrier_sim(
-                host="127.0.0.1",
-                port=0,
-                delay_ms=(0, 0),
-                failure_rate=failure_rate,
-                error_rate=0.0,
-                seed=1,
-                ledger=ledger,
-                key_lifetime_s=key_lifetime_s,
-            ) as url,
-            aiohttp.ClientSession(url) as session,
-        ):
-            await scenario(Client(session))
-
-    asyncio.run(within())
-
-
-@asynccontextmanager
-async def an_adapter(client: Client) -> AsyncGenerator[HttpCarrier]:
-    carrier = HttpCarrier(client.url)
-    try:
-        yield carrier
-    finally:
-        await carrier.close()
-
-
-def a_request(order_id: str) -> ShipmentRequest:
-    return ShipmentRequest(order_id, f"key-of-{order_id}", an_order(order_id))
 
 
 @contextmanager
@@ -340,51 +249,3 @@ def test_impossible_delays_and_rates_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="must be"):
         SimulatedCarrier(seed=0, delay_ms=delay_ms, failure_rate=failure_rate, error_rate=error_rate)
-
-
-WRONG = {
-    "429": CarrierUnavailable,
-    "503": CarrierUnavailable,
-    "400": CarrierRefused,
-    "cut": CarrierUnavailable,
-    "garbage": CarrierUnavailable,
-    "huge": CarrierUnavailable,
-    "redirect": CarrierRefused,
-    "no-tracking-number": CarrierUnavailable,
-}
-
-
-@pytest.mark.parametrize("kind", WRONG)
-@pytest.mark.parametrize("applied", ["", "apply-then-"])
-def test_after_every_wrong_answer_the_same_key_makes_one_shipment(
-    kind: str, applied: str, tmp_path: Path
-) -> None:
-    async def scenario(client: Client) -> None:
-        async with an_adapter(client) as carrier:
-            wrong = {"kind": applied + kind, "orderId": "order-1"}
-            assert (await client.call("PUT", "/v1/faults", json.dumps([wrong]).encode()))[0] == 200
-            with pytest.raises(WRONG[kind]):
-                await carrier.create_shipment(a_request("order-1"))
-            assert len(await client.ledger()) == (1 if applied else 0)
-            await carrier.create_shipment(a_request("order-2"))
-            await client.call("PUT", "/v1/faults", b"[]")
-            label = await carrier.create_shipment(a_request("order-1"))
-            made = [each for each in await client.ledger() if each["orderId"] == "order-1"]
-            assert [(each["shipmentId"], each["state"]) for each in made] == [(label.shipment_id, "live")]
-
-    run(tmp_path / "ledger.db", scenario)
-
-
-def test_a_key_that_expired_makes_another_shipment(tmp_path: Path) -> None:
-    async def scenario(client: Client) -> None:
-        status, first = await client.create("order-1", "key")
-        assert (status, await client.create("order-1", "key")) == (201, (201, first))
-        await asyncio.sleep(0.6)
-        status, second = await client.create("order-1", "key")
-        assert status == 201
-        assert second["shipmentId"] != first["shipmentId"]
-        assert await client.create("order-1", "key") == (201, second)
-        live = [each["shipmentId"] for each in await client.ledger() if each["state"] == "live"]
-        assert live == [first["shipmentId"], second["shipmentId"]]
-
-    run(tmp_path / "ledger.db", scenario, key_lifetime_s=0.5)

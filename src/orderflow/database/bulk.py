@@ -45,10 +45,22 @@ class Writes:
         if rows:
             self._parts.append((_add_statement(table, tuple(keys), value, self.dialect), rows))
 
-    def update(self, table: sa.Table, *, keys: Sequence[str], values: Sequence[str], rows: Rows) -> None:
-        """UPDATE rows by key, each with values of its own. `rows` hold keys, then values."""
+    def update(
+        self,
+        table: sa.Table,
+        *,
+        keys: Sequence[str],
+        values: Sequence[str],
+        rows: Rows,
+        computed: Mapping[str, str] | None = None,
+        where: str = "true",
+    ) -> None:
+        """UPDATE rows by key, each with values of its own. `rows` hold keys, then values; `computed` and
+        `where` as in `update`, for whoever need not know which rows were there."""
         if rows:
-            statement = _update_statement(table, tuple(keys), tuple(values), (), dialect=self.dialect)
+            statement = _update_statement(
+                table, tuple(keys), tuple(values), _pairs(computed), where=where, dialect=self.dialect
+            )
             self._parts.append((statement, rows))
 
     def send(self) -> None:
@@ -99,7 +111,7 @@ def update(
     """
     dialect = connection.dialect.name
     statement = _update_statement(
-        table, tuple(keys), tuple(values), _pairs(computed), where=where, dialect=dialect
+        table, tuple(keys), tuple(values), _pairs(computed), where=where, dialect=dialect, returning=True
     )
     return {tuple(row) for row in connection.exec_driver_sql(statement, (_json(rows, dialect),))}
 
@@ -189,19 +201,22 @@ def _update_statement(
     values: tuple[str, ...],
     computed: tuple[tuple[str, str], ...],
     *,
-    where: str = "true",
+    where: str,
     dialect: str,
+    returning: bool = False,
 ) -> str:
     new = ", ".join(
         [f"{_quoted(name)} = new.{_quoted(name)}" for name in values]
         + [f"{_quoted(name)} = {expression}" for name, expression in computed]
     )
     same = " AND ".join(f"t.{_quoted(name)} = new.{_quoted(name)}" for name in keys)
+    source = _source(table, (*keys, *values), dialect)
+    statement = f"UPDATE {table.name} AS t SET {new} FROM ({source}) AS new WHERE {same} AND ({where})"  # noqa: S608
+    if not returning:
+        return statement
     # SQLite's RETURNING knows neither `t` nor `new`, and both return the row as it is afterwards.
     unchanged = [name for name in keys if name not in dict(computed)]
-    back = ", ".join(_returned(table, name, dialect) for name in unchanged)
-    target = f"UPDATE {table.name} AS t SET {new} FROM ({_source(table, (*keys, *values), dialect)}) AS new"  # noqa: S608
-    return f"{target} WHERE {same} AND ({where}) RETURNING {back}"
+    return f"{statement} RETURNING {', '.join(_returned(table, name, dialect) for name in unchanged)}"
 
 
 def _returned(table: sa.Table, column: str, dialect: str) -> str:

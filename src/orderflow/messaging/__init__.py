@@ -6,7 +6,7 @@ Two adapters ship, `embedded` (a SQLite file, one process) and `kafka` (Apache K
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -27,8 +27,7 @@ def message_bytes_max(topic: str) -> int:
     return DEAD_LETTER_BYTES_MAX if topic.endswith(DEAD_LETTER_SUFFIX) else MESSAGE_BYTES_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What a publisher takes. Messages with the same key keep their order within a topic."""
 
     topic: str
@@ -37,8 +36,7 @@ class Message:
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where the log keeps a message."""
 
     partition: int
@@ -57,8 +55,7 @@ class PublishFailed:
     permanent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What a consumer returns. Key and value are None where a foreign publisher wrote none."""
 
     topic: str

@@ -111,18 +111,13 @@ def place_orders(
     committed = _committed(connection, commands) if again else set[str]()
     new = [command for command in _first_of_each_key(commands) if command.order_id not in committed]
     handed_off = relay_takes(len(new))
-    inserted = insert_new(connection, new, lease_ms=outbox.LEASE_MS if handed_off else -1)
-    if len(inserted) == len(commands):
+    refused = insert_new(connection, new, lease_ms=outbox.LEASE_MS if handed_off else -1)
+    if len(new) == len(commands) and not refused:
         return [Placed(handed_off)] * len(commands)
-    there = _find_keys(connection, [c for c in commands if c.order_id not in inserted | committed])
-    return [
-        Placed(handed_off)
-        if command.order_id in inserted
-        else Placed()
-        if command.order_id in committed
-        else _of_earlier(command, there)
-        for command in commands
-    ]
+    results = dict.fromkeys(committed, Placed())
+    results |= {command.order_id: Placed(handed_off) for command in new if command.order_id not in refused}
+    there = _find_keys(connection, [c for c in commands if c.order_id not in results])
+    return [results.get(command.order_id) or _of_earlier(command, there) for command in commands]
 
 
 def _first_of_each_key(commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:

@@ -111,14 +111,15 @@ def _lease(connection: Connection, rows: Sequence[OutboxRow], lease_ms: int) -> 
     if rows:
         until_ms = f"{NOW_MS[connection.dialect.name]} + {lease_ms}"
         keys = ("order_id", "order_version")
-        bulk.update(
-            connection,
+        writes = bulk.Writes(connection)
+        writes.update(
             outbox,
             keys=keys,
             values=(),
             rows=[row[:2] for row in rows],
             computed={"leased_until_ms": until_ms},
         )
+        writes.send()
 
 
 _FREE = (
@@ -144,16 +145,18 @@ def mark(connection: Connection, commands: Sequence[MarkAll], *, again: bool) ->
     """Record what became of the rows; a handler for the group commit."""
     del again  # marking twice changes nothing
     marks = sorted((mark for command in commands for mark in command.marks), key=itemgetter(0, 1))
-    bulk.update(
-        connection,
+    writes = bulk.Writes(connection)
+    writes.update(
         outbox,
         keys=Mark._fields[:2],
-        values=(*Mark._fields[2:], "leased_until_ms"),
-        rows=[(*mark, 0) for mark in marks],
+        values=Mark._fields[2:],
+        rows=marks,
+        computed={"leased_until_ms": "0"},
         # A late failure never takes back another relay's success.
         # Not by IS NULL: that would be looked up among all that wait, not by key.
         where="coalesce(t.published_at, 'epoch') = 'epoch'",
     )
+    writes.send()
     return [None] * len(commands)
 
 

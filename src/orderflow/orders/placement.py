@@ -19,8 +19,8 @@ that was stopped must not hold up the only writer."""
 
 
 def insert_new(connection: Connection, orders: Sequence[Sequence[Any]], *, lease_ms: int) -> set[str]:
-    """Insert orders, items, keys, events and their number, except where an order's key is there already; the
-    ids of those that were inserted.
+    """Insert orders, items, keys, events and their number; except where an order's key is there already: the
+    ids of those.
 
     `orders` are PlaceOrders, no key twice. Their events belong to this process's own relay for `lease_ms`.
     """
@@ -30,17 +30,17 @@ def insert_new(connection: Connection, orders: Sequence[Sequence[Any]], *, lease
     if connection.dialect.name == "postgresql":
         rows = connection.exec_driver_sql(_POSTGRESQL, (given, lease_ms, own_slot()))
         return {order_id for (order_id,) in rows}
-    keyed = connection.exec_driver_sql(_SQLITE_KEYS, (given,))
-    new = {order_id for (order_id,) in keyed}
-    placed = [order for order in orders if order[_KEY] is None or order[0] in new]
-    if len(placed) < len(orders):
+    new = {order_id for (order_id,) in connection.exec_driver_sql(_SQLITE_KEYS, (given,))}
+    refused = {order[0] for order in orders if order[_KEY] is not None} - new
+    placed = [order for order in orders if order[0] not in refused] if refused else orders
+    if refused:
         given = to_json(placed).decode()
     connection.exec_driver_sql(_SQLITE_ORDERS, (given,))
     connection.exec_driver_sql(_SQLITE_ITEMS, (given,))
     connection.exec_driver_sql(_SQLITE_OUTBOX, (given, lease_ms))
     if placed:
         connection.exec_driver_sql(_SQLITE_COUNT, (own_slot(), len(placed)))
-    return {order[0] for order in placed}
+    return refused
 
 
 _KEY = 9
@@ -90,7 +90,7 @@ WITH given AS MATERIALIZED (
 ), counted AS (
     INSERT INTO {_COUNT} SELECT %s, 'Created', count(*) FROM placed HAVING count(*) > 0 {_ADDED}
 )
-SELECT order_id::text FROM placed
+SELECT order_id::text FROM given WHERE key IS NOT NULL AND order_id NOT IN (SELECT order_id FROM keys)
 """
 
 _SQLITE_GIVEN = """

@@ -27,6 +27,11 @@ log = structlog.get_logger()
 
 HAND_OFF_ROWS_MAX = 2_000
 PUBLISH_ROWS_MAX = 500
+PAUSE_PER_ROW_S = 0.0003
+PAUSE_S_MAX = 0.05
+"""What comes within the pause goes together: the log pays for each batch and partition, hardly for a row. It
+grows with the batch, so that a lone row waits for nothing."""
+
 SWEEP_PAUSE_S = 0.5
 PROBE_PAUSE_S = 1.0
 
@@ -48,6 +53,7 @@ class Relay:
         self._wake = threading.Condition()
         self._closing = False
         self._next_sweep = 0.0
+        self._not_before = 0.0
         self._thread: threading.Thread | None = None
         self.trouble: tuple[str, datetime] | None = None
         """Why the log does not take events, and since when; None while it does."""
@@ -68,8 +74,9 @@ class Relay:
         ]
         if rows:
             with self._wake:
+                if not self._handed_off:
+                    self._wake.notify()
                 self._handed_off.extend(rows)
-                self._wake.notify()
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -96,15 +103,21 @@ class Relay:
 
     def _wait(self) -> None:
         with self._wake:
-            pause = self._next_sweep - time.monotonic()
-            if not self._handed_off and not self._closing and pause > 0:
-                self._wake.wait(pause)
+            while not self._closing and (pause_s := self._pause_s) > 0:
+                self._wake.wait(pause_s)
+
+    @property
+    def _pause_s(self) -> float:
+        due = self._not_before if self._handed_off else max(self._not_before, self._next_sweep)
+        return due - time.monotonic()
 
     def run_once(self) -> int:
-        """Publish and mark one batch, handed-off rows first; returns how many rows the log took."""
+        """Publish and mark one batch, of what was handed off and of what waits in the table; returns how many
+        rows the log took."""
         batch = [self._handed_off.popleft() for _ in range(min(len(self._handed_off), PUBLISH_ROWS_MAX))]
-        if not batch and time.monotonic() >= self._next_sweep:
-            batch = self._claim()
+        if time.monotonic() >= self._next_sweep:
+            batch += self._claim()
+        self._not_before = time.monotonic() + min(PAUSE_S_MAX, PAUSE_PER_ROW_S * len(batch))
         return self._publish(batch) if batch else 0
 
     def _claim(self) -> list[OutboxRow]:

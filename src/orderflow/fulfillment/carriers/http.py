@@ -3,6 +3,7 @@
 What an answer means:
 
     200, 201 with a valid label        the label
+    204, 200 to a void                 voided; not with a body that is no JSON, which no carrier's API sends
     422 to a create                    CarrierRejected, with the carrier's words
     401, 403, 404                      CarrierUnavailable: an outage of ours, nothing was made
     429                                CarrierUnavailable, nothing was made
@@ -113,6 +114,8 @@ class HttpCarrier:
     async def void_shipment(self, shipment_id: str) -> None:
         answer = await self._call("DELETE", f"{self._shipments_url}/{quote(shipment_id, safe='')}")
         self._raise_unless(answer, (200, 204))
+        if answer.body != b"" and _parsed(answer) is None:  # a page of somebody between us and the carrier
+            raise _unreadable(answer)
 
     async def close(self) -> None:
         self._closed = True

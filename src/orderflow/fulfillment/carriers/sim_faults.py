@@ -3,17 +3,19 @@
     PUT /v1/faults [{"kind": "apply-then-hang", "share": 0.1, "seconds": 5}]   replaces all; [] clears
     GET /v1/faults                                                               what is active, and counts
 
-`"orderId"` limits a fault to calls for that order. Kinds, for calls that create a shipment:
+`"orderId"` limits a fault to calls for that order. `"call"` says which calls: `create` (where it is absent),
+`find` or `void`. Kinds:
 
     429, 503, 400       that status
     hang                no answer until the fault ends
     cut                 the answer breaks off
-    garbage             201 with bytes that are no JSON
-    huge                201 with a body of 16 MiB
+    garbage             success with bytes that are no JSON
+    huge                success with a body of 16 MiB
     redirect            307 to somewhere else
-    no-tracking-number  201 with a label that lacks it
+    no-tracking-number  success with a label that lacks it; not for `void`, which answers with none
 
-As they stand, nothing is made. After `apply-then-`, the shipment is made before the same wrong answer.
+As they stand, nothing is made or voided. After `apply-then-`, it is before the same wrong answer; not for
+`find`, which changes nothing.
 """
 
 import asyncio
@@ -21,9 +23,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -50,6 +53,8 @@ Kind = Literal[
     "apply-then-no-tracking-number",
 ]
 
+Call = Literal["create", "find", "void"]
+
 SECONDS_MAX = 600
 FAULTS_MAX = 20
 _PROMISED_BYTES = 1_000
@@ -63,9 +68,26 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind
+    call: Call = "create"
     order_id: Annotated[str | None, Field(alias="orderId", max_length=200)] = None
     share: float = Field(1.0, ge=0, le=1)
     seconds: float = Field(5.0, gt=0, le=SECONDS_MAX)
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.call == "find" and self.kind.startswith("apply-"):
+            raise ValueError("a look-up changes nothing that could be applied")
+        if self.call == "void" and self.kind.endswith("no-tracking-number"):
+            raise ValueError("a void is answered without a label")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The fault that a call has, until `end` on the clock of `Faults`."""
+
+    fault: Fault
+    end: float
 
 
 _FAULTS: TypeAdapter[Fault | list[Fault]] = TypeAdapter(
@@ -78,7 +100,7 @@ class _CutShort(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % _PROMISED_BYTES)]
-        await send({"type": "http.response.start", "status": 201, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": b'{"shipmentId":', "more_body": True})
 
 
@@ -120,41 +142,42 @@ class Faults:
         self._replaced.set()
         self._replaced = asyncio.Event()
 
-    def draw(self, order_id: str) -> tuple[Kind, float] | None:
-        """The fault that a call for this order gets and when it ends, or None."""
+    def draw(self, call: Call, order_id: str) -> Drawn | None:
+        """The fault that such a call for this order gets, or None."""
         now = self._clock()
         for fault, end in self._active:
-            concerned = end > now and fault.order_id in (None, order_id)
+            concerned = end > now and fault.call == call and fault.order_id in (None, order_id)
             if concerned and self._share() < fault.share:
                 self._counts[fault.kind] += 1
-                return fault.kind, end
+                return Drawn(fault, end)
         return None
 
-    async def before(self, drawn: tuple[Kind, float] | None) -> Response | None:
-        """The wrong answer to a call of which nothing is made, or None where it goes on."""
-        if drawn is None or drawn[0].startswith("apply-"):
+    async def before(self, drawn: Drawn | None) -> Response | None:
+        """The wrong answer to a call that changes nothing, or None where it goes on."""
+        if drawn is None or drawn.fault.kind.startswith("apply-"):
             return None
-        return await self._wrong(drawn[0], drawn[1])
+        return await self._wrong(drawn)
 
-    async def after(self, drawn: tuple[Kind, float] | None) -> Response | None:
-        """The wrong answer to a call whose shipment is made, or None where the right one is given."""
-        if drawn is None:
-            return None
-        return await self._wrong(drawn[0].removeprefix("apply-then-"), drawn[1])
+    async def after(self, drawn: Drawn | None) -> Response | None:
+        """The wrong answer to a call whose change is made, or None where the right one is given."""
+        return None if drawn is None else await self._wrong(drawn)
 
-    async def _wrong(self, effect: str, end: float) -> Response:
-        if effect == "cut":
-            return _CutShort()
+    async def _wrong(self, drawn: Drawn) -> Response:
+        effect = drawn.fault.kind.removeprefix("apply-then-")
         if effect in _ANSWERS:
-            return _ANSWERS[effect]()
+            return _ANSWERS[effect](drawn.fault.call)
         if effect == "hang":
             try:
-                async with asyncio.timeout(max(0.0, end - self._clock())):
+                async with asyncio.timeout(max(0.0, drawn.end - self._clock())):
                     await self._replaced.wait()
             except TimeoutError:
                 pass
         status = int(effect) if effect.isdecimal() else 503
         raise HTTPException(status, "a fault that was asked for", {"Retry-After": "1"})
+
+
+def _success(call: Call) -> int:
+    return 201 if call == "create" else 200
 
 
 async def _huge() -> AsyncIterator[bytes]:
@@ -164,11 +187,21 @@ async def _huge() -> AsyncIterator[bytes]:
     yield b"1}"
 
 
-_ANSWERS: dict[str, Callable[[], Response]] = {
-    "garbage": lambda: Response(b"<html>\x00\xff", 201, media_type="application/json"),
-    "huge": lambda: StreamingResponse(_huge(), 201, media_type="application/json"),
-    "redirect": lambda: Response(status_code=307, headers={"Location": "/v1/elsewhere"}),
-    "no-tracking-number": lambda: JSONResponse(
-        {"shipmentId": "S-1", "carrier": "Simulated", "trackingNumber": "", "shippedAt": None}, 201
-    ),
+def _without_tracking_number(call: Call) -> Response:
+    label: dict[str, Any] = {
+        "shipmentId": "S-1",
+        "carrier": "Simulated",
+        "trackingNumber": "",
+        "shippedAt": None,
+    }
+    content = {"shipments": [label | {"state": "live"}]} if call == "find" else label
+    return JSONResponse(content, _success(call))
+
+
+_ANSWERS: dict[str, Callable[[Call], Response]] = {
+    "cut": lambda call: _CutShort(status_code=_success(call)),
+    "garbage": lambda call: Response(b"<html>\x00\xff", _success(call), media_type="application/json"),
+    "huge": lambda call: StreamingResponse(_huge(), _success(call), media_type="application/json"),
+    "redirect": lambda _call: Response(status_code=307, headers={"Location": "/v1/elsewhere"}),
+    "no-tracking-number": _without_tracking_number,
 }

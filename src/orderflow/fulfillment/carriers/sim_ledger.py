@@ -116,6 +116,17 @@ class Ledger:
 
         return cast("list[Answer]", await self._perform(operation))
 
+    async def order_of(self, shipment_id: str) -> str | None:
+        """The order that the shipment was made for, or None where no such shipment was ever made."""
+
+        def operation(connection: sqlite3.Connection) -> str | None:
+            found = connection.execute(
+                "SELECT order_id FROM answers WHERE shipment_id = ? AND state <> 'rejected'", (shipment_id,)
+            ).fetchone()
+            return None if found is None else str(found[0])
+
+        return cast("str | None", await self._perform(operation))
+
     async def void(self, shipment_id: str) -> bool:
         """False where no such shipment was ever made. Voiding a voided one changes nothing and is True."""
 

@@ -3,7 +3,8 @@
 What a client can rely on:
 - A shipment is durable before its answer is delayed: a client that gives up waiting is left in doubt.
 - The same key and body get the same status and body for ever: across restarts, changed rates and a void.
-  Unless keys have a lifetime: then a key of that age is forgotten, and makes another shipment.
+  Unless keys have a lifetime: then a key of that age is forgotten, and makes another shipment. Until the
+  next start, `PUT /v1/key-lifetime {"seconds": 2.5}` sets it, null for no end; GET tells it.
 - The same key with another body gets 409: 422 means that the order is rejected, and must mean nothing else.
 - Another key makes another shipment, also for the same order: telling them apart is the ledger's work.
 - 429 and 503 of the error rate are given before anything is made, and are not remembered.
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -45,8 +47,17 @@ KEY_CHARS_MAX = 255
 NAME_CHARS_MAX = 200
 REQUESTS_IN_PROGRESS_MAX = 20_000
 DRAIN_S_MAX = 10
+KEY_LIFETIME_S_MAX = 31_536_000
 
 _RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_S)}
+
+
+class KeyLifetime(BaseModel):
+    """How long a key is remembered, in seconds; None for ever."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float | None = Field(ge=0, le=KEY_LIFETIME_S_MAX)
 
 
 class _CarrierSim:
@@ -79,6 +90,16 @@ class _CarrierSim:
     async def live(self, _request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
+    async def key_lifetime(self, request: Request) -> Response:
+        """PUT and GET of /v1/key-lifetime."""
+        if request.method == "PUT":
+            try:
+                given = KeyLifetime.model_validate_json(await _read_body(request))
+            except ValidationError:
+                raise HTTPException(422, f"seconds must be 0 to {KEY_LIFETIME_S_MAX} or null") from None
+            self._key_lifetime_s = given.seconds
+        return JSONResponse({"seconds": self._key_lifetime_s})
+
     async def _create(self, request: Request) -> Response:
         key = request.headers.get("Idempotency-Key", "")
         if not 1 <= len(key) <= KEY_CHARS_MAX:
@@ -87,7 +108,7 @@ class _CarrierSim:
         order_id = _order_id(body)
         call_number = next(self._call_numbers)
         self._fail_transiently(order_id, call_number)
-        fault = self.faults.draw(order_id)
+        fault = self.faults.draw("create", order_id)
         if wrong := await self.faults.before(fault):
             return wrong
         proposed = self._decide(order_id, key, body)
@@ -109,14 +130,22 @@ class _CarrierSim:
         if not 1 <= len(order_id) <= NAME_CHARS_MAX:
             raise HTTPException(400, f"reference is needed, 1 to {NAME_CHARS_MAX} characters")
         self._fail_transiently(order_id, next(self._call_numbers))
+        if wrong := await self.faults.before(self.faults.draw("find", order_id)):
+            return wrong
         found = await self._ledger.shipments_of(order_id)
         return JSONResponse({"shipments": [{**_label(each), "state": each.state} for each in found]})
 
     async def _void(self, request: Request) -> Response:
         shipment_id: str = request.path_params["shipment_id"]
         self._fail_transiently(shipment_id, next(self._call_numbers))
+        order_id = await self._ledger.order_of(shipment_id)
+        fault = self.faults.draw("void", order_id or "")
+        if wrong := await self.faults.before(fault):
+            return wrong
         if not await self._ledger.void(shipment_id):
             raise HTTPException(404, "no such shipment was ever made")
+        if wrong := await self.faults.after(fault):
+            return wrong
         return Response(status_code=204)
 
     async def _bounded(self, answer: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
@@ -161,6 +190,7 @@ def create_app(
             Route("/v1/shipments/{shipment_id}", sim.shipment, methods=["DELETE"]),
             Route("/v1/ledger", sim.ledger),
             Route("/v1/faults", sim.faults.handle, methods=["GET", "PUT"]),
+            Route("/v1/key-lifetime", sim.key_lifetime, methods=["GET", "PUT"]),
             Route("/health/live", sim.live),
         ],
         exception_handlers={
