@@ -44,6 +44,8 @@ from orderflow.settings import Settings, SettingsError
 INTAKE_QUEUE_SECONDS_MAX = 2.0
 """Orders that wait for longer than this for the writer mean that it cannot follow: more are refused."""
 
+_CARRIER_METHODS = ("create_shipment", "find_shipments", "void_shipment", "close")
+
 GC_THRESHOLDS = (10_000, 20, 20)
 """Young objects before a collection, and how often older ones are looked at: little here is cyclic."""
 
@@ -314,11 +316,24 @@ def _carrier(settings: Settings) -> Carrier:
             failure_rate=settings.carrier_failure_rate,
             error_rate=settings.carrier_error_rate,
         )
-    module, _, name = settings.carrier.partition(":")
+    return _own_carrier(settings.carrier)
+
+
+def _own_carrier(named: str) -> Carrier:
+    """`package.module:Class`, made without arguments. Whatever it raises is a setting that is wrong: its own
+    words, on one line. Raises SettingsError."""
+    module, _, name = named.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"ORDERFLOW_CARRIER names {settings.carrier}: {error}") from None
+        carrier = getattr(importlib.import_module(module), name)()
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SettingsError(f"ORDERFLOW_CARRIER names {named}: {words[:500]}") from None
+    missing = [each for each in _CARRIER_METHODS if not callable(getattr(carrier, each, None))]
+    if missing:
+        raise SettingsError(
+            f"ORDERFLOW_CARRIER names {named}, which is no carrier: it has no {' and no '.join(missing)}"
+        )
+    return carrier
 
 
 def _degraded(relay: Relay) -> list[Degraded]:
