@@ -1,6 +1,9 @@
 """What every carrier adapter guarantees, as checks that run against any of them.
 
-    python -m orderflow.fulfillment.carriers.conformance package.module:Class
+    python -m orderflow.fulfillment.carriers.conformance package.module:Class [REJECTED.json]
+
+REJECTED.json is an order that the carrier rejects, `{"items": [...], "shipTo"?: {...}}`: what that is, only
+you can say. Without it, how a rejection is raised stays unchecked, and the output says so.
 
 The checks make shipments for orders of random ids and void them: use the carrier's sandbox. Exit code 0 when
 all pass, 1 when one fails, 2 for wrong use.
@@ -11,7 +14,9 @@ import importlib
 import json
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from orderflow.fulfillment.carriers import Carrier, CarrierRejected, Label, ShipmentRequest
 from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
@@ -87,6 +92,21 @@ async def a_late_repeat_meets_the_voided_shipment_and_makes_no_new_one(carrier: 
     await _require_live(carrier, request, [])
 
 
+def a_rejection_is_raised_as_one(rejected: Mapping[str, object]) -> Check:
+    """The check for `rejected`, the body of an order that the carrier rejects; the order's id is replaced."""
+
+    async def a_rejection_is_raised_as_one(carrier: Carrier) -> None:
+        order_id = str(uuid.uuid4())
+        body = json.dumps({**rejected, "orderId": order_id}).encode()
+        request = ShipmentRequest(order_id, f"orderflow-{order_id}", body)
+        said = [await _rejection(carrier, request) for _ in range(2)]
+        _require(bool(said[0].strip()), "the rejection has no words")
+        _require(said[0] == said[1], f"{said[0]!r} became {said[1]!r}")
+        await _require_live(carrier, request, [])
+
+    return a_rejection_is_raised_as_one
+
+
 CHECKS: tuple[Check, ...] = (
     the_same_key_gets_the_same_shipment,
     the_same_key_gets_one_shipment_while_calls_are_concurrent,
@@ -141,6 +161,16 @@ async def _create(carrier: Carrier, request: ShipmentRequest) -> Label:
     return checked_label(await carrier.create_shipment(request))
 
 
+async def _rejection(carrier: Carrier, request: ShipmentRequest) -> str:
+    try:
+        label = await _create(carrier, request)
+    except CarrierRejected as rejected:
+        return str(rejected)
+    except Exception as error:
+        raise NotConformant(f"raised as {type(error).__name__}, not as CarrierRejected: {error}") from error
+    raise NotConformant(f"the order was shipped as {_name(label)}")
+
+
 async def _require_live(carrier: Carrier, request: ShipmentRequest, expected: Sequence[Label]) -> None:
     found = checked_labels(await carrier.find_shipments(request.order_id))
     names = sorted(_name(label) for label in found)
@@ -156,10 +186,10 @@ def _require(holds: bool, otherwise: str) -> None:
         raise NotConformant(otherwise)
 
 
-async def _run_all(carrier: Carrier) -> int:
+async def _run_all(carrier: Carrier, checks: Sequence[Check]) -> int:
     failures = 0
     try:
-        for check in CHECKS:
+        for check in checks:
             wrong = await run(carrier, check)
             failures += wrong is not None
             sentence = getattr(check, "__name__", "check").replace("_", " ")
@@ -170,16 +200,31 @@ async def _run_all(carrier: Carrier) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run every check against the adapter that the only argument names."""
-    module, separator, name = arguments[0].partition(":") if len(arguments) == 1 else ("", "", "")
-    if not separator:
-        sys.stderr.write("usage: python -m orderflow.fulfillment.carriers.conformance package.module:Class\n")
-        return 2
+    """Run the checks against the adapter that the first argument names."""
+    module, separator, name = arguments[0].partition(":") if arguments else ("", "", "")
+    if not separator or len(arguments) > 2:
+        return _wrong_use(
+            "usage: python -m orderflow.fulfillment.carriers.conformance package.module:Class [REJECTED.json]"
+        )
+    checks = list(CHECKS)
+    if len(arguments) == 2:
+        try:
+            rejected: Any = json.loads(Path(arguments[1]).read_bytes())
+            checks.append(a_rejection_is_raised_as_one(dict(rejected)))
+        except (OSError, ValueError, TypeError) as error:
+            return _wrong_use(f"{arguments[1]} holds no order: {error}")
+    else:
+        sys.stdout.write("skip  how a rejection is raised: name a file with an order that is rejected\n")
 
     async def within() -> int:
-        return await _run_all(getattr(importlib.import_module(module), name)())
+        return await _run_all(getattr(importlib.import_module(module), name)(), checks)
 
     return asyncio.run(within())
+
+
+def _wrong_use(line: str) -> int:
+    sys.stderr.write(f"{line}\n")
+    return 2
 
 
 if __name__ == "__main__":
