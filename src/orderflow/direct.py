@@ -7,6 +7,7 @@ application has the same route, and says what is wrong.
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -18,6 +19,8 @@ HELD_SECONDS_MAX = 0.05
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_SECONDS_MAX = 30.0
 """What a connection has for the head of a request, before it is closed: uvicorn sets no bounds of its own."""
+
+NEVER = float("inf")
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -59,15 +62,27 @@ class _Exchange:
         self.response_complete = True
         if protocol.transport.is_closing():
             return
-        usual = b"".join([b"%b: %b\r\n" % header for header in protocol.server_state.default_headers])
         closing = b"" if self.keep_alive else b"connection: close\r\n"
         protocol.transport.write(
             b"%b%b%bcontent-length: %d\r\n%b\r\n%b"
-            % (STATUS_LINE[status], usual, headers, len(body), closing, body)
+            % (
+                STATUS_LINE[status],
+                _lines(tuple(protocol.server_state.default_headers)),
+                headers,
+                len(body),
+                closing,
+                body,
+            )
         )
         if not self.keep_alive:
             protocol.transport.close()
         protocol.on_response_complete()
+
+
+@lru_cache(maxsize=4)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Those of every answer; they change once a second, with the date."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class _Nobody:
@@ -80,77 +95,114 @@ _NOBODY = _Nobody()
 
 
 class _DirectProtocol(HttpToolsProtocol):
+    """A connection. One timer looks after it, which is no more than asked for when it is due: setting
+    `_deadline` costs nothing, where uvicorn makes and cancels a timer for each request."""
+
     route: DirectRoute
     _held: list[bytes] | None = None
     """The body so far of a request that may go to the route; None when it went the usual way."""
     _holding: asyncio.TimerHandle | None = None
-    _in_head = False
     _head_bytes = 0
-    _heading: asyncio.TimerHandle | None = None
+    """What has been read of a head that is not whole yet, at most."""
+    _in_head = False
+    _deadline = NEVER
+    """When the connection is closed, in the loop's time, unless a whole head has come."""
+    _watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self._await_head()
+        self._deadline = self.loop.time() + HEAD_SECONDS_MAX
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._let_go()
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
         super().data_received(data)
         if self.transport.is_closing():
             return
         if self._in_head:
-            self._head_bytes += len(data)
+            # Before the head's beginning may lie what ended an earlier request.
+            self._head_bytes += len(data) if was_in_head else self._parsed_bytes()
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._close_with(431)
-            elif self._heading is None:
-                self._await_head()
         elif self._held is not None:
             self._await_body()
 
-    def _await_head(self) -> None:
-        self._heading = self.loop.call_later(HEAD_SECONDS_MAX, self._close_with, 408)
+    def _parsed_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
-    def _close_with(self, status: int) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+    def _look(self) -> None:
+        """Close what is over its time, or look again when it may be."""
+        pause_s = HEAD_SECONDS_MAX if self._unanswered else self._deadline - self.loop.time()
+        if pause_s > 0:
+            # Meanwhile the deadline may come nearer, by what it is set to at the nearest.
+            nearest_s = min(HEAD_SECONDS_MAX, self.timeout_keep_alive)
+            self._watch = self.loop.call_later(min(pause_s, nearest_s), self._look)
+        elif self._in_head or cast("Any", self.cycle) is None:
+            self._close_with(408)
+        else:
             self.transport.close()
 
-    def _await_body(self) -> None:
-        if sum(map(len, self._held or ())) > HELD_BYTES_MAX:
-            self._go_the_usual_way()
-        elif self._holding is None:
-            self._holding = self.loop.call_later(HELD_SECONDS_MAX, self._go_the_usual_way)
+    @property
+    def _unanswered(self) -> bool:
+        cycle = cast("Any", self.cycle)
+        return cycle is not None and not cycle.response_complete
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._let_go()
-        self._head_is_there()
-        super().connection_lost(exc)
+    def _close_with(self, status: int) -> None:
+        """Close, with an answer where it cannot be taken for that to an earlier request."""
+        if not self._unanswered:
+            self.transport.write(STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the keep-alive timer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._in_head:
+            self._deadline = self.loop.time() + self.timeout_keep_alive
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        # The scope is for the application: it is made when a request goes there.
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
         self._in_head = True
-
-    def _head_is_there(self) -> None:
-        self._in_head = False
         self._head_bytes = 0
-        if self._heading is not None:
-            self._heading.cancel()
-            self._heading = None
+        self._deadline = self.loop.time() + HEAD_SECONDS_MAX
 
     def on_headers_complete(self) -> None:
-        self._head_is_there()
-        cycle, parser = cast("Any", self.cycle), cast("Any", self.parser)
+        self._in_head = False
+        self._deadline = NEVER
+        parser = cast("Any", self.parser)
         usual = (
             self.url != self.route.path
             or parser.get_method() != self.route.method
-            or (cycle is not None and not cycle.response_complete)
+            or self._unanswered
             or self.flow.write_paused
             or self.expect_100_continue
             or parser.get_http_version() != "1.1"
             or parser.should_upgrade()
         )
         if usual:
-            super().on_headers_complete()
+            self._head_goes_the_usual_way()
         else:
             self._held = []
+
+    def _head_goes_the_usual_way(self) -> None:
+        url, expects, headers = self.url, self.expect_100_continue, self.headers
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if self._held is None:
@@ -171,9 +223,15 @@ class _DirectProtocol(HttpToolsProtocol):
             self._go_the_usual_way()
             super().on_message_complete()
 
+    def _await_body(self) -> None:
+        if sum(map(len, self._held or ())) > HELD_BYTES_MAX:
+            self._go_the_usual_way()
+        elif self._holding is None:
+            self._holding = self.loop.call_later(HELD_SECONDS_MAX, self._go_the_usual_way)
+
     def _go_the_usual_way(self) -> None:
         held = self._let_go()
-        super().on_headers_complete()
+        self._head_goes_the_usual_way()
         for body in held:
             super().on_body(body)
 

@@ -89,6 +89,41 @@ def test_a_head_that_does_not_come_in_time_closes_the_connection(
     assert b"HTTP/1.1 408 " in answered_first
 
 
+def test_bytes_that_begin_no_request_do_not_keep_a_connection_open(service: Service) -> None:
+    """uvicorn's own time-out for idle connections is called off by any byte."""
+    silent = b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    for sent, then in ((b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"), (silent, b"x")):
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
+            client.sendall(sent)
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+            client.sendall(then)
+            while client.recv(65_536):
+                pass  # ends when the service closes, fails at the time-out
+
+
+def test_the_end_of_a_request_is_no_part_of_the_next_ones_head(service: Service) -> None:
+    """A large body and the beginning of a pipelined head in one read."""
+    body = json.dumps(ORDER).encode() + b" " * 70_000
+    head = b"POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    rest = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
+        client.sendall(head + body + rest)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 201 ")
+        client.sendall(b"\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_half_head_is_no_answer_to_the_request_before_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderflow.direct.HEAD_SECONDS_MAX", 0.2)
+    order_id = service.placed()["orderId"]
+    poll = f"GET /api/orders/{order_id}?wait=Shipped&timeoutMs=1000 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    answers = exchange(service, poll + b"GET /hea")
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in answers
+
+
 def test_a_head_without_end_is_refused(service: Service) -> None:
     head = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 1_000) for n in range(68))
     assert exchange(service, head).startswith(b"HTTP/1.1 431 ")
