@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from bench import report, tools
-from bench.cases import CASES, GROUPS, Case, Run
+from bench.cases import CASES, GROUPS, Case, Run, warm_up
 from bench.processes import BenchError
 from bench.scenarios import Sample
 from bench.servers import find_servers
@@ -137,6 +137,9 @@ def main() -> int:
     say(f"{len(cases)} cases, {rounds} rounds, {seconds:g} s each, on {json.dumps(about['machine'])}")
     with tempfile.TemporaryDirectory(prefix="bench-", dir=OUTPUT) as scratch:
         run = Run(servers, Path(scratch), logs, seconds, options.quick)
+        if not options.quick:
+            say("warming up the servers")
+            warm_up(run)
         results, failed = measure_all(run, cases, rounds, options.minutes)
     file: Path = options.json or OUTPUT / "result.json"
     file.write_text(json.dumps(report.document(results, about), indent=1, ensure_ascii=False) + "\n")

@@ -79,16 +79,20 @@ def batches(count: int, size: int) -> list[bytes]:
     ]
 
 
-def insert_statement(orders_per_transaction: int, *, published: bool = False) -> str:
+def insert_statement(orders_per_transaction: int, *, shipped_days_ago: int | None = None) -> str:
     """The rows of our orders as one statement with the pgbench variables ship, customer and slot; payloads
-    have the size of the events that the Order Service writes."""
+    have the size of the events that the Order Service writes. With `shipped_days_ago` they are orders of so
+    long ago that have gone all the way, of as many customers as there are different bodies."""
     text = (HERE / "order.sql").read_text()
     values = {
         "LONG_PAYLOAD": _payload(500),
         "SHORT_PAYLOAD": _payload(501),
         "SHIP_TO": _compact(SHIP_TO),
         "ORDERS": str(orders_per_transaction),
-        "PUBLISHED_AT": "at" if published else "NULL::timestamptz",
+        "PUBLISHED_AT": "NULL::timestamptz" if shipped_days_ago is None else "at",
+        "STATUS": "Created" if shipped_days_ago is None else "Shipped",
+        "AGE": f"{shipped_days_ago or 0} days",
+        "CUSTOMER": ":customer" if shipped_days_ago is None else f"n % {DIFFERENT_ORDERS}",
     }
     for name, value in values.items():
         text = text.replace(name, value)

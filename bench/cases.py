@@ -1,15 +1,16 @@
 """The list of what is measured, in the order of one round."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import bodies, scenarios, tools
-from bench.long_cases import million_orders, stored_orders
+from bench.long_cases import DAY_S, million_orders, stored_orders
 from bench.scenarios import Sample
 from bench.servers import Servers
 from bench.shipping_latency import shipping_latency
-from bench.stages import conventional, embedded, migrate, orderflow
+from bench.stages import Stage, conventional, embedded, migrate, orderflow
 
 GROUPS = ("limit", "intake", "batch", "latency", "real", "e2e", "drain", "shipping", "long")
 PGBENCH_CLIENTS = (8, 16, 32, 64)
@@ -19,8 +20,17 @@ LATENCY_RATES = (100, 2_000)
 END_TO_END_RATE = 2_000
 EMBEDDED_END_TO_END_RATE = 1_200
 END_TO_END_SECONDS = 60.0
+WARM_UP_S = 10.0
+
+_PORT_ONE, _PORT_TWO = "conventional, 1 process", "conventional, 2 processes"
+_ONE, _TWO, _EMBEDDED = "Orderflow, 1 process", "Orderflow, 2 processes", "Orderflow, embedded"
+
 HELD_MS = "600000-600000"
 """A carrier that does not answer meanwhile: with one shipment in flight, fulfillment stands still."""
+
+
+NOTHING_OVERDUE = {"ORDERFLOW_RECONCILE_AFTER_S": "86400"}
+"""Fulfillment stands still for so long there that every order would be published again."""
 
 
 @dataclass(slots=True)
@@ -33,6 +43,7 @@ class Run:
     seconds: float
     quick: bool
     clients: dict[int, int] = field(default_factory=dict[int, int])
+    connections: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def usual(self) -> Path:
@@ -91,30 +102,56 @@ def _best_clients(run: Run, database: str, orders_per_transaction: int) -> int:
     return PGBENCH_CLIENTS[0] if run.quick else max(PGBENCH_CLIENTS, key=rate)
 
 
-def _intake(api_workers: int) -> Callable[[Run], Sample]:
+Staged = Callable[[Run], AbstractContextManager[Stage]]
+
+
+def _orderflow(api_workers: int) -> Staged:
+    return lambda run: orderflow(run.servers, run.logs, api_workers=api_workers)
+
+
+def _conventional(api_workers: int) -> Staged:
+    return lambda run: conventional(run.servers, run.logs, api_workers=api_workers)
+
+
+def _embedded_held(run: Run) -> AbstractContextManager[Stage]:
+    return embedded(run.scratch, run.logs, delay_ms=HELD_MS, in_flight_max=1)
+
+
+def _connections(run: Run, system: str, staged: Staged) -> int:
+    """What this system takes most orders with, as pgbench has its best number of clients."""
+    if system not in run.connections:
+        if run.quick:
+            return scenarios.CONNECTIONS[0]
+        with staged(run) as stage:
+            seconds = max(1.0, run.seconds / 4)
+            run.connections[system] = scenarios.best_connections(stage, run.usual, seconds=seconds)
+    return run.connections[system]
+
+
+def _intake(system: str, staged: Staged, *, real: bool = False) -> Callable[[Run], Sample]:
     def measure(run: Run) -> Sample:
-        with orderflow(run.servers, run.logs, api_workers=api_workers) as stage:
-            return scenarios.intake(stage, run.usual, seconds=run.seconds)
+        connections = _connections(run, system, staged)
+        with staged(run) as stage:
+            orders = run.real if real else run.usual
+            return scenarios.intake(stage, orders, seconds=run.seconds, connections=connections)
 
     return measure
 
 
 def _kafka_away(run: Run) -> Sample:
+    connections = _connections(run, _TWO, _orderflow(2))
     with orderflow(run.servers, run.logs, api_workers=2, kafka_away=True) as stage:
-        return scenarios.kafka_away(stage, run.usual, seconds=run.seconds, bus_url=run.servers.bus_url)
+        return scenarios.kafka_away(
+            stage, run.usual, seconds=run.seconds, connections=connections, bus_url=run.servers.bus_url
+        )
 
 
-def _conventional_intake(api_workers: int) -> Callable[[Run], Sample]:
-    def measure(run: Run) -> Sample:
-        with conventional(run.servers, run.logs, api_workers=api_workers) as stage:
-            return scenarios.intake(stage, run.usual, seconds=run.seconds, connections=32)
-
-    return measure
-
-
-def _embedded_intake(run: Run) -> Sample:
-    with embedded(run.scratch, run.logs, delay_ms=HELD_MS, in_flight_max=1) as stage:
-        return scenarios.intake(stage, run.usual, seconds=run.seconds)
+def warm_up(run: Run) -> None:
+    """The broker is a program that compiles itself as it runs: on a cold one everything that waits for it is
+    twice as slow, the port most of all."""
+    for staged in (_conventional(2), _orderflow(2)):
+        with staged(run) as stage:
+            scenarios.intake(stage, run.usual, seconds=WARM_UP_S, connections=128)
 
 
 def _batch(run: Run) -> Sample:
@@ -139,16 +176,6 @@ def _latency(rate: int) -> Callable[[Run], Sample]:
 def _conventional_latency(run: Run) -> Sample:
     with conventional(run.servers, run.logs, api_workers=2) as stage:
         return scenarios.latency(stage, run.scratch, rate=LATENCY_RATES[0], seconds=run.seconds)
-
-
-def _real(run: Run) -> Sample:
-    with orderflow(run.servers, run.logs, api_workers=2) as stage:
-        return scenarios.intake(stage, run.real, seconds=run.seconds)
-
-
-def _conventional_real(run: Run) -> Sample:
-    with conventional(run.servers, run.logs, api_workers=2) as stage:
-        return scenarios.intake(stage, run.real, seconds=run.seconds, connections=32)
 
 
 def _end_to_end(run: Run) -> Sample:
@@ -187,31 +214,37 @@ def _shipping(run: Run) -> Sample:
 
 
 def _million(run: Run) -> Sample:
-    with orderflow(run.servers, run.logs, api_workers=2) as stage:
-        return million_orders(stage, run.usual, orders=20_000 if run.quick else 1_000_000)
+    connections = _connections(run, _TWO, _orderflow(2))
+    with orderflow(run.servers, run.logs, api_workers=2, settings=NOTHING_OVERDUE) as stage:
+        orders = 20_000 if run.quick else 1_000_000
+        return million_orders(stage, run.usual, orders=orders, connections=connections)
 
 
 def _stored(run: Run) -> Sample:
-    with orderflow(run.servers, run.logs, api_workers=2) as stage:
+    connections = _connections(run, _TWO, _orderflow(2))
+    settings = {**NOTHING_OVERDUE, "ORDERFLOW_EVENTS_KEPT_S": str(90 * DAY_S)}
+    with orderflow(run.servers, run.logs, api_workers=2, settings=settings) as stage:
         stored = 50_000 if run.quick else 5_000_000
-        return stored_orders(stage, run.usual, stored=stored, seconds=run.seconds)
+        return stored_orders(
+            stage, run.usual, run.scratch, stored=stored, seconds=run.seconds, connections=connections
+        )
 
 
 CASES = (
     Case("PostgreSQL, one order per transaction", "limit", _limit(1), quick=True),
     Case("PostgreSQL, 64 orders per transaction", "limit", _limit(64)),
-    Case("intake: conventional, 1 process", "intake", _conventional_intake(1), quick=True),
-    Case("intake: conventional, 2 processes", "intake", _conventional_intake(2)),
-    Case("intake: Orderflow, 1 process", "intake", _intake(1)),
-    Case("intake: Orderflow, 2 processes", "intake", _intake(2), quick=True),
+    Case("intake: conventional, 1 process", "intake", _intake(_PORT_ONE, _conventional(1)), quick=True),
+    Case("intake: conventional, 2 processes", "intake", _intake(_PORT_TWO, _conventional(2))),
+    Case("intake: Orderflow, 1 process", "intake", _intake(_ONE, _orderflow(1))),
+    Case("intake: Orderflow, 2 processes", "intake", _intake(_TWO, _orderflow(2)), quick=True),
     Case("intake: Orderflow, 2 processes, Kafka away", "intake", _kafka_away),
-    Case("intake: Orderflow, embedded", "intake", _embedded_intake, quick=True),
+    Case("intake: Orderflow, embedded", "intake", _intake(_EMBEDDED, _embedded_held), quick=True),
     Case("batch endpoint: Orderflow, 2 processes", "batch", _batch, quick=True),
     Case("100 req/s: conventional, 2 processes", "latency", _conventional_latency),
     Case("100 req/s: Orderflow, 2 processes", "latency", _latency(LATENCY_RATES[0]), quick=True),
     Case("2,000 req/s: Orderflow, 2 processes", "latency", _latency(LATENCY_RATES[1])),
-    Case("real orders: conventional, 2 processes", "real", _conventional_real),
-    Case("real orders: Orderflow, 2 processes", "real", _real),
+    Case("real orders: conventional, 2 processes", "real", _intake(_PORT_TWO, _conventional(2), real=True)),
+    Case("real orders: Orderflow, 2 processes", "real", _intake(_TWO, _orderflow(2), real=True)),
     Case("shipping at 2,000 orders/s: Orderflow", "e2e", _end_to_end, quick=True),
     Case("shipping at 1,200 orders/s: Orderflow, embedded", "e2e", _embedded_end_to_end),
     Case("drain: conventional, one at a time", "drain", _conventional_drain("single")),

@@ -79,6 +79,13 @@ class Processes:
         self._running.append(process)
         return process
 
+    def stop(self, pid: int) -> None:
+        """End one of them."""
+        process = next(process for process in self._running if process.pid == pid)
+        process.terminate()
+        process.wait(STOP_SECONDS_MAX)
+        self._running.remove(process)
+
     def check(self) -> None:
         """Raises BenchError when one of them has ended."""
         if any(process.poll() is not None for process in self._running):

@@ -5,7 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +75,13 @@ class Stage:
         )
         self.parts["fulfillment"] = [process.pid]
 
+    def restart_api(self, settings: Mapping[str, str]) -> None:
+        """The same `api` with other settings."""
+        self.processes.stop(self.parts["api"][0])
+        api = self.processes.start([*ORDERFLOW, "api"], name="api", env={**self.env, **settings})
+        self.parts["api"] = [api.pid]
+        self.processes.wait_until_ready(f"{self.url}/health/ready")
+
     def start_relay(self, bus_url: str) -> None:
         env = {**self.env, "ORDERFLOW_BUS_URL": bus_url}
         process = self.processes.start([*ORDERFLOW, "relay"], name="relay-back", env=env)
@@ -112,7 +119,12 @@ def migrate(orders: str, fulfillment: str) -> None:
 
 @contextmanager
 def orderflow(
-    servers: Servers, logs: Path, *, api_workers: int, kafka_away: bool = False
+    servers: Servers,
+    logs: Path,
+    *,
+    api_workers: int,
+    kafka_away: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Generator[Stage]:
     """`api` with so many processes and one `relay`, on PostgreSQL and Kafka; no fulfillment yet."""
     with (
@@ -131,6 +143,7 @@ def orderflow(
             "ORDERFLOW_PORT": str(port),
             "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{port}",
             "ORDERFLOW_API_WORKERS": str(api_workers),
+            **(settings or {}),
         }
         api = processes.start([*ORDERFLOW, "api"], name="api", env=env)
         relay = processes.start([*ORDERFLOW, "relay"], name="relay", env=env)
