@@ -16,13 +16,14 @@ import structlog
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.order_events import InvalidEvent
-from orderflow.database.dialects import insert, now_ms
+from orderflow.database.dialects import Failure, classify, insert, now_ms
+from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, dead_letters
 from orderflow.fulfillment.dead_letters import PROGRAM, Action, LetterState
 from orderflow.fulfillment.durable import TRANSIENT
-from orderflow.fulfillment.inbox import Received, receive, received
-from orderflow.fulfillment.model import Owner, State
+from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive, received
+from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
 from orderflow.fulfillment.vitals import Vitals
@@ -82,10 +83,7 @@ def _redrive(connection: Connection, command: Redrive) -> tuple[Redriven, str]:
     dead_letters.record(
         connection, command.letter_id, Action.REDRIVE, actor=command.actor, note=None, at=command.at
     )
-    if letter["topic"] is None:
-        failure, order_id = _put_back(connection, letter["order_id"]), letter["order_id"]
-    else:
-        failure, order_id = _process(connection, letter, command.at)
+    failure, order_id = _try(connection, letter, command.at)
     if failure is None:
         values |= {"state": LetterState.REDRIVEN, "order_id": order_id}
     else:
@@ -101,6 +99,21 @@ def lock(connection: Connection, letter_id: str) -> RowMapping | None:
     """The letter, which nobody else changes before this transaction ends."""
     found = connection.execute(sa.select(letters).where(letters.c.id == letter_id).with_for_update())
     return found.mappings().first()
+
+
+def _try(connection: Connection, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
+    """Why the letter cannot go on, and its order as far as it is known. What the database will never take
+    is this letter's failure alone: others of its transaction go on."""
+    try:
+        with connection.begin_nested():
+            if letter["topic"] is None:
+                return _put_back(connection, letter["order_id"]), letter["order_id"]
+            return _process(connection, letter, at)
+    except Exception as error:
+        if classify(error) not in (Failure.DATA, Failure.DEFECT):
+            raise
+        log.warning("redrive.impossible", letter_id=letter["id"], reason=reason(error))
+        return reason(error), letter["order_id"]
 
 
 def _put_back(connection: Connection, order_id: str) -> str | None:
@@ -233,7 +246,7 @@ def step(connection: Connection, commands: Sequence[Step], /, *, again: bool) ->
 def _follow(connection: Connection, at: datetime) -> None:
     c = shipments.c
     finished = connection.execute(
-        sa.select(letters.c.id, c.shipment_id, c.error, c.note)
+        sa.select(letters.c.id, letters.c.kind, letters.c.topic, c.order_id, c.shipment_id, c.error, c.note)
         .join(shipments, c.order_id == letters.c.order_id)
         .where(letters.c.state == "redriven", c.state == State.CLOSED)
         .order_by(letters.c.id)
@@ -242,12 +255,31 @@ def _follow(connection: Connection, at: datetime) -> None:
     ).all()
     for found in finished:
         outcome = "Shipped" if found.shipment_id else f"Failed: {found.error}" if found.error else found.note
+        outcome = None if outcome is None else clean(outcome, ERROR_CHARS_MAX)
         connection.execute(
             sa.update(letters)
             .where(letters.c.id == found.id)
             .values(state=LetterState.RESOLVED, outcome=outcome)
         )
         dead_letters.record(connection, found.id, Action.RESOLVE, actor=PROGRAM, note=outcome, at=at)
+    events = [found for found in finished if found.topic is not None and found.kind != CONFLICTING_EVENT]
+    if events:
+        _clear_attentions(connection, {found.order_id for found in events})
+
+
+def _clear_attentions(connection: Connection, order_ids: set[str]) -> None:
+    """Orders whose events are resolved ask for nobody any more, unless others of their events do. They may
+    have ended before their events became dead letters: then nothing else takes the attention away."""
+    asking = connection.execute(
+        sa.select(letters.c.order_id).where(
+            letters.c.order_id.in_(sorted(order_ids)),
+            letters.c.topic.is_not(None),
+            letters.c.kind != CONFLICTING_EVENT,
+            letters.c.state.not_in((LetterState.RESOLVED, LetterState.DISCARDED)),
+        )
+    )
+    for order_id in sorted(order_ids - set(asking.scalars())):
+        attentions.clear(connection, order_id)
 
 
 def _due(connection: Connection) -> Sequence[RowMapping]:
@@ -314,9 +346,11 @@ def _so_far(connection: Connection, redrive_id: str) -> tuple[int, int]:
     undecided = failures = 0
     in_a_row = True
     for item in latest:
-        if item.state == LetterState.RESOLVED or item.shipment_state == State.CLOSED:
+        if item.state == LetterState.OPEN:
+            failures += in_a_row  # whatever became of a shipment that its order had before
+        elif item.state == LetterState.RESOLVED or item.shipment_state == State.CLOSED:
             in_a_row = False
-        elif item.state == LetterState.OPEN or item.shipment_state == State.PARKED or (item.waits or 0) > 0:
+        elif item.shipment_state == State.PARKED or (item.waits or 0) > 0:
             failures += in_a_row
         else:
             undecided += 1
