@@ -37,17 +37,17 @@ AWAY = CarrierUnavailable("no answer", doubtful=True)
     ("state", "http_status", "current_status", "decision"),
     [
         (GATE, 204, None, OpenGate()),
-        (GATE, 409, "OnHold", Wait(60_000, "the order is OnHold")),
-        (GATE, 409, "Cancelling", Wait(60_000, "the order is Cancelling")),
+        (GATE, 409, "OnHold", Wait(60_000, "the order is OnHold", counts=False)),
+        (GATE, 409, "Cancelling", Wait(60_000, "the order is Cancelling", counts=False)),
         (GATE, 409, "Shipped", Close("the order was Shipped before the carrier was called")),
         (GATE, 409, "Failed", Close("the order was Failed before the carrier was called")),
         (GATE, 409, "Cancelled", Close("the order was Cancelled before the carrier was called")),
-        (GATE, 503, None, Wait(1_000, "the Order Service answered 503")),
-        (GATE, 429, None, Wait(1_000, "the Order Service answered 429")),
+        (GATE, 503, None, Wait(1_000, "the Order Service answered 503", counts=False)),
+        (GATE, 429, None, Wait(1_000, "the Order Service answered 429", counts=False)),
         (SHIPPED, 204, None, Close()),
         (REJECTED, 204, None, Close()),
         (REJECTED, 409, "Failed", Close("the order was Failed already")),
-        (SHIPPED, 500, None, Wait(1_000, "the Order Service answered 500")),
+        (SHIPPED, 500, None, Wait(1_000, "the Order Service answered 500", counts=False)),
     ],
 )
 def test_an_answer_decides_what_happens_next(

@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 
 from orderflow.crashpoints import crash_point
 from orderflow.fulfillment.breaker import CircuitBreaker, Permit
-from orderflow.fulfillment.carriers import Carrier, CarrierRefused, CarrierRejected, Label, ShipmentRequest
+from orderflow.fulfillment.carriers import (
+    Carrier,
+    CarrierRefused,
+    CarrierRejected,
+    CarrierUnavailable,
+    Label,
+    ShipmentRequest,
+)
 from orderflow.fulfillment.carriers.answers import CARRIER_CALL_S_MAX, checked_label, checked_labels
 from orderflow.fulfillment.model import (
     QUICK_RETRIES_MAX,
@@ -25,6 +32,7 @@ from orderflow.fulfillment.model import (
     Wait,
     after_call,
     after_look_up,
+    after_probe,
 )
 from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.vitals import Vitals, wait_for
@@ -110,15 +118,15 @@ class Dispatcher:
         if self._failure is not None:
             raise self._failure
         now = self._clock()
-        intended: list[tuple[Shipment, Permit]] = []
+        young: list[tuple[Shipment, Permit]] = []
         begun = 0
         for shipment, permit in self._next():
             if shipment.is_past_key_lifetime(now, self._key_lifetime):
                 self._begin(shipment, permit, self._look_up(shipment, permit))
                 begun += 1
             else:
-                intended.append((_first_called(shipment, now), permit))
-        return begun + await self._call_all(intended)
+                young.append((shipment, permit))
+        return begun + await self._call_all(young, now)
 
     def _next(self) -> list[tuple[Shipment, Permit]]:
         """What may be called now, fresh and retried in turns."""
@@ -132,28 +140,48 @@ class Dispatcher:
             if (permit := self._breaker.permit()) is None:
                 break
             retried_free -= turn is self._retried
-            batch.append((turn.popleft(), permit))
+            # A probe is what came last: a queue of shipments that fail must not keep the circuit open for
+            # those behind them.
+            batch.append((turn.pop() if permit.is_probe else turn.popleft(), permit))
             turn = self._other(turn)
         return batch
 
     def _other(self, lane: deque[Shipment]) -> deque[Shipment]:
         return self._fresh if lane is self._retried else self._retried
 
-    async def _call_all(self, batch: Sequence[tuple[Shipment, Permit]]) -> int:
+    async def _call_all(self, batch: Sequence[tuple[Shipment, Permit]], now: datetime) -> int:
         if not batch:
             return 0
+        intents = [_first_called(shipment, now) for shipment, _ in batch]
         self._intending = len(batch)
         try:
-            written = await self._mover.move([(s, CallCarrier()) for s, _ in batch], loop=LOOP)
+            written = await self._intend(intents, [permit for _, permit in batch], loop=LOOP)
             crash_point("intent.recorded")
-            for (shipment, permit), ours in zip(batch, written, strict=True):
-                if ours:
-                    self._begin(shipment, permit, self._ship(_intended(shipment), permit))
-                else:
-                    self._breaker.abandoned(permit)
+            now = self._clock()
+            for (shipment, permit), intent, ours in zip(batch, intents, written, strict=True):
+                if ours and shipment.is_past_key_lifetime(now, self._key_lifetime):
+                    # The intent waited for the database for so long.
+                    self._begin(shipment, permit, self._look_up(_intended(shipment), permit))
+                elif ours:
+                    self._begin(shipment, permit, self._ship(_intended(intent), permit))
         finally:
             self._intending = 0
         return sum(written)
+
+    async def _intend(
+        self, intents: Sequence[Shipment], permits: Sequence[Permit], *, loop: str | None = None
+    ) -> list[bool]:
+        """Write the intents; a permit is given back where no call will follow, whatever the reason."""
+        try:
+            written = await self._mover.move([(s, CallCarrier()) for s in intents], loop=loop)
+        except BaseException:
+            for permit in permits:
+                self._breaker.abandoned(permit)
+            raise
+        for permit, ours in zip(permits, written, strict=True):
+            if not ours:
+                self._breaker.abandoned(permit)
+        return written
 
     async def run(self) -> None:
         while True:
@@ -196,8 +224,7 @@ class Dispatcher:
         while True:
             outcome = await self._ask(permit, self._create(shipment))
             crash_point("carrier.answered")
-            tried = QUICK_RETRIES_MAX if permit.is_probe else quick_retries
-            decision = after_call(outcome, quick_retries=tried, waits=shipment.waits)
+            decision = _after_call(outcome, shipment, permit, quick_retries)
             if not isinstance(decision, CallAgain):
                 break
             quick_retries += 1
@@ -206,17 +233,19 @@ class Dispatcher:
                 self.accept([shipment])
                 return
             permit = again
-            if not (await self._mover.move([(shipment, CallCarrier())]))[0]:
-                self._breaker.abandoned(permit)
+            if not (await self._intend([shipment], [permit]))[0]:
                 return
             shipment = _intended(shipment)
+            if shipment.is_past_key_lifetime(self._clock(), self._key_lifetime):
+                await self._look_up(shipment, permit)
+                return
         await self._conclude(shipment, decision)
 
     async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
         """Ask what the carrier has for an order whose key it may have forgotten, before any call."""
         found = await self._ask(permit, self._find(shipment))
         if isinstance(found, Exception):
-            failed = after_call(found, quick_retries=QUICK_RETRIES_MAX, waits=shipment.waits)
+            failed = _after_call(found, shipment, permit, QUICK_RETRIES_MAX)
             if not isinstance(failed, CallAgain):
                 await self._conclude(shipment, failed)
             return
@@ -227,11 +256,10 @@ class Dispatcher:
         if (call := self._breaker.permit()) is None:
             self.accept([shipment])
             return
+        # A key that nobody has used does not expire, however long its first intent waits to be written.
         shipment = _first_called(shipment, self._clock())
-        if (await self._mover.move([(shipment, CallCarrier())]))[0]:
+        if (await self._intend([shipment], [call]))[0]:
             await self._ship(_intended(shipment), call)
-        else:
-            self._breaker.abandoned(call)
 
     async def _conclude(
         self, shipment: Shipment, decision: RecordLabel | RecordRejection | Wait | Park
@@ -270,8 +298,20 @@ class Dispatcher:
             return checked_label(await self._carrier.create_shipment(request))
 
     async def _find(self, shipment: Shipment) -> list[Label]:
-        async with asyncio.timeout(CARRIER_CALL_S_MAX):
-            return checked_labels(await self._carrier.find_shipments(shipment.order_id))
+        """A look-up decides about no order: a rejection here says nothing that can be relied on."""
+        try:
+            async with asyncio.timeout(CARRIER_CALL_S_MAX):
+                return checked_labels(await self._carrier.find_shipments(shipment.order_id))
+        except CarrierRejected as error:
+            raise CarrierUnavailable(f"a look-up was rejected: {error}", doubtful=False) from error
+
+
+def _after_call(
+    outcome: Label | Exception, shipment: Shipment, permit: Permit, quick_retries: int
+) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
+    if permit.is_probe:
+        return after_probe(outcome, waits=shipment.waits)
+    return after_call(outcome, quick_retries=quick_retries, waits=shipment.waits)
 
 
 def _first_called(shipment: Shipment, now: datetime) -> Shipment:

@@ -15,7 +15,7 @@ again, and answers a repeat like the first time.
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -119,11 +119,13 @@ class RecordRejection:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let go of the shipment; it is due again after `after_ms`. `to_state`: None keeps the state."""
+    """Let go of the shipment; it is due again after `after_ms`. `to_state`: None keeps the state. `counts`:
+    it is one of the durable waits, of which there is an end."""
 
     after_ms: int
     note: str
     to_state: State | None = None
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def after_answer(
     if http_status == 404:
         return Park(UNKNOWN_ORDER, "the Order Service does not know the order", None)
     if is_outage(http_status):
-        return Wait(UPDATE_RETRY_MS, f"the Order Service answered {http_status}")
+        return Wait(UPDATE_RETRY_MS, f"the Order Service answered {http_status}", counts=False)
     if http_status == 409 and current_status is not None:
         conflict = _after_gate_conflict if state is State.RECEIVED else _after_outcome_conflict
         return conflict(state, current_status)
@@ -191,7 +193,7 @@ def after_answer(
 
 def _after_gate_conflict(_state: State, current_status: str) -> Wait | Close | Park:
     if current_status in ("OnHold", "Cancelling"):
-        return Wait(HOLD_MS, f"the order is {current_status}")
+        return Wait(HOLD_MS, f"the order is {current_status}", counts=False)
     if current_status in ("Shipped", "Failed", "Cancelled"):
         return Close(f"the order was {current_status} before the carrier was called")
     return _status_conflict(f"Processing was refused for an order that is {current_status}.")
@@ -250,6 +252,16 @@ def after_call(
         after_ms = max(DURABLE_WAITS_MS[waits], int(retry_after_s * 1000))
         return Wait(after_ms, _words(outcome), State.READY)
     return _gave_up("carrier-unavailable", "The carrier could not be reached for hours", outcome)
+
+
+def after_probe(
+    outcome: Label | Exception, *, waits: int
+) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
+    """As `after_call` for a probe: if it fails, the carrier is away for everybody, which uses up nothing of
+    this shipment's schedule. It goes to the back."""
+    step = min(waits, len(DURABLE_WAITS_MS) - 1)
+    decision = after_call(outcome, quick_retries=QUICK_RETRIES_MAX, waits=step)
+    return replace(decision, counts=False) if isinstance(decision, Wait) else decision
 
 
 def after_look_up(found: Sequence[Label], *, called: bool) -> RecordLabel | Park | None:

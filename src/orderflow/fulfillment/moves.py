@@ -80,9 +80,8 @@ class Mover:
     async def _set_aside(self, move: Move, error: Exception, on_wait: Callable[[], object]) -> bool:
         """A decision that the database will not take must stop neither this shipment nor the others."""
         log.error("shipment.unwritable", order_id=move.shipment.order_id, reason=reason(error))
-        later = Move(
-            move.shipment, Wait(UNWRITABLE_WAIT_MS, "the last outcome could not be recorded"), move.at
-        )
+        wait = Wait(UNWRITABLE_WAIT_MS, "the last outcome could not be recorded", counts=False)
+        later = Move(move.shipment, wait, move.at)
         outcome = (await durable.write(self._writer, apply, [later], on_wait=on_wait, sleep=self._sleep))[0]
         if isinstance(outcome, Exception):
             raise outcome

@@ -181,7 +181,7 @@ def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[str]:
             {
                 "id": move.shipment.order_id,
                 "to_state": move.decision.to_state,
-                "waited": 0 if move.decision.to_state is None else 1,
+                "waited": int(move.decision.counts),
                 "after_ms": move.decision.after_ms,
                 "b_note": move.decision.note,
             }
