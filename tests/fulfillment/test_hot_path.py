@@ -1,0 +1,77 @@
+"""What makes fulfillment fast: writes in groups, and nothing that waits for a poll."""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
+from orderflow.fulfillment.lease import HEARTBEAT_S, Lease
+
+World = Any
+MANY = 400
+"""Orders; each needs four writes of its own: received, intent, outcome and closed."""
+
+
+def test_many_shipments_need_far_fewer_transactions_than_there_are_of_them(world: World) -> None:
+    async def scenario() -> None:
+        answers = asyncio.Event()
+        carrier = SimulatedCarrier(
+            seed=0, delay_ms=(1, 1), failure_rate=0.0, error_rate=0.0, sleep=lambda _s: answers.wait()
+        )
+        async with world.running():
+            await world.place(MANY)
+            async with world.working(carrier, in_flight_max=MANY) as worker:
+                await world.until(lambda: worker.dispatcher.in_flight == MANY, "all are at the carrier")
+                answers.set()
+                await world.until(lambda: set(world.states().values()) == {"closed"}, "all are closed")
+                assert len(world.rows()) == MANY
+                assert worker.writer.committed_commands >= 4 * MANY
+                assert worker.writer.committed_transactions < MANY / 4
+
+    asyncio.run(scenario())
+
+
+def test_an_order_ships_at_once_though_no_sweep_ever_comes_round(world: World) -> None:
+    """Without its sweep a worker learns of nothing by looking: every step must wake the next one. Where a
+    step waited for its loop to come round by itself, each order would take about a second more."""
+
+    async def scenario() -> None:
+        carrier = SimulatedCarrier(seed=0, delay_ms=(0, 0), failure_rate=0.0, error_rate=0.0)
+        async with world.running(), world.stepping(carrier) as worker:
+            inbox = threading.Thread(target=worker.inbox.run)
+            loops = [
+                asyncio.create_task(loop)
+                for loop in (kept(worker.lease), worker.sender.run(), worker.dispatcher.run())
+            ]
+            inbox.start()
+            try:
+                took_s = [await until_shipped(world) for _ in range(10)]
+            finally:
+                worker.inbox.stop()
+                await asyncio.to_thread(inbox.join)
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
+            assert max(took_s) < 5
+            assert sorted(took_s)[5] < 0.75
+
+    asyncio.run(scenario())
+
+
+async def kept(lease: Lease) -> None:
+    while True:
+        await lease.run_once()
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def until_shipped(world: World) -> float:
+    """Seconds from a new order to its outcome at the Order Service."""
+    began_s = time.monotonic()
+    (order_id,) = await world.place()
+
+    async def shipped() -> bool:
+        return (await world.order(order_id))["status"] == "Shipped"
+
+    await world.until(shipped, "it is shipped")
+    return time.monotonic() - began_s
