@@ -14,7 +14,10 @@ from tests.faults.roles import Role
 
 Fault = Callable[[random.Random], Awaitable[str]]
 
-CARRIER_KINDS = ("429", "503", "hang", "cut", "apply-then-hang", "apply-then-503", "apply-then-cut")
+CARRIER_KINDS = (
+    *("429", "503", "hang", "cut", "garbage", "huge", "no-tracking-number"),
+    *("apply-then-hang", "apply-then-503", "apply-then-cut"),
+)
 CRASH_POINT_S_MAX = 40.0
 DANGEROUS_S_MAX = 10.0
 DISK_FULL_BYTES = 16 * 1024

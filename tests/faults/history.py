@@ -159,8 +159,8 @@ class Death:
 class Injection:
     """A fault that took place. `alone`: nothing else was injected around it, so recovery is measured.
 
-    `end_s` is when the fault itself was over: when a role of ours was killed (its start is part of the
-    recovery), when PostgreSQL or Kafka answered again.
+    `end_s` is when the fault itself was over: when a role of ours was killed or, where it stayed away, was
+    started again (its start is part of the recovery), when PostgreSQL or Kafka answered again.
     """
 
     kind: str

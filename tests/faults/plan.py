@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 WARM_UP_S = 6.0
 ALONE_GAP_S = 15.0
-ALONE_GAPS_S = {"kill:kafka": 30.0}
+ALONE_GAPS_S = {"kill:kafka": 30.0, "away:fulfillment": 30.0}
 MIXED_PAUSE_S = 3.0
 
 

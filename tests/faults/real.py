@@ -14,13 +14,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from confluent_kafka import KafkaException
-from tests.faults import faults, kafka_log
+from tests.faults import faults, kafka_log, rebalances
 from tests.faults.embedded import CRASH_POINTS
 from tests.faults.faults import Fault, NotInjected
 from tests.faults.history import LoggedEvent
 from tests.faults.proxy import Proxy
-from tests.faults.roles import limit_file_size
+from tests.faults.roles import Role, limit_file_size
 from tests.faults.stage import TOPIC, Stage, free_port
+
+from orderflow.messaging import PARTITIONS
 
 SERVICES = Path(__file__).resolve().parents[2] / "deploy" / "services" / "services.py"
 GROUP = "fulfillment-service-group"
@@ -50,11 +52,12 @@ class RealStage(Stage):
         "kill:carrier-sim",
         "kill:postgres",
         "kill:kafka",
+        "away:fulfillment",
     )
 
     async def prepare(self) -> None:
         self._api_ports = [free_port() for _ in range(APIS)]
-        self._worker_ports = [free_port() for _ in range(WORKERS)]
+        self._worker_ports = [free_port() for _ in range(WORKERS + 1)]
         self._services_directory = self.directory / "services"
         kafka_proxy = Proxy("kafka", lambda: [self._kafka_port], needle=TOPIC.encode())
         await kafka_proxy.start(free_port())
@@ -99,24 +102,31 @@ class RealStage(Stage):
                 "ORDERFLOW_DATABASE_URL": through("ORDERFLOW_DATABASE_URL", "relay-postgres"),
             }
             self.roles[f"relay-{index}"] = self.role(f"relay-{index}", ["relay"], environment)
-        for index, port in enumerate(self._worker_ports):
-            environment = {
-                **bus,
-                "ORDERFLOW_FULFILLMENT_DATABASE_URL": through(
-                    "ORDERFLOW_FULFILLMENT_DATABASE_URL", "fulfillment-postgres"
-                ),
-                "ORDERFLOW_FULFILLMENT_PORT": str(port),
-                "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{self._port('fulfillment-api')}",
-                "ORDERFLOW_CARRIER": "http",
-                "ORDERFLOW_CARRIER_URL": f"http://127.0.0.1:{self._port('fulfillment-carrier')}",
-            }
-            name = f"fulfillment-{index}"
-            self.roles[name] = self.role(name, ["fulfillment"], environment)
+        self.workers = {self._worker(index, through): self._url(index) for index in range(WORKERS)}
+        self.roles |= {worker.name: worker for worker in self.workers}
+        self.further = self._worker(WORKERS, through)
+
+    def _worker(self, index: int, through: Callable[[str, str], str]) -> Role:
+        environment = {
+            "ORDERFLOW_BUS_URL": self._bus,
+            "ORDERFLOW_FULFILLMENT_DATABASE_URL": through(
+                "ORDERFLOW_FULFILLMENT_DATABASE_URL", "fulfillment-postgres"
+            ),
+            "ORDERFLOW_FULFILLMENT_PORT": str(self._worker_ports[index]),
+            "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{self._port('fulfillment-api')}",
+            "ORDERFLOW_CARRIER": "http",
+            "ORDERFLOW_CARRIER_URL": f"http://127.0.0.1:{self._port('fulfillment-carrier')}",
+        }
+        return self.role(f"fulfillment-{index}", ["fulfillment"], environment)
+
+    def _url(self, index: int) -> str:
+        return f"http://127.0.0.1:{self._worker_ports[index]}"
 
     def _port(self, proxy: str) -> int:
         return self.proxies[proxy].port
 
     async def stop(self) -> None:
+        await self.further.stop()
         await super().stop()
         for log in self._services_directory.glob("*/*.log"):
             shutil.copy(log, self.directory)
@@ -136,12 +146,20 @@ class RealStage(Stage):
 
     @property
     def fulfillment_urls(self) -> list[str]:
-        return [f"http://127.0.0.1:{port}" for port in self._worker_ports]
+        return list(self.workers.values())
+
+    @property
+    def sampled(self) -> dict[str, Role]:
+        return self.roles | {self.further.name: self.further}
+
+    @property
+    def sampled_urls(self) -> list[str]:
+        return [*self.fulfillment_urls, self._url(WORKERS)]
 
     def kinds(self) -> dict[str, Fault]:
         apis = [self.roles[f"api-{index}"] for index in range(APIS)]
         relays = [self.roles[f"relay-{index}"] for index in range(RELAYS)]
-        workers = [self.roles[f"fulfillment-{index}"] for index in range(WORKERS)]
+        workers = list(self.workers)
         carrier_sim = self.roles["carrier-sim"]
         crashes = {
             point: apis if point.startswith(("orders.", "relay.")) else workers for point in CRASH_POINTS
@@ -155,7 +173,7 @@ class RealStage(Stage):
             "kill:kafka": self._kill(self.kafka, signal.SIGKILL),
             "immediate:postgres": self._kill(self.postgres, signal.SIGQUIT),
             "kill-all:fulfillment": faults.kill_all(*workers),
-            "kill-all": faults.kill_all(*self.roles.values()),
+            "kill-all": faults.kill_all(*self.sampled.values()),
             "stop:api": faults.stop(*apis, seconds=(2, 9)),
             "stop:relay": faults.stop(*relays, seconds=(LEASE_OF_OUTBOX_S + 1, LEASE_OF_OUTBOX_S + 4)),
             "stop:fulfillment": faults.stop(*workers, seconds=(7, 14)),
@@ -167,6 +185,8 @@ class RealStage(Stage):
             "restart:fulfillment": faults.restart(*workers),
             "away:postgres": self._away(self.postgres, (9, 12)),
             "away:kafka": self._away(self.kafka, (9, 12)),
+            "away:fulfillment": rebalances.away(self.workers, PARTITIONS),
+            "join:fulfillment": rebalances.join(self.further, self._url(WORKERS)),
             "disk-full:postgres": self._disk_full(self.postgres),
             "disk-full:kafka": self._disk_full(self.kafka),
             "commit-late": faults.hold(self.proxies["api-postgres"], seconds=(2, 4)),
@@ -303,9 +323,9 @@ class RealStage(Stage):
         """Kill every worker, let events pile up, change the log, start the workers again."""
 
         async def inject(_draw: random.Random) -> str:
-            workers = [self.roles[f"fulfillment-{index}"] for index in range(WORKERS)]
+            workers = list(self.workers)
             async with contextlib.AsyncExitStack() as stack:
-                for worker in workers:
+                for worker in (*workers, self.further):  # that one is down but for its own fault
                     await stack.enter_async_context(worker.faulted)
                 await stack.enter_async_context(self.kafka.faulted)
                 await asyncio.gather(*(worker.take_down() for worker in workers))

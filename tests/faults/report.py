@@ -56,9 +56,10 @@ def _recovery_lines(found: list[Recovery]) -> list[str]:
         "## Recovery after a fault that was alone",
         "",
         "Until the last order that the fault touched was terminal; 0 where none was late. A role of ours is",
-        "killed and the time runs; with PostgreSQL and Kafka it runs when they answer again.",
+        "killed and the time runs; with PostgreSQL and Kafka it runs when they answer again, with a worker",
+        "that stays away when it is started again.",
         "",
-        "| kind | seconds | with the server's own start |",
+        "| kind | seconds | from the beginning of the fault |",
         "|---|---|---|",
     ]
     lines += [

@@ -155,9 +155,9 @@ class Run:
         history = self._history
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             while True:
-                for name, role in self._stage.roles.items():
+                for name, role in self._stage.sampled.items():
                     history.rss_mib[name] = max(history.rss_mib.get(name, 0.0), role.rss_mib())
-                for url in self._stage.fulfillment_urls:
+                for url in self._stage.sampled_urls:
                     try:
                         async with session.get(f"{url}/health/ready") as response:
                             held = (await response.json()).get("held", 0)

@@ -57,6 +57,16 @@ class Stage(ABC):
     @abstractmethod
     def fulfillment_urls(self) -> list[str]: ...
 
+    @property
+    def sampled(self) -> dict[str, Role]:
+        """The roles whose memory is watched: also those that run now and then only."""
+        return self.roles
+
+    @property
+    def sampled_urls(self) -> list[str]:
+        """Where workers say how much they hold, if they run."""
+        return self.fulfillment_urls
+
     @abstractmethod
     async def prepare(self) -> None:
         """Start what the roles need, and name the roles and proxies."""
