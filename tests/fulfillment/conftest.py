@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +215,24 @@ class World:
     def states(self) -> dict[str, str]:
         return {row["order_id"]: row["state"] for row in self.rows()}
 
-    def execute(self, statement: sa.Update | sa.Delete) -> None:
+    def put_shipment(self, order_id: str, **columns: Any) -> None:
+        """A row as if a worker had written it; closed unless the columns say otherwise."""
+        now = datetime.now(UTC)
+        values = {
+            "order_id": order_id,
+            "event_id": str(uuid.uuid4()),
+            "correlation_id": "abc",
+            "ordered_at": now,
+            "received_at": now,
+            "request": b"{}",
+            "state": "closed",
+            "attempts": 1,
+            "waits": 0,
+            "interruptions": 0,
+        }
+        self.execute(sa.insert(shipments).values(values | columns))
+
+    def execute(self, statement: sa.Executable) -> None:
         with self.fulfillment.writer.begin() as connection:
             connection.execute(statement)
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from orderflow.fulfillment import redrive
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.redrive import Redrive, Redriven, StartRedrive
-from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
+from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives
 from orderflow.messaging import Message
 
 World = Any
@@ -41,23 +41,6 @@ def event(order_id: str, **changed: Any) -> bytes:
         "metadata": {"source": "OrderService", "correlationId": "abc"},
     }
     return json.dumps(body | changed).encode()
-
-
-def put_shipment(world: World, order_id: str, **columns: Any) -> None:
-    values = {
-        "order_id": order_id,
-        "event_id": str(uuid.uuid4()),
-        "correlation_id": "abc",
-        "ordered_at": NOW,
-        "received_at": NOW,
-        "request": b"{}",
-        "state": "closed",
-        "attempts": 1,
-        "waits": 0,
-        "interruptions": 0,
-        "closed_at": NOW,
-    }
-    world.execute(sa.insert(shipments).values(values | columns))
 
 
 def put_letter(world: World, order_id: str | None, **columns: Any) -> str:
@@ -97,7 +80,7 @@ def group(kind: str, rate_per_s: int = 100) -> StartRedrive:
 def test_an_outcome_with_the_longest_of_errors_is_cut_and_ends_no_loop(world: World) -> None:
     async def scenario() -> None:
         order_id = str(uuid.uuid4())
-        put_shipment(world, order_id, error=LONGEST)
+        world.put_shipment(order_id, error=LONGEST)
         letter_id = put_letter(world, order_id, state="redriven")
         async with world.stepping(idle_carrier()) as worker:
             await worker.redriver.run_once()
@@ -134,7 +117,7 @@ def test_a_group_whose_letters_fail_at_once_stops_though_their_orders_are_done(w
     async def scenario() -> None:
         for _ in range(6):
             order_id = str(uuid.uuid4())
-            put_shipment(world, order_id, request=b"other content")
+            world.put_shipment(order_id, request=b"other content")
             put_letter(world, order_id, kind="conflicting-event")
         async with world.stepping(idle_carrier()) as worker:
             await worker.writer.submit_one(redrive.start, group("conflicting-event", rate_per_s=1))

@@ -29,11 +29,12 @@ async def write(
     commands: Sequence[C],
     *,
     on_wait: Callable[[], object],
+    on_outcome: Callable[[int, R | Exception], object] = lambda _index, _outcome: None,
     later: bool = False,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> list[R | Exception]:
-    """One outcome per command, none of them transient; `on_wait` is called before each new try. `later` as in
-    `GroupCommit.submit`."""
+    """One outcome per command, none of them transient; `on_wait` is called before each new try. `on_outcome`
+    gets each as soon as it is known, while others may wait for long. `later` as in `GroupCommit.submit`."""
     outcomes: list[R | Exception] = [QueueFull()] * len(commands)
     pending = list(range(len(commands)))
     while pending:
@@ -41,7 +42,10 @@ async def write(
             results = await writer.submit(handler, [commands[index] for index in pending], later=later)
         except QueueFull as error:
             results = [error] * len(pending)
-        pending = _settle(outcomes, pending, results)
+        tried, pending = pending, _settle(outcomes, pending, results)
+        for index in tried:
+            if not isinstance(outcomes[index], TRANSIENT):
+                on_outcome(index, outcomes[index])
         if pending:
             on_wait()
             await sleep(PAUSE_S)

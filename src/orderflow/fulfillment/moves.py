@@ -67,17 +67,27 @@ class Mover:
                 self._vitals.progress(loop)
 
         moves = [Move(shipment, decision, now) for shipment, decision in decisions]
-        outcomes = await durable.write(
-            self._writer, apply, moves, on_wait=on_wait, later=later, sleep=self._sleep
-        )
-        results: list[bool] = []
-        for move, outcome in zip(moves, outcomes, strict=True):
-            written = outcome if isinstance(outcome, bool) else await self._set_aside(move, outcome, on_wait)
-            self._after(move, written=written)
-            results.append(written and outcome is True)
-        return results
 
-    async def _set_aside(self, move: Move, error: Exception, on_wait: Callable[[], object]) -> bool:
+        def on_outcome(index: int, outcome: bool | Exception) -> None:
+            # At once: a row that is free may be claimed again, by this worker too, while others wait here.
+            if isinstance(outcome, bool):
+                self._after(moves[index], written=outcome)
+
+        outcomes = await durable.write(
+            self._writer,
+            apply,
+            moves,
+            on_wait=on_wait,
+            on_outcome=on_outcome,
+            later=later,
+            sleep=self._sleep,
+        )
+        for move, outcome in zip(moves, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                await self._set_aside(move, outcome, on_wait)
+        return [outcome is True for outcome in outcomes]
+
+    async def _set_aside(self, move: Move, error: Exception, on_wait: Callable[[], object]) -> None:
         """A decision that the database will not take must stop neither this shipment nor the others."""
         log.error("shipment.unwritable", order_id=move.shipment.order_id, reason=reason(error))
         wait = Wait(UNWRITABLE_WAIT_MS, "the last outcome could not be recorded", counts=False)
@@ -85,8 +95,7 @@ class Mover:
         outcome = (await durable.write(self._writer, apply, [later], on_wait=on_wait, sleep=self._sleep))[0]
         if isinstance(outcome, Exception):
             raise outcome
-        self._holding.let_go([move.shipment])
-        return outcome
+        self._after(later, written=outcome)
 
     def _after(self, move: Move, *, written: bool) -> None:
         shipment, decision = move.shipment, move.decision

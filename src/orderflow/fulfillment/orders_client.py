@@ -171,6 +171,8 @@ class StatusSender:
         self._failure: BaseException | None = None
         self._failures = 0
         self._retry_after_s = 0.0
+        self._life = 0
+        """Counts what `abandon` ended: an answer to an earlier life is nobody's any more."""
 
     @property
     def owed(self) -> int:
@@ -184,6 +186,7 @@ class StatusSender:
 
     def abandon(self) -> None:
         """Drop everything: other workers may have it already."""
+        self._life += 1
         self._queue.clear()
         for closing in self._closing:
             closing.cancel()
@@ -197,9 +200,12 @@ class StatusSender:
         if not batch:
             return 0
         self._sending += len(batch)
+        life = self._life
         try:
             answers = await self._send([model.status_update(shipment) for shipment in batch])
             crash_point("status.answered")
+            if life != self._life:
+                return 0
             pairs = list(zip(batch, answers, strict=True))
             self._queue.extendleft(shipment for shipment, answer in reversed(pairs) if answer is None)
             answered = [(shipment, answer) for shipment, answer in pairs if answer is not None]
@@ -226,7 +232,10 @@ class StatusSender:
             self._closing.add(closing)
             closing.add_done_callback(self._closed)
         if decisions:
+            life = self._life
             written = await self._mover.move(decisions, loop=loop)
+            if life != self._life:
+                return
             self.accept(
                 replace(shipment, state=State.REJECTED)
                 for (shipment, decision), ours in zip(decisions, written, strict=True)

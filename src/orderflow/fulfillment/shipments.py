@@ -50,17 +50,26 @@ def apply(connection: Connection, moves: Sequence[Move], /, *, again: bool) -> l
     a repeat of it (`again`) also answers False, which means the same to the caller: hands off.
     """
     del again
-    ours: set[str] = set()
+    ours: set[Key] = set()
     todo: dict[type[Written], list[Move]] = {}
     for move in sorted(moves, key=_order_id):
         todo.setdefault(type(move.decision), []).append(move)
     for kind, writes in todo.items():
         ours |= _WRITE[kind](connection, writes)
-    return [move.shipment.order_id in ours for move in moves]
+    return [_key(move) in ours for move in moves]
 
 
 def _order_id(move: Move) -> str:
     return move.shipment.order_id
+
+
+Key = tuple[str, str, int]
+"""Order id, worker and epoch: a batch may hold moves of an old and of a new life for the same order."""
+
+
+def _key(move: Move) -> Key:
+    owner = move.shipment.owner
+    return move.shipment.order_id, owner.worker_id, owner.epoch
 
 
 def _update(
@@ -69,39 +78,30 @@ def _update(
     rows: Sequence[tuple[Move, tuple[object, ...]]],
     *,
     computed: Mapping[str, str] | None = None,
-) -> set[str]:
-    """The values of each move's row, where it is its owner's; the order ids of those."""
-    found = bulk.update(
+) -> set[tuple[Any, ...]]:
+    """The values of each move's row, where it is its owner's; the keys of those, as far as they remain."""
+    return bulk.update(
         connection,
         shipments,
         keys=("order_id", "worker_id", "epoch"),
         values=values,
-        rows=[
-            (_order_id(move), move.shipment.owner.worker_id, move.shipment.owner.epoch, *new)
-            for move, new in rows
-        ],
+        rows=[(*_key(move), *new) for move, new in rows],
         computed=computed,
     )
-    return {key[0] for key in found}
 
 
 def _locked(connection: Connection, moves: Sequence[Move]) -> list[Move]:
     """The moves whose rows are their owner's, and now locked."""
-    ours = _lock_ours(connection, moves)
-    return [move for move in moves if _order_id(move) in ours]
-
-
-def _lock_ours(connection: Connection, moves: Sequence[Move]) -> set[str]:
     by_owner: dict[Owner, list[str]] = {}
     for move in moves:
         by_owner.setdefault(move.shipment.owner, []).append(move.shipment.order_id)
-    ours: set[str] = set()
+    ours: set[Key] = set()
     for owner, order_ids in by_owner.items():
         locked = connection.execute(
             _OURS, {"ids": to_json(order_ids).decode(), "worker": owner.worker_id, "of_epoch": owner.epoch}
         )
-        ours.update(locked.scalars())
-    return ours
+        ours.update((order_id, owner.worker_id, owner.epoch) for order_id in locked.scalars())
+    return [move for move in moves if _key(move) in ours]
 
 
 _OURS = (
@@ -116,18 +116,28 @@ _OURS = (
 )
 
 
-_ONE = sa.update(shipments).where(row.order_id == sa.bindparam("id"))
+_ONE = sa.update(shipments).where(
+    row.order_id == sa.bindparam("id"),
+    row.worker_id == sa.bindparam("worker"),
+    row.epoch == sa.bindparam("of_epoch"),
+)
+
+
+def _fenced(move: Move) -> dict[str, object]:
+    return dict(zip(("id", "worker", "of_epoch"), _key(move), strict=True))
+
+
 _LET_GO: dict[str, Any] = {"worker_id": None, "epoch": None}
 
 
-def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[str]:
+def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     rows = [
         (move, (State.CALLING.value, move.shipment.attempts + 1, move.shipment.intent_at)) for move in moves
     ]
     return _update(connection, ("state", "attempts", "intent_at"), rows)
 
 
-def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[str]:
+def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     return _update(
         connection,
         ("state", "shipment_id", "carrier", "tracking_number", "shipped_at"),
@@ -148,7 +158,7 @@ def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[str]:
     )
 
 
-def _write_rejections(connection: Connection, moves: Sequence[Move]) -> set[str]:
+def _write_rejections(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     return _update(
         connection,
         ("state", "error"),
@@ -171,15 +181,15 @@ _WAIT = _ONE.values(
 )
 
 
-def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[str]:
+def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     ours = _locked(connection, moves)
     if not ours:
         return set()
     connection.execute(
         _WAIT,
         [
-            {
-                "id": move.shipment.order_id,
+            _fenced(move)
+            | {
                 "to_state": move.decision.to_state,
                 "waited": int(move.decision.counts),
                 "after_ms": move.decision.after_ms,
@@ -189,11 +199,15 @@ def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[str]:
             if isinstance(move.decision, Wait)
         ],
     )
-    return set(map(_order_id, ours))
+    return set(map(_key, ours))
 
 
-def _write_closed(connection: Connection, moves: Sequence[Move]) -> set[str]:
-    return _update(
+def _write_closed(connection: Connection, moves: Sequence[Move]) -> set[Key]:
+    by_order = {_order_id(move): move for move in moves}
+    if len(by_order) < len(moves):  # of several lives, and closed rows do not tell whose they were
+        moves = _locked(connection, moves)
+        by_order = {_order_id(move): move for move in moves}
+    closed = _update(
         connection,
         ("state", "closed_at", "note"),
         [
@@ -203,6 +217,7 @@ def _write_closed(connection: Connection, moves: Sequence[Move]) -> set[str]:
         ],
         computed=dict.fromkeys(("worker_id", "epoch", "due_at_ms"), "NULL"),
     )
+    return {_key(by_order[order_id]) for (order_id,) in closed}
 
 
 _PARK = _ONE.values(
@@ -216,23 +231,23 @@ _PARK = _ONE.values(
 )
 
 
-def _write_parked(connection: Connection, moves: Sequence[Move]) -> set[str]:
+def _write_parked(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     ours = _locked(connection, moves)
     for move in ours:
         park, shipment = move.decision, move.shipment
         if not isinstance(park, Park):
             continue
-        connection.execute(_PARK, {"id": shipment.order_id, "b_kind": park.kind, "b_note": park.note})
+        connection.execute(_PARK, _fenced(move) | {"b_kind": park.kind, "b_note": park.note})
         dead_letters.give_up(connection, dead_letters.of_shipment(shipment, park, move.at))
         if park.attention is not None:
             attentions.put(
                 connection,
                 [attentions.Attention(shipment.order_id, park.kind, park.attention, shipment.correlation_id)],
             )
-    return set(map(_order_id, ours))
+    return set(map(_key, ours))
 
 
-_WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], set[str]]] = {
+_WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], set[Key]]] = {
     CallCarrier: _write_intents,
     RecordLabel: _write_labels,
     RecordRejection: _write_rejections,
