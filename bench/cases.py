@@ -9,7 +9,7 @@ from bench import bodies, scenarios, tools
 from bench.long_cases import DAY_S, million_orders, stored_orders
 from bench.scenarios import Sample
 from bench.servers import Servers
-from bench.shipping_latency import shipping_latency
+from bench.shipping_latency import fairness, shipping_latency
 from bench.stages import Stage, conventional, embedded, migrate, orderflow
 
 GROUPS = ("limit", "intake", "batch", "latency", "real", "e2e", "drain", "shipping", "long")
@@ -21,6 +21,8 @@ END_TO_END_RATE = 2_000
 EMBEDDED_END_TO_END_RATE = 1_200
 END_TO_END_SECONDS = 60.0
 WARM_UP_S = 10.0
+FAIRNESS_SECONDS = 15.0
+"""Within which what fails is tried again after 1 and after 5 s."""
 
 _PORT_ONE, _PORT_TWO = "conventional, 1 process", "conventional, 2 processes"
 _ONE, _TWO, _EMBEDDED = "Orderflow, 1 process", "Orderflow, 2 processes", "Orderflow, embedded"
@@ -180,7 +182,7 @@ def _conventional_latency(run: Run) -> Sample:
 
 def _end_to_end(run: Run) -> Sample:
     with orderflow(run.servers, run.logs, api_workers=1) as stage:
-        stage.start_fulfillment(delay_ms="0-0")
+        stage.start_fulfillment()
         return scenarios.end_to_end(stage, run.scratch, rate=END_TO_END_RATE, seconds=run.end_to_end_seconds)
 
 
@@ -209,8 +211,15 @@ def _conventional_drain(form: str) -> Callable[[Run], Sample]:
 
 def _shipping(run: Run) -> Sample:
     with orderflow(run.servers, run.logs, api_workers=1) as stage:
-        stage.start_fulfillment(delay_ms="0-0")
+        stage.start_fulfillment()
         return shipping_latency(stage, rate=100, seconds=run.seconds)
+
+
+def _fairness(run: Run) -> Sample:
+    with orderflow(run.servers, run.logs, api_workers=1) as stage:
+        stage.start_fulfillment(carrier="bench.carriers:FailsForSome")
+        failing = 500 if run.quick else 5_000
+        return fairness(stage, failing=failing, rate=50, seconds=max(run.seconds, FAIRNESS_SECONDS))
 
 
 def _million(run: Run) -> Sample:
@@ -252,6 +261,7 @@ CASES = (
     Case("drain: Orderflow", "drain", _drain("0-0"), quick=True),
     Case("drain: Orderflow, 10,000 waiting, carrier 1-5 s", "drain", _drain("1000-5000")),
     Case("100 orders/s, POST to Shipped: Orderflow", "shipping", _shipping, quick=True),
+    Case("50 orders/s beside 5,000 that fail: Orderflow", "shipping", _fairness),
     Case("a million orders: Orderflow, 2 processes", "long", _million),
     Case("5 million stored: Orderflow, 2 processes", "long", _stored),
 )

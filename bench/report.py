@@ -63,6 +63,7 @@ _TWO = "intake: Orderflow, 2 processes"
 _AWAY = f"{_TWO}, Kafka away"
 _PORT_ONE, _PORT_TWO = "intake: conventional, 1 process", "intake: conventional, 2 processes"
 _WAITING = "drain: Orderflow, 10,000 waiting, carrier 1-5 s"
+_FAIRNESS = "50 orders/s beside 5,000 that fail: Orderflow"
 _STORED = "5 million stored: Orderflow, 2 processes"
 _SHIPPING = "100 orders/s, POST to Shipped: Orderflow"
 
@@ -92,6 +93,12 @@ TARGETS = (
     Target("its worker's peak RSS, MB", _figure(_WAITING, "rss_fulfillment_mb"), 250, at_least=False),
     Target("POST to Shipped p50, ms", _figure(_SHIPPING, "p50_ms"), 30, at_least=False),
     Target("POST to Shipped p99, ms", _figure(_SHIPPING, "p99_ms"), 150, at_least=False),
+    Target(
+        "p99 to Shipped beside 5,000 that fail, rise in ms",
+        _figure(_FAIRNESS, "p99_rise_ms"),
+        1_000,
+        at_least=False,
+    ),
     Target(
         "API process after a million orders, peak RSS, MB",
         _figure("a million orders: Orderflow, 2 processes", "rss_api_mb"),

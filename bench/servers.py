@@ -62,7 +62,9 @@ class Servers:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
 
     def _admin(self) -> Any:
-        return AdminClient({"bootstrap.servers": self.broker})  # the types of its futures are left open
+        return AdminClient(
+            {"bootstrap.servers": self.broker, "log_level": 5}
+        )  # the types of its futures are left open
 
     @contextmanager
     def topic(self) -> Generator[str]:

@@ -1,18 +1,24 @@
 """How long an order takes to ship, as its client sees it."""
 
 import asyncio
+import json
 import time
 from itertools import cycle, islice
 
 import aiohttp
 
 from bench import bodies
-from bench.processes import Meter
+from bench.carriers import FAILING
+from bench.processes import Meter, wait_for
 from bench.scenarios import Sample, costs, memory, noise, recorded_latency_ms, warm_up
+from bench.servers import scalar
 from bench.stages import Stage
 
 LONG_POLL_MS = 30_000
 WARM_UP_S = 1.0
+FAILING_BATCH = 500
+SETTLE_S = 3.0
+"""In which the carrier fails the first of them, and the circuit opens."""
 
 
 def shipping_latency(stage: Stage, *, rate: int, seconds: float) -> Sample:
@@ -34,6 +40,41 @@ def shipping_latency(stage: Stage, *, rate: int, seconds: float) -> Sample:
         **memory(stage),
     }
     return Sample(values, noise(usage))
+
+
+def fairness(stage: Stage, *, failing: int, rate: int, seconds: float) -> Sample:
+    """Fresh orders at a fixed rate, alone and beside so many that the carrier fails whenever they are due:
+    how much later the slowest in a hundred of the fresh ones are Shipped."""
+    warm_up(stage)
+    alone_ms = sorted(asyncio.run(_place(stage.url, rate=rate, seconds=seconds)))
+    order = {
+        "customer": {"customerId": "c", "name": "c"},
+        "items": [{"productId": f"{FAILING}product", "quantity": 1}],
+    }
+    batch = json.dumps({"orders": [order] * FAILING_BATCH}).encode()
+    for _ in range(failing // FAILING_BATCH):
+        stage.post("/api/orders/batch", batch)
+    there = "SELECT count(*) FROM shipments WHERE state <> 'closed'"
+    wait_for(lambda: scalar(stage.fulfillment_database, there) >= failing, 60, "the failing orders")
+    time.sleep(SETTLE_S)
+    meter = Meter(stage.parts)
+    beside_ms = sorted(asyncio.run(_place(stage.url, rate=rate, seconds=seconds)))
+    usage = meter.read()
+    p99_alone, p99_beside = (took_ms[len(took_ms) * 99 // 100] for took_ms in (alone_ms, beside_ms))
+    attempts = scalar(
+        stage.fulfillment_database, "SELECT coalesce(sum(attempts), 0) FROM shipments WHERE state <> 'closed'"
+    )
+    values = {
+        "orders_per_s": len(beside_ms) / seconds,
+        "p50_ms": beside_ms[len(beside_ms) // 2],
+        "p99_ms": p99_beside,
+        "p99_alone_ms": p99_alone,
+        "p99_rise_ms": p99_beside - p99_alone,
+        "failing_attempts": float(attempts),
+        **costs(usage, len(beside_ms)),
+        **memory(stage),
+    }
+    return Sample(values, (*noise(usage), *([] if attempts else ["nothing failed"])))
 
 
 async def _place(url: str, *, rate: int, seconds: float) -> list[float]:

@@ -67,12 +67,15 @@ class Stage:
         """Peak of the part's largest process."""
         return max((peak_rss_mb(root) for root in self.parts.get(part, [])), default=0.0)
 
-    def start_fulfillment(self, *, delay_ms: str) -> None:
-        port = free_port()
-        settings = {"ORDERFLOW_CARRIER_DELAY_MS": delay_ms, "ORDERFLOW_FULFILLMENT_PORT": str(port)}
-        process = self.processes.start(
-            [*ORDERFLOW, "fulfillment"], name="fulfillment", env={**self.env, **NO_FAILURES, **settings}
-        )
+    def start_fulfillment(self, *, delay_ms: str = "0-0", carrier: str = "simulated") -> None:
+        settings = {
+            "ORDERFLOW_CARRIER": carrier,
+            "ORDERFLOW_IN_FLIGHT_MAX": "10000",
+            "ORDERFLOW_CARRIER_DELAY_MS": delay_ms,
+            "ORDERFLOW_FULFILLMENT_PORT": str(free_port()),
+        }
+        env = {**self.env, **NO_FAILURES, **settings}
+        process = self.processes.start([*ORDERFLOW, "fulfillment"], name="fulfillment", env=env, cwd=ROOT)
         self.parts["fulfillment"] = [process.pid]
 
     def restart_api(self, settings: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from orderflow.crashpoints import crash_point
-from orderflow.fulfillment.breaker import CircuitBreaker, Permit
+from orderflow.fulfillment.breaker import FAILURES_MAX, CircuitBreaker, Permit
 from orderflow.fulfillment.carriers import (
     Carrier,
     CarrierRefused,
@@ -40,9 +40,9 @@ from orderflow.fulfillment.vitals import Vitals, wait_for
 T = TypeVar("T")
 
 INTENTS_MAX = 1_000
-RETRIED_AT_ONCE_MAX = 50
-"""What has failed before goes in small steps: where it fails again, the circuit opens after the first few,
-and no fresh order is behind thousands of calls."""
+RETRIED_AT_ONCE_MIN = FAILURES_MAX - 1
+"""What has failed before is called so many at once, one more for each that gets its answer, and so few again
+when one fails: where they fail again, they alone do not open the circuit for fresh orders."""
 WAIT_S = 1.0
 LOOP = "dispatcher"
 
@@ -84,6 +84,7 @@ class Dispatcher:
         self._fresh: deque[Shipment] = deque()
         self._retried: deque[Shipment] = deque()
         self._calls: set[asyncio.Task[None]] = set()
+        self._retried_at_once = min(RETRIED_AT_ONCE_MIN, self._retried_max)
         self._retried_calls = 0
         self._intending = 0
         self._wake = asyncio.Event()
@@ -131,7 +132,7 @@ class Dispatcher:
     def _next(self) -> list[tuple[Shipment, Permit]]:
         """What may be called now, fresh and retried in turns."""
         free = 0 if self._draining else min(self._in_flight_max - self.in_flight, INTENTS_MAX)
-        retried_free = min(self._retried_max - self._retried_calls, RETRIED_AT_ONCE_MAX)
+        retried_free = self._retried_at_once - self._retried_calls
         batch: list[tuple[Shipment, Permit]] = []
         turn = self._fresh
         while len(batch) < free and (self._fresh or (self._retried and retried_free > 0)):
@@ -196,7 +197,7 @@ class Dispatcher:
         """How long nothing can be begun unless something wakes this loop."""
         if self._draining or not (self._fresh or self._retried) or self.in_flight >= self._in_flight_max:
             return WAIT_S
-        if not self._fresh and self._retried_calls >= self._retried_max:
+        if not self._fresh and self._retried_calls >= self._retried_at_once:
             return WAIT_S
         return self._breaker.wait_s
 
@@ -224,6 +225,7 @@ class Dispatcher:
         while True:
             outcome = await self._ask(permit, self._create(shipment))
             crash_point("carrier.answered")
+            self._pace_retried(shipment, outcome)
             decision = _after_call(outcome, shipment, permit, quick_retries)
             if not isinstance(decision, CallAgain):
                 break
@@ -240,6 +242,13 @@ class Dispatcher:
                 await self._look_up(shipment, permit)
                 return
         await self._conclude(shipment, decision)
+
+    def _pace_retried(self, shipment: Shipment, outcome: Label | Exception) -> None:
+        failed = isinstance(outcome, Exception) and not isinstance(outcome, (CarrierRejected, CarrierRefused))
+        if failed:
+            self._retried_at_once = min(RETRIED_AT_ONCE_MIN, self._retried_max)
+        elif shipment.attempts > 1:
+            self._retried_at_once = min(self._retried_at_once + 1, self._retried_max)
 
     async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
         """Ask what the carrier has for an order whose key it may have forgotten, before any call."""
@@ -268,9 +277,9 @@ class Dispatcher:
             return
         crash_point("outcome.recorded")
         if isinstance(decision, RecordLabel):
-            self._on_outcome([replace(shipment, state=State.SHIPPED, label=decision.label)])
+            self._on_outcome([replace(shipment, state=State.SHIPPED, label=decision.label, waits=0)])
         elif isinstance(decision, RecordRejection):
-            self._on_outcome([replace(shipment, state=State.REJECTED, error=decision.error)])
+            self._on_outcome([replace(shipment, state=State.REJECTED, error=decision.error, waits=0)])
 
     async def _ask(self, permit: Permit, call: Awaitable[T]) -> T | Exception:
         """One call's answer or error, which the circuit hears of."""
