@@ -40,18 +40,26 @@ TOPIC = "order-events"
 
 class Lossy:
     """The Order Service's network, for status updates: `lose_answers` lets requests in and no answers out,
-    `down` lets nothing in, `no_database` answers each update of a bulk with a 503 of its own."""
+    `down` lets nothing in, `no_database` answers each update of a bulk with a 503 of its own. While `busy`,
+    bulks are counted and answered with 503 and Retry-After: 4."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.lose_answers = False
         self.down = False
         self.no_database = False
+        self.busy = False
+        self.turned_away = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_status = scope["type"] == "http" and scope["method"] == "PATCH"
         if is_status and self.down:
             raise ConnectionResetError
+
+        if is_status and self.busy:
+            self.turned_away += 1
+            await JSONResponse({}, 503, {"Retry-After": "4"})(scope, receive, send)
+            return
 
         if is_status and self.no_database:
             updates = (await Request(scope, receive).json())["updates"]

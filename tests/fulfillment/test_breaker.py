@@ -102,6 +102,16 @@ def test_a_probe_that_fails_opens_the_circuit_for_another_while(
     assert granted(breaker).is_probe
 
 
+def test_no_probe_is_sent_before_the_part_asked_for_it(breaker: CircuitBreaker, watch: Watch) -> None:
+    probe = half_opened(breaker, watch)
+    breaker.failed(probe, "busy", retry_after_s=4.0)
+    assert breaker.wait_s == 4.0
+    watch.seconds += 3.9
+    assert breaker.permit() is None
+    watch.seconds += 0.1
+    assert granted(breaker).is_probe
+
+
 def test_a_probe_that_was_never_sent_makes_room_for_another_at_once(
     breaker: CircuitBreaker, watch: Watch
 ) -> None:

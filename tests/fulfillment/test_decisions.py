@@ -24,6 +24,7 @@ from orderflow.fulfillment.model import (
     Wait,
     after_answer,
     after_call,
+    after_probe,
     clean,
     status_update,
 )
@@ -42,18 +43,18 @@ AWAY = CarrierUnavailable("no answer", doubtful=True)
         (GATE, 409, "Shipped", Close("the order was Shipped before the carrier was called")),
         (GATE, 409, "Failed", Close("the order was Failed before the carrier was called")),
         (GATE, 409, "Cancelled", Close("the order was Cancelled before the carrier was called")),
-        (GATE, 503, None, Wait(1_000, "the Order Service answered 503", counts=False)),
-        (GATE, 429, None, Wait(1_000, "the Order Service answered 429", counts=False)),
+        (GATE, 503, None, Wait(1_000, "the Order Service answered 503")),
+        (GATE, 429, None, Wait(1_000, "the Order Service answered 429")),
         (SHIPPED, 204, None, Close()),
         (REJECTED, 204, None, Close()),
         (REJECTED, 409, "Failed", Close("the order was Failed already")),
-        (SHIPPED, 500, None, Wait(1_000, "the Order Service answered 500", counts=False)),
+        (SHIPPED, 500, None, Wait(1_000, "the Order Service answered 500")),
     ],
 )
 def test_an_answer_decides_what_happens_next(
     state: State, http_status: int, current_status: str | None, decision: object
 ) -> None:
-    assert after_answer(state, http_status, current_status) == decision
+    assert after_answer(state, http_status, current_status, waits=0) == decision
 
 
 @pytest.mark.parametrize(
@@ -71,10 +72,23 @@ def test_an_answer_decides_what_happens_next(
 def test_what_nobody_can_decide_is_parked(
     state: State, http_status: int, current_status: str | None, kind: str, has_attention: bool
 ) -> None:
-    decision = after_answer(state, http_status, current_status)
+    decision = after_answer(state, http_status, current_status, waits=0)
     assert isinstance(decision, Park)
     assert decision.kind == kind
     assert (decision.attention is not None) is has_attention
+
+
+@pytest.mark.parametrize("state", [GATE, SHIPPED, REJECTED])
+def test_an_update_that_cannot_be_taken_waits_longer_and_longer_and_is_then_for_a_person(
+    state: State,
+) -> None:
+    for waits, after_ms in enumerate(DURABLE_WAITS_MS):
+        waited = after_answer(state, 503, None, waits=waits)
+        assert waited == Wait(after_ms, "the Order Service answered 503")
+    gave_up = after_answer(state, 503, None, waits=len(DURABLE_WAITS_MS))
+    assert isinstance(gave_up, Park)
+    assert gave_up.kind == "update-unavailable"
+    assert gave_up.attention is not None
 
 
 def test_a_label_and_a_rejection_are_recorded() -> None:
@@ -95,6 +109,11 @@ def test_an_outage_is_retried_quickly_then_durably_then_given_to_a_person() -> N
     gave_up = after_call(AWAY, quick_retries=3, waits=len(DURABLE_WAITS_MS))
     assert isinstance(gave_up, Park)
     assert gave_up.kind == "carrier-unavailable"
+
+
+def test_a_failed_probe_waits_by_the_schedule_and_uses_up_nothing_of_it() -> None:
+    for waits, after_ms in [*enumerate(DURABLE_WAITS_MS), (6, 3_600_000)]:
+        assert after_probe(AWAY, waits=waits) == Wait(after_ms, "no answer", State.READY, counts=False)
 
 
 def test_the_carriers_retry_after_is_honoured() -> None:

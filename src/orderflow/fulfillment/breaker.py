@@ -2,7 +2,8 @@
 
     closed ── 5 failures in a row ──▶ open ── 0.5 s ──▶ half-open: one probe ──▶ closed | open
 
-Used from one event loop, so that no lock is needed.
+It stays open for longer where the part has asked for that. Used from one event loop, so that no lock is
+needed.
 """
 
 import logging
@@ -90,14 +91,15 @@ class CircuitBreaker:
         if self._circuit is Circuit.CLOSED:
             self._failures = 0
 
-    def failed(self, permit: Permit, reason: str) -> None:
-        """The part did not answer in a way that can be relied on."""
+    def failed(self, permit: Permit, reason: str, *, retry_after_s: float = 0.0) -> None:
+        """The part did not answer in a way that can be relied on. `retry_after_s`: no probe is sent before,
+        where the circuit opens."""
         if permit is self._probe:
-            self._open(reason)
+            self._open(reason, retry_after_s)
         elif self._circuit is Circuit.CLOSED:
             self._failures += 1
             if self._failures >= FAILURES_MAX:
-                self._open(reason)
+                self._open(reason, retry_after_s)
 
     def abandoned(self, permit: Permit) -> None:
         """The call was never made, or its outcome will not be known: another probe may go at once."""
@@ -106,9 +108,9 @@ class CircuitBreaker:
             self._probe_at_s = self._monotonic()
             self._change(Circuit.OPEN)
 
-    def _open(self, reason: str) -> None:
+    def _open(self, reason: str, retry_after_s: float) -> None:
         self._probe = None
-        self._probe_at_s = self._monotonic() + OPEN_S
+        self._probe_at_s = self._monotonic() + max(OPEN_S, retry_after_s)
         since = self._trouble.since if self._trouble else self._clock()
         first = self._trouble is None
         self._trouble = Degraded(self._part, reason[:1000], since)

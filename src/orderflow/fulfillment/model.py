@@ -23,7 +23,6 @@ from typing import Any
 from orderflow.fulfillment.carriers import CarrierRefused, CarrierRejected, CarrierUnavailable, Label
 
 HOLD_MS = 60_000
-UPDATE_RETRY_MS = 1_000
 QUICK_RETRIES_MAX = 3
 QUICK_RETRY_MS = 100
 RETRY_AFTER_QUICK_S_MAX = 5.0
@@ -61,8 +60,9 @@ def idempotency_key(order_id: str) -> str:
 class Shipment:
     """A shipment as its owner holds it in memory.
 
-    `attempts` counts carrier calls, `waits` the durable waits that followed failed ones, `interruptions`
-    the times a worker vanished during a call. `intent_at`: when the carrier's key was used first, if ever.
+    `attempts` counts carrier calls, `waits` the durable waits for what is owed now: the gate, the carrier's
+    outcome or the update that tells it. `interruptions` counts how often a worker vanished during a call.
+    `intent_at`: when the carrier's key was used first, if ever.
     """
 
     order_id: str
@@ -176,19 +176,28 @@ def is_outage(http_status: int) -> bool:
 
 
 def after_answer(
-    state: State, http_status: int, current_status: str | None
+    state: State, http_status: int, current_status: str | None, *, waits: int
 ) -> OpenGate | Wait | Close | Park:
-    """What the Order Service's answer to the update that `state` owes means."""
+    """What the Order Service's answer to the update that `state` owes means after so many durable waits for
+    this very update."""
     if http_status == 204:
         return OpenGate() if state is State.RECEIVED else Close()
     if http_status == 404:
         return Park(UNKNOWN_ORDER, "the Order Service does not know the order", None)
     if is_outage(http_status):
-        return Wait(UPDATE_RETRY_MS, f"the Order Service answered {http_status}", counts=False)
+        return _after_outage(f"the Order Service answered {http_status}", waits)
     if http_status == 409 and current_status is not None:
         conflict = _after_gate_conflict if state is State.RECEIVED else _after_outcome_conflict
         return conflict(state, current_status)
     return update_refused(http_status)
+
+
+def _after_outage(note: str, waits: int) -> Wait | Park:
+    """Others were answered, so that it is a matter of this update: it waits longer and longer."""
+    if waits < len(DURABLE_WAITS_MS):
+        return Wait(DURABLE_WAITS_MS[waits], note)
+    attention = f"A status update from fulfillment could not be delivered for hours: {note}."
+    return Park("update-unavailable", attention, attention)
 
 
 def _after_gate_conflict(_state: State, current_status: str) -> Wait | Close | Park:
@@ -208,10 +217,10 @@ def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
 
 
 def after_gate_of_discarded(
-    error: str, http_status: int, current_status: str | None
+    error: str, http_status: int, current_status: str | None, *, waits: int
 ) -> RecordRejection | Wait | Close | Park:
     """As `after_answer` for a shipment that was discarded before the carrier was ever called."""
-    decision = after_answer(State.RECEIVED, http_status, current_status)
+    decision = after_answer(State.RECEIVED, http_status, current_status, waits=waits)
     if isinstance(decision, OpenGate) or current_status == "Cancelling":
         return RecordRejection(error)
     if isinstance(decision, Park) and decision.kind == UNKNOWN_ORDER:

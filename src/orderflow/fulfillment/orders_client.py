@@ -131,8 +131,10 @@ def _answer(result: dict[str, Any]) -> Answer:
 
 def _decide(shipment: Shipment, answer: Answer) -> OpenGate | model.Written:
     if shipment.state is State.RECEIVED and shipment.error is not None:
-        return model.after_gate_of_discarded(shipment.error, answer.status, answer.current_status)
-    return model.after_answer(shipment.state, answer.status, answer.current_status)
+        return model.after_gate_of_discarded(
+            shipment.error, answer.status, answer.current_status, waits=shipment.waits
+        )
+    return model.after_answer(shipment.state, answer.status, answer.current_status, waits=shipment.waits)
 
 
 class StatusSender:
@@ -221,7 +223,7 @@ class StatusSender:
         for shipment, answer in answered:
             decision = _decide(shipment, answer)
             if isinstance(decision, OpenGate):
-                opened.append(replace(shipment, state=State.READY))
+                opened.append(replace(shipment, state=State.READY, waits=0))
             elif isinstance(decision, Close):
                 closed.append((shipment, decision))
             else:
@@ -237,7 +239,7 @@ class StatusSender:
             if life != self._life:
                 return
             self.accept(
-                replace(shipment, state=State.REJECTED)
+                replace(shipment, state=State.REJECTED, waits=0)
                 for (shipment, decision), ours in zip(decisions, written, strict=True)
                 if ours and isinstance(decision, RecordRejection)
             )
@@ -285,7 +287,7 @@ class StatusSender:
             if all(model.is_outage(answer.status) for answer in answers):
                 raise OrdersUnavailable(f"the Order Service answered {answers[0].status} to every update")
         except OrdersUnavailable as error:
-            self._breaker.failed(permit, str(error))
+            self._breaker.failed(permit, str(error), retry_after_s=error.retry_after_s)
             raise
         except BulkRefused:
             self._breaker.succeeded(permit)

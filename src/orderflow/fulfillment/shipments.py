@@ -137,6 +137,10 @@ def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     return _update(connection, ("state", "attempts", "intent_at"), rows)
 
 
+_NO_WAITS = {"waits": "0"}
+"""The status update that is owed from here on has a whole schedule of its own."""
+
+
 def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     return _update(
         connection,
@@ -155,6 +159,7 @@ def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[Key]:
             for move in moves
             if isinstance(move.decision, RecordLabel) and (label := move.decision.label)
         ],
+        computed=_NO_WAITS,
     )
 
 
@@ -167,6 +172,7 @@ def _write_rejections(connection: Connection, moves: Sequence[Move]) -> set[Key]
             for move in moves
             if isinstance(move.decision, RecordRejection)
         ],
+        computed=_NO_WAITS,
     )
 
 
@@ -174,7 +180,7 @@ _WAIT = _ONE.values(
     _LET_GO
     | {
         "state": sa.func.coalesce(sa.bindparam("to_state", type_=sa.String), row.state),
-        "waits": row.waits + sa.bindparam("waited"),
+        "waits": sa.bindparam("waited"),
         "due_at_ms": now_ms() + sa.bindparam("after_ms"),
         "note": sa.bindparam("b_note"),
     }
@@ -191,7 +197,7 @@ def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[Key]:
             _fenced(move)
             | {
                 "to_state": move.decision.to_state,
-                "waited": int(move.decision.counts),
+                "waited": move.shipment.waits + move.decision.counts,
                 "after_ms": move.decision.after_ms,
                 "b_note": move.decision.note,
             }
