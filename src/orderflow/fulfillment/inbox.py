@@ -53,6 +53,7 @@ class Receive:
 class Received(Enum):
     OURS = "to be worked on by its owner now"
     STORED = "there, for whoever takes it"
+    REUSED = "there, for whoever takes it, though another order had an event of this id"
     CONFLICTING = "the order has a shipment already, with other content"
 
 
@@ -60,7 +61,8 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     """Insert shipments and their events' ids.
 
     An event is dropped as repeated only if its shipment's row exists. The first content of an order is what
-    is shipped. A handler for the group commit.
+    is shipped. An event with the id of another order's is no repetition: its order is shipped, too. A handler
+    for the group commit.
     """
     del again  # a row that is there already, is our owner's and still `received`, is our owner's to work on
     first: dict[str, Receive] = {}
@@ -77,12 +79,19 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     there = _there(connection, first.keys() - set(new))
     if new:
         events = {first[order_id].event_id: first[order_id] for order_id in new}
-        bulk.insert_ignore(
+        written = bulk.insert_ignore(
             connection,
             processed_events,
             _EVENT_COLUMNS,
             [_event(events[event_id]) for event_id in sorted(events)],
         )
+        doubted = [] if len(written) == len(new) else new
+    else:
+        doubted = []
+    reused = _reused(connection, [first[order_id] for order_id in (*doubted, *there)])
+    if unheld := reused.intersection(new):
+        theirs = shipments.c.order_id.in_(sorted(unheld))
+        connection.execute(sa.update(shipments).where(theirs).values(worker_id=None, epoch=None))
     results: list[Received] = []
     for command in commands:
         shipment = command.shipment
@@ -93,11 +102,25 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
         )
         if shipment.request != known:
             results.append(Received.CONFLICTING)
+        elif shipment.order_id in reused:
+            results.append(Received.REUSED)
         elif ours and shipment.owner.epoch > 0 and first[shipment.order_id] is command:
             results.append(Received.OURS)
         else:
             results.append(Received.STORED)
     return results
+
+
+def _reused(connection: Connection, commands: Sequence[Receive]) -> set[str]:
+    """The orders whose events bear the id of another order's."""
+    if not commands:
+        return set()
+    c = processed_events.c
+    event_ids = sorted({command.event_id for command in commands})
+    known = connection.execute(sa.select(c.event_id, c.order_id).where(c.event_id.in_(event_ids)))
+    order_of = {found.event_id: found.order_id for found in known}
+    orders = [(command.shipment.order_id, command.event_id) for command in commands]
+    return {order_id for order_id, event_id in orders if order_of.get(event_id, order_id) != order_id}
 
 
 def _there(connection: Connection, order_ids: set[str]) -> dict[str, Any]:
@@ -281,8 +304,8 @@ class Inbox:
         for (record, command), outcome in zip(received, outcomes, strict=True):
             if outcome is Received.OURS:
                 taken.append(command.shipment)
-            elif outcome is Received.CONFLICTING:
-                letters.append(_conflicting(record, command))
+            elif outcome in _EVIDENCE:
+                letters.append(_conflicting(record, command, _EVIDENCE[outcome]))
             elif isinstance(outcome, (OperationalError, ProgrammingError)):
                 raise outcome  # a statement or a schema that is wrong for every event
             elif isinstance(outcome, Exception):
@@ -319,12 +342,18 @@ def _decode(record: Record, owner: Owner, now: datetime) -> Receive | DeadLetter
         return dead_letters.of_record(record, kind=error.kind, reason=str(error), order_id=order_id, at=now)
 
 
-def _conflicting(record: Record, command: Receive) -> DeadLetter:
+_EVIDENCE: dict[object, str] = {
+    Received.CONFLICTING: "the order has a shipment from an earlier event with other items or address",
+    Received.REUSED: "another order had an event of this id before; this order is shipped all the same",
+}
+
+
+def _conflicting(record: Record, command: Receive, reason: str) -> DeadLetter:
     """Evidence for whoever looks for it; nothing is wrong with the order, so it asks for nobody."""
     return dead_letters.of_record(
         record,
         kind=CONFLICTING_EVENT,
-        reason="the order has a shipment from an earlier event with other items or another address",
+        reason=reason,
         order_id=command.shipment.order_id,
         at=command.shipment.received_at,
         attention=False,
