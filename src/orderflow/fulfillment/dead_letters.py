@@ -19,6 +19,7 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions
 from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment.holding import within
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, TEXT_CHARS_MAX, Park, Shipment, clean
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters
 from orderflow.fulfillment.vitals import Vitals
@@ -27,6 +28,7 @@ from orderflow.messaging import Headers, Message, Publisher, PublishFailed, Reco
 log = structlog.get_logger()
 
 COPIES_MAX = 100
+COPY_BYTES_MAX = 16 * 1024 * 1024
 COPY_PAUSE_S = 1.0
 COPY_RETRY_MS = 30_000
 """A copy that failed, or whose worker vanished, is tried again after that long."""
@@ -235,22 +237,24 @@ def claim_copies(
 
 
 def _claim_copies(connection: Connection, rows_max: int) -> list[RowMapping]:
-    due = list(
-        connection.execute(
-            sa.select(dead_letters)
-            .where(dead_letters.c.copy_due_ms.is_not(None), dead_letters.c.copy_due_ms <= now_ms())
-            .order_by(dead_letters.c.copy_due_ms)
-            .limit(rows_max)
-            .with_for_update(skip_locked=True)
-        ).mappings()
+    size = sa.func.coalesce(sa.func.length(dead_letters.c.value), 0)
+    due = connection.execute(
+        sa.select(dead_letters.c.id, size)
+        .where(dead_letters.c.copy_due_ms.is_not(None), dead_letters.c.copy_due_ms <= now_ms())
+        .order_by(dead_letters.c.copy_due_ms)
+        .limit(rows_max)
+        .with_for_update(skip_locked=True)
     )
-    if due:
-        connection.execute(
-            sa.update(dead_letters)
-            .where(dead_letters.c.id.in_([found["id"] for found in due]))
-            .values(copy_due_ms=now_ms() + COPY_RETRY_MS)
-        )
-    return due
+    ids = within(((letter_id, size) for letter_id, size in due), COPY_BYTES_MAX)
+    if not ids:
+        return []
+    claimed = connection.execute(
+        sa.update(dead_letters)
+        .where(dead_letters.c.id.in_(ids))
+        .values(copy_due_ms=now_ms() + COPY_RETRY_MS)
+        .returning(dead_letters)
+    )
+    return list(claimed.mappings())
 
 
 def mark_copied(connection: Connection, copies: Sequence[Copied], /, *, again: bool) -> list[None]:

@@ -5,9 +5,25 @@ from collections.abc import Callable, Iterable, Sequence
 
 from orderflow.fulfillment.model import Owner, Shipment
 
+REQUEST_BYTES_MAX = 256 * 1024 * 1024
+"""Requests in memory, beyond which there is no room for one more shipment, however few there are."""
+
+
+def within(sized: Iterable[tuple[str, int]], bytes_max: int) -> list[str]:
+    """The first of these ids, as far as their sizes in bytes fit together; one, however large it is."""
+    fitting: list[str] = []
+    room = bytes_max
+    for name, size in sized:
+        room -= size
+        if fitting and room < 0:
+            break
+        fitting.append(name)
+    return fitting
+
 
 class Holding:
-    """The shipments of this worker that are somewhere in memory, at most `shipments_max`.
+    """The shipments of this worker that are somewhere in memory, at most `shipments_max`, and about
+    REQUEST_BYTES_MAX: what was reserved before its size was known may exceed that.
 
     Room is reserved, from any thread, before a row is taken in the database; `take` turns it into a shipment.
     While fresh rows wait in the database (`backlog`), room goes to the sweep only, which takes the longest
@@ -23,6 +39,7 @@ class Holding:
         self._held: dict[str, Owner] = {}
         self._retried: set[str] = set()
         self._reserved = 0
+        self._bytes = 0
         self.backlog = False
 
     def __len__(self) -> int:
@@ -30,6 +47,8 @@ class Holding:
 
     @property
     def room(self) -> int:
+        if self._bytes >= REQUEST_BYTES_MAX:
+            return 0
         return self._shipments_max - len(self._held) - self._reserved
 
     @property
@@ -58,6 +77,7 @@ class Holding:
             self._reserved -= reserved
             new = [s for s in shipments if s.owner == owner and s.order_id not in self._held]
             self._held.update((shipment.order_id, owner) for shipment in new)
+            self._bytes += sum([len(shipment.request) for shipment in new])
             self._retried.update(shipment.order_id for shipment in new if shipment.waits)
             return new
 
@@ -67,9 +87,11 @@ class Holding:
             for shipment in shipments:
                 if self._held.get(shipment.order_id) == shipment.owner:
                     del self._held[shipment.order_id]
+                    self._bytes -= len(shipment.request)
                     self._retried.discard(shipment.order_id)
 
     def clear(self) -> None:
         with self._lock:
             self._held.clear()
+            self._bytes = 0
             self._retried.clear()

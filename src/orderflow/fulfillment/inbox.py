@@ -32,6 +32,9 @@ from orderflow.messaging import BusUnavailable, Consumer, Headers, Record
 log = structlog.get_logger()
 
 POLL_RECORDS_MAX = 500
+POLL_RECORDS_FIRST = 50
+POLL_BYTES_MAX = 16 * 1024 * 1024
+"""About what one poll takes: large records make the next one shorter."""
 POLL_TIMEOUT_S = 0.5
 CONFLICTING_EVENT = "conflicting-event"
 
@@ -219,6 +222,7 @@ class Inbox:
         self._owner = owner
         self._hand_over = hand_over
         self._clock = clock
+        self._records_max = POLL_RECORDS_FIRST
         self._stopping = threading.Event()
         self._uncommitted: dict[int, Record] = {}
         """The last stored record of each partition whose commit has not succeeded yet."""
@@ -241,12 +245,13 @@ class Inbox:
         Raises BusMisconfigured, and whatever shows that no event at all can be stored.
         """
         try:
-            records = self._consumer.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_S)
+            records = self._consumer.poll(self._records_max, POLL_TIMEOUT_S)
         except BusUnavailable as error:
             self._vitals.trouble("event-log", str(error))
             self._stopping.wait(PAUSE_S)
             return 0
         if records:
+            self._records_max = _next_poll(records, 2 * self._records_max)
             crash_point("inbox.polled")
             if not self._store(records):
                 return 0
@@ -332,6 +337,12 @@ class Inbox:
         self._vitals.trouble("database", "the inbox cannot write")
         self._vitals.progress("inbox")
         return not self._stopping.wait(PAUSE_S)
+
+
+def _next_poll(records: Sequence[Record], records_max: int) -> int:
+    """How many records of the size of these fit into a poll."""
+    fitting = len(records) * POLL_BYTES_MAX // max(1, sum([len(record.value or b"") for record in records]))
+    return max(1, min(fitting, records_max, POLL_RECORDS_MAX))
 
 
 def _decode(record: Record, owner: Owner, now: datetime) -> Receive | DeadLetter:

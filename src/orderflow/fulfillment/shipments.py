@@ -13,6 +13,7 @@ from orderflow.database import bulk
 from orderflow.database.dialects import now_ms, one_of
 from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.carriers import Label
+from orderflow.fulfillment.holding import within
 from orderflow.fulfillment.model import (
     CallCarrier,
     Close,
@@ -263,6 +264,10 @@ _WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], set[Key]]] = 
 }
 
 
+CLAIM_BYTES_MAX = 32 * 1024 * 1024
+"""Requests in one claim of fresh shipments, and of those that have failed before."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimDue:
     """Asks for free and due shipments, at most `retried_max` of them such as have failed before."""
@@ -300,7 +305,7 @@ def _claim(
     own = sa.and_(row.worker_id == owner.worker_id, row.epoch == owner.epoch)
     others = sa.or_(row.worker_id.is_(None), sa.not_(own))
     due = connection.execute(
-        sa.select(row.order_id)
+        sa.select(row.order_id, sa.func.length(row.request))
         .where(
             row.due_at_ms.is_not(None),
             row.due_at_ms <= now_ms(),
@@ -312,7 +317,7 @@ def _claim(
         .limit(rows_max)
         .with_for_update(skip_locked=True)
     )
-    order_ids = list(due.scalars())
+    order_ids = within(((order_id, size) for order_id, size in due), CLAIM_BYTES_MAX)
     if not order_ids:
         return []
     interrupted = sa.case((row.state == State.CALLING, 1), else_=0)

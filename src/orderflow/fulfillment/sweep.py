@@ -6,13 +6,14 @@ Fresh shipments come straight from the inbox while there is room; nothing usual 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.database.group_commit import GroupCommit, OutcomeUnknown
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Park, Shipment, State, after_claim
 from orderflow.fulfillment.moves import Mover
-from orderflow.fulfillment.shipments import ClaimDue, claim_due
+from orderflow.fulfillment.shipments import CLAIM_BYTES_MAX, ClaimDue, claim_due
 from orderflow.fulfillment.vitals import Vitals
 
 CLAIM_ROWS_MAX = 1_000
@@ -68,7 +69,9 @@ class Sweep:
             await self._lease.renounce()
             return 0
         retried = sum(shipment.waits > 0 for shipment in claimed)
-        self._holding.backlog = len(claimed) == reserved
+        claimed_bytes = sum(len(shipment.request) for shipment in claimed)
+        is_cut = claimed_bytes > CLAIM_BYTES_MAX - EVENT_BYTES_MAX
+        self._holding.backlog = len(claimed) == reserved or is_cut
         self._is_behind = self._holding.backlog or retried == retried_max > 0
         await self._route(taken)
         return len(taken)
