@@ -37,7 +37,7 @@ from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
-from orderflow.processes import lock_data_dir, run_workers, stop_with_parent
+from orderflow.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
 from orderflow.serving import address, bind, serving, stop_on_signals
 from orderflow.settings import Settings, SettingsError
 
@@ -348,6 +348,7 @@ def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
         with stop_on_signals(stop):
             await main(stop)
 
+    raise_open_files_limit()
     # What lives as long as the process is not worth a look by every collection.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

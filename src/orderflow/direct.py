@@ -20,6 +20,9 @@ HEAD_BYTES_MAX = 64 * 1024
 HEAD_SECONDS_MAX = 30.0
 """What a connection has for the head of a request, before it is closed: uvicorn sets no bounds of its own."""
 
+READ_SECONDS_MAX = 30.0
+"""What a client has to read a part of its answer."""
+
 NEVER = float("inf")
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -108,6 +111,7 @@ class _DirectProtocol(HttpToolsProtocol):
     _deadline = NEVER
     """When the connection is closed, in the loop's time, unless a whole head has come."""
     _watch: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -116,6 +120,7 @@ class _DirectProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
+        self._does_read()
         if self._watch is not None:
             self._watch.cancel()
         super().connection_lost(exc)
@@ -158,6 +163,20 @@ class _DirectProtocol(HttpToolsProtocol):
         if not self._unanswered:
             self.transport.write(STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The client does not read: what it is sent stays in memory meanwhile, for as long as it has."""
+        super().pause_writing()
+        self._reading = self.loop.call_later(READ_SECONDS_MAX, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._does_read()
+
+    def _does_read(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but for the keep-alive timer."""

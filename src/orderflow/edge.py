@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 DISCARD_BYTES_MAX = 4 << 20
 BODY_SECONDS_MAX = 30.0
+BODIES_BYTES_MAX = 128 << 20
 PROBLEM_ERRORS_MAX = 100
 PROBLEM_TYPE_PREFIX = "urn:orderflow:problem:"
 
@@ -157,31 +158,63 @@ def field_error(location: Sequence[str | int], message: str, within: str | None 
     return {"pointer": pointer, "message": message} | ({"in": within} if within else {})
 
 
-async def read_json_body(request: Request, bytes_max: int, *, seconds_max: float = BODY_SECONDS_MAX) -> bytes:
+class BodyBudget:
+    """How many bytes of bodies that are still arriving a process holds: slow clients are many."""
+
+    def __init__(self, bytes_max: int = BODIES_BYTES_MAX) -> None:
+        self._left = bytes_max
+
+    def take(self, size: int) -> None:
+        """Raises ProblemError 503."""
+        if size > self._left:
+            raise ProblemError(
+                503,
+                "Too many large bodies are arriving at once; nothing was written. Try again shortly.",
+                kind="overloaded",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        self._left += size
+
+
+async def read_json_body(
+    request: Request,
+    bytes_max: int,
+    *,
+    seconds_max: float = BODY_SECONDS_MAX,
+    budget: BodyBudget | None = None,
+) -> bytes:
     """The body, at most `bytes_max` bytes of it. Raises ProblemError: 400 empty, 408 slow, 413 too large,
-    415 not JSON. Of an oversized body up to 4 MiB more are read and discarded, so that the client gets to
-    see the answer."""
+    415 not JSON, 503 beyond the budget. Of an oversized body up to 4 MiB more are read and discarded, so that
+    the client gets to see the answer."""
     content_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if content_type != "application/json" or "content-encoding" in request.headers:
         raise ProblemError(415, "Send the body as plain JSON with content-type: application/json.")
     try:
         async with asyncio.timeout(seconds_max):
-            return await _read_bounded(request, bytes_max)
+            return await _read_bounded(request, bytes_max, budget or BodyBudget())
     except TimeoutError:
         raise ProblemError(
             408, f"The body did not arrive within {seconds_max:g} s.", headers={"Connection": "close"}
         ) from None
 
 
-async def _read_bounded(request: Request, bytes_max: int) -> bytes:
+async def _read_bounded(request: Request, bytes_max: int, budget: BodyBudget) -> bytes:
     chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= bytes_max:
-            chunks.append(chunk)
-        elif size > bytes_max + DISCARD_BYTES_MAX:
-            break
+    size = held = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= bytes_max:
+                budget.take(len(chunk))
+                held += len(chunk)
+                chunks.append(chunk)
+            elif size > bytes_max + DISCARD_BYTES_MAX:
+                break
+    finally:
+        budget.give_back(held)
     if size > bytes_max:
         raise ProblemError(
             413, f"The body may have at most {bytes_max} bytes.", headers={"Connection": "close"}

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -19,10 +20,19 @@ log = structlog.get_logger()
 
 RESTART_PAUSE_S = 0.5
 DRAIN_S = 15
+OPEN_FILES_MAX = 65_536
 
 
 class DataDirInUse(SettingsError):
     """Another process works with this data directory."""
+
+
+def raise_open_files_limit() -> None:
+    """As far as the system allows: each connection is an open file, and the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def lock_data_dir(directory: Path) -> IO[str]:

@@ -1,5 +1,6 @@
 """One key, one order: repeated, concurrent, across processes, and while somebody else holds the key."""
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.orders.conftest import ORDER, Answer, Service, Start, eventually
 
+from orderflow.ids import new_uuid4, new_uuid7
+from orderflow.orders import commands
+from orderflow.orders.events import order_created
 from orderflow.orders.tables import idempotency_keys
 
 OTHER = ORDER | {"customer": {"customerId": "CUST-2", "name": "Grace Hopper"}}
@@ -28,6 +32,32 @@ def test_a_repeated_request_gets_the_same_bytes_and_makes_no_second_order(servic
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
     assert service.orders == 1
+
+
+def test_a_key_belongs_to_its_caller(service: Service) -> None:
+    def place(caller: str, name: str) -> commands.PlaceResult | Exception:
+        order_id, event_id = new_uuid7(1_770_715_800_000), new_uuid4()
+        content = json.dumps(ORDER | {"customer": {"customerId": "c", "name": name}})
+        command = commands.PlaceOrder(
+            order_id,
+            datetime(2026, 2, 10, tzinfo=UTC),
+            "c",
+            f"00-{'1' * 32}-{'2' * 16}-00",
+            event_id,
+            "order-events",
+            order_created(content, event_id, order_id, "2026-02-10T00:00:00.000Z", "c"),
+            1,
+            caller,
+            "the same key",
+            name,
+        )
+        return service.writer.submit_blocking(commands.place_orders, [command])[0]
+
+    assert isinstance(place("shop", "ann"), commands.Placed)
+    assert isinstance(place("app", "bob"), commands.Placed)
+    assert isinstance(place("shop", "ann"), commands.Replay)
+    assert isinstance(place("shop", "bob"), commands.KeyReused)
+    assert service.orders == 2
 
 
 def test_a_replay_shows_the_order_as_it_was_created_however_far_it_has_moved(service: Service) -> None:

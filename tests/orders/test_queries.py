@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from tests.orders.conftest import ORDER, Service, Start, eventually
 
 from orderflow.database.engine import DatabaseUnavailable
@@ -96,6 +97,60 @@ def test_filters_give_what_they_name_and_nothing_else(service: Service) -> None:
     }
     for query, orders in expected.items():
         assert walk(service, f"&{query}") == sorted((o["orderId"] for o in orders), reverse=True), query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "status=Created",
+        "customerId=ann",
+        "productId=PROD-1",
+        "productId=PROD-1&status=Created",
+        "attention=true",
+        "productId=PROD-1&createdFrom=2020-01-01T00:00:00Z&createdTo=2200-01-01T00:00:00Z",
+    ],
+)
+def test_the_work_of_a_first_page_does_not_grow_with_what_is_stored(service: Service, query: str) -> None:
+    placed = [order for _ in range(4) for order in place_all(service, *([order_of("ann")] * 1000))]
+    for order in placed[-30:]:
+        service.patch(order["orderId"], attention={"kind": "stuck", "reason": "r"})
+    with service.database.writer.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(service.database.reader, "before_cursor_execute", note)
+    page = service.get(f"/api/orders?limit=10&{query}")
+    event.remove(service.database.reader, "before_cursor_execute", note)
+    assert len(page["items"]) == 10
+    pages = [(text, given) for text, given in statements if "FROM orders" in text and "ORDER BY" in text]
+    assert pages
+    how = "QUERY PLAN" if service.database.embedded else "(ANALYZE, FORMAT JSON)"
+    with service.database.reader.connect() as connection:
+        for text, given in pages:
+            plan = connection.exec_driver_sql(f"EXPLAIN {how} {text}", given).all()
+            if service.database.embedded:
+                assert not any("TEMP B-TREE" in row[3] or "MATERIALIZE" in row[3] for row in plan), plan
+            else:
+                assert rows_touched(plan[0][0][0]["Plan"]) < 500, plan
+
+
+def rows_touched(plan: dict[str, Any]) -> int:
+    """All rows that the nodes of a PostgreSQL plan put out, or read and dropped."""
+    own = plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+    return own + sum(rows_touched(child) for child in plan.get("Plans", []))
+
+
+def test_an_event_that_is_sent_again_does_not_make_the_outbox_look_late(service: Service) -> None:
+    service.placed()
+    with service.database.writer.begin() as connection:
+        connection.exec_driver_sql("UPDATE outbox SET re_emissions = 1")
+    stats = service.get("/api/stats")["outbox"]
+    assert stats["backlog"] == 1
+    assert stats["oldestAgeMs"] == 0
 
 
 def test_a_listed_order_is_the_whole_order(service: Service) -> None:

@@ -54,8 +54,8 @@ def _now_ms(_element: now_ms, compiler: SQLCompiler, **_: Any) -> str:
 
 
 class one_of(FunctionElement[bool]):
-    """Whether a column of ids is in the JSON array that a parameter is bound to: the same statement, and the
-    same plan, for any number of them."""
+    """Whether a column of ids or texts is in the JSON array that a parameter is bound to: the same statement,
+    and the same plan, for any number of them."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -67,7 +67,8 @@ class one_of(FunctionElement[bool]):
 @compiles(one_of, "postgresql")
 def _one_of_postgresql(element: one_of, compiler: SQLCompiler, **options: Any) -> str:
     column, parameter = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{column} = ANY (ARRAY(SELECT jsonb_array_elements_text({parameter}::jsonb)::uuid))"
+    kind = next(iter(element.clauses)).type.compile(dialect=compiler.dialect)
+    return f"{column} = ANY (ARRAY(SELECT jsonb_array_elements_text({parameter}::jsonb)::{kind}))"
 
 
 @compiles(one_of, "sqlite")

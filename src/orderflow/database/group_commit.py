@@ -31,6 +31,9 @@ log = structlog.get_logger()
 QUEUE_COMMANDS_MAX = 10_000
 BATCH_COMMANDS_MAX = 1_000
 BATCH_ROWS_MAX = 20_000
+QUEUE_ROWS_MAX = 10 * BATCH_ROWS_MAX
+"""Bounds the memory of a queue of large commands."""
+
 CONFLICT_RETRIES_MAX = 5
 IN_DOUBT_SECONDS_MAX = 8.0
 RETRY_PAUSE_S = 0.02
@@ -102,6 +105,7 @@ class GroupCommit:
     engine: Engine
     name: str
     queue_commands_max: int = QUEUE_COMMANDS_MAX
+    queue_rows_max: int = QUEUE_ROWS_MAX
     queue_seconds_max: float = math.inf
     """Nothing more is taken while the oldest command has waited for longer than this."""
     in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX
@@ -109,6 +113,7 @@ class GroupCommit:
     after_commit: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
     """Gets (command, result) pairs right after their COMMIT, on the writer's thread; must not block."""
     _queue: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
+    _queued_rows: int = field(default=0, init=False)
     _later: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
     _wake: threading.Condition = field(default_factory=threading.Condition, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
@@ -206,9 +211,11 @@ class GroupCommit:
     ) -> None:
         now = time.monotonic()
         ticket = _Ticket([None] * len(commands), len(commands), then, loop, now)
+        rows = sum([command.rows for command in commands])
         with self._wake:
-            if self._closing or (loop is not None and self._is_full(len(commands), now)):
+            if self._closing or (loop is not None and self._is_full(len(commands), rows, now)):
                 raise QueueFull
+            self._queued_rows += rows
             self._queue.extend(
                 [_Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
             )
@@ -216,11 +223,20 @@ class GroupCommit:
         if not commands:
             then([])
 
-    def _is_full(self, more: int, now: float) -> bool:
+    @property
+    def is_full(self) -> bool:
+        """Whether a command would be refused now: asked before anything is done for one."""
+        try:
+            return self._is_full(1, 1, time.monotonic())
+        except IndexError:  # the writer has just taken the last one
+            return False
+
+    def _is_full(self, more: int, more_rows: int, now: float) -> bool:
         if not self._queue:
             return more > self.queue_commands_max
         waits_too_long = now - self._queue[0].ticket.queued_at > self.queue_seconds_max
-        return waits_too_long or len(self._queue) + more > self.queue_commands_max
+        too_many = len(self._queue) + more > self.queue_commands_max
+        return waits_too_long or too_many or self._queued_rows + more_rows > self.queue_rows_max
 
     def _run(self) -> None:
         while self.run_once():
@@ -248,9 +264,12 @@ class GroupCommit:
         batch: list[_Entry] = []
         rows = 0
         while (queue := self._later or self._queue) and len(batch) < BATCH_COMMANDS_MAX:
-            rows += queue[0].command.rows
-            if batch and rows > BATCH_ROWS_MAX:
+            more = queue[0].command.rows
+            if batch and rows + more > BATCH_ROWS_MAX:
                 break
+            rows += more
+            if queue is self._queue:
+                self._queued_rows -= more
             batch.append(queue.popleft())
         return batch
 

@@ -138,16 +138,17 @@ def _find_keys(
     connection: Connection, commands: Sequence[PlaceOrder]
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """Order id and request hash of these commands' keys."""
-    keys = sorted({(command.caller, command.key) for command in commands if command.key is not None})
-    rows = connection.execute(
-        sa.select(
-            idempotency_keys.c.caller,
-            idempotency_keys.c.key,
-            idempotency_keys.c.order_id,
-            idempotency_keys.c.request_hash,
-        ).where(sa.tuple_(idempotency_keys.c.caller, idempotency_keys.c.key).in_(keys))
-    )
-    return {(row.caller, row.key): (row.order_id, row.request_hash) for row in rows}
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for caller in {command.caller for command in commands}:
+        keys = [command.key for command in commands if command.caller == caller]
+        rows = connection.execute(_KEYS, {"by": caller, "keys": to_json(keys).decode()})
+        found.update({(caller, row.key): (row.order_id, row.request_hash) for row in rows})
+    return found
+
+
+_KEYS = sa.select(idempotency_keys.c.key, idempotency_keys.c.order_id, idempotency_keys.c.request_hash).where(
+    idempotency_keys.c.caller == sa.bindparam("by"), one_of(idempotency_keys.c.key, "keys")
+)
 
 
 def _of_earlier(

@@ -25,6 +25,7 @@ from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.edge import (
     BODY_SECONDS_MAX,
     EXCEPTION_HANDLERS,
+    BodyBudget,
     ProblemError,
     correlation_id,
     field_error,
@@ -60,6 +61,7 @@ class OrdersApi:
         self._intake = intake
         self._clock = clock
         self._body_seconds_max = body_seconds_max
+        self._bodies = BodyBudget()
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
         self._stopping = False
 
@@ -69,9 +71,12 @@ class OrdersApi:
         self._waiters.release_all()
 
     async def _body(self, request: Request, bytes_max: int) -> bytes:
-        return await read_json_body(request, bytes_max, seconds_max=self._body_seconds_max)
+        return await read_json_body(
+            request, bytes_max, seconds_max=self._body_seconds_max, budget=self._bodies
+        )
 
     async def post_order(self, request: Request) -> Response:
+        self._intake.check_room()
         body = await self._body(request, api.BODY_BYTES_MAX)
         key = parsing.idempotency_key(request)
         try:
@@ -88,6 +93,7 @@ class OrdersApi:
         return Response(answer.order, 201, headers, "application/json")
 
     async def post_batch(self, request: Request) -> Response:
+        self._intake.check_room()
         body = await self._body(request, api.BATCH_BODY_BYTES_MAX)
         entries = parsing.entries(body, parsing.BATCH, api.BatchEnvelope, api.BatchOrderIn, "orders")
         for index, entry in enumerate(entries):

@@ -81,6 +81,15 @@ class Intake:
         self._concluding: set[asyncio.Task[None]] = set()
         self._place_orders = partial(commands.place_orders, relay_takes=relay_takes)
 
+    @property
+    def is_full(self) -> bool:
+        return self._writer.is_full
+
+    def check_room(self) -> None:
+        """Raises ProblemError 503 where an order would be refused: before anything is done for it."""
+        if self.is_full:
+            raise _overloaded()
+
     async def place(
         self, orders: Sequence[tuple[OrderIn, str | None]], caller: Caller
     ) -> list[Accepted | ProblemError]:
@@ -177,12 +186,7 @@ class Intake:
             except QueueFull:
                 if outcomes:
                     break  # the others are written: only those that still wait are refused
-                raise ProblemError(
-                    503,
-                    "The intake queue is full; nothing was written. Try again shortly.",
-                    kind="overloaded",
-                    headers={"Retry-After": "1"},
-                ) from None
+                raise _overloaded() from None
             outcomes.update(zip(waiting, results, strict=True))
             waiting = [i for i in waiting if isinstance(outcomes[i], Contended)]
             if asyncio.get_running_loop().time() > deadline:
@@ -228,6 +232,15 @@ def _answer(pending: _Pending, outcome: object, replays: dict[str, str]) -> Acce
             )
         case _:
             return write_problem(outcome)
+
+
+def _overloaded() -> ProblemError:
+    return ProblemError(
+        503,
+        "The intake queue is full; nothing was written. Try again shortly.",
+        kind="overloaded",
+        headers={"Retry-After": "1"},
+    )
 
 
 def write_problem(outcome: object) -> ProblemError:

@@ -43,6 +43,7 @@ class PostOrder:
             or given.get(b"content-type", _JSON) != _JSON
             or b"content-encoding" in given
             or len(body) > BODY_BYTES_MAX
+            or self._intake.is_full
         ):
             return False
         key = given.get(b"idempotency-key")

@@ -80,24 +80,29 @@ def list_orders(
 ) -> Document:
     """A page, newest first. The key is the order id, whose first bits are the creation time: new orders come
     before the first page and never shift a later one. `created_to` is exclusive."""
+    # An index of items has the orders of a product in the order of the page.
+    key = orders.c.order_id if product_id is None else order_items.c.order_id
     conditions: list[sa.ColumnElement[bool]] = []
     if status is not None:
         conditions.append(orders.c.status == status)
     if customer_id is not None:
         conditions.append(orders.c.customer_id == customer_id)
     if product_id is not None:
-        with_product = sa.select(order_items.c.order_id).where(order_items.c.product_id == product_id)
-        conditions.append(orders.c.order_id.in_(with_product))
+        conditions.append(order_items.c.product_id == product_id)
     if attention is not None:
         column = orders.c.attention_kind
         conditions.append(column.is_not(None) if attention else column.is_(None))
     if created_from is not None:
-        conditions.append(orders.c.order_id >= first_order_id(created_from))
+        conditions.append(key >= first_order_id(created_from))
     if created_to is not None:
-        conditions.append(orders.c.order_id < first_order_id(created_to))
+        conditions.append(key < first_order_id(created_to))
     if before is not None:
-        conditions.append(orders.c.order_id < before)
-    statement = sa.select(orders).where(*conditions).order_by(orders.c.order_id.desc()).limit(limit + 1)
+        conditions.append(key < before)
+    page_ids = sa.select(key).where(*conditions).order_by(key.desc()).limit(limit + 1)
+    if product_id is not None:
+        same = order_items.c.order_id == orders.c.order_id
+        page_ids = page_ids.join_from(order_items, orders, same).group_by(key)
+    statement = sa.select(orders).where(orders.c.order_id.in_(page_ids)).order_by(orders.c.order_id.desc())
     rows = connection.execute(statement).mappings().all()
     page = rows[:limit]
     more = len(rows) > limit
@@ -262,17 +267,17 @@ def stats(connection: Connection, now: datetime) -> Document:
 
 def _outbox_stats(connection: Connection, now: datetime) -> Document:
     unpublished = outbox.c.published_at.is_(None)
+    # What the reconciler sends again is as old as its order, and waits no longer than since then.
+    first_sent = outbox.c.re_emissions == 0
     counted = sa.select(outbox.c.order_id).where(unpublished).limit(BACKLOG_COUNT_MAX).subquery()
     oldest = (
         sa.select(outbox.c.created_at)
-        .where(unpublished, outbox.c.parked_reason.is_(None))
+        .where(unpublished, first_sent, outbox.c.parked_reason.is_(None))
         .order_by(outbox.c.order_id)
         .limit(1)
     )
     since = connection.scalar(oldest)
-    parked = (
-        sa.select(sa.func.count()).select_from(outbox).where(unpublished, outbox.c.parked_reason.is_not(None))
-    )
+    parked = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.parked_reason.is_not(None))
     return {
         "backlog": connection.scalar(sa.select(sa.func.count()).select_from(counted)),
         "oldestAgeMs": max(0, unix_ms(now) - unix_ms(since)) if since else 0,

@@ -102,6 +102,12 @@ outbox = sa.Table(
         postgresql_where=sa.text("published_at IS NULL"),
         sqlite_where=sa.text("published_at IS NULL"),
     ),
+    sa.Index(
+        "outbox_parked",
+        "order_id",
+        postgresql_where=sa.text("parked_reason IS NOT NULL"),
+        sqlite_where=sa.text("parked_reason IS NOT NULL"),
+    ),
 )
 
 status_counts = sa.Table(
