@@ -204,3 +204,29 @@ def test_a_long_outage_of_the_carrier_makes_no_dead_letter_of_a_failed_probe(
             assert await world.live_shipments() == sorted(order_ids)
 
     asyncio.run(scenario())
+
+
+def test_an_order_that_is_alone_in_failing_ends_as_a_dead_letter_though_it_opens_the_circuit(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as inner:
+            carrier = Failing(inner)
+            (order_id,) = await world.place(1)
+            async with world.stepping(carrier, name="before") as worker:
+                await gates_opened(world, worker, 1)
+            last_wait = len(DURABLE_WAITS_MS) - 1
+            world.execute(sa.update(shipments).values(state="ready", attempts=20, waits=last_wait))
+            carrier.down = True
+            seconds = 0.0
+            async with world.working(carrier, monotonic=lambda: seconds) as worker:
+                await world.until(lambda: world.rows()[0]["waits"] == last_wait + 1, "its last wait begins")
+                world.execute(sa.update(shipments).values(due_at_ms=0))
+                await world.until(lambda: circuit(worker) is Circuit.OPEN, "the circuit opens")
+                await world.until(lambda: worker.dispatcher.in_flight == 0, "nobody calls")
+                seconds += OPEN_S
+                await world.until(lambda: world.states() == {order_id: "parked"}, "it is given up")
+            (letter,) = world.rows(dead_letters)
+            assert letter["kind"] == "carrier-unavailable"
+
+    asyncio.run(scenario())

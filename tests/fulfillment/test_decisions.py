@@ -111,9 +111,17 @@ def test_an_outage_is_retried_quickly_then_durably_then_given_to_a_person() -> N
     assert gave_up.kind == "carrier-unavailable"
 
 
-def test_a_failed_probe_waits_by_the_schedule_and_uses_up_nothing_of_it() -> None:
+def test_a_failed_probe_uses_up_nothing_of_the_schedule_while_others_wait() -> None:
     for waits, after_ms in [*enumerate(DURABLE_WAITS_MS), (6, 3_600_000)]:
-        assert after_probe(AWAY, waits=waits) == Wait(after_ms, "no answer", State.READY, counts=False)
+        failed = after_probe(AWAY, waits=waits, others_wait=True)
+        assert failed == Wait(after_ms, "no answer", State.READY, counts=False)
+
+
+def test_a_failed_probe_that_is_alone_goes_by_its_schedule_to_its_end() -> None:
+    for waits, after_ms in enumerate(DURABLE_WAITS_MS):
+        failed = after_probe(AWAY, waits=waits, others_wait=False)
+        assert failed == Wait(after_ms, "no answer", State.READY)
+    assert isinstance(after_probe(AWAY, waits=len(DURABLE_WAITS_MS), others_wait=False), Park)
 
 
 def test_the_carriers_retry_after_is_honoured() -> None:

@@ -226,7 +226,7 @@ class Dispatcher:
             outcome = await self._ask(permit, self._create(shipment))
             crash_point("carrier.answered")
             self._pace_retried(shipment, outcome)
-            decision = _after_call(outcome, shipment, permit, quick_retries)
+            decision = self._after_call(outcome, shipment, permit, quick_retries)
             if not isinstance(decision, CallAgain):
                 break
             quick_retries += 1
@@ -250,11 +250,19 @@ class Dispatcher:
         elif shipment.attempts > 1:
             self._retried_at_once = min(self._retried_at_once + 1, self._retried_max)
 
+    def _after_call(
+        self, outcome: Label | Exception, shipment: Shipment, permit: Permit, quick_retries: int
+    ) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
+        if permit.is_probe:
+            others_wait = bool(self._fresh or self._retried)
+            return after_probe(outcome, waits=shipment.waits, others_wait=others_wait)
+        return after_call(outcome, quick_retries=quick_retries, waits=shipment.waits)
+
     async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
         """Ask what the carrier has for an order whose key it may have forgotten, before any call."""
         found = await self._ask(permit, self._find(shipment))
         if isinstance(found, Exception):
-            failed = _after_call(found, shipment, permit, QUICK_RETRIES_MAX)
+            failed = self._after_call(found, shipment, permit, QUICK_RETRIES_MAX)
             if not isinstance(failed, CallAgain):
                 await self._conclude(shipment, failed)
             return
@@ -313,14 +321,6 @@ class Dispatcher:
                 return checked_labels(await self._carrier.find_shipments(shipment.order_id))
         except CarrierRejected as error:
             raise CarrierUnavailable(f"a look-up was rejected: {error}", doubtful=False) from error
-
-
-def _after_call(
-    outcome: Label | Exception, shipment: Shipment, permit: Permit, quick_retries: int
-) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
-    if permit.is_probe:
-        return after_probe(outcome, waits=shipment.waits)
-    return after_call(outcome, quick_retries=quick_retries, waits=shipment.waits)
 
 
 def _first_called(shipment: Shipment, now: datetime) -> Shipment:

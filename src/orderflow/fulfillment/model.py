@@ -264,10 +264,13 @@ def after_call(
 
 
 def after_probe(
-    outcome: Label | Exception, *, waits: int
+    outcome: Label | Exception, *, waits: int, others_wait: bool
 ) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
-    """As `after_call` for a probe: if it fails, the carrier is away for everybody, which uses up nothing of
-    this shipment's schedule. It goes to the back."""
+    """As `after_call` for a probe, which has no quick retries. If it fails while others wait for the carrier,
+    that is away for everybody: it uses up nothing of this shipment's schedule, which goes to the back. One
+    that is alone may be what fails."""
+    if not others_wait:
+        return after_call(outcome, quick_retries=QUICK_RETRIES_MAX, waits=waits)
     step = min(waits, len(DURABLE_WAITS_MS) - 1)
     decision = after_call(outcome, quick_retries=QUICK_RETRIES_MAX, waits=step)
     return replace(decision, counts=False) if isinstance(decision, Wait) else decision
