@@ -1,0 +1,84 @@
+"""`orderflow api` with ORDERFLOW_API_WORKERS=2: two processes behind one socket, and none of them precious."""
+
+import os
+import signal
+import uuid
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from processes import Role, ask, eventually, order
+
+from conftest import StartRole
+
+
+@pytest.fixture
+def api(start: StartRole, postgres_database: str, kafka_url: str) -> Generator[Role]:
+    topic = f"test-{uuid.uuid4()}"
+    yield start(
+        "api",
+        API_WORKERS="2",
+        PORT="0",
+        DATABASE_URL=postgres_database,
+        BUS_URL=kafka_url,
+        ORDERS_TOPIC=topic,
+    )
+    admin: Any = AdminClient({"bootstrap.servers": kafka_url.removeprefix("kafka://")})
+    for deleted in admin.delete_topics([topic]).values():
+        deleted.result()
+
+
+def workers(role: Role) -> set[int]:
+    """Its worker processes that run."""
+    pid = role.process.pid
+    children = {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    return {child for child in children if runs(child)}
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def place_many(url: str, first: int) -> list[int]:
+    """Forty orders on as many connections; the statuses."""
+    with ThreadPoolExecutor(8) as clients:
+        numbers = range(first, first + 40)
+        return list(
+            clients.map(lambda n: ask(f"{url}/api/orders", method="POST", body=order(n)).status, numbers)
+        )
+
+
+def test_a_worker_that_dies_is_replaced_and_the_other_goes_on(api: Role) -> None:
+    url = api.url()
+    eventually(lambda: len(workers(api)) == 2, "both run")
+    before = workers(api)
+    assert place_many(url, 0) == [201] * 40
+    os.kill(min(before), signal.SIGKILL)
+    eventually(lambda: min(before) not in workers(api), "it is dead")
+    assert place_many(url, 100) == [201] * 40
+    eventually(lambda: len(workers(api) - before) == 1, "another one is there in its place")
+    assert place_many(url, 200) == [201] * 40
+    assert sum(ask(f"{url}/api/stats").body["statuses"].values()) == 120
+    assert [line["pid"] for line in api.log_lines() if line["event"] == "worker.died"] == [min(before)]
+
+
+def test_a_stopped_api_drains_both_and_ends_with_0(api: Role) -> None:
+    api.url()
+    eventually(lambda: len(workers(api)) == 2, "both run")
+    both = workers(api)
+    assert api.stop() == 0
+    assert not any(map(runs, both))
+
+
+def test_workers_do_not_outlive_the_process_that_started_them(api: Role) -> None:
+    api.url()
+    eventually(lambda: len(workers(api)) == 2, "both run")
+    both = workers(api)
+    os.kill(api.process.pid, signal.SIGKILL)
+    eventually(lambda: not any(map(runs, both)), "both end by themselves", 20)
