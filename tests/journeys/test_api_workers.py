@@ -1,4 +1,4 @@
-"""`orderflow api` with ORDERFLOW_API_WORKERS=2: two processes behind one socket, and none of them precious."""
+"""`orderflow api` with ORDERFLOW_API_WORKERS=2: two processes behind one socket, none of them precious."""
 
 import os
 import signal
