@@ -142,7 +142,7 @@ def _intake(system: str, staged: Staged, *, real: bool = False) -> Callable[[Run
 
 def _kafka_away(run: Run) -> Sample:
     connections = _connections(run, _TWO, _orderflow(2))
-    with orderflow(run.servers, run.logs, api_workers=2, kafka_away=True) as stage:
+    with orderflow(run.servers, run.logs, api_workers=2, kafka_away=True, settings=NOTHING_OVERDUE) as stage:
         return scenarios.kafka_away(
             stage, run.usual, seconds=run.seconds, connections=connections, bus_url=run.servers.bus_url
         )
