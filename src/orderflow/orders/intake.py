@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -21,7 +21,7 @@ from orderflow.edge import ProblemError
 from orderflow.ids import new_uuid4, new_uuid7
 from orderflow.orders import commands, queries
 from orderflow.orders.events import EventTooLarge, order_created
-from orderflow.orders.model import unix_ms, utc_text
+from orderflow.orders.model import utc_text
 
 log = structlog.get_logger()
 
@@ -152,11 +152,10 @@ class Intake:
         return {index: _answer(pending[index], outcome, replays) for index, outcome in outcomes.items()}
 
     def _prepare(self, order: OrderIn, key: str | None, caller: Caller) -> _Pending:
-        now = self._clock()
-        created_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        order_id = new_uuid7(unix_ms(created_at))
+        unix_ms = int(self._clock().timestamp() * 1000)
+        created_at, at = _instant(unix_ms)
+        order_id = new_uuid7(unix_ms)
         event_id = new_uuid4()
-        at = utc_text(created_at)
         content = order.model_dump_json(exclude_none=True, exclude=_NO_CONTENT)
         command = commands.PlaceOrder(
             order_id,
@@ -205,6 +204,13 @@ class Intake:
         except DatabaseUnavailable as error:
             log.warning("replay.unavailable", orders=len(order_ids), reason=str(error))
             return {}
+
+
+@lru_cache(maxsize=64)
+def _instant(unix_ms: int) -> tuple[datetime, str]:
+    """The millisecond as a time and as text: many orders share it."""
+    at = datetime.fromtimestamp(unix_ms // 1000, UTC).replace(microsecond=unix_ms % 1000 * 1000)
+    return at, utc_text(at)
 
 
 def _answer(pending: _Pending, outcome: object, replays: dict[str, str]) -> Accepted | ProblemError:

@@ -21,12 +21,11 @@ from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
 from orderflow.orders.commands import Placed, PlaceOrder
 from orderflow.orders.events import message
-from orderflow.orders.outbox import Claim, Mark, MarkAll, OutboxRow, claim, mark
+from orderflow.orders.outbox import CLAIM_ROWS_MAX, Claim, Mark, MarkAll, OutboxRow, claim, mark
 
 log = structlog.get_logger()
 
 HAND_OFF_ROWS_MAX = 2_000
-PUBLISH_ROWS_MAX = 500
 PAUSE_PER_ROW_S = 0.0003
 PAUSE_S_MAX = 0.05
 """What comes within the pause goes together: the log pays for each batch and partition, hardly for a row. It
@@ -114,7 +113,7 @@ class Relay:
     def run_once(self) -> int:
         """Publish and mark one batch, of what was handed off and of what waits in the table; returns how many
         rows the log took."""
-        batch = [self._handed_off.popleft() for _ in range(min(len(self._handed_off), PUBLISH_ROWS_MAX))]
+        batch = [self._handed_off.popleft() for _ in range(len(self._handed_off))]
         if time.monotonic() >= self._next_sweep:
             batch += self._claim()
         self._not_before = time.monotonic() + min(PAUSE_S_MAX, PAUSE_PER_ROW_S * len(batch))
@@ -123,7 +122,7 @@ class Relay:
     def _claim(self) -> list[OutboxRow]:
         """Free rows; a single one, as a probe, while the log does not answer."""
         self._next_sweep = time.monotonic() + (SWEEP_PAUSE_S if self.trouble is None else PROBE_PAUSE_S)
-        rows_max = PUBLISH_ROWS_MAX if self.trouble is None else 1
+        rows_max = CLAIM_ROWS_MAX if self.trouble is None else 1
         try:
             rows = self._writer.submit_blocking(claim, [Claim(rows_max)])[0]
         except QueueFull:
