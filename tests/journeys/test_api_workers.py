@@ -47,11 +47,12 @@ def runs(pid: int) -> bool:
 
 def place_many(url: str, first: int) -> list[int]:
     """Forty orders on as many connections; the statuses."""
+
+    def place(number: int) -> int:
+        return ask(f"{url}/api/orders", method="POST", body=order(number)).status
+
     with ThreadPoolExecutor(8) as clients:
-        numbers = range(first, first + 40)
-        return list(
-            clients.map(lambda n: ask(f"{url}/api/orders", method="POST", body=order(n)).status, numbers)
-        )
+        return list(clients.map(place, range(first, first + 40)))
 
 
 def test_a_worker_that_dies_is_replaced_and_the_other_goes_on(api: Role) -> None:
