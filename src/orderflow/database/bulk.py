@@ -81,15 +81,10 @@ def insert_ignore(
     rows: Rows,
     *,
     computed: Mapping[str, str] | None = None,
-    lock_timeout_ms: int | None = None,
 ) -> set[tuple[Any, ...]]:
-    """INSERT the rows that break no unique key; the keys of those.
-
-    `lock_timeout_ms` bounds, from here to the end of the transaction, the wait for other transactions' rows.
-    SQLite has one writer and never waits.
-    """
+    """INSERT the rows that break no unique key; the keys of those."""
     dialect = connection.dialect.name
-    statement = _insert_ignore_statement(table, tuple(columns), _pairs(computed), lock_timeout_ms, dialect)
+    statement = _insert_ignore_statement(table, tuple(columns), _pairs(computed), dialect)
     return {tuple(row) for row in connection.exec_driver_sql(statement, (_json(rows, dialect),))}
 
 
@@ -139,7 +134,6 @@ def _source(
     dialect: str,
     *,
     computed: Sequence[tuple[str, str]] = (),
-    lock_timeout_ms: int | None = None,
 ) -> str:
     """A SELECT of the columns from the parameter."""
     kinds = [_type_of(table, name) for name in columns]
@@ -150,8 +144,6 @@ def _source(
         ]
         # Binary JSON is read once; the textual form again for every field.
         source = "jsonb_array_elements(%s::jsonb) AS rows(row)"
-        if lock_timeout_ms is not None:
-            source = f"set_config('lock_timeout', '{lock_timeout_ms:d}', true), {source}"
     else:
         fields = [
             f"CAST({field} AS BLOB)" if kind == "BYTEA" else field
@@ -178,12 +170,11 @@ def _insert_ignore_statement(
     table: sa.Table,
     columns: tuple[str, ...],
     computed: tuple[tuple[str, str], ...],
-    lock_timeout_ms: int | None,
     dialect: str,
 ) -> str:
     names = ", ".join(map(_quoted, (*columns, *dict(computed))))
     key = ", ".join(_returned(table, column.name, dialect) for column in table.primary_key)
-    source = _source(table, columns, dialect, computed=computed, lock_timeout_ms=lock_timeout_ms)
+    source = _source(table, columns, dialect, computed=computed)
     return f"INSERT INTO {table.name} AS t ({names}) {source} ON CONFLICT DO NOTHING RETURNING {key}"
 
 
