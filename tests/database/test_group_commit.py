@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.database.conftest import Note, WriteNotes, eventually, notes, stored
+from tests.lost_answers import LostAnswers
 
 from orderflow.database.engine import Database, DatabaseUnavailable
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
@@ -207,27 +207,6 @@ def test_a_hook_that_fails_after_the_commit_changes_no_answer(noted: Database, w
     writer.start()
     assert outcomes() == [1, 2]
     assert handler.batches == [[1, 2]]
-
-
-class LostAnswers:
-    """Lets COMMIT happen (or not) and then breaks the connection, as a network does, for so many commits."""
-
-    def __init__(self, database: Database, *, commits: bool, times: int) -> None:
-        self._database = database
-        self._commits = commits
-        self.times = times
-        event.listen(database.writer, "commit", self._on_commit)
-
-    def _on_commit(self, connection: sa.Connection) -> None:
-        if not self.times:
-            return
-        self.times -= 1
-        raw: Any = connection.connection.driver_connection
-        if self._commits:
-            raw.commit() if self._database.embedded is False else raw.execute("COMMIT")
-        raw.close()
-        failure = sqlite3.OperationalError if self._database.embedded else psycopg.OperationalError
-        raise OperationalError("COMMIT", {}, failure("the connection was lost"), connection_invalidated=True)
 
 
 @pytest.mark.parametrize("commits", [True, False])

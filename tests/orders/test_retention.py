@@ -1,17 +1,20 @@
 """Retention: what is old goes in steps, what is still needed stays."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from tests.orders.conftest import ORDER, Service, Start, eventually
 
 from orderflow.database.dialects import try_lock
 from orderflow.orders import counters
 from orderflow.orders.model import Status
-from orderflow.orders.retention import Retention
-from orderflow.orders.tables import idempotency_keys, order_changes, outbox, status_counts
+from orderflow.orders.retention import STEP_ROWS, Retention
+from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox, status_counts
 
 DAY = timedelta(days=1)
 
@@ -21,7 +24,9 @@ def service(start: Start, tmp_path: Path) -> Service:
     return start(tmp_path / "log.db")
 
 
-def retention(service: Service, *, later: timedelta, history: timedelta | None = None) -> Retention:
+def retention(
+    service: Service, *, later: timedelta, history: timedelta | None = None, step_rows: int = STEP_ROWS
+) -> Retention:
     """As it will work that much later."""
     return Retention(
         service.writer,
@@ -29,6 +34,7 @@ def retention(service: Service, *, later: timedelta, history: timedelta | None =
         events_s=3 * DAY.total_seconds(),
         history_s=None if history is None else history.total_seconds(),
         clock=lambda: datetime.now(UTC) + later,
+        step_rows=step_rows,
     )
 
 
@@ -81,6 +87,44 @@ def test_events_stay_while_their_order_is_not_finished(service: Service) -> None
     assert ids(service, outbox) == []
 
 
+def test_events_and_history_age_from_the_end_of_their_order(service: Service) -> None:
+    """An order that waited 30 days, and shipped on the last one."""
+    order_id, key = place(service, 1)[0], "0"
+    ship(service, [order_id])
+    ended = datetime.now(UTC) + 30 * DAY
+    service.write(sa.update(orders).where(orders.c.order_id == order_id).values(updated_at=ended))
+    young = retention(service, later=30 * DAY + timedelta(hours=1), history=DAY)
+    assert young.run_once() == {"keys": 1, "events": 0, "history": 0}, f"the key {key} is as old as its order"
+    assert len(service.get(f"/api/orders/{order_id}/timeline")["items"]) == 4
+    assert retention(service, later=31 * DAY + timedelta(hours=1), history=DAY).run_once()["history"] == 2
+    assert ids(service, outbox) == [order_id]
+    assert retention(service, later=33 * DAY + timedelta(hours=1)).run_once()["events"] == 1
+
+
+@pytest.mark.parametrize("step_rows", [1, 7])
+def test_a_step_reads_its_own_stretch_and_no_whole_table(service: Service, step_rows: int) -> None:
+    """The plans of the three deletions use nothing but keys and indexes of order ids."""
+    ship(service, place(service, 2))
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith(("DELETE", "SELECT")):
+            statements.append((statement, parameters))
+
+    event.listen(service.database.writer, "before_cursor_execute", note)
+    retention(service, later=30 * DAY, history=DAY, step_rows=step_rows).run_once()
+    event.remove(service.database.writer, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN" if service.database.embedded else "EXPLAIN"
+    steps = [(text, values) for text, values in statements if "order_id" in text]
+    assert {text.split()[0] for text, _ in steps} == {"DELETE", "SELECT"}
+    with service.database.writer.connect() as connection:
+        if not service.database.embedded:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+        for text, values in steps:
+            plan = str(connection.exec_driver_sql(f"{explain} {text}", values).all())
+            assert not re.search(r"SCAN (?!.*USING)|Seq Scan", plan), plan
+
+
 def test_events_that_are_not_published_stay(start: Start) -> None:
     service = start()
     order_id = service.placed()["orderId"]
@@ -98,13 +142,12 @@ def test_history_stays_for_ever_unless_told_otherwise(service: Service) -> None:
     assert ids(service, order_changes) == [waiting]
 
 
-@pytest.mark.parametrize("orders", [2, 3, 4, 7])
-def test_small_steps_miss_nothing(service: Service, orders: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderflow.orders.retention.STEP_ROWS", 3)
-    placed = place(service, orders)
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_small_steps_miss_nothing(service: Service, count: int) -> None:
+    placed = place(service, count)
     ship(service, placed[::2])
-    removed = retention(service, later=30 * DAY, history=DAY).run_once()
-    assert removed == {"keys": orders, "events": len(placed[::2]), "history": 2 * len(placed[::2])}
+    removed = retention(service, later=30 * DAY, history=DAY, step_rows=3).run_once()
+    assert removed == {"keys": count, "events": len(placed[::2]), "history": 2 * len(placed[::2])}
     assert ids(service, outbox) == sorted(placed[1::2])
     assert ids(service, idempotency_keys) == []
 

@@ -3,7 +3,7 @@ transaction that the group commit opened; orders, idempotency keys, counters and
 here, visibly."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -163,7 +163,10 @@ def _of_earlier(
 
 @dataclass(frozen=True, slots=True)
 class UpdateOrder:
-    """A status update as PATCH brings it; absent parts stay as they are."""
+    """A status update as PATCH brings it; absent parts stay as they are.
+
+    `at` and `correlation_id` together tell it from every other update of the order.
+    """
 
     order_id: str
     status: Status | None
@@ -197,14 +200,21 @@ UpdateResult = Updated | UnknownOrder | IllegalTransition
 def update_orders(
     connection: Connection, commands: Sequence[UpdateOrder], *, again: bool
 ) -> list[UpdateResult]:
-    """Apply the updates in list order. Illegal ones change nothing and fail alone; repeats are a success."""
-    del again  # a repeated update is a success in any case
+    """Apply the updates in list order. Illegal ones change nothing and fail alone; repeats are a success.
+
+    `again`: the answer to COMMIT was lost. An order that the earlier try has changed is left alone, and its
+    updates are answered as that try would have answered them.
+    """
     rows = _lock_orders(connection, {command.order_id for command in commands})
+    earlier = _earlier_results(connection, commands, rows) if again else {}
     states = {order_id: state_of(row) for order_id, row in rows.items()}
     changed: dict[str, UpdateOrder] = {}
     history: list[tuple[object, ...]] = []
     results: list[UpdateResult] = []
-    for command in commands:
+    for index, command in enumerate(commands):
+        if index in earlier:
+            results.append(earlier[index])
+            continue
         before = states.get(command.order_id)
         if before is None:
             results.append(UnknownOrder())
@@ -225,6 +235,72 @@ def update_orders(
         count_statuses(writes, _differences(rows, states))
         writes.send()
     return results
+
+
+def _earlier_results(
+    connection: Connection, commands: Sequence[UpdateOrder], rows: dict[str, RowMapping]
+) -> dict[int, UpdateResult]:
+    """The answers of an earlier try by index, for the orders that it has changed.
+
+    An update is found in the history by its instant and correlation id. The history also says which status
+    the order had when an update that left no trace was looked at, and so whether that one was legal.
+    """
+    results: dict[int, UpdateResult] = {}
+    for order_id, made in _history(connection, list(rows)).items():
+        own = [(index, command) for index, command in enumerate(commands) if command.order_id == order_id]
+        traces = [made[_trace(command)] for _, command in own if _trace(command) in made]
+        if not traces:
+            continue
+        status, now = traces[0].before, state_of(rows[order_id])
+        for index, command in own:
+            if found := made.get(_trace(command)):
+                status = found.after
+                results[index] = Updated(changed=True)
+            else:
+                results[index] = _without_trace(replace(now, status=status), command)
+    return results
+
+
+class _Move(NamedTuple):
+    """The status before a change, and after it."""
+
+    before: Status
+    after: Status
+
+
+def _trace(command: UpdateOrder) -> tuple[datetime, str]:
+    return command.at, command.correlation_id
+
+
+def _history(
+    connection: Connection, order_ids: Sequence[str]
+) -> dict[str, dict[tuple[datetime, str], _Move]]:
+    """The changes of each order by their instant and correlation id."""
+    history: dict[str, dict[tuple[datetime, str], _Move]] = {}
+    last: dict[str, Status] = {}
+    for row in connection.execute(_CHANGES, {"ids": to_json(order_ids).decode()}):
+        move = _Move(last.get(row.order_id, Status.CREATED), Status(row.status))
+        history.setdefault(row.order_id, {})[row.at, row.correlation_id] = move
+        last[row.order_id] = move.after
+    return history
+
+
+_CHANGES = (
+    sa.select(
+        order_changes.c.order_id, order_changes.c.at, order_changes.c.correlation_id, order_changes.c.status
+    )
+    .where(one_of(order_changes.c.order_id, "ids"))
+    .order_by(order_changes.c.order_id, order_changes.c.version)
+)
+
+
+def _without_trace(state: OrderState, command: UpdateOrder) -> UpdateResult:
+    """An update that changed nothing was illegal, or a repeat."""
+    try:
+        apply_update(state, command.status, command.fulfillment, command.attention)
+    except IllegalTransition as error:
+        return error
+    return Updated(changed=False)
 
 
 def _lock_orders(connection: Connection, order_ids: set[str]) -> dict[str, RowMapping]:

@@ -7,7 +7,7 @@ everything.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
@@ -40,7 +40,7 @@ from orderflow.edge import (
 from orderflow.orders import commands, openapi, parsing, queries
 from orderflow.orders.health import Health
 from orderflow.orders.intake import ANONYMOUS, Accepted, Caller, Intake, database_unavailable, write_problem
-from orderflow.orders.model import TERMINAL, TRANSITIONS, IllegalTransition
+from orderflow.orders.model import TERMINAL, IllegalTransition, offered
 from orderflow.orders.waiting import Waiters
 
 
@@ -157,7 +157,9 @@ class OrdersApi:
                     errors=[field_error((), "one of status, fulfillment, attention is needed")],
                 )
             else:
-                updates[index] = parsing.update_command(order_id, patch, now, caller)
+                # Each has an instant of its own: the history tells the updates of one order apart by it.
+                at = now + timedelta(microseconds=index)
+                updates[index] = parsing.update_command(order_id, patch, at, caller)
         try:
             results = await self._writer.submit(commands.update_orders, list(updates.values()))
         except QueueFull:
@@ -303,7 +305,7 @@ def _update_problem(result: commands.UpdateResult | Exception) -> ProblemError |
                 title="Illegal transition",
                 extra={
                     "currentStatus": result.current.value,
-                    "allowedTransitions": [status.value for status in TRANSITIONS[result.current]],
+                    "allowedTransitions": offered(result.current),
                 },
             )
         case _:

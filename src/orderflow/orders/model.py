@@ -39,6 +39,9 @@ TRANSITIONS: Final[Mapping[Status, tuple[Status, ...]]] = {
     Status.CANCELLED: (),
 }
 
+REQUESTED: Final = (Status.PROCESSING, Status.SHIPPED, Status.FAILED, Status.CANCELLED)
+"""What a status update can ask for (CONTRACT, PATCH). No request leads to any other status yet."""
+
 TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
 
 
@@ -49,6 +52,11 @@ class IllegalTransition(Exception):
         super().__init__(detail)
         self.current = current
         self.allowed = TRANSITIONS[current]
+
+
+def offered(status: Status) -> list[str]:
+    """The statuses that a request can lead to from this one, as clients see them: `allowedTransitions`."""
+    return [move.value for move in TRANSITIONS[status] if move in REQUESTED]
 
 
 @dataclass(frozen=True, slots=True)

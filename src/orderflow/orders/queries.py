@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.database.dialects import one_of
 from orderflow.orders.counters import counted
-from orderflow.orders.model import TRANSITIONS, Status, unix_ms, utc_text
+from orderflow.orders.model import Status, offered, unix_ms, utc_text
 from orderflow.orders.tables import order_changes, order_items, orders, outbox
 
 PAGE_MAX = 200
@@ -63,7 +63,7 @@ def created_json(content: str, order_id: str, created_at: str, correlation_id: s
     )
 
 
-_CREATED_MOVES = json.dumps(TRANSITIONS[Status.CREATED], separators=(",", ":"))
+_CREATED_MOVES = json.dumps(offered(Status.CREATED), separators=(",", ":"))
 
 
 def list_orders(
@@ -184,7 +184,7 @@ def _document(row: RowMapping, items: list[Document]) -> Document:
         "createdAt": utc_text(row["created_at"]),
         "updatedAt": utc_text(row["updated_at"]),
         "correlationId": row["correlation_id"],
-        "allowedTransitions": [status.value for status in TRANSITIONS[Status(row["status"])]],
+        "allowedTransitions": offered(Status(row["status"])),
     }
 
 

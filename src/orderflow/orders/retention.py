@@ -1,5 +1,9 @@
 """Retention: idempotency keys, published events and the history of finished orders are kept for a time, then
-removed in small steps, so that intake never waits for a large one."""
+removed in small steps, so that intake never waits for a large one. A key ages from its order's creation,
+events and history from the order's last change: what belongs to an unfinished order stays.
+
+A step reads a stretch of its table by order id. No order ends before it is created, so the id bounds what can
+be old enough; the order's own row, found by its key, decides."""
 
 import threading
 import time
@@ -15,7 +19,7 @@ from orderflow.database.dialects import try_lock
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.orders.counters import fold
-from orderflow.orders.model import TERMINAL, Status
+from orderflow.orders.model import TERMINAL
 from orderflow.orders.queries import first_order_id
 from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox
 
@@ -29,19 +33,16 @@ SHARE_OF_WRITER = 0.1
 Kind = Literal["keys", "events", "history"]
 
 _TABLES = {"keys": idempotency_keys, "events": outbox, "history": order_changes}
-_UNFINISHED = [status.value for status in Status if status not in TERMINAL]
+_FINISHED = sorted(status.value for status in TERMINAL)
 
 
 class Remove(NamedTuple):
-    """Asks for a step through what belongs to orders from `behind` (exclusive) to `before` (exclusive)."""
+    """Asks for a step through what belongs to orders with ids after `behind`, and is older than `before`."""
 
     kind: Kind
     behind: str
-    before: str
-
-    @property
-    def rows(self) -> int:
-        return STEP_ROWS
+    before: datetime
+    rows: int
 
 
 class Removed(NamedTuple):
@@ -62,15 +63,19 @@ def remove(connection: Connection, commands: Sequence[Remove], /, *, again: bool
 
 def _remove(connection: Connection, command: Remove) -> Removed:
     table = _TABLES[command.kind]
-    window = [table.c.order_id > command.behind, table.c.order_id < command.before]
+    window = [table.c.order_id > command.behind, table.c.order_id < first_order_id(command.before)]
     last = connection.scalar(
-        sa.select(table.c.order_id).where(*window).order_by(table.c.order_id).offset(STEP_ROWS - 1).limit(1)
+        sa.select(table.c.order_id)
+        .where(*window)
+        .order_by(table.c.order_id)
+        .offset(command.rows - 1)
+        .limit(1)
     )
     if last is not None:
         window.append(table.c.order_id <= last)
     if command.kind != "keys":
-        unfinished = orders.c.status.in_(_UNFINISHED)
-        window.append(~sa.exists().where(orders.c.order_id == table.c.order_id, unfinished))
+        ended = [orders.c.status.in_(_FINISHED), orders.c.updated_at < command.before]
+        window.append(sa.exists().where(orders.c.order_id == table.c.order_id, *ended))
     if command.kind == "events":
         window.append(table.c.published_at.is_not(None))
     removed = connection.execute(sa.delete(table).where(*window))
@@ -78,7 +83,8 @@ def _remove(connection: Connection, command: Remove) -> Removed:
 
 
 class Retention:
-    """One thread that removes what is older than its time, in seconds; None keeps it for ever."""
+    """One thread that removes what is older than its time, in seconds; None keeps it for ever. A step looks
+    at `step_rows` at most."""
 
     def __init__(
         self,
@@ -88,8 +94,10 @@ class Retention:
         events_s: float,
         history_s: float | None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        step_rows: int = STEP_ROWS,
     ) -> None:
         self._writer = writer
+        self._step_rows = step_rows
         self._kept_s: dict[Kind, float | None] = {"keys": keys_s, "events": events_s, "history": history_s}
         self._clock = clock
         self._stop = threading.Event()
@@ -119,12 +127,12 @@ class Retention:
         return removed
 
     def _remove_all(self, kind: Kind, kept_s: float) -> int:
-        before = first_order_id(self._clock() - timedelta(seconds=kept_s))
+        before = self._clock() - timedelta(seconds=kept_s)
         behind: str | None = first_order_id(datetime.fromtimestamp(0, UTC))
         rows = 0
         while behind is not None:
             began = time.monotonic()
-            step = self._step(Remove(kind, behind, before))
+            step = self._step(Remove(kind, behind, before, self._step_rows))
             if step is None:
                 break
             rows += step.rows
