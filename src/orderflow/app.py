@@ -5,7 +5,7 @@ import gc
 import importlib
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from orderflow import telemetry
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
-from orderflow.edge import Degraded, Edge
+from orderflow.edge import Edge
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers import Carrier
@@ -30,7 +30,8 @@ from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import http as orders_http
 from orderflow.orders import outbox
-from orderflow.orders.health import Health, create_health_app
+from orderflow.orders import relay as relaying
+from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
 from orderflow.orders.post_order import PostOrder
@@ -38,6 +39,7 @@ from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
 from orderflow.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
+from orderflow.runtime.health import Health
 from orderflow.serving import address, bind, serving, stop_on_signals
 from orderflow.settings import Settings, SettingsError
 
@@ -90,7 +92,7 @@ def run_up(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            async with _order_service(settings, orders, bus, listener):
+            async with _order_service(settings, orders, bus, listener, stop):
                 _announce(settings, address(listener))
                 await _fulfillment_service(
                     settings, fulfillment, bus, own, orders_url=address(listener), stop=stop
@@ -115,7 +117,7 @@ def run_api(settings: Settings) -> int:
                 async def run(stop: asyncio.Event) -> None:
                     if settings.api_workers > 1:
                         stop_with_parent(stop)
-                    async with _order_service(settings, database, bus, listener):
+                    async with _order_service(settings, database, bus, listener, stop):
                         await stop.wait()
 
                 return _run(run)
@@ -136,7 +138,7 @@ def run_relay(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            async with _orders_parts(settings, database, bus) as parts:
+            async with _orders_parts(settings, database, bus, stop, essential=[relaying.LOOP]) as parts:
                 if listener is None:
                     await stop.wait()
                     return
@@ -211,14 +213,20 @@ class _OrdersParts:
     writer: GroupCommit
     relay: Relay
     reader: Reader
-    health: Health
+    health: HealthApi
 
 
 @asynccontextmanager
-async def _orders_parts(settings: Settings, database: Database, bus: Bus) -> AsyncGenerator[_OrdersParts]:
-    """What every process on the orders database runs: its writer, a relay and a reconciler. They drain in the
-    order of the flow."""
-    writer = GroupCommit(database.writer, "orders", queue_seconds_max=INTAKE_QUEUE_SECONDS_MAX)
+async def _orders_parts(
+    settings: Settings, database: Database, bus: Bus, stop: asyncio.Event, *, essential: Sequence[str] = ()
+) -> AsyncGenerator[_OrdersParts]:
+    """What every process on the orders database runs: its writer, a relay, a reconciler and retention. They
+    drain in the order of the flow.
+
+    A loop that dies or hangs sets `stop`, and is raised at the end. Without the `essential` loops the process
+    is not ready."""
+    health = Health(essential=("writer-orders", *essential))
+    writer = GroupCommit(database.writer, "orders", queue_seconds_max=INTAKE_QUEUE_SECONDS_MAX, health=health)
     relay = Relay(writer, bus.publisher())
     writer.after_commit = relay.after_commit
     reconciler = Reconciler(writer, patience_s=settings.reconcile_after_s)
@@ -231,19 +239,32 @@ async def _orders_parts(settings: Settings, database: Database, bus: Bus) -> Asy
     reader = Reader(database)
     for part in (writer, relay, reconciler, retention):
         part.start()
+    watching = asyncio.create_task(_watch(health, stop))
     try:
-        yield _OrdersParts(writer, relay, reader, Health(reader, lambda: _degraded(relay)))
+        yield _OrdersParts(writer, relay, reader, HealthApi(reader, health))
     finally:
+        stop.set()
         for part in (retention, reconciler, relay, writer, reader):
             await asyncio.to_thread(part.close)
+        await asyncio.wait([watching])
+    watching.result()
+
+
+async def _watch(health: Health, stop: asyncio.Event) -> None:
+    """Look after the loops until `stop` is set. Where one does not get on, set it, and raise LoopDied or
+    LoopStalled."""
+    try:
+        await health.watch(stop)
+    finally:
+        stop.set()
 
 
 @asynccontextmanager
 async def _order_service(
-    settings: Settings, database: Database, bus: Bus, listener: socket
+    settings: Settings, database: Database, bus: Bus, listener: socket, stop: asyncio.Event
 ) -> AsyncGenerator[None]:
     """The Order Service on its socket."""
-    async with _orders_parts(settings, database, bus) as parts:
+    async with _orders_parts(settings, database, bus, stop) as parts:
         intake = Intake(
             parts.writer, parts.reader, topic=settings.orders_topic, relay_takes=parts.relay.takes
         )
@@ -334,10 +355,6 @@ def _own_carrier(named: str) -> Carrier:
             f"ORDERFLOW_CARRIER names {named}, which is no carrier: it has no {' and no '.join(missing)}"
         )
     return carrier
-
-
-def _degraded(relay: Relay) -> list[Degraded]:
-    return [] if relay.trouble is None else [Degraded("event-log", *relay.trouble)]
 
 
 def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:

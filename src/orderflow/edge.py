@@ -5,8 +5,6 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -68,15 +66,6 @@ class ProblemError(Exception):
         self.errors = errors
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
-
-
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """A part that is down while the role still does its job: which, why and since when. Health shows it."""
-
-    part: str
-    reason: str
-    since: datetime
 
 
 def problem_document(error: ProblemError, instance: str, correlation_id: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
 from orderflow.messaging.embedded import EmbeddedLog
-from orderflow.orders.health import Health
+from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
 from orderflow.orders.relay import Relay
@@ -113,7 +113,7 @@ class World:
             api = OrdersApi(writer=writer, reader=reader, intake=intake)
             writer.start()
             relay.start()
-            self.network = Lossy(Edge(create_app(api, Health(reader, list))))
+            self.network = Lossy(Edge(create_app(api, HealthApi(reader, writer.health))))
             try:
                 async with serving(self.network, listener):
                     yield
@@ -171,8 +171,9 @@ class World:
             worker.dispatcher.abandon()
             self._abandoned.append(worker)
             await asyncio.to_thread(worker.writer.close)
-            worker.inbox.stop()
-            await asyncio.to_thread(worker.inbox.run)  # only closes the consumer, as a session time-out would
+            worker.inbox.loop.stop()
+            # It only closes the consumer, as a session's time-out would.
+            await asyncio.to_thread(worker.inbox.loop.run)
             self.execute(sa.update(workers).values(lease_until_ms=0))
 
     async def _bury(self) -> None:

@@ -216,7 +216,7 @@ def test_ready_names_what_is_down_and_fails_only_without_its_own_database(
             assert ready["circuits"] == {"carrier": "closed", "orders": "closed"}
             world.network.down = True
             await world.place()
-            await world.until(lambda: worker.vitals.is_degraded("orders"), "the outage is seen")
+            await world.until(lambda: worker.health.is_degraded("orders"), "the outage is seen")
             status, ready = await get("/health/ready")
             assert (status, ready["status"]) == (200, "degraded")
             assert [d["part"] for d in ready["degraded"]] == ["orders"]

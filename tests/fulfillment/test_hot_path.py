@@ -1,12 +1,10 @@
 """What makes fulfillment fast: writes in groups, and nothing that waits for a poll."""
 
 import asyncio
-import threading
 import time
 from typing import Any
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
-from orderflow.fulfillment.lease import HEARTBEAT_S, Lease
 
 World = Any
 MANY = 400
@@ -39,30 +37,20 @@ def test_an_order_ships_at_once_though_no_sweep_ever_comes_round(world: World) -
     async def scenario() -> None:
         carrier = SimulatedCarrier(seed=0, delay_ms=(0, 0), failure_rate=0.0, error_rate=0.0)
         async with world.running(), world.stepping(carrier) as worker:
-            inbox = threading.Thread(target=worker.inbox.run)
-            loops = [
-                asyncio.create_task(loop)
-                for loop in (kept(worker.lease), worker.sender.run(), worker.dispatcher.run())
-            ]
-            inbox.start()
+            loops = (worker.lease.loop, worker.sender.loops[0], worker.dispatcher.loop)
+            for loop in (worker.inbox.loop, *loops):
+                loop.start()
             try:
                 took_s = [await until_shipped(world) for _ in range(10)]
             finally:
-                worker.inbox.stop()
-                await asyncio.to_thread(inbox.join)
+                worker.inbox.loop.stop()
+                await asyncio.to_thread(worker.inbox.loop.join)
                 for loop in loops:
-                    loop.cancel()
-                await asyncio.gather(*loops, return_exceptions=True)
+                    await loop.stop()
             assert max(took_s) < 5
             assert sorted(took_s)[5] < 0.75
 
     asyncio.run(scenario())
-
-
-async def kept(lease: Lease) -> None:
-    while True:
-        await lease.run_once()
-        await asyncio.sleep(HEARTBEAT_S)
 
 
 async def until_shipped(world: World) -> float:

@@ -130,7 +130,7 @@ def test_no_carrier_is_called_before_processing_was_acknowledged(
             world.network.down = True
             async with world.working(carrier) as worker:
                 order_ids = await world.place(5)
-                await world.until(lambda: worker.vitals.is_degraded("orders"), "the outage is seen")
+                await world.until(lambda: worker.health.is_degraded("orders"), "the outage is seen")
                 await world.until(lambda: len(world.rows()) == 5, "the shipments are received")
                 assert carrier.calls == 0
                 assert set(world.states().values()) == {"received"}
@@ -151,7 +151,7 @@ def test_an_order_service_without_its_database_is_an_outage_and_burns_nothing(
             async with world.working(carrier) as worker:
                 order_ids = await world.place(5)
                 await world.until(lambda: len(world.rows()) == 5, "the shipments are received")
-                await world.until(lambda: worker.vitals.is_degraded("orders"), "the outage is seen")
+                await world.until(lambda: worker.health.is_degraded("orders"), "the outage is seen")
                 await world.until(lambda: {r["worker_id"] for r in world.rows()} == {"w"}, "they stay ours")
                 world.network.no_database = False
                 await world.until_closed(order_ids)

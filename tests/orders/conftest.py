@@ -24,7 +24,7 @@ from orderflow.direct import protocol_for
 from orderflow.edge import BODY_SECONDS_MAX, Edge
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
-from orderflow.orders.health import Health
+from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.post_order import PostOrder
@@ -131,7 +131,7 @@ class Service:
             intake=intake,
             body_seconds_max=body_seconds_max,
         )
-        self.app = create_app(self.api, Health(self.reader, list))
+        self.app = create_app(self.api, HealthApi(self.reader, self.writer.health))
         if writing:
             self.writer.start()
             if self.relay:
@@ -164,8 +164,7 @@ class Service:
         self._thread.join()
         if self.relay:
             self.relay.close()
-        if self.writer._thread is None:  # pyright: ignore[reportPrivateUsage]
-            self.writer.start()
+        self.writer.start()
         self.writer.close()
         self.reader.close()
         self.database.dispose()

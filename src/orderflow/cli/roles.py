@@ -111,12 +111,17 @@ def _expected_errors() -> Generator[None]:
     """What a role refuses to start with, as one line."""
     from orderflow.database.engine import DatabaseMisconfigured, DatabaseUnavailable
     from orderflow.messaging import BusMisconfigured, BusUnavailable
+    from orderflow.runtime.health import LoopDied, LoopStalled
     from orderflow.settings import SettingsError
 
     try:
         yield
     except DatabaseUnavailable as error:
         raise CommandFailed(f"the database cannot be reached: {error}") from None
+    except LoopDied as error:
+        raise CommandFailed(f"a part has died, see the log: {error}") from None
+    except LoopStalled as error:
+        raise CommandFailed(f"a part does not come round any more: {error}") from None
     except (DatabaseMisconfigured, BusMisconfigured, BusUnavailable, SettingsError) as error:
         raise CommandFailed(str(error)) from None
     except OSError as error:  # a port that is taken, a directory that cannot be written

@@ -25,6 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from orderflow.crashpoints import crash_point
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.engine import DatabaseUnavailable, reason
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
@@ -100,7 +102,7 @@ class _CommitLost(Exception):
 
 @dataclass(slots=True)
 class GroupCommit:
-    """One writer thread in front of one database."""
+    """One writer thread in front of one database. Its loop is called `name` in the process's health."""
 
     engine: Engine
     name: str
@@ -112,27 +114,39 @@ class GroupCommit:
     """How long a lost answer to COMMIT is pursued, in seconds."""
     after_commit: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
     """Gets (command, result) pairs right after their COMMIT, on the writer's thread; must not block."""
+    health: Health = field(default_factory=Health)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+    jitter: Callable[[], float] = random.random
+    """0 to 1."""
     _queue: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
     _queued_rows: int = field(default=0, init=False)
     _later: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
-    _wake: threading.Condition = field(default_factory=threading.Condition, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _closing: bool = field(default=False, init=False)
+    loop: ThreadLoop = field(init=False)
     _unavailable_since: float | None = field(default=None, init=False)
     committed_transactions: int = field(default=0, init=False)
     committed_commands: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        self.loop = ThreadLoop(
+            f"writer-{self.name}",
+            self.run_once,
+            health=self.health,
+            pause_s=self._pause_s,
+            is_drained=lambda: not self._queue and not self._later,
+        )
+
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name=f"writer-{self.name}", daemon=True)
-        self._thread.start()
+        self.loop.start()
 
     def close(self) -> None:
         """Write what is queued, then stop. Later commands are refused as QueueFull."""
-        with self._wake:
+        with self._lock:
             self._closing = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join()
+        self.loop.stop()
+        self.loop.join()
 
     @property
     def queued(self) -> int:
@@ -191,16 +205,17 @@ class GroupCommit:
         LATER_S. Without a loop `then` is called on the writer's thread, and must not block.
 
         From any thread; as with `submit_blocking` there is always room. Raises QueueFull once closed."""
-        now = time.monotonic()
+        now = self.monotonic()
         ticket = _Ticket([None] * len(commands), len(commands), then, loop, now)
-        with self._wake:
+        with self._lock:
             if self._closing:
                 raise QueueFull
-            if not self._later:
-                self._wake.notify()
+            is_first = not self._later
             self._later.extend(
                 [_Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
             )
+        if is_first:
+            self.loop.wake()
 
     def _enqueue(
         self,
@@ -209,17 +224,17 @@ class GroupCommit:
         then: Callable[[list[Any]], object],
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
-        now = time.monotonic()
+        now = self.monotonic()
         ticket = _Ticket([None] * len(commands), len(commands), then, loop, now)
         rows = sum([command.rows for command in commands])
-        with self._wake:
+        with self._lock:
             if self._closing or (loop is not None and self._is_full(len(commands), rows, now)):
                 raise QueueFull
             self._queued_rows += rows
             self._queue.extend(
                 [_Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
             )
-            self._wake.notify()
+        self.loop.wake()
         if not commands:
             then([])
 
@@ -227,7 +242,7 @@ class GroupCommit:
     def is_full(self) -> bool:
         """Whether a command would be refused now: asked before anything is done for one."""
         try:
-            return self._is_full(1, 1, time.monotonic())
+            return self._is_full(1, 1, self.monotonic())
         except IndexError:  # the writer has just taken the last one
             return False
 
@@ -238,27 +253,21 @@ class GroupCommit:
         too_many = len(self._queue) + more > self.queue_commands_max
         return waits_too_long or too_many or self._queued_rows + more_rows > self.queue_rows_max
 
-    def _run(self) -> None:
-        while self.run_once():
-            pass
-
-    def run_once(self) -> bool:
-        """Wait for commands, write one batch, answer its callers. False when closed and nothing is left."""
-        with self._wake:
-            while not self._queue and not self._closing and (pause_s := self._pause_s) > 0:
-                self._wake.wait(None if pause_s == math.inf else pause_s)
+    def run_once(self) -> int:
+        """Write one batch of what is queued and answer its callers; the number of commands."""
+        with self._lock:
             batch = self._take_batch()
-        if not batch:
-            return False
-        self._answer(batch, self._write(batch))
-        return True
+        if batch:
+            self._answer(batch, self._write(batch))
+        return len(batch)
 
-    @property
     def _pause_s(self) -> float:
         """Until something must be written though nobody waits for it, in seconds."""
+        if self._queue:
+            return 0.0
         if not self._later:
             return math.inf
-        return self._later[0].ticket.queued_at + LATER_S - time.monotonic()
+        return self._later[0].ticket.queued_at + LATER_S - self.monotonic()
 
     def _take_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []
@@ -281,7 +290,7 @@ class GroupCommit:
             try:
                 return self._transaction(batch, again=in_doubt_since is not None)
             except _CommitLost:
-                in_doubt_since = in_doubt_since or time.monotonic()
+                in_doubt_since = in_doubt_since or self.monotonic()
             except Exception as error:
                 failure = classify(error)
                 if in_doubt_since is None or failure in (Failure.DATA, Failure.LOCKED):
@@ -290,10 +299,10 @@ class GroupCommit:
                     retry = retry or (failure is Failure.UNAVAILABLE and tries == 1)
                     if not retry:
                         return self._give_up(batch, error, failure, in_doubt_since)
-            if in_doubt_since and time.monotonic() - in_doubt_since > self.in_doubt_s_max:
+            if in_doubt_since and self.monotonic() - in_doubt_since > self.in_doubt_s_max:
                 log.error("commit.outcome_unknown", writer=self.name, commands=len(batch))
                 return [OutcomeUnknown() for _ in batch]
-            time.sleep(RETRY_PAUSE_S * min(tries, 10) * (0.5 + random.random()))
+            self.sleep(RETRY_PAUSE_S * min(tries, 10) * (0.5 + self.jitter()))
 
     def _give_up(
         self, batch: list[_Entry], error: Exception, failure: Failure, in_doubt_since: float | None
@@ -308,7 +317,7 @@ class GroupCommit:
             return [Contended() for _ in batch]
         if failure in (Failure.UNAVAILABLE, Failure.RETRY):
             if self._unavailable_since is None:
-                self._unavailable_since = time.monotonic()
+                self._unavailable_since = self.monotonic()
                 log.warning("commit.unavailable", writer=self.name, reason=reason(error))
             return [DatabaseUnavailable(reason(error)) for _ in batch]
         return [error for _ in batch]
@@ -329,7 +338,7 @@ class GroupCommit:
                 raise _CommitLost from error
         crash_point(f"{self.name}.committed")
         if self._unavailable_since is not None:
-            away_s = round(time.monotonic() - self._unavailable_since, 1)
+            away_s = round(self.monotonic() - self._unavailable_since, 1)
             self._unavailable_since = None
             log.info("commit.recovered", writer=self.name, away_s=away_s)
         self._tell(batch, outcomes)

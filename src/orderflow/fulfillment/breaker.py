@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import structlog
 
-from orderflow.edge import Degraded
+from orderflow.runtime.health import Degraded
 
 log = structlog.get_logger()
 

@@ -22,8 +22,9 @@ from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.holding import within
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, TEXT_CHARS_MAX, Park, Shipment, clean
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters
-from orderflow.fulfillment.vitals import Vitals
 from orderflow.messaging import Headers, Message, Publisher, PublishFailed, Record
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import TaskLoop
 
 log = structlog.get_logger()
 
@@ -287,11 +288,23 @@ def message(found: RowMapping, topic: str) -> Message:
 class DeadLetterCopier:
     """Copies dead letters to their topic, at least once, and never forgets one that failed."""
 
-    def __init__(self, writer: GroupCommit, publisher: Publisher, vitals: Vitals, *, topic: str) -> None:
+    def __init__(self, writer: GroupCommit, publisher: Publisher, health: Health, *, topic: str) -> None:
         self._writer = writer
         self._publisher = publisher
-        self._vitals = vitals
+        self._health = health
         self._topic = topic
+        self._is_behind = False
+        self.loop = TaskLoop("dead-letters", self._turn, health=health, pause_s=self._pause_s)
+
+    def _pause_s(self) -> float:
+        return 0.0 if self._is_behind else COPY_PAUSE_S
+
+    async def _turn(self) -> None:
+        self._is_behind = False
+        try:
+            self._is_behind = await self.run_once() == COPIES_MAX
+        except TRANSIENT as error:
+            log.debug("dead_letters.copy_waits", reason=str(error))
 
     async def run_once(self) -> int:
         """Copy what is due; the number of letters that the log took. Raises what the database says."""
@@ -303,21 +316,10 @@ class DeadLetterCopier:
         copied: list[Copied] = []
         for letter, outcome in zip(letters, outcomes, strict=True):
             if isinstance(outcome, PublishFailed):
-                self._vitals.trouble("dead-letter-topic", outcome.reason)
+                self._health.trouble("dead-letter-topic", outcome.reason)
             else:
                 copied.append(Copied(letter["id"]))
         if len(copied) == len(letters):
-            self._vitals.recovered("dead-letter-topic")
+            self._health.recovered("dead-letter-topic")
         await self._writer.submit(mark_copied, copied)
         return len(copied)
-
-    async def run(self) -> None:
-        while True:
-            self._vitals.progress("dead-letters")
-            try:
-                copied = await self.run_once()
-            except TRANSIENT as error:
-                log.debug("dead_letters.copy_waits", reason=str(error))
-                copied = 0
-            if copied < COPIES_MAX:
-                await asyncio.sleep(COPY_PAUSE_S)

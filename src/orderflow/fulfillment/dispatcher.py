@@ -35,7 +35,8 @@ from orderflow.fulfillment.model import (
     after_probe,
 )
 from orderflow.fulfillment.moves import Mover
-from orderflow.fulfillment.vitals import Vitals, wait_for
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import TaskLoop
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Dispatcher:
         self,
         mover: Mover,
         carrier: Carrier,
-        vitals: Vitals,
+        health: Health,
         breaker: CircuitBreaker,
         *,
         in_flight_max: int,
@@ -72,7 +73,6 @@ class Dispatcher:
     ) -> None:
         self._mover = mover
         self._carrier = carrier
-        self._vitals = vitals
         self._breaker = breaker
         self._in_flight_max = in_flight_max
         self._retried_max = max(1, in_flight_max // 2)
@@ -87,9 +87,9 @@ class Dispatcher:
         self._retried_at_once = min(RETRIED_AT_ONCE_MIN, self._retried_max)
         self._retried_calls = 0
         self._intending = 0
-        self._wake = asyncio.Event()
         self._draining = False
         self._failure: BaseException | None = None
+        self.loop = TaskLoop(LOOP, self.run_once, health=health, pause_s=self._wait_s)
 
     @property
     def in_flight(self) -> int:
@@ -100,7 +100,7 @@ class Dispatcher:
         """Call the carrier for these, in turn: their gates are open, and this worker holds them."""
         for shipment in shipments:
             (self._retried if shipment.attempts else self._fresh).append(shipment)
-        self._wake.set()
+        self.loop.wake()
 
     def drain(self) -> None:
         """Begin no new calls."""
@@ -184,17 +184,10 @@ class Dispatcher:
                 self._breaker.abandoned(permit)
         return written
 
-    async def run(self) -> None:
-        while True:
-            self._vitals.progress(LOOP)
-            if await self.run_once() == 0:
-                self._wake.clear()
-                if self._failure is None:
-                    await wait_for(self._wake, self._wait_s)
-
-    @property
     def _wait_s(self) -> float:
         """How long nothing can be begun unless something wakes this loop."""
+        if self._failure is not None:
+            return 0.0
         if self._draining or not (self._fresh or self._retried) or self.in_flight >= self._in_flight_max:
             return WAIT_S
         if not self._fresh and self._retried_calls >= self._retried_at_once:
@@ -216,7 +209,7 @@ class Dispatcher:
         elif call.exception() is not None:
             self._failure = call.exception()
         if self._fresh or self._retried or self._failure:
-            self._wake.set()
+            self.loop.wake()
 
     async def _ship(self, shipment: Shipment, permit: Permit) -> None:
         """Call until there is something to record; the intent of the first call is written. A probe is no
@@ -307,7 +300,7 @@ class Dispatcher:
             return answer
         finally:
             if permit.is_probe:
-                self._wake.set()
+                self.loop.wake()
 
     async def _create(self, shipment: Shipment) -> Label:
         request = ShipmentRequest(shipment.order_id, shipment.idempotency_key, shipment.request)

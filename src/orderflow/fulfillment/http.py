@@ -107,18 +107,22 @@ class FulfillmentApi:
         return json_response({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        """503 only when the fulfillment database does not answer; another part that is down is degraded."""
+        """503 only when this worker cannot do its job; another part that is down is degraded."""
+        status = self._status()
+        if status.disabled:
+            raise _not_ready(f"This worker cannot work: {status.disabled}.")
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await self._reader.run(queries.ping)
         except (DatabaseUnavailable, TimeoutError) as error:
-            raise ProblemError(
-                503,
-                f"The fulfillment database does not answer: {error or 'no answer in time'}.",
-                kind="not-ready",
-                headers={"Retry-After": "2"},
+            raise _not_ready(
+                f"The fulfillment database does not answer: {error or 'no answer in time'}."
             ) from None
         return json_response(_ready_document(self._status()))
+
+
+def _not_ready(detail: str) -> ProblemError:
+    return ProblemError(503, detail, kind="not-ready", headers={"Retry-After": "2"})
 
 
 def _ready_document(status: WorkerStatus) -> dict[str, Any]:

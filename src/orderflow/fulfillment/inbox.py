@@ -1,7 +1,6 @@
 """Events become shipments: poll, insert, and only then commit the offsets."""
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +25,9 @@ from orderflow.fulfillment.durable import PAUSE_S, write_blocking
 from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, State, clean
 from orderflow.fulfillment.tables import processed_events, shipments
-from orderflow.fulfillment.vitals import Vitals
 from orderflow.messaging import BusUnavailable, Consumer, Headers, Record
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
@@ -38,6 +38,7 @@ POLL_BYTES_MAX = 16 * 1024 * 1024
 POLL_TIMEOUT_S = 0.5
 CONFLICTING_EVENT = "conflicting-event"
 
+LOOP = "inbox"
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -209,7 +210,7 @@ class Inbox:
         consumer: Consumer,
         writer: GroupCommit,
         holding: Holding,
-        vitals: Vitals,
+        health: Health,
         *,
         owner: Callable[[], Owner],
         hand_over: Callable[[list[Shipment], int], object],
@@ -218,26 +219,14 @@ class Inbox:
         self._consumer = consumer
         self._writer = writer
         self._holding = holding
-        self._vitals = vitals
+        self._health = health
         self._owner = owner
         self._hand_over = hand_over
         self._clock = clock
         self._records_max = POLL_RECORDS_FIRST
-        self._stopping = threading.Event()
+        self.loop = ThreadLoop(LOOP, self.run_once, health=health, pause_s=lambda: 0.0, finish=consumer.close)
         self._uncommitted: dict[int, Record] = {}
         """The last stored record of each partition whose commit has not succeeded yet."""
-
-    def stop(self) -> None:
-        """Ask `run` to end after the batch at hand; from any thread."""
-        self._stopping.set()
-
-    def run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                self._vitals.progress("inbox")
-                self.run_once()
-        finally:
-            self._consumer.close()
 
     def run_once(self) -> int:
         """One batch from the log to the database; the number of records stored.
@@ -247,8 +236,8 @@ class Inbox:
         try:
             records = self._consumer.poll(self._records_max, POLL_TIMEOUT_S)
         except BusUnavailable as error:
-            self._vitals.trouble("event-log", str(error))
-            self._stopping.wait(PAUSE_S)
+            self._health.trouble("event-log", str(error))
+            self.loop.sleep(PAUSE_S)
             return 0
         if records:
             self._records_max = _next_poll(records, 2 * self._records_max)
@@ -265,11 +254,11 @@ class Inbox:
             if self._uncommitted:
                 self._consumer.commit(list(self._uncommitted.values()))
         except BusUnavailable as error:
-            self._vitals.trouble("event-log", str(error))
-            self._stopping.wait(PAUSE_S)
+            self._health.trouble("event-log", str(error))
+            self.loop.sleep(PAUSE_S)
             return
         self._uncommitted.clear()
-        self._vitals.recovered("event-log")
+        self._health.recovered("event-log")
 
     def _store(self, records: Sequence[Record]) -> bool:
         """False where the worker was stopped before the database took it all: it will be delivered again."""
@@ -334,9 +323,8 @@ class Inbox:
         return outcomes is not None
 
     def _wait_for_database(self) -> bool:
-        self._vitals.trouble("database", "the inbox cannot write")
-        self._vitals.progress("inbox")
-        return not self._stopping.wait(PAUSE_S)
+        self._health.trouble("database", "the inbox cannot write")
+        return not self.loop.sleep(PAUSE_S)
 
 
 def _next_poll(records: Sequence[Record], records_max: int) -> int:

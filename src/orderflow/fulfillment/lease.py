@@ -5,7 +5,7 @@ clock went back, and counts as expired.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -17,7 +17,8 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import Owner
 from orderflow.fulfillment.tables import shipments, workers
-from orderflow.fulfillment.vitals import Vitals
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import TaskLoop
 
 log = structlog.get_logger()
 
@@ -25,10 +26,7 @@ LEASE_MS = 6_000
 HEARTBEAT_S = 2.0
 FORGET_WORKER_MS = 3_600_000
 ACQUIRE_PAUSE_S = 0.5
-
-
-class WorkerStalled(Exception):
-    """A loop of this worker does not come round any more; the process must end."""
+LOOP = "lease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,58 +136,68 @@ class Lease:
     """
 
     def __init__(
-        self, writer: GroupCommit, vitals: Vitals, *, worker_id: str, on_lost: Callable[[], None]
+        self,
+        writer: GroupCommit,
+        health: Health,
+        *,
+        worker_id: str,
+        on_lost: Callable[[], None],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._writer = writer
-        self._vitals = vitals
+        self._health = health
         self._worker_id = worker_id
         self._on_lost = on_lost
+        self._sleep = sleep
         self._owner = Owner(worker_id, 0)
+        self.loop = TaskLoop(
+            LOOP,
+            self.run_once,
+            health=health,
+            pause_s=lambda: HEARTBEAT_S if self._owner.epoch > 0 else 0.0,
+        )
 
     @property
     def owner(self) -> Owner:
         """Who this worker is now; epoch 0 owns nothing. From any thread."""
         return self._owner
 
-    async def acquire(self) -> None:
-        """Begin a new life; waits for the database."""
+    async def acquire(self, *, loop: str = LOOP) -> None:
+        """Begin a new life; waits for the database, and `loop` goes on reporting progress meanwhile."""
         while True:
             try:
                 self._owner = await self._writer.submit_one(acquire, Acquire(self._worker_id))
             except TRANSIENT as error:
-                self._vitals.trouble("database", str(error) or type(error).__name__)
-                await asyncio.sleep(ACQUIRE_PAUSE_S)
+                self._health.trouble("database", str(error) or type(error).__name__)
+                self._health.progress(loop)
+                await self._sleep(ACQUIRE_PAUSE_S)
                 continue
-            self._vitals.recovered("database")
+            self._health.recovered("database")
             log.info("lease.acquired", worker_id=self._worker_id, epoch=self._owner.epoch)
             return
 
-    async def renounce(self) -> None:
+    async def renounce(self, *, loop: str = LOOP) -> None:
         """Give up everything in memory and begin a new life."""
         log.warning("lease.lost", worker_id=self._worker_id, epoch=self._owner.epoch)
         self._owner = Owner(self._worker_id, 0)
         self._on_lost()
-        await self.acquire()
+        await self.acquire(loop=loop)
 
     async def run_once(self) -> None:
-        """One heartbeat. Raises WorkerStalled instead where a loop does not get on any more."""
-        stalled = self._vitals.stalled()
-        if stalled:
-            raise WorkerStalled(", ".join(stalled))
+        """One heartbeat, or the beginning of a life. Raises LoopDied or LoopStalled instead where a loop does
+        not get on any more: others are to take over."""
+        self._health.check()
+        if self._owner.epoch == 0:
+            await self.acquire()
+            return
         try:
             kept = await self._writer.submit_one(heartbeat, OfOwner(self._owner))
         except TRANSIENT as error:
-            self._vitals.trouble("database", str(error) or type(error).__name__)
+            self._health.trouble("database", str(error) or type(error).__name__)
             return
-        self._vitals.recovered("database")
+        self._health.recovered("database")
         if not kept:
             await self.renounce()
-
-    async def run(self) -> None:
-        await self.acquire()
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            await self.run_once()
 
     async def release(self) -> int:
         """Let go of everything; the number of shipments. Raises what the database says."""

@@ -21,7 +21,7 @@ from orderflow.fulfillment.model import (
     Written,
 )
 from orderflow.fulfillment.shipments import Move, apply
-from orderflow.fulfillment.vitals import Vitals
+from orderflow.runtime.health import Health
 
 log = structlog.get_logger()
 
@@ -35,14 +35,14 @@ class Mover:
         self,
         writer: GroupCommit,
         holding: Holding,
-        vitals: Vitals,
+        health: Health,
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._writer = writer
         self._holding = holding
-        self._vitals = vitals
+        self._health = health
         self._clock = clock
         self._sleep = sleep
 
@@ -62,9 +62,9 @@ class Mover:
         now = self._clock()
 
         def on_wait() -> None:
-            self._vitals.trouble("database", "fulfillment cannot write")
+            self._health.trouble("database", "fulfillment cannot write")
             if loop is not None:
-                self._vitals.progress(loop)
+                self._health.progress(loop)
 
         moves = [Move(shipment, decision, now) for shipment, decision in decisions]
 

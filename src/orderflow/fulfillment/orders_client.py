@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -20,13 +21,15 @@ from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.model import Close, OpenGate, RecordRejection, Shipment, State
 from orderflow.fulfillment.moves import Mover
-from orderflow.fulfillment.vitals import Vitals, wait_for
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import TaskLoop
 
 log = structlog.get_logger()
 
 CALL_S_MAX = 10.0
 RETRY_AFTER_S_MAX = 5.0
 WAIT_S = 1.0
+SENDERS = 2
 ATTENTIONS_MAX = 200
 ATTENTION_PAUSE_S = 1.0
 LOOP = "orders"
@@ -150,21 +153,21 @@ class StatusSender:
         client: OrdersClient,
         writer: GroupCommit,
         mover: Mover,
-        vitals: Vitals,
+        health: Health,
         breaker: CircuitBreaker,
         *,
         open_gates: Callable[[Sequence[Shipment]], object],
         jitter: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._writer = writer
         self._mover = mover
-        self._vitals = vitals
+        self._health = health
         self._breaker = breaker
         self._open_gates = open_gates
         self._jitter = jitter
-        self._sleep = sleep
+        self._monotonic = monotonic
         self._queue: deque[Shipment] = deque()
         self._wake = asyncio.Event()
         self._sending = 0
@@ -172,9 +175,20 @@ class StatusSender:
         """What the Order Service knows already: if its writing is lost, it is told again."""
         self._failure: BaseException | None = None
         self._failures = 0
-        self._retry_after_s = 0.0
+        self._not_before = 0.0
+        """Until then the Order Service is left alone, in monotonic seconds."""
         self._life = 0
         """Counts what `abandon` ended: an answer to an earlier life is nobody's any more."""
+        self.loops = [self._sender(f"{LOOP}-{number}", health) for number in range(SENDERS)]
+        self.loops.append(
+            TaskLoop("attentions", self._turn_attentions, health=health, pause_s=lambda: ATTENTION_PAUSE_S)
+        )
+
+    def _sender(self, name: str, health: Health) -> TaskLoop:
+        """One of several that take turns with what is owed; none sends what another does."""
+        return TaskLoop(
+            name, lambda: self.run_once(name), health=health, pause_s=self._pause_s, signal=self._wake
+        )
 
     @property
     def owed(self) -> int:
@@ -269,11 +283,11 @@ class StatusSender:
                 return answers
             except OrdersUnavailable as error:
                 self._failures += 1
-                self._retry_after_s = error.retry_after_s
-                self._vitals.trouble("orders", str(error))
+                self._not_before = self._monotonic() + self._backoff_s(error.retry_after_s)
+                self._health.trouble("orders", str(error))
                 return answers
         self._failures = 0
-        self._vitals.recovered("orders")
+        self._health.recovered("orders")
         return answers
 
     async def _patch(self, updates: Sequence[dict[str, Any]]) -> list[Answer]:
@@ -317,33 +331,23 @@ class StatusSender:
         await self._writer.submit(attentions.acknowledge, heard)
         return len(heard)
 
-    async def run(self, loop: str = LOOP) -> None:
-        """One of the senders; several may run, none of them with the same update."""
-        while True:
-            self._vitals.progress(loop)
-            await self.run_once(loop)
-            if pause_s := self._pause_s:
-                await self._sleep(pause_s)
-            elif not self._queue:
-                self._wake.clear()
-                await wait_for(self._wake, WAIT_S)
-
-    @property
     def _pause_s(self) -> float:
-        """How long to leave the Order Service alone; 0 while it answers."""
+        """How long there is nothing to send, or the Order Service is left alone."""
+        if self._failure is not None:
+            return 0.0
+        if not self._queue:
+            return WAIT_S
         if self._breaker.circuit is not Circuit.CLOSED:
             return self._breaker.wait_s
-        if self._failures == 0:
-            return 0.0
-        backoff_ms = model.QUICK_RETRY_MS * 2 ** min(self._failures - 1, model.QUICK_RETRIES_MAX)
-        return max(self._retry_after_s, backoff_ms / 1000 * self._jitter())
+        return 0.0 if self._failures == 0 else self._not_before - self._monotonic()
 
-    async def run_attentions(self) -> None:
-        while True:
-            self._vitals.progress("attentions")
-            try:
-                if self._breaker.wait_s == 0:
-                    await self.send_attentions()
-            except durable.TRANSIENT as error:
-                log.debug("attentions.wait", reason=str(error))
-            await self._sleep(ATTENTION_PAUSE_S)
+    def _backoff_s(self, retry_after_s: float) -> float:
+        backoff_ms = model.QUICK_RETRY_MS * 2 ** min(self._failures - 1, model.QUICK_RETRIES_MAX)
+        return max(retry_after_s, backoff_ms / 1000 * self._jitter())
+
+    async def _turn_attentions(self) -> None:
+        try:
+            if self._breaker.wait_s == 0:
+                await self.send_attentions()
+        except durable.TRANSIENT as error:
+            log.debug("attentions.wait", reason=str(error))

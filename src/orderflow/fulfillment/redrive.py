@@ -4,7 +4,6 @@ What was given up goes on where it stood; an event is processed again from its o
 followed until its order is done.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +25,8 @@ from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive, re
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
-from orderflow.fulfillment.vitals import Vitals
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import TaskLoop
 
 log = structlog.get_logger()
 
@@ -360,20 +360,17 @@ def _so_far(connection: Connection, redrive_id: str) -> tuple[int, int]:
 class Redriver:
     """Follows what was redriven and steps the redrives of groups; any worker may do any step."""
 
-    def __init__(self, writer: GroupCommit, vitals: Vitals, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, writer: GroupCommit, health: Health, *, clock: Callable[[], datetime]) -> None:
         self._writer = writer
-        self._vitals = vitals
         self._clock = clock
+        self.loop = TaskLoop(LOOP, self._turn, health=health, pause_s=lambda: PAUSE_S)
+
+    async def _turn(self) -> None:
+        try:
+            await self.run_once()
+        except TRANSIENT as error:
+            log.debug("redrives.wait", reason=str(error))
 
     async def run_once(self) -> int:
         """The number of letters redriven. Raises what the database says."""
         return await self._writer.submit_one(step, Step(self._clock()))
-
-    async def run(self) -> None:
-        while True:
-            self._vitals.progress(LOOP)
-            try:
-                await self.run_once()
-            except TRANSIENT as error:
-                log.debug("redrives.wait", reason=str(error))
-            await asyncio.sleep(PAUSE_S)

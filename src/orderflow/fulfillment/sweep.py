@@ -3,8 +3,7 @@
 Fresh shipments come straight from the inbox while there is room; nothing usual waits for this loop.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.database.group_commit import GroupCommit, OutcomeUnknown
@@ -14,7 +13,8 @@ from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Park, Shipment, State, after_claim
 from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.shipments import CLAIM_BYTES_MAX, ClaimDue, claim_due
-from orderflow.fulfillment.vitals import Vitals
+from orderflow.runtime.health import Health
+from orderflow.runtime.loop import TaskLoop
 
 CLAIM_ROWS_MAX = 1_000
 PAUSE_S = 0.5
@@ -31,21 +31,23 @@ class Sweep:
         lease: Lease,
         holding: Holding,
         mover: Mover,
-        vitals: Vitals,
+        health: Health,
         *,
         to_orders: Callable[[Sequence[Shipment]], object],
         to_carrier: Callable[[Sequence[Shipment]], object],
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._writer = writer
         self._lease = lease
         self._holding = holding
         self._mover = mover
-        self._vitals = vitals
+        self._health = health
         self._to_orders = to_orders
         self._to_carrier = to_carrier
-        self._sleep = sleep
         self._is_behind = False
+        self.loop = TaskLoop(LOOP, self.run_once, health=health, pause_s=self._pause_s)
+
+    def _pause_s(self) -> float:
+        return BACKLOG_PAUSE_S if self._is_behind else PAUSE_S
 
     async def run_once(self) -> int:
         """Take what there is room for, half of it at most for what has failed before; the number of
@@ -61,12 +63,12 @@ class Sweep:
         except OutcomeUnknown:
             claimed = None
         except TRANSIENT as error:
-            self._vitals.trouble("database", str(error) or type(error).__name__)
+            self._health.trouble("database", str(error) or type(error).__name__)
         finally:
             taken = self._holding.take(claimed or [], reserved=reserved)
         if claimed is None:
             # Some rows may name this worker without being in its memory: a new life frees them.
-            await self._lease.renounce()
+            await self._lease.renounce(loop=LOOP)
             return 0
         retried = sum(shipment.waits > 0 for shipment in claimed)
         claimed_bytes = sum(len(shipment.request) for shipment in claimed)
@@ -92,9 +94,3 @@ class Sweep:
         self._to_orders(owing)
         if parked:
             await self._mover.move(parked, loop=LOOP)
-
-    async def run(self) -> None:
-        while True:
-            self._vitals.progress(LOOP)
-            await self.run_once()
-            await self._sleep(BACKLOG_PAUSE_S if self._is_behind else PAUSE_S)

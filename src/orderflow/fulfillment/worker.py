@@ -2,19 +2,17 @@
 
 import asyncio
 import socket
-import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
-from orderflow.edge import Degraded
+from orderflow.fulfillment import inbox, lease
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.dead_letters import DeadLetterCopier
@@ -29,15 +27,16 @@ from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
 from orderflow.fulfillment.redrive import Redriver
 from orderflow.fulfillment.sweep import Sweep
-from orderflow.fulfillment.vitals import Vitals
 from orderflow.messaging import Consumer, ConsumerState, Publisher
+from orderflow.runtime.health import STALL_S_MAX, Degraded, Health
+from orderflow.runtime.loop import TaskLoop
 
 log = structlog.get_logger()
 
 WAITING_SHIPMENTS_MAX = 2_000
 """Shipments in memory beyond those in flight: the bulk that is being sent, and the next."""
 
-SENDERS = 2
+WRITER = "fulfillment"
 DRAIN_S_MAX = 7.0
 DRAIN_POLL_S = 0.02
 RELEASE_S_MAX = 1.0
@@ -53,6 +52,8 @@ class WorkerStatus:
     in_flight: int
     held: int
     degraded: list[Degraded]
+    disabled: str | None
+    """Why the worker cannot do its job; None while it can."""
     circuits: dict[str, Circuit]
 
 
@@ -79,22 +80,32 @@ class FulfillmentWorker:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        stall_s_max: float = STALL_S_MAX,
     ) -> None:
         self._worker_id = worker_id or f"{socket.gethostname()[:40]}-{uuid.uuid4().hex[:12]}"
         self._consumer = consumer
         held_max = in_flight_max + WAITING_SHIPMENTS_MAX
+        self.health = Health(
+            essential=(f"writer-{WRITER}", inbox.LOOP, lease.LOOP),
+            clock=clock,
+            monotonic=monotonic,
+            stall_s_max=stall_s_max,
+        )
         # Every held shipment has at most one write under way: there is always room for it.
-        self.writer = GroupCommit(database.writer, "fulfillment", queue_commands_max=2 * held_max + 10_000)
-        self.vitals = Vitals(clock=clock, monotonic=monotonic)
-        self.lease = Lease(self.writer, self.vitals, worker_id=self._worker_id, on_lost=self._abandon)
+        self.writer = GroupCommit(
+            database.writer, WRITER, queue_commands_max=2 * held_max + 10_000, health=self.health
+        )
+        self.lease = Lease(
+            self.writer, self.health, worker_id=self._worker_id, on_lost=self._abandon, sleep=sleep
+        )
         self.holding = Holding(held_max, owner=lambda: self.lease.owner)
         self._carrier_circuit = CircuitBreaker("carrier", clock=clock, monotonic=monotonic)
         self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
-        mover = Mover(self.writer, self.holding, self.vitals, clock=clock, sleep=sleep)
+        mover = Mover(self.writer, self.holding, self.health, clock=clock, sleep=sleep)
         self.dispatcher = Dispatcher(
             mover,
             carrier,
-            self.vitals,
+            self.health,
             self._carrier_circuit,
             in_flight_max=in_flight_max,
             key_lifetime=key_lifetime,
@@ -107,17 +118,17 @@ class FulfillmentWorker:
             self._client,
             self.writer,
             mover,
-            self.vitals,
+            self.health,
             self._orders_circuit,
             open_gates=self.dispatcher.accept,
-            sleep=sleep,
+            monotonic=monotonic,
         )
         self.sweep = Sweep(
             self.writer,
             self.lease,
             self.holding,
             mover,
-            self.vitals,
+            self.health,
             to_orders=self.sender.accept,
             to_carrier=self.dispatcher.accept,
         )
@@ -125,13 +136,13 @@ class FulfillmentWorker:
             consumer,
             self.writer,
             self.holding,
-            self.vitals,
+            self.health,
             owner=lambda: self.lease.owner,
             hand_over=self._hand_over,
             clock=clock,
         )
-        self.copier = DeadLetterCopier(self.writer, publisher, self.vitals, topic=dead_letter_topic)
-        self.redriver = Redriver(self.writer, self.vitals, clock=clock)
+        self.copier = DeadLetterCopier(self.writer, publisher, self.health, topic=dead_letter_topic)
+        self.redriver = Redriver(self.writer, self.health, clock=clock)
         self.discarder = Discarder(self.writer, carrier, key_lifetime=key_lifetime, clock=clock)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -143,7 +154,8 @@ class FulfillmentWorker:
             consumer=self._consumer.state(),
             in_flight=self.dispatcher.in_flight,
             held=len(self.holding),
-            degraded=self.vitals.degraded() + ([trouble] if trouble else []),
+            degraded=self.health.degraded() + ([trouble] if trouble else []),
+            disabled=self.health.disabled(),
             circuits={"carrier": self._carrier_circuit.circuit, "orders": self._orders_circuit.circuit},
         )
 
@@ -168,68 +180,34 @@ class FulfillmentWorker:
         self._loop = asyncio.get_running_loop()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain within 10 s. Raises what ended a loop: then the process must
-        end, too."""
+        """Work until `stop` is set, then drain within 10 s. Raises LoopDied or LoopStalled: then the process
+        must end, too."""
         self.bind()
         self.writer.start()
-        inbox = self._start_inbox()
-        loops = [asyncio.create_task(loop, name=name) for name, loop in self._loops().items()]
-        stopped = asyncio.create_task(stop.wait())
+        self.inbox.loop.start()
+        for loop in self._loops:
+            loop.start()
         try:
-            await asyncio.wait([*loops, inbox, stopped], return_when=asyncio.FIRST_COMPLETED)
-            ended = [loop for loop in (*loops, inbox) if loop.done()]
-            self.inbox.stop()
-            if not ended:
-                await self._drain()
+            await self.health.watch(stop)
+            self.inbox.loop.stop()
+            await self._drain()
         finally:
-            self.inbox.stop()
-            for task in (*loops, stopped):
-                task.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
-            await self._let_go(inbox)
-        for loop in ended:
-            raise loop.exception() or RuntimeError("a loop of the worker ended")
+            self.inbox.loop.stop()
+            for loop in self._loops:
+                await loop.stop()
+            await self._let_go()
 
-    def _loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
-        loops: dict[str, Coroutine[Any, Any, None]] = {
-            "lease": self.lease.run(),
-            "sweep": self.sweep.run(),
-            "dispatcher": self.dispatcher.run(),
-            "attentions": self.sender.run_attentions(),
-            "dead-letters": self.copier.run(),
-            "redrives": self.redriver.run(),
-        }
-        for number in range(SENDERS):
-            loops[f"orders-{number}"] = self.sender.run(f"orders-{number}")
-        return loops
-
-    def _start_inbox(self) -> asyncio.Future[None]:
-        """The inbox in its thread, as a future of this loop."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-
-        def settle(error: BaseException | None) -> None:
-            if not ended.done():
-                ended.set_exception(error) if error else ended.set_result(None)
-
-        def run() -> None:
-            error: BaseException | None = None
-            try:
-                self.inbox.run()
-            except Exception as failure:
-                error = failure
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, error)
-
-        threading.Thread(target=run, name="inbox", daemon=True).start()
-        return ended
+    @property
+    def _loops(self) -> list[TaskLoop]:
+        parts = (self.lease, self.sweep, self.dispatcher, self.copier, self.redriver)
+        return [*(part.loop for part in parts), *self.sender.loops]
 
     async def _drain(self) -> None:
         """Finish what is in flight; what the Order Service cannot hear now stays for the next worker."""
         self.dispatcher.drain()
         deadline = asyncio.get_running_loop().time() + DRAIN_S_MAX
         while asyncio.get_running_loop().time() < deadline:
-            owed = 0 if self.vitals.is_degraded("orders") else self.sender.owed
+            owed = 0 if self.health.is_degraded("orders") else self.sender.owed
             if self.dispatcher.in_flight == 0 and owed == 0:
                 return
             await asyncio.sleep(DRAIN_POLL_S)
@@ -238,9 +216,9 @@ class FulfillmentWorker:
         """Close the connections to the Order Service."""
         await self._client.close()
 
-    async def _let_go(self, inbox: asyncio.Future[None]) -> None:
+    async def _let_go(self) -> None:
         self.dispatcher.abandon()
-        await asyncio.wait([inbox], timeout=RELEASE_S_MAX)
+        await asyncio.to_thread(self.inbox.loop.join, RELEASE_S_MAX)
         try:
             async with asyncio.timeout(RELEASE_S_MAX):
                 released = await self.lease.release()

@@ -1,7 +1,6 @@
 """Health of a process that works with the orders database: the Order Service and the relay."""
 
 import asyncio
-from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,41 +10,45 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orderflow.database.engine import DatabaseUnavailable, Reader
-from orderflow.edge import EXCEPTION_HANDLERS, Degraded, ProblemError, json_response
+from orderflow.edge import EXCEPTION_HANDLERS, ProblemError, json_response
 from orderflow.orders.model import utc_text
+from orderflow.runtime.health import Health
 
 READY_TIMEOUT_S = 3.0
 
 
-class Health:
-    """`degraded` tells which other parts are down."""
+class HealthApi:
+    """The endpoints. `health` is what the loops of this process report to."""
 
-    def __init__(self, reader: Reader, degraded: Callable[[], list[Degraded]]) -> None:
+    def __init__(self, reader: Reader, health: Health) -> None:
         self._reader = reader
-        self._degraded = degraded
+        self._health = health
 
     async def live(self) -> Response:
         return json_response({"status": "ok"})
 
     async def ready(self) -> Response:
-        """503 only when orders cannot be taken; another part that is down is named as degraded."""
+        """503 only when this process cannot do its job; another part that is down is named as degraded."""
+        if disabled := self._health.disabled():
+            raise _not_ready(f"This process cannot work: {disabled}.")
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await self._reader.run(_ping)
         except (DatabaseUnavailable, TimeoutError) as error:
-            raise ProblemError(
-                503,
-                f"The orders database does not answer: {error or 'no answer in time'}.",
-                kind="not-ready",
-                headers={"Retry-After": "2"},
+            raise _not_ready(
+                f"The orders database does not answer: {error or 'no answer in time'}."
             ) from None
         degraded = [
-            {"part": d.part, "reason": d.reason, "since": utc_text(d.since)} for d in self._degraded()
+            {"part": d.part, "reason": d.reason, "since": utc_text(d.since)} for d in self._health.degraded()
         ]
         return json_response({"status": "degraded" if degraded else "ready", "degraded": degraded})
 
 
-def create_health_app(health: Health) -> Starlette:
+def _not_ready(detail: str) -> ProblemError:
+    return ProblemError(503, detail, kind="not-ready", headers={"Retry-After": "2"})
+
+
+def create_health_app(health: HealthApi) -> Starlette:
     """For a process that serves nothing else."""
 
     async def live(_request: Request) -> Response:

@@ -38,7 +38,7 @@ from orderflow.edge import (
     validation_problem,
 )
 from orderflow.orders import commands, openapi, parsing, queries
-from orderflow.orders.health import Health
+from orderflow.orders.health import HealthApi
 from orderflow.orders.intake import ANONYMOUS, Accepted, Caller, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, IllegalTransition, offered
 from orderflow.orders.waiting import Waiters
@@ -229,7 +229,7 @@ class OrdersApi:
         return json_response(await self._reader.run(queries.stats, self._clock()))
 
 
-def create_app(service: OrdersApi, health: Health) -> ASGIApp:
+def create_app(service: OrdersApi, health: HealthApi) -> ASGIApp:
     """The Order Service as an ASGI application, to be wrapped in `edge.Edge`."""
     app = FastAPI(
         title="Orderflow Order Service",

@@ -2,8 +2,6 @@
 about which nothing was heard for too long, gets its event sent again; consumers drop what they know
 already."""
 
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ from orderflow.orders.commands import UpdateOrder, update_orders
 from orderflow.orders.model import Attention, AttentionChange, Status
 from orderflow.orders.queries import first_order_id
 from orderflow.orders.tables import orders, outbox
+from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
@@ -138,26 +137,22 @@ class Reconciler:
         self._patience = timedelta(seconds=patience_s)
         self._clock = clock
         self._behind = ""
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.loop = ThreadLoop(
+            "reconciler",
+            self.run_once,
+            health=writer.health,
+            pause_s=lambda: BACKLOG_PAUSE_S if self._behind else PAUSE_S,
+            on_failure="try again",
+        )
         self.sent_again = 0
         """Events sent again by this process since it started."""
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
-        self._thread.start()
+        self.loop.start()
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(BACKLOG_PAUSE_S if self._behind else PAUSE_S):
-            started = time.monotonic()
-            self.run_once()
-            if time.monotonic() - started > PAUSE_S:
-                log.warning("reconciler.slow", seconds=round(time.monotonic() - started, 1))
+        self.loop.stop()
+        self.loop.join()
 
     def run_once(self) -> Reconciled | None:
         """One look; None when the database could not be asked."""

@@ -5,7 +5,6 @@ straight from the writer; only first versions, and only while the log answers. S
 the table, by claim.
 """
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from orderflow.messaging import Position, Publisher, PublishFailed
 from orderflow.orders.commands import Placed, PlaceOrder
 from orderflow.orders.events import message
 from orderflow.orders.outbox import CLAIM_ROWS_MAX, Claim, Mark, MarkAll, OutboxRow, claim, mark
+from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
@@ -33,10 +33,14 @@ grows with the batch, so that a lone row waits for nothing."""
 
 SWEEP_PAUSE_S = 0.5
 PROBE_PAUSE_S = 1.0
+LOOP = "relay"
+EVENT_LOG = "event-log"
+"""The part that is degraded while the log takes no events."""
 
 
 class Relay:
-    """One thread between the outbox and the log. `clock` stamps what was published."""
+    """One thread between the outbox and the log. `clock` stamps what was published, `monotonic` is in
+    seconds."""
 
     def __init__(
         self,
@@ -44,25 +48,32 @@ class Relay:
         publisher: Publisher,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._publisher = publisher
         self._clock = clock
+        self._monotonic = monotonic
         self._handed_off: deque[OutboxRow] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
         self._next_sweep = 0.0
         self._not_before = 0.0
-        self._thread: threading.Thread | None = None
+        self.loop = ThreadLoop(
+            LOOP,
+            self.run_once,
+            health=writer.health,
+            pause_s=self._pause_s,
+            on_failure="try again",
+            is_drained=lambda: not self._handed_off or self.trouble is not None,
+            finish=self._finish,
+        )
         self.trouble: tuple[str, datetime] | None = None
         """Why the log does not take events, and since when; None while it does."""
 
     def takes(self, rows: int) -> bool:
         """Whether so many rows may be handed off; asked by the writer inside the transaction that leases
         them."""
-        return (
-            self.trouble is None and not self._closing and len(self._handed_off) + rows <= HAND_OFF_ROWS_MAX
-        )
+        has_room = len(self._handed_off) + rows <= HAND_OFF_ROWS_MAX
+        return has_room and self.trouble is None and not self.loop.is_stopping
 
     def after_commit(self, committed: Sequence[tuple[Any, Any]]) -> None:
         """The group commit's hook: take over the rows that were leased for this relay."""
@@ -72,56 +83,37 @@ class Relay:
             if isinstance(command, PlaceOrder) and isinstance(result, Placed) and result.handed_off
         ]
         if rows:
-            with self._wake:
-                if not self._handed_off:
-                    self._wake.notify()
-                self._handed_off.extend(rows)
+            self._handed_off.extend(rows)
+            self.loop.wake()
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
-        self._thread.start()
+        self.loop.start()
 
     def close(self) -> None:
         """Publish what was handed off, unless the log is away: then free it for another relay."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join()
+        self.loop.stop()
+        self.loop.join()
 
-    def _run(self) -> None:
-        while not self._closing or (self._handed_off and self.trouble is None):
-            self._wait()
-            try:
-                self.run_once()
-            except Exception as error:
-                log.exception("relay.failed", exc_info=error)
-                time.sleep(SWEEP_PAUSE_S)
+    def _finish(self) -> None:
         self._record([Mark(row.order_id, row.order_version) for row in self._handed_off])
         self._publisher.close()
 
-    def _wait(self) -> None:
-        with self._wake:
-            while not self._closing and (pause_s := self._pause_s) > 0:
-                self._wake.wait(pause_s)
-
-    @property
     def _pause_s(self) -> float:
         due = self._not_before if self._handed_off else max(self._not_before, self._next_sweep)
-        return due - time.monotonic()
+        return due - self._monotonic()
 
     def run_once(self) -> int:
         """Publish and mark one batch, of what was handed off and of what waits in the table; returns how many
         rows the log took."""
         batch = [self._handed_off.popleft() for _ in range(len(self._handed_off))]
-        if time.monotonic() >= self._next_sweep:
+        if self._monotonic() >= self._next_sweep:
             batch += self._claim()
-        self._not_before = time.monotonic() + min(PAUSE_S_MAX, PAUSE_PER_ROW_S * len(batch))
+        self._not_before = self._monotonic() + min(PAUSE_S_MAX, PAUSE_PER_ROW_S * len(batch))
         return self._publish(batch) if batch else 0
 
     def _claim(self) -> list[OutboxRow]:
         """Free rows; a single one, as a probe, while the log does not answer."""
-        self._next_sweep = time.monotonic() + (SWEEP_PAUSE_S if self.trouble is None else PROBE_PAUSE_S)
+        self._next_sweep = self._monotonic() + (SWEEP_PAUSE_S if self.trouble is None else PROBE_PAUSE_S)
         rows_max = CLAIM_ROWS_MAX if self.trouble is None else 1
         try:
             rows = self._writer.submit_blocking(claim, [Claim(rows_max)])[0]
@@ -155,13 +147,13 @@ class Relay:
 
     def _note(self, failed: PublishFailed | None, now: datetime) -> None:
         if failed is not None and self.trouble is None:
-            log.warning("relay.log_unavailable", reason=failed.reason)
             self.trouble = (failed.reason, now)
         elif failed is None and self.trouble is not None:
-            log.info("relay.log_available", away_s=round((now - self.trouble[1]).total_seconds(), 1))
             self.trouble = None
+            self._writer.health.recovered(EVENT_LOG)
         if failed is not None:
-            self._next_sweep = time.monotonic() + PROBE_PAUSE_S
+            self._writer.health.trouble(EVENT_LOG, failed.reason)
+            self._next_sweep = self._monotonic() + PROBE_PAUSE_S
 
     def _record(self, marks: list[Mark]) -> None:
         """A mark that is not written is no loss: the lease ends and the event is published again. So marks

@@ -5,7 +5,6 @@ events and history from the order's last change: what belongs to an unfinished o
 A step reads a stretch of its table by order id. No order ends before it is created, so the id bounds what can
 be old enough; the order's own row, found by its key, decides."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from orderflow.orders.counters import fold
 from orderflow.orders.model import TERMINAL
 from orderflow.orders.queries import first_order_id
 from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox
+from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
@@ -95,26 +95,27 @@ class Retention:
         history_s: float | None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         step_rows: int = STEP_ROWS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._step_rows = step_rows
         self._kept_s: dict[Kind, float | None] = {"keys": keys_s, "events": events_s, "history": history_s}
         self._clock = clock
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._monotonic = monotonic
+        self.loop = ThreadLoop(
+            "retention",
+            self.run_once,
+            health=writer.health,
+            pause_s=lambda: ROUND_PAUSE_S,
+            on_failure="try again",
+        )
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
-        self._thread.start()
+        self.loop.start()
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(ROUND_PAUSE_S):
-            self.run_once()
+        self.loop.stop()
+        self.loop.join()
 
     def run_once(self) -> dict[Kind, int]:
         """A round through everything; the rows removed of each kind."""
@@ -131,14 +132,14 @@ class Retention:
         behind: str | None = first_order_id(datetime.fromtimestamp(0, UTC))
         rows = 0
         while behind is not None:
-            began = time.monotonic()
+            began = self._monotonic()
             step = self._step(Remove(kind, behind, before, self._step_rows))
             if step is None:
                 break
             rows += step.rows
             behind = step.behind
-            took_s = time.monotonic() - began
-            if behind is not None and self._stop.wait(took_s * (1 / SHARE_OF_WRITER - 1)):
+            took_s = self._monotonic() - began
+            if behind is not None and self.loop.sleep(took_s * (1 / SHARE_OF_WRITER - 1)):
                 break
         return rows
 

@@ -1,0 +1,1 @@
+"""What every process of Orderflow is made of: loops, their health, signals."""

@@ -1,0 +1,157 @@
+"""How a process is: whether its loops come round, and which parts outside of it do not work."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+log = structlog.get_logger()
+
+OVERDUE_S_MAX = 30.0
+"""A loop that is late by more than this is named as degraded."""
+
+STALL_S_MAX = 120.0
+"""Longer than a full writer's queue takes to fail against a database that does not answer."""
+
+LOOK_PERIOD_S = 1.0
+SUSPENDED_S_MIN = 5.0
+"""Looks that are further apart than this mean that nobody could look: the process did not run."""
+
+
+class LoopDied(Exception):
+    """A loop of this process has ended by an error; the process must end."""
+
+
+class LoopStalled(Exception):
+    """A loop of this process does not come round any more; the process must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A part that does not work, why, and since when."""
+
+    part: str
+    reason: str
+    since: datetime
+
+
+class Health:
+    """Progress of the loops of one role and trouble with parts; any thread may report.
+
+    `clock` gives wall time for people, `monotonic` seconds. The role cannot do its job without any one of the
+    `essential` loops.
+    """
+
+    def __init__(
+        self,
+        *,
+        essential: Collection[str] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        stall_s_max: float = STALL_S_MAX,
+    ) -> None:
+        self._essential = frozenset(essential)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._stall_s_max = stall_s_max
+        self._due: dict[str, float] = {}
+        """By loop: when it must have come round again, in monotonic seconds."""
+        self._looked_at = monotonic()
+        self._death: LoopDied | None = None
+        self._degraded: dict[str, Degraded] = {}
+        self._lock = threading.Lock()
+
+    def progress(self, loop: str, *, idle_s: float = 0.0) -> None:
+        """The loop has come round, or waits for something that it will try again. It has nothing to do for
+        `idle_s` seconds."""
+        self._due[loop] = self._monotonic() + idle_s
+
+    def ended(self, loop: str) -> None:
+        """The loop has ended as it was told to."""
+        self._due.pop(loop, None)
+
+    def died(self, loop: str, error: BaseException) -> None:
+        """The loop has ended by an error. The first death is the one that `check` raises."""
+        self._due.pop(loop, None)
+        if self._death is None:
+            self._death = LoopDied(f"{loop}: {type(error).__name__}: {error}")
+            self._death.__cause__ = error
+
+    def check(self) -> None:
+        """Raises LoopDied, and LoopStalled where a loop is late by more than the bound."""
+        if self._death is not None:
+            raise self._death
+        if stalled := self._late(self._stall_s_max):
+            raise LoopStalled(", ".join(sorted(stalled)))
+
+    def _late(self, seconds_min: float) -> dict[str, float]:
+        """How late each loop is, in seconds, of those that are later than `seconds_min`."""
+        now = self._monotonic()
+        if now - self._looked_at > SUSPENDED_S_MIN:
+            # The process was suspended, or too busy to look: that no loop came round says nothing about it.
+            log.warning("process.suspended", seconds=round(now - self._looked_at, 1))
+            for loop, due in self._due.copy().items():
+                self._due[loop] = max(due, now)
+        self._looked_at = now
+        return {loop: now - due for loop, due in self._due.copy().items() if now - due > seconds_min}
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Look after the loops until `stop` is set. Raises as `check`."""
+        while not stop.is_set():
+            self.check()
+            await wait_for(stop, LOOK_PERIOD_S)
+
+    def trouble(self, part: str, reason: str) -> None:
+        """The part is down; the first report since it worked makes a log line."""
+        with self._lock:
+            first = part not in self._degraded
+            since = self._clock() if first else self._degraded[part].since
+            self._degraded[part] = Degraded(part, reason[:1000], since)
+        if first:
+            log.warning("part.degraded", part=part, reason=reason[:1000])
+
+    def recovered(self, part: str) -> None:
+        if part not in self._degraded:
+            return
+        with self._lock:
+            was = self._degraded.pop(part, None)
+        if was is not None:
+            away_s = round((self._clock() - was.since).total_seconds(), 1)
+            log.info("part.recovered", part=part, away_s=away_s)
+
+    def is_degraded(self, part: str) -> bool:
+        return part in self._degraded
+
+    def degraded(self) -> list[Degraded]:
+        """Parts that are down and loops that are overdue or dead, the longest first."""
+        now = self._clock()
+        late = self._late(OVERDUE_S_MAX)
+        with self._lock:
+            found = list(self._degraded.values())
+        found += [
+            Degraded(loop, f"this loop is {late_s:.0f} s late", now - timedelta(seconds=late_s))
+            for loop, late_s in late.items()
+        ]
+        if self._death is not None:
+            found.append(Degraded("process", f"a loop has died: {self._death}", now))
+        return sorted(found, key=lambda degraded: degraded.since)
+
+    def disabled(self) -> str | None:
+        """Why the role cannot do its job, as far as its loops are concerned; None while it can."""
+        if self._death is not None:
+            return f"a loop has died: {self._death}"
+        late = sorted(self._essential & self._late(OVERDUE_S_MAX).keys())
+        return f"{', '.join(late)} does not come round" if late else None
+
+
+async def wait_for(event: asyncio.Event, seconds_max: float) -> bool:
+    """Return when the event is set, True, or when the time is over, False."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds_max):
+            return await event.wait()
+    return event.is_set()

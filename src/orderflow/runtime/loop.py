@@ -1,0 +1,217 @@
+"""One kind of loop for all work that goes on by itself, in threads and in tasks alike.
+
+A loop waits until something is due, does it by `run_once`, and begins anew. It tells the process's health
+whenever it comes round, so that a loop that hangs is noticed. A failed turn is told, and tried again or
+the end of the process, by way of the health: no loop dies unnoticed.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import structlog
+
+from orderflow.runtime.health import Health, wait_for
+
+log = structlog.get_logger()
+
+RETRY_PAUSE_S = 0.5
+JOIN_S_MAX = 10.0
+
+OnFailure = Literal["end the process", "try again"]
+
+
+def _nothing() -> None: ...
+
+
+def _always() -> bool:
+    return True
+
+
+class _Loop:
+    """What threads and tasks have in common: what is said about each turn. Metrics of loops belong here."""
+
+    def __init__(
+        self, name: str, health: Health, on_failure: OnFailure, pause_s: Callable[[], float]
+    ) -> None:
+        self.name = name
+        self.pause_s = pause_s
+        self._health = health
+        self._on_failure: OnFailure = on_failure
+
+    def _succeeded(self) -> None:
+        self._health.recovered(self.name)
+
+    def _failed(self, error: Exception) -> None:
+        """Raises the error where it is to end the process."""
+        if self._on_failure == "end the process":
+            raise error
+        log.error("loop.failed", loop=self.name, exc_info=error)
+        self._health.trouble(self.name, f"this loop fails: {type(error).__name__}: {error}")
+
+    def _died(self, error: BaseException) -> None:
+        log.error("loop.died", loop=self.name, exc_info=error)
+        self._health.died(self.name, error)
+
+
+class ThreadLoop(_Loop):
+    """A loop in a thread of its own.
+
+    `pause_s` tells how long nothing is due, in seconds, 0 if something is; it is asked again after `wake`.
+    Once stopped, the loop goes on without pauses until it `is_drained`, then calls `finish` in its thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run_once: Callable[[], object],
+        *,
+        health: Health,
+        pause_s: Callable[[], float],
+        on_failure: OnFailure = "end the process",
+        is_drained: Callable[[], bool] = _always,
+        finish: Callable[[], object] = _nothing,
+    ) -> None:
+        super().__init__(name, health, on_failure, pause_s)
+        self._run_once = run_once
+        self._is_drained = is_drained
+        self._finish = finish
+        self._signal = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._health.progress(self.name)
+            self._thread = threading.Thread(target=self.run, name=self.name, daemon=True)
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Something may be due now. From any thread."""
+        if not self._signal.is_set():
+            self._signal.set()
+
+    def sleep(self, seconds: float) -> bool:
+        """For `run_once`: wait within a turn; True as soon as the loop is to stop."""
+        self._health.progress(self.name, idle_s=seconds)
+        return self._stop.wait(seconds)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._signal.set()
+
+    def join(self, seconds_max: float = JOIN_S_MAX) -> bool:
+        """Wait for the end of a stopped loop; False where it has not ended in time. Its thread does not keep
+        the process from ending."""
+        if self._thread is None:
+            return True
+        self._thread.join(seconds_max)
+        if self._thread.is_alive():
+            log.error("loop.not_ended", loop=self.name, seconds=seconds_max)
+        return not self._thread.is_alive()
+
+    def run(self) -> None:
+        """All turns, in the caller's thread."""
+        try:
+            try:
+                while self._wait():
+                    self._turn()
+            finally:
+                self._finish()
+        except BaseException as error:
+            self._died(error)
+        else:
+            self._health.ended(self.name)
+
+    def _wait(self) -> bool:
+        """Wait until something is due; False once the loop was stopped and nothing is left."""
+        while True:
+            self._signal.clear()
+            if self._stop.is_set():
+                self._health.progress(self.name)
+                return not self._is_drained()
+            pause_s = self.pause_s()
+            self._health.progress(self.name, idle_s=max(0.0, pause_s))
+            if pause_s <= 0 or not self._signal.wait(min(pause_s, threading.TIMEOUT_MAX)):
+                return True
+
+    def _turn(self) -> None:
+        self._health.progress(self.name)
+        try:
+            self._run_once()
+        except Exception as error:
+            self._failed(error)
+            self.sleep(RETRY_PAUSE_S)
+        else:
+            self._succeeded()
+
+
+class TaskLoop(_Loop):
+    """A loop in a task of the running event loop. `pause_s` as in ThreadLoop; `signal` wakes it, and may be
+    shared by several. It is stopped by cancelling it wherever it waits."""
+
+    def __init__(
+        self,
+        name: str,
+        run_once: Callable[[], Awaitable[object]],
+        *,
+        health: Health,
+        pause_s: Callable[[], float],
+        on_failure: OnFailure = "end the process",
+        signal: asyncio.Event | None = None,
+    ) -> None:
+        super().__init__(name, health, on_failure, pause_s)
+        self._run_once = run_once
+        self._signal = signal or asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._task is None:
+            self._health.progress(self.name)
+            self._task = asyncio.create_task(self.run(), name=self.name)
+
+    def wake(self) -> None:
+        """Something may be due now. From the event loop's thread."""
+        self._signal.set()
+
+    async def stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        self._health.ended(self.name)
+
+    async def run(self) -> None:
+        """All turns, in the caller's task."""
+        try:
+            while True:
+                await self._wait()
+                await self._turn()
+        except Exception as error:
+            self._died(error)
+
+    async def _wait(self) -> None:
+        while True:
+            self._signal.clear()
+            pause_s = max(0.0, self.pause_s())
+            self._health.progress(self.name, idle_s=pause_s)
+            if pause_s == 0:
+                await asyncio.sleep(0)  # others have their turn, whatever this loop does
+                return
+            if not await wait_for(self._signal, pause_s):
+                return
+
+    async def _turn(self) -> None:
+        self._health.progress(self.name)
+        try:
+            await self._run_once()
+        except Exception as error:
+            self._failed(error)
+            await asyncio.sleep(RETRY_PAUSE_S)
+        else:
+            self._succeeded()
