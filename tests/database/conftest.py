@@ -10,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import insert
+from orderflow.database.bulk import Insert, InsertAbsent, Writes, write
 from orderflow.database.engine import Database, connect
 
 WAIT_S_MAX = 30.0
 
 notes = sa.Table("notes", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True, autoincrement=False))
+_INSERT, _INSERT_ABSENT = Insert(notes, ("id",)), InsertAbsent(notes, ("id",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,13 @@ class WriteNotes:
     def __call__(self, connection: Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
         self.batches.append([note.id for note in commands])
         self.before(commands)
-        statement = insert(connection, notes)
-        rows = [{"id": note.id} for note in commands]
-        connection.execute(statement.on_conflict_do_nothing() if again else statement, rows)
+        rows = [(note.id,) for note in commands]
+        if again:
+            write(connection, _INSERT_ABSENT, rows)
+        else:
+            writes = Writes(connection)
+            writes.add(_INSERT, rows)
+            writes.send()
         return [note.id for note in commands]
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from tests.orders.conftest import ORDER, Service, Start, eventually
 
-from orderflow.database.dialects import try_lock
+from orderflow.database.dialects import of
 from orderflow.orders import counters
 from orderflow.orders.model import Status
 from orderflow.orders.retention import STEP_ROWS, Retention
@@ -156,7 +156,7 @@ def test_small_steps_miss_nothing(service: Service, count: int) -> None:
 def test_one_process_at_a_time_removes(service: Service) -> None:
     place(service, 1)
     with service.session() as other:
-        assert try_lock(other, "orderflow-retention")
+        assert of(other).try_lock(other, "orderflow-retention")
         assert retention(service, later=30 * DAY).run_once()["keys"] == 0
         other.rollback()
     assert retention(service, later=30 * DAY).run_once()["keys"] == 1

@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from orderflow.database.dialects import Failure, classify
+from orderflow.database.dialects import Failure, classify, of
 from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, reason
 
 log = structlog.get_logger()
@@ -72,7 +72,7 @@ def _migrate(database: Database, context: Context) -> list[str]:
     script = scripts(context)
     applied: list[str] = []
     with _connected(database) as connection:
-        _lock(connection, context)
+        of(connection).lock(connection, _LOCK_KEYS[context], LOCK_WAIT_S)
         before = current(connection, context)
         _refuse_foreign(connection, context, before, script)
 
@@ -163,14 +163,6 @@ def _connect(database: Database) -> Connection:
         if classify(error) is Failure.DEFECT:
             raise
         raise DatabaseUnavailable(reason(error)) from error
-
-
-def _lock(connection: Connection, context: Context) -> None:
-    """SQLite took the file's write lock when the transaction began."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'")
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{LOCK_WAIT_S * 10}s'")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEYS[context]})")
 
 
 def _refuse_foreign(

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import insert, now_ms
+from orderflow.database import bulk
+from orderflow.database.dialects import locked, now_ms
 from orderflow.fulfillment.tables import attentions
 
 CLEARED = "cleared"
@@ -54,18 +55,15 @@ def status_update(attention: Attention) -> dict[str, Any]:
 
 def put(connection: Connection, new: Sequence[Attention]) -> None:
     """Owe these; the newest of an order replaces what was not sent yet."""
-    for attention in sorted(new, key=lambda a: a.order_id):
-        values: dict[str, Any] = {
-            "kind": attention.kind,
-            "reason": attention.reason,
-            "correlation_id": attention.correlation_id,
-            "due_at_ms": now_ms(),
-        }
-        connection.execute(
-            insert(connection, attentions)
-            .values(order_id=attention.order_id, **values)
-            .on_conflict_do_update(index_elements=[attentions.c.order_id], set_=values)
-        )
+    newest = {attention.order_id: attention for attention in new}
+    writes = bulk.Writes(connection)
+    writes.add(_PUT, [(i, a.kind, a.reason, a.correlation_id) for i, a in sorted(newest.items())])
+    writes.send()
+
+
+_PUT = bulk.InsertOrUpdate(
+    attentions, ("order_id",), ("kind", "reason", "correlation_id"), computed={"due_at_ms": now_ms()}
+)
 
 
 def forget(connection: Connection, order_id: str) -> None:
@@ -89,11 +87,14 @@ def claim(
 
 def _claim(connection: Connection, rows_max: int) -> list[Attention]:
     due = connection.execute(
-        sa.select(attentions)
-        .where(attentions.c.due_at_ms <= now_ms())
-        .order_by(attentions.c.due_at_ms)
-        .limit(rows_max)
-        .with_for_update(skip_locked=True)
+        locked(
+            sa.select(attentions)
+            .where(attentions.c.due_at_ms <= now_ms())
+            .order_by(attentions.c.due_at_ms)
+            .limit(rows_max),
+            attentions,
+            skip_locked=True,
+        )
     ).all()
     if due:
         connection.execute(

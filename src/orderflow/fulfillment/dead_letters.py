@@ -14,8 +14,7 @@ import structlog
 from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.database.dialects import insert as insert_into
-from orderflow.database.dialects import now_ms
+from orderflow.database.dialects import insert_absent, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions
 from orderflow.fulfillment.durable import TRANSIENT
@@ -152,28 +151,23 @@ def insert(connection: Connection, letters: Sequence[DeadLetter], /, *, again: b
 
 def _insert(connection: Connection, letter: DeadLetter) -> bool:
     """False where it is there already."""
-    inserted = connection.execute(
-        insert_into(connection, dead_letters)
-        .values(
-            id=letter.id,
-            kind=letter.kind,
-            reason=letter.reason,
-            order_id=letter.order_id,
-            topic=letter.topic,
-            partition=letter.partition,
-            offset=letter.offset,
-            key=letter.key,
-            value=letter.value,
-            headers=letter.headers,
-            attempts=letter.attempts,
-            at=letter.at,
-            state=LetterState.OPEN,
-            copy_due_ms=now_ms(),
-        )
-        .on_conflict_do_nothing(index_elements=[dead_letters.c.id])
-        .returning(dead_letters.c.id)
-    )
-    return inserted.first() is not None
+    values = {
+        "id": letter.id,
+        "kind": letter.kind,
+        "reason": letter.reason,
+        "order_id": letter.order_id,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "key": letter.key,
+        "value": letter.value,
+        "headers": letter.headers,
+        "attempts": letter.attempts,
+        "at": letter.at,
+        "state": LetterState.OPEN,
+        "copy_due_ms": now_ms(),
+    }
+    return insert_absent(connection, dead_letters, values)
 
 
 def give_up(connection: Connection, letter: DeadLetter) -> None:
@@ -239,13 +233,13 @@ def claim_copies(
 
 def _claim_copies(connection: Connection, rows_max: int) -> list[RowMapping]:
     size = sa.func.coalesce(sa.func.length(dead_letters.c.value), 0)
-    due = connection.execute(
+    wanting = (
         sa.select(dead_letters.c.id, size)
         .where(dead_letters.c.copy_due_ms.is_not(None), dead_letters.c.copy_due_ms <= now_ms())
         .order_by(dead_letters.c.copy_due_ms)
         .limit(rows_max)
-        .with_for_update(skip_locked=True)
     )
+    due = connection.execute(locked(wanting, dead_letters, skip_locked=True))
     ids = within(((letter_id, size) for letter_id, size in due), COPY_BYTES_MAX)
     if not ids:
         return []

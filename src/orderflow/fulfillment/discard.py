@@ -14,7 +14,7 @@ from enum import Enum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.database.dialects import insert, now_ms
+from orderflow.database.dialects import insert_absent, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, dead_letters
 from orderflow.fulfillment.carriers import (
@@ -108,8 +108,8 @@ def _begin(connection: Connection, command: Begin, *, again: bool) -> Begun | tu
 
 def _parked(connection: Connection, order_id: str) -> RowMapping | None:
     c = shipments.c
-    wanted = sa.select(shipments).where(c.order_id == order_id, c.state == State.PARKED).with_for_update()
-    return connection.execute(wanted).mappings().first()
+    wanted = sa.select(shipments).where(c.order_id == order_id, c.state == State.PARKED)
+    return connection.execute(locked(wanted, shipments)).mappings().first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,25 +229,22 @@ def _fail_without_shipment(connection: Connection, letter: RowMapping, command: 
             attentions.clear(connection, order_id)
         return
     attentions.forget(connection, order_id)
-    connection.execute(
-        insert(connection, shipments)
-        .values(
-            order_id=order_id,
-            event_id=letter["id"],
-            correlation_id=order_id,
-            ordered_at=letter["at"],
-            received_at=command.at,
-            request=b"",
-            state=State.RECEIVED,
-            attempts=0,
-            waits=0,
-            interruptions=0,
-            error=command.reason,
-            note=f"discarded: {command.reason}"[:ERROR_CHARS_MAX],
-            due_at_ms=now_ms(),
-        )
-        .on_conflict_do_nothing()
-    )
+    values = {
+        "order_id": order_id,
+        "event_id": letter["id"],
+        "correlation_id": order_id,
+        "ordered_at": letter["at"],
+        "received_at": command.at,
+        "request": b"",
+        "state": State.RECEIVED,
+        "attempts": 0,
+        "waits": 0,
+        "interruptions": 0,
+        "error": command.reason,
+        "note": f"discarded: {command.reason}"[:ERROR_CHARS_MAX],
+        "due_at_ms": now_ms(),
+    }
+    insert_absent(connection, shipments, values)
 
 
 class Discarder:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
 from orderflow.crashpoints import crash_point
 from orderflow.database import bulk
-from orderflow.database.dialects import NOW_MS
+from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import dead_letters
@@ -72,23 +72,13 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     first: dict[str, Receive] = {}
     for command in commands:
         first.setdefault(command.shipment.order_id, command)
-    inserted = bulk.insert_ignore(
-        connection,
-        shipments,
-        _COLUMNS,
-        [_row(first[order_id]) for order_id in sorted(first)],
-        computed={"due_at_ms": NOW_MS[connection.dialect.name]},
-    )
+    inserted = bulk.write(connection, _INSERT, [_row(first[order_id]) for order_id in sorted(first)])
     new = sorted(order_id for (order_id,) in inserted)
     there = _there(connection, first.keys() - set(new))
     if new:
         events = {first[order_id].event_id: first[order_id] for order_id in new}
-        written = bulk.insert_ignore(
-            connection,
-            processed_events,
-            _EVENT_COLUMNS,
-            [_event(events[event_id]) for event_id in sorted(events)],
-        )
+        rows = [_event(events[event_id]) for event_id in sorted(events)]
+        written = bulk.write(connection, _INSERT_EVENTS, rows)
         doubted = [] if len(written) == len(new) else new
     else:
         doubted = []
@@ -158,6 +148,7 @@ _COLUMNS = (
     "waits",
     "interruptions",
 )
+_INSERT = bulk.InsertAbsent(shipments, _COLUMNS, {"due_at_ms": now_ms()})
 
 
 def _row(command: Receive) -> tuple[object, ...]:
@@ -180,7 +171,7 @@ def _row(command: Receive) -> tuple[object, ...]:
     )
 
 
-_EVENT_COLUMNS = ("event_id", "order_id", "at")
+_INSERT_EVENTS = bulk.InsertAbsent(processed_events, ("event_id", "order_id", "at"))
 
 
 def _event(command: Receive) -> tuple[object, ...]:

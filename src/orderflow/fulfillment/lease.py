@@ -12,7 +12,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import insert, now_ms
+from orderflow.database import bulk
+from orderflow.database.dialects import now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import Owner
@@ -71,16 +72,21 @@ def acquire(connection: Connection, commands: Sequence[Acquire], /, *, again: bo
 
 
 def _acquire(connection: Connection, worker_id: str) -> Owner:
-    new = insert(connection, workers).values(
-        worker_id=worker_id, epoch=now_ms(), lease_until_ms=now_ms() + LEASE_MS
-    )
+    bulk.write(connection, _NEW_WORKER, [(worker_id,)])
     # Never an epoch it had before, even if the clock went back.
-    later = sa.case((workers.c.epoch >= new.excluded.epoch, workers.c.epoch + 1), else_=new.excluded.epoch)
-    taken = new.on_conflict_do_update(
-        index_elements=[workers.c.worker_id],
-        set_={"epoch": later, "lease_until_ms": new.excluded.lease_until_ms},
-    ).returning(workers.c.epoch)
+    later = sa.case((workers.c.epoch >= now_ms(), workers.c.epoch + 1), else_=now_ms())
+    taken = (
+        sa.update(workers)
+        .where(workers.c.worker_id == worker_id)
+        .values(epoch=later, lease_until_ms=now_ms() + LEASE_MS)
+        .returning(workers.c.epoch)
+    )
     return Owner(worker_id, connection.execute(taken).scalar_one())
+
+
+_NEW_WORKER = bulk.InsertAbsent(
+    workers, ("worker_id",), {"epoch": sa.literal(0), "lease_until_ms": sa.literal(0)}
+)
 
 
 def end_all(connection: Connection) -> None:

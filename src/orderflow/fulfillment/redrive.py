@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.order_events import InvalidEvent
-from orderflow.database.dialects import Failure, classify, insert, now_ms
+from orderflow.database.dialects import Failure, classify, insert_absent, locked, now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, dead_letters
@@ -97,7 +97,7 @@ def _redrive(connection: Connection, command: Redrive) -> tuple[Redriven, str]:
 
 def lock(connection: Connection, letter_id: str) -> RowMapping | None:
     """The letter, which nobody else changes before this transaction ends."""
-    found = connection.execute(sa.select(letters).where(letters.c.id == letter_id).with_for_update())
+    found = connection.execute(locked(sa.select(letters).where(letters.c.id == letter_id), letters))
     return found.mappings().first()
 
 
@@ -178,21 +178,18 @@ def start(connection: Connection, commands: Sequence[StartRedrive], /, *, again:
 
 
 def _start(connection: Connection, command: StartRedrive) -> bool:
-    connection.execute(
-        insert(connection, redrives)
-        .values(
-            id=command.id,
-            kind=command.kind,
-            reason=command.reason,
-            rate_per_s=command.rate_per_s,
-            actor=command.actor,
-            state="running",
-            redriven=0,
-            started_at=command.at,
-            step_due_ms=now_ms(),
-        )
-        .on_conflict_do_nothing()
-    )
+    values = {
+        "id": command.id,
+        "kind": command.kind,
+        "reason": command.reason,
+        "rate_per_s": command.rate_per_s,
+        "actor": command.actor,
+        "state": "running",
+        "redriven": 0,
+        "started_at": command.at,
+        "step_due_ms": now_ms(),
+    }
+    insert_absent(connection, redrives, values)
     return connection.execute(sa.select(redrives.c.id).where(redrives.c.id == command.id)).first() is not None
 
 
@@ -245,14 +242,14 @@ def step(connection: Connection, commands: Sequence[Step], /, *, again: bool) ->
 
 def _follow(connection: Connection, at: datetime) -> None:
     c = shipments.c
-    finished = connection.execute(
+    done = (
         sa.select(letters.c.id, letters.c.kind, letters.c.topic, c.order_id, c.shipment_id, c.error, c.note)
         .join(shipments, c.order_id == letters.c.order_id)
         .where(letters.c.state == "redriven", c.state == State.CLOSED)
         .order_by(letters.c.id)
         .limit(FOLLOWED_MAX)
-        .with_for_update(of=letters, skip_locked=True)
-    ).all()
+    )
+    finished = connection.execute(locked(done, letters, skip_locked=True)).all()
     for found in finished:
         outcome = "Shipped" if found.shipment_id else f"Failed: {found.error}" if found.error else found.note
         outcome = None if outcome is None else clean(outcome, ERROR_CHARS_MAX)
@@ -283,16 +280,12 @@ def _clear_attentions(connection: Connection, order_ids: set[str]) -> None:
 
 
 def _due(connection: Connection) -> Sequence[RowMapping]:
-    return (
-        connection.execute(
-            sa.select(redrives)
-            .where(redrives.c.state == "running", redrives.c.step_due_ms <= now_ms())
-            .order_by(redrives.c.id)
-            .with_for_update(skip_locked=True)
-        )
-        .mappings()
-        .all()
+    due = (
+        sa.select(redrives)
+        .where(redrives.c.state == "running", redrives.c.step_due_ms <= now_ms())
+        .order_by(redrives.c.id)
     )
+    return connection.execute(locked(due, redrives, skip_locked=True)).mappings().all()
 
 
 def _step(connection: Connection, group: RowMapping, at: datetime) -> int:

@@ -1,8 +1,9 @@
 """Every write to a shipment's row after its insert: only the row's exact owner changes it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.database import bulk
-from orderflow.database.dialects import now_ms, one_of
+from orderflow.database.dialects import locked, now_ms, one_of
 from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.holding import within
@@ -73,22 +74,17 @@ def _key(move: Move) -> Key:
     return move.shipment.order_id, owner.worker_id, owner.epoch
 
 
+def _statement(values: Sequence[str], computed: bulk.Computed = MappingProxyType({})) -> bulk.Update:
+    """Sets the values of each move's row, where it is its owner's; returns the keys of those, as far as they
+    remain."""
+    keys = ("order_id", "worker_id", "epoch")
+    return bulk.Update(shipments, keys, values, computed, returning=True)
+
+
 def _update(
-    connection: Connection,
-    values: Sequence[str],
-    rows: Sequence[tuple[Move, tuple[object, ...]]],
-    *,
-    computed: Mapping[str, str] | None = None,
+    connection: Connection, statement: bulk.Update, rows: Sequence[tuple[Move, tuple[object, ...]]]
 ) -> set[tuple[Any, ...]]:
-    """The values of each move's row, where it is its owner's; the keys of those, as far as they remain."""
-    return bulk.update(
-        connection,
-        shipments,
-        keys=("order_id", "worker_id", "epoch"),
-        values=values,
-        rows=[(*_key(move), *new) for move, new in rows],
-        computed=computed,
-    )
+    return bulk.write(connection, statement, [(*_key(move), *new) for move, new in rows])
 
 
 def _locked(connection: Connection, moves: Sequence[Move]) -> list[Move]:
@@ -105,15 +101,15 @@ def _locked(connection: Connection, moves: Sequence[Move]) -> list[Move]:
     return [move for move in moves if _key(move) in ours]
 
 
-_OURS = (
+_OURS = locked(
     sa.select(row.order_id)
     .where(
         one_of(row.order_id, "ids"),
         row.worker_id == sa.bindparam("worker"),
         row.epoch == sa.bindparam("of_epoch"),
     )
-    .order_by(row.order_id)
-    .with_for_update()
+    .order_by(row.order_id),
+    shipments,
 )
 
 
@@ -135,17 +131,19 @@ def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     rows = [
         (move, (State.CALLING.value, move.shipment.attempts + 1, move.shipment.intent_at)) for move in moves
     ]
-    return _update(connection, ("state", "attempts", "intent_at"), rows)
+    return _update(connection, _INTENT, rows)
 
 
-_NO_WAITS = {"waits": "0"}
+_INTENT = _statement(("state", "attempts", "intent_at"))
+
+_NO_WAITS = {"waits": sa.literal(0)}
 """The status update that is owed from here on has a whole schedule of its own."""
 
 
 def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     return _update(
         connection,
-        ("state", "shipment_id", "carrier", "tracking_number", "shipped_at"),
+        _LABEL,
         [
             (
                 move,
@@ -160,21 +158,25 @@ def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[Key]:
             for move in moves
             if isinstance(move.decision, RecordLabel) and (label := move.decision.label)
         ],
-        computed=_NO_WAITS,
     )
+
+
+_LABEL = _statement(("state", "shipment_id", "carrier", "tracking_number", "shipped_at"), _NO_WAITS)
 
 
 def _write_rejections(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     return _update(
         connection,
-        ("state", "error"),
+        _REJECTION,
         [
             (move, (State.REJECTED.value, move.decision.error))
             for move in moves
             if isinstance(move.decision, RecordRejection)
         ],
-        computed=_NO_WAITS,
     )
+
+
+_REJECTION = _statement(("state", "error"), _NO_WAITS)
 
 
 _WAIT = _ONE.values(
@@ -216,15 +218,19 @@ def _write_closed(connection: Connection, moves: Sequence[Move]) -> set[Key]:
         by_order = {_order_id(move): move for move in moves}
     closed = _update(
         connection,
-        ("state", "closed_at", "note"),
+        _CLOSE,
         [
             (move, (State.CLOSED.value, move.at, move.decision.note))
             for move in moves
             if isinstance(move.decision, Close)
         ],
-        computed=dict.fromkeys(("worker_id", "epoch", "due_at_ms"), "NULL"),
     )
     return {_key(by_order[order_id]) for (order_id,) in closed}
+
+
+_CLOSE = _statement(
+    ("state", "closed_at", "note"), dict.fromkeys(("worker_id", "epoch", "due_at_ms"), sa.null())
+)
 
 
 _PARK = _ONE.values(
@@ -304,7 +310,7 @@ def _claim(
 ) -> list[Shipment]:
     own = sa.and_(row.worker_id == owner.worker_id, row.epoch == owner.epoch)
     others = sa.or_(row.worker_id.is_(None), sa.not_(own))
-    due = connection.execute(
+    free = (
         sa.select(row.order_id, sa.func.length(row.request))
         .where(
             row.due_at_ms.is_not(None),
@@ -315,8 +321,8 @@ def _claim(
         )
         .order_by(row.due_at_ms, row.order_id)
         .limit(rows_max)
-        .with_for_update(skip_locked=True)
     )
+    due = connection.execute(locked(free, shipments, skip_locked=True))
     order_ids = within(((order_id, size) for order_id, size in due), CLAIM_BYTES_MAX)
     if not order_ids:
         return []

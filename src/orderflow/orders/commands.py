@@ -11,9 +11,8 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.contracts.order_events import ORDER_CREATED
 from orderflow.database import bulk
-from orderflow.database.dialects import lock_timeout, one_of
+from orderflow.database.dialects import lock_timeout, locked, one_of
 from orderflow.database.group_commit import Contended
 from orderflow.orders import outbox
 from orderflow.orders.counters import count_statuses
@@ -26,51 +25,11 @@ from orderflow.orders.model import (
     Status,
     apply_update,
 )
-from orderflow.orders.placement import insert_new
+from orderflow.orders.placement import PlaceOrder, insert_new
 from orderflow.orders.tables import idempotency_keys, order_changes, orders
 
 ROW_LOCK_TIMEOUT_MS = 50
 """A row that somebody else holds is put aside, by bisection: it must not hold up the only writer for long."""
-
-
-class PlaceOrder(NamedTuple):
-    """An accepted order with everything about it decided before it is queued: its id and its event, too.
-
-    The event is the whole order: the database makes the rows of it (`placement` knows the order of these
-    fields). `key` is None without an idempotency key; `request_hash` is over the canonical validated order,
-    so that single and batch calls agree.
-    """
-
-    order_id: str
-    created_at: datetime
-    correlation_id: str
-    traceparent: str
-    event_id: str
-    topic: str
-    payload: str
-    """The event OrderCreated as JSON."""
-    items: int
-    caller: str
-    key: str | None = None
-    request_hash: str | None = None
-
-    @property
-    def rows(self) -> int:
-        return self.items + 3
-
-    @property
-    def event(self) -> outbox.OutboxRow:
-        return outbox.OutboxRow(
-            self.order_id,
-            1,
-            self.event_id,
-            ORDER_CREATED,
-            self.topic,
-            self.payload,
-            self.correlation_id,
-            self.traceparent,
-            self.created_at,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,11 +281,11 @@ _STATE_COLUMNS = (
     orders.c.attention_since,
 )
 
-_LOCKED = (
+_LOCKED = locked(
     sa.select(*_STATE_COLUMNS)
     .where(lock_timeout(ROW_LOCK_TIMEOUT_MS), one_of(orders.c.order_id, "ids"))
-    .order_by(orders.c.order_id)
-    .with_for_update()
+    .order_by(orders.c.order_id),
+    orders,
 )
 
 
@@ -361,16 +320,12 @@ def _change(command: UpdateOrder, after: OrderState) -> tuple[object, ...]:
 def _write_changes(
     writes: bulk.Writes, states: dict[str, tuple[OrderState, datetime]], history: list[tuple[object, ...]]
 ) -> None:
-    writes.update(
-        orders,
-        keys=("order_id",),
-        values=(*_STATE_NAMES, "updated_at"),
-        rows=[(order_id, *_state_row(state), at) for order_id, (state, at) in states.items()],
-    )
-    writes.insert(order_changes, _CHANGE_COLUMNS, history)
+    writes.add(_UPDATE, [(order_id, *_state_row(state), at) for order_id, (state, at) in states.items()])
+    writes.add(_ADD_HISTORY, history)
 
 
-_STATE_NAMES = tuple(column.name for column in _STATE_COLUMNS[1:])
+_UPDATE = bulk.Update(orders, ("order_id",), (*(column.name for column in _STATE_COLUMNS[1:]), "updated_at"))
+_ADD_HISTORY = bulk.Insert(order_changes, _CHANGE_COLUMNS)
 
 
 def _state_row(state: OrderState) -> tuple[object, ...]:

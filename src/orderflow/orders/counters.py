@@ -8,7 +8,8 @@ from functools import cache
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.bulk import Writes
+from orderflow.database.bulk import InsertOrUpdate, Writes
+from orderflow.database.dialects import locked
 from orderflow.orders.model import Status
 from orderflow.orders.tables import status_counts
 
@@ -32,8 +33,10 @@ def count_statuses(writes: Writes, changes: Mapping[Status, int]) -> None:
 
 
 def _add(writes: Writes, slot: int, changes: Mapping[Status, int]) -> None:
-    rows = [(slot, status.value, orders) for status, orders in sorted(changes.items()) if orders]
-    writes.add(status_counts, keys=("slot", "status"), value="orders", rows=rows)
+    writes.add(_ADD, [(slot, status.value, orders) for status, orders in sorted(changes.items()) if orders])
+
+
+_ADD = InsertOrUpdate(status_counts, keys=("slot", "status"), added=("orders",))
 
 
 def counted(connection: Connection) -> dict[str, int]:
@@ -53,9 +56,13 @@ def fold(connection: Connection) -> None:
     if slots is None or slots <= SLOTS_MAX:
         return
     taken = connection.execute(
-        sa.select(status_counts.c.slot, status_counts.c.status, status_counts.c.orders)
-        .where(status_counts.c.slot.not_in([_FOLDED, own_slot()]))
-        .with_for_update(skip_locked=True)
+        locked(
+            sa.select(status_counts.c.slot, status_counts.c.status, status_counts.c.orders).where(
+                status_counts.c.slot.not_in([_FOLDED, own_slot()])
+            ),
+            status_counts,
+            skip_locked=True,
+        )
     ).all()
     connection.execute(
         sa.delete(status_counts).where(

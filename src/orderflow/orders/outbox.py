@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
-from orderflow.database.dialects import NOW_MS, now_ms, one_of
+from orderflow.database.dialects import locked, now_ms, one_of
 from orderflow.orders.tables import outbox
 
 LEASE_MS = 15_000
@@ -68,8 +68,11 @@ def append(writes: bulk.Writes, rows: Sequence[OutboxRow], *, leased: bool) -> N
 
     `leased`: this process's own relay gets them after the commit, and the others leave them alone until then.
     """
-    until_ms = f"{NOW_MS[writes.dialect]} + {LEASE_MS}" if leased else "0"
-    writes.insert(outbox, OutboxRow._fields, rows, computed={"leased_until_ms": until_ms})
+    writes.add(_APPEND_LEASED if leased else _APPEND, rows)
+
+
+_APPEND = bulk.Insert(outbox, OutboxRow._fields, {"leased_until_ms": sa.literal(0)})
+_APPEND_LEASED = bulk.Insert(outbox, OutboxRow._fields, {"leased_until_ms": now_ms() + LEASE_MS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,27 +105,23 @@ def _claim(connection: Connection, rows_max: int) -> list[OutboxRow]:
         is_first = firsts.get(row.order_id, row.order_version) >= row.order_version
         (claimed if is_first else blocked).append(row)
     if len(blocked) > rows_max // 2:
-        _lease(connection, blocked, BLOCKED_MS)
-    _lease(connection, claimed, LEASE_MS)
+        _lease(connection, _LEASE_BLOCKED, blocked)
+    _lease(connection, _LEASE, claimed)
     return claimed
 
 
-def _lease(connection: Connection, rows: Sequence[OutboxRow], lease_ms: int) -> None:
-    if rows:
-        until_ms = f"{NOW_MS[connection.dialect.name]} + {lease_ms}"
-        keys = ("order_id", "order_version")
-        writes = bulk.Writes(connection)
-        writes.update(
-            outbox,
-            keys=keys,
-            values=(),
-            rows=[row[:2] for row in rows],
-            computed={"leased_until_ms": until_ms},
-        )
-        writes.send()
+def _lease(connection: Connection, lease: bulk.Update, rows: Sequence[OutboxRow]) -> None:
+    writes = bulk.Writes(connection)
+    writes.add(lease, [row[:2] for row in rows])
+    writes.send()
 
 
-_FREE = (
+_LEASE = bulk.Update(outbox, OutboxRow._fields[:2], computed={"leased_until_ms": now_ms() + LEASE_MS})
+_LEASE_BLOCKED = bulk.Update(
+    outbox, OutboxRow._fields[:2], computed={"leased_until_ms": now_ms() + BLOCKED_MS}
+)
+
+_FREE = locked(
     sa.select(*(outbox.c[name] for name in OutboxRow._fields))
     .where(
         outbox.c.published_at.is_(None),
@@ -130,8 +129,9 @@ _FREE = (
         outbox.c.leased_until_ms < now_ms(),
     )
     .order_by(outbox.c.order_id, outbox.c.order_version)
-    .limit(sa.bindparam("rows_max", type_=sa.Integer))
-    .with_for_update(skip_locked=True)
+    .limit(sa.bindparam("rows_max", type_=sa.Integer)),
+    outbox,
+    skip_locked=True,
 )
 
 _FIRSTS = (
@@ -146,18 +146,20 @@ def mark(connection: Connection, commands: Sequence[MarkAll], *, again: bool) ->
     del again  # marking twice changes nothing
     marks = sorted((mark for command in commands for mark in command.marks), key=itemgetter(0, 1))
     writes = bulk.Writes(connection)
-    writes.update(
-        outbox,
-        keys=Mark._fields[:2],
-        values=Mark._fields[2:],
-        rows=marks,
-        computed={"leased_until_ms": "0"},
-        # A late failure never takes back another relay's success.
-        # Not by IS NULL: that would be looked up among all that wait, not by key.
-        where="coalesce(t.published_at, 'epoch') = 'epoch'",
-    )
+    writes.add(_MARK, marks)
     writes.send()
     return [None] * len(commands)
+
+
+_MARK = bulk.Update(
+    outbox,
+    Mark._fields[:2],
+    Mark._fields[2:],
+    computed={"leased_until_ms": sa.literal(0)},
+    # A late failure never takes back another relay's success.
+    # Not by IS NULL alone: that would be looked up among all that wait, not by key.
+    where=sa.case((outbox.c.published_at.is_(None), 1), else_=0) == 1,
+)
 
 
 def free_leases(connection: Connection) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from orderflow.database.dialects import locked
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders.commands import UpdateOrder, update_orders
@@ -78,7 +79,7 @@ def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
     )
     looked_at = waiting[:ORDERS_LOOKED_AT_MAX]
     behind = looked_at[-1] if len(looked_at) == ORDERS_LOOKED_AT_MAX else ""
-    overdue = connection.execute(
+    silent = (
         sa.select(outbox.c.order_id, outbox.c.re_emissions)
         .where(
             outbox.c.order_id.in_(looked_at),
@@ -92,8 +93,8 @@ def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
             ),
         )
         .order_by(outbox.c.order_id)
-        .with_for_update(skip_locked=True)
-    ).all()
+    )
+    overdue = connection.execute(locked(silent, outbox, skip_locked=True)).all()
     again = [row.order_id for row in overdue if row.re_emissions < RE_EMISSIONS_MAX]
     stuck = [row.order_id for row in overdue if row.re_emissions >= RE_EMISSIONS_MAX]
     if again:

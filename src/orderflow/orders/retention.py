@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import try_lock
+from orderflow.database.dialects import of
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.orders.counters import fold
@@ -55,7 +55,7 @@ class Removed(NamedTuple):
 def remove(connection: Connection, commands: Sequence[Remove], /, *, again: bool) -> list[Removed]:
     """One step each; a handler for the group commit. Of several processes one works at a time."""
     del again  # what was removed is not found any more
-    if not try_lock(connection, "orderflow-retention"):
+    if not of(connection).try_lock(connection, "orderflow-retention"):
         return [Removed(0, None) for _ in commands]
     fold(connection)
     return [_remove(connection, command) for command in commands]

@@ -1,0 +1,149 @@
+"""The databases that Orderflow works with: one Dialect each, and the types and expressions that mean the same
+in all of them.
+
+A statement made of these is written once, as a constant, and compiled for each database that meets it.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Dialect as SqlAlchemyDialect
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from orderflow.database.dialects.dialect import Dialect, Failure, Query
+from orderflow.database.dialects.postgresql import POSTGRESQL
+from orderflow.database.dialects.sqlite import SQLITE
+
+__all__ = ["DIALECTS", "Dialect", "Failure", "classify", "of"]
+
+DIALECTS = {dialect.name: dialect for dialect in (POSTGRESQL, SQLITE)}
+_BY_DRIVER = {dialect.driver: dialect for dialect in DIALECTS.values()}
+
+T = TypeVar("T")
+Q = TypeVar("Q", bound=Query)
+
+# A UUID is native on PostgreSQL and its usual text elsewhere, so that reports read the same everywhere.
+UuidText = sa.CHAR(36).with_variant(sa.Uuid(as_uuid=False), "postgresql")
+
+
+def of(connection: Connection) -> Dialect:
+    """The dialect of the connection's database. Raises KeyError for one that Orderflow does not know."""
+    return DIALECTS[connection.dialect.name]
+
+
+class UtcTime(sa.TypeDecorator[datetime]):
+    """An aware UTC datetime in Python; with a time zone where the database has such a type, else as UTC."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: SqlAlchemyDialect) -> Any:
+        if value is None or DIALECTS[dialect.name].keeps_time_zone:
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: SqlAlchemyDialect) -> datetime | None:
+        if value is None or DIALECTS[dialect.name].keeps_time_zone:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+class _Expression(FunctionElement[T]):
+    """SQL that each dialect has its own words for."""
+
+    inherit_cache = True
+
+    def render(self, dialect: Dialect, *arguments: str) -> str:
+        """The SQL, from the arguments' SQL."""
+        raise NotImplementedError
+
+
+@compiles(_Expression)
+def _render(element: _Expression[Any], compiler: SQLCompiler, **options: Any) -> str:
+    arguments = [compiler.process(clause, **options) for clause in element.clauses]
+    return element.render(DIALECTS[compiler.dialect.name], *arguments)
+
+
+class now_ms(_Expression[int]):
+    """The database's own clock in Unix milliseconds. Leases use it, so that no process's clock matters."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+    def render(self, dialect: Dialect, *_arguments: str) -> str:
+        return dialect.now_ms
+
+
+class one_of(_Expression[bool]):
+    """Whether a column of ids or texts is in the JSON array that a parameter is bound to: the same statement,
+    and the same plan, for any number of them."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: sa.ColumnElement[str], parameter: str) -> None:
+        super().__init__(column, sa.bindparam(parameter, type_=sa.Text))
+
+    def render(self, dialect: Dialect, *arguments: str) -> str:
+        column, parameter = arguments
+        kind = next(iter(self.clauses)).type.compile(dialect=dialect.compiler)
+        return dialect.one_of(column, parameter, kind)
+
+
+class lock_timeout(_Expression[bool]):
+    """A condition that always holds and bounds, from here to the end of the transaction, the wait for other
+    transactions' rows, in milliseconds."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+    def __init__(self, milliseconds: int) -> None:
+        super().__init__(sa.literal_column(f"'{milliseconds:d}'"))
+
+    def render(self, dialect: Dialect, *arguments: str) -> str:
+        return dialect.lock_timeout(*arguments)
+
+
+def locked(query: Q, table: sa.Table, *, skip_locked: bool = False) -> Q:
+    """The query with its rows of the table locked until the transaction ends, in every database's own way.
+    `skip_locked` leaves out rows that others have locked."""
+    for dialect in DIALECTS.values():
+        query = cast("Q", dialect.lock_rows(query, table, skip_locked))
+    return query
+
+
+def insert_absent(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """INSERT one row; False where that would break a unique key, which changes nothing."""
+    row = sa.select(*(_value(value, table.c[name]) for name, value in values.items()))
+    insert = of(connection).insert_absent(table, list(values), row)
+    inserted = connection.execute(insert.returning(sa.literal_column("1", sa.Integer)))
+    return inserted.first() is not None
+
+
+def _value(value: Any, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    if isinstance(value, sa.ColumnElement):
+        return cast("sa.ColumnElement[Any]", value)
+    return sa.literal(value, column.type)
+
+
+def classify(error: BaseException) -> Failure:
+    """What the error means; anything that is no database error is a defect."""
+    if isinstance(error, (PoolTimeout, DisconnectionError)):
+        return Failure.UNAVAILABLE
+    if not isinstance(error, DBAPIError):
+        return Failure.DEFECT
+    if error.connection_invalidated:
+        return Failure.UNAVAILABLE
+    dialect = _BY_DRIVER.get(type(error.orig).__module__.partition(".")[0])
+    if dialect is not None and error.orig is not None and (known := dialect.failure(error.orig)) is not None:
+        return known
+    if isinstance(error, IntegrityError):
+        return Failure.DATA
+    return Failure.UNAVAILABLE if isinstance(error, OperationalError) else Failure.DEFECT

@@ -1,0 +1,119 @@
+"""SQLite, through Python's own driver.
+
+Every transaction that writes takes the file's only write lock when it begins (`engine.connect`). So there is
+nobody to lock rows or names against, and no wait in mid-transaction to bound.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Connection
+
+from orderflow.database.dialects.dialect import ROWS, Changes, Dialect, Failure, Query, Rows
+
+
+def _one_of(column: str, parameter: str, _kind: str) -> str:
+    return f"{column} IN (SELECT value FROM json_each({parameter}))"  # noqa: S608
+
+
+def _lock_timeout(_milliseconds: str) -> str:
+    return "true"
+
+
+def _lock_rows(query: Query, _table: sa.Table, _skip_locked: bool) -> Query:
+    return query
+
+
+def _rows(columns: Sequence[sa.Column[Any]]) -> Query:
+    given = sa.func.json_each(sa.bindparam(ROWS, type_=sa.Text)).table_valued("value", name="given").c.value
+    fields: list[sa.ColumnElement[Any]] = []
+    for position, column in enumerate(columns):
+        field = sa.func.json_extract(given, sa.literal_column(f"'$[{position:d}]'"))
+        if isinstance(column.type, sa.LargeBinary):
+            field = sa.cast(field, sa.BLOB)
+        fields.append(field.label(column.name))
+    return sa.select(*fields)
+
+
+def _encode(rows: Rows) -> str:
+    return to_json([tuple([_stored(value) for value in row]) for row in rows]).decode()
+
+
+def _stored(value: object) -> object:
+    """A time as SQLAlchemy's DateTime stores it."""
+    if not isinstance(value, datetime):
+        return value
+    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+def _returned(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    return column
+
+
+def _insert_absent(table: sa.Table, names: Sequence[str], source: Query) -> sa.Insert:
+    return sqlite.insert(table).from_select(names, _unambiguous(source)).on_conflict_do_nothing()
+
+
+def _insert_or_update(
+    table: sa.Table, names: Sequence[str], source: Query, keys: Sequence[str], changes: Changes
+) -> sa.Insert:
+    insert = sqlite.insert(table).from_select(names, _unambiguous(source))
+    given: Mapping[str, sa.ColumnElement[Any]] = {name: insert.excluded[name] for name in names}
+    return insert.on_conflict_do_update(index_elements=keys, set_=dict(changes(given)))
+
+
+def _unambiguous(source: Query) -> Query:
+    """Without a WHERE, the parser takes the ON of ON CONFLICT for a join's."""
+    return source.where(sa.literal_column("true"))
+
+
+def _try_lock(_connection: Connection, _name: str) -> bool:
+    return True
+
+
+def _lock(_connection: Connection, _number: int, _seconds_max: float) -> None:
+    return
+
+
+_FAILURES = {
+    "SQLITE_BUSY": Failure.RETRY,
+    "SQLITE_LOCKED": Failure.RETRY,
+    "SQLITE_CONSTRAINT": Failure.DATA,
+    "SQLITE_MISMATCH": Failure.DATA,
+    "SQLITE_TOOBIG": Failure.DATA,
+    "SQLITE_ERROR": Failure.DEFECT,
+}
+"""By the primary result code."""
+
+
+def _failure(error: BaseException) -> Failure | None:
+    name: str | None = getattr(error, "sqlite_errorname", None)
+    if name is None:
+        return None
+    primary = "_".join(name.split("_")[:2])
+    return _FAILURES.get(primary, Failure.UNAVAILABLE)
+
+
+SQLITE = Dialect(
+    name="sqlite",
+    driver="sqlite3",
+    compiler=sqlite.dialect(paramstyle="qmark"),
+    keeps_time_zone=False,
+    now_ms="cast((julianday('now') - 2440587.5) * 86400000 as integer)",
+    one_of=_one_of,
+    lock_timeout=_lock_timeout,
+    lock_rows=_lock_rows,
+    rows=_rows,
+    encode=_encode,
+    returned=_returned,
+    insert_absent=_insert_absent,
+    insert_or_update=_insert_or_update,
+    together=None,
+    try_lock=_try_lock,
+    lock=_lock,
+    failure=_failure,
+)

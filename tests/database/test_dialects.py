@@ -1,0 +1,75 @@
+"""What differs between databases is said once, in the dialect's own file."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tests.database.conftest import notes
+
+import orderflow
+from orderflow.database import bulk
+from orderflow.database.dialects import DIALECTS, locked
+from orderflow.database.engine import Database
+from orderflow.orders import placement
+from orderflow.orders.placement.order import POSITION, PlaceOrder
+
+SOURCE = Path(orderflow.__file__).parent
+DIALECT_FILES = {f"{name}.py" for name in DIALECTS}
+
+
+@pytest.mark.parametrize(
+    "words", ["with_for_update", "on_conflict", "@compiles", "json_each", "jsonb_", "julianday", "epoch from"]
+)
+def test_sql_that_only_one_database_knows_is_in_its_own_files_alone(words: str) -> None:
+    hook = SOURCE / "database" / "dialects" / "__init__.py"
+    uses = [path for path in SOURCE.rglob("*.py") if words in path.read_text()]
+    assert [path for path in uses if path.name not in DIALECT_FILES and path != hook] == []
+
+
+def test_a_query_that_locks_rows_says_so_in_every_dialect() -> None:
+    query = locked(sa.select(notes.c.id), notes, skip_locked=True)
+    said = {name: str(query.compile(dialect=dialect.compiler)) for name, dialect in DIALECTS.items()}
+    assert said["postgresql"].endswith("FOR UPDATE OF notes SKIP LOCKED")
+    assert "UPDATE" not in said["sqlite"]  # its transaction has the file's only write lock
+
+
+def test_new_orders_have_a_statement_in_every_dialect() -> None:
+    known = set(placement._INSERT_NEW)  # pyright: ignore[reportPrivateUsage]
+    assert known == set(DIALECTS)
+    assert list(POSITION) == list(PlaceOrder._fields)
+
+
+def test_a_row_is_updated_by_its_key_and_only_where_the_condition_holds(noted: Database) -> None:
+    renumber = bulk.Update(notes, ("id",), computed={"id": notes.c.id + 100}, where=notes.c.id > 1)
+    with noted.writer.begin() as connection:
+        assert bulk.write(connection, bulk.InsertAbsent(notes, ("id",)), [(1,), (2,), (3,)]) == {
+            (1,),
+            (2,),
+            (3,),
+        }
+        writes = bulk.Writes(connection)
+        writes.add(renumber, [(1,), (2,)])
+        writes.add(bulk.Insert(notes, ("id",)), [(9,)])
+        writes.send()
+        assert set(connection.scalars(sa.select(notes.c.id))) == {1, 102, 3, 9}
+
+
+def test_rows_that_are_there_are_left_alone_or_added_to(noted: Database) -> None:
+    counts = sa.Table(
+        "counts",
+        sa.MetaData(),
+        sa.Column("name", sa.String(9), primary_key=True),
+        sa.Column("count", sa.BigInteger),
+        sa.Column("note", sa.String(9)),
+    )
+    add = bulk.InsertOrUpdate(counts, ("name",), ("note",), added=("count",))
+    with noted.writer.begin() as connection:
+        counts.create(connection)
+        for rows in ([("a", "x", 1), ("b", "y", 2)], [("b", "z", 40)]):
+            writes = bulk.Writes(connection)
+            writes.add(add, rows)
+            writes.send()
+        absent = bulk.InsertAbsent(counts, ("name", "count"))
+        assert bulk.write(connection, absent, [("a", 7), ("c", 7)]) == {("c",)}
+        found = {tuple(row) for row in connection.execute(sa.select(counts))}
+    assert found == {("a", 1, "x"), ("b", 42, "z"), ("c", 7, None)}
