@@ -62,3 +62,70 @@ def test_a_secret_that_cannot_be_decoded_is_refused_without_its_content(secrets:
     with pytest.raises(settings.SettingsError, match="database_url") as refused:
         settings.load()
     assert "xff" not in str(refused.value)
+
+
+TEXTS = {
+    *("api_key", "carrier", "consumer_group", "data_dir", "database_url", "fulfillment_database_url"),
+    *("host", "orders_topic"),
+}
+"""Settings that may say almost anything, but no more than so much."""
+
+
+@pytest.mark.parametrize("name", sorted(settings.Settings.model_fields))
+def test_every_setting_refuses_what_is_out_of_bounds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond any bound at either end, and what is no number at all: one line that names the variable."""
+    variable = f"ORDERFLOW_{name.upper()}"
+    for value in ("x" * 10_000,) if name in TEXTS else ("x" * 10_000, "-1e30", "1e30", "nan", "inf"):
+        monkeypatch.setenv(variable, value)
+        with pytest.raises(settings.SettingsError) as refused:
+            settings.load()
+        assert str(refused.value).startswith(f"{variable}: ")
+        assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_time_that_no_calendar_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S", "100000000000")
+    with pytest.raises(settings.SettingsError, match=r"^ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S: .*315360000$"):
+        settings.load()
+
+
+LINKS = {
+    "ORDERFLOW_PORT": "tcp://10.0.0.1:8080",
+    "ORDERFLOW_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "ORDERFLOW_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "ORDERFLOW_PORT_8080_TCP_PORT": "8080",
+    "ORDERFLOW_PORT_8080_TCP_PROTO": "tcp",
+    "ORDERFLOW_SERVICE_HOST": "10.0.0.1",
+    "ORDERFLOW_SERVICE_PORT": "8080",
+    "ORDERFLOW_SERVICE_PORT_HTTP": "8080",
+    "ORDERFLOW_FULFILLMENT_PORT": "tcp://[fd00::1]:8081",
+    "ORDERFLOW_FULFILLMENT_PORT_8081_TCP_ADDR": "fd00::1",
+    "ORDERFLOW_FULFILLMENT_SERVICE_HOST": "fd00::1",
+    "ORDERFLOW_RELAY_PORT": "tcp://10.0.0.2:9000",
+    "ORDERFLOW_MY_CARRIER_SERVICE_PORT": "80",
+}
+"""What Kubernetes puts into every container beside services of such names."""
+
+
+def test_what_kubernetes_says_about_services_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in LINKS.items():
+        monkeypatch.setenv(name, value)
+    loaded = settings.load()
+    assert (loaded.port, loaded.fulfillment_port, loaded.relay_port) == (8080, 8081, None)
+    assert loaded.model_fields_set == set()
+    assert settings.service_links() == sorted(LINKS)
+    assert settings.unknown_variables() == []
+
+
+def test_a_port_that_is_misspelt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERFLOW_PORT", "tcp://here")
+    with pytest.raises(settings.SettingsError, match="ORDERFLOW_PORT: "):
+        settings.load()
+
+
+def test_a_link_does_not_hide_the_port_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml = tmp_path / "settings.toml"
+    toml.write_text("port = 9000\n")
+    monkeypatch.setenv("ORDERFLOW_CONFIG", str(toml))
+    monkeypatch.setenv("ORDERFLOW_PORT", "tcp://10.0.0.1:8080")
+    assert settings.load().port == 9000

@@ -7,11 +7,13 @@ Validated once at start and frozen. ORDERFLOW_ENV selects the profile: dev, stag
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +23,18 @@ from pydantic_settings import (
 )
 
 PREFIX = "ORDERFLOW_"
+TEXT_CHARS_MAX = 4_096
+PATH_BYTES_MAX = 3_072
+KEPT_S_MAX = 10 * 365 * 86_400
+"""Ten years: what is kept for longer is kept for ever."""
+
+# Kubernetes (and Docker's old links) tell every container about each service beside it. For a service that is
+# called `orderflow`, or `orderflow-fulfillment`, these variables look like settings of ours.
+_LINK_NAME = re.compile(
+    r"ORDERFLOW_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
+)
+_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
+
 # Read before or beside the settings themselves.
 _NOT_SETTINGS = frozenset({"CONFIG", "SECRETS_DIR"})
 
@@ -36,32 +50,32 @@ class Settings(BaseSettings):
 
     env: Literal["dev", "staging", "prod"] = "dev"
     data_dir: Path = Path(".orderflow")
-    database_url: SecretStr | None = None
-    fulfillment_database_url: SecretStr | None = None
-    bus_url: str = "embedded:"
+    database_url: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
+    fulfillment_database_url: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
+    bus_url: str = Field("embedded:", max_length=TEXT_CHARS_MAX)
     orders_topic: str = Field("order-events", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     consumer_group: str = Field("fulfillment-service-group", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     group_protocol: Literal["classic", "consumer"] = "classic"
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1, max_length=253)
     port: int = Field(8080, ge=0, le=65535)
     api_workers: int = Field(1, ge=1, le=64)
     fulfillment_port: int = Field(8081, ge=0, le=65535)
     relay_port: int | None = Field(None, ge=0, le=65535)
-    orders_url: str = "http://127.0.0.1:8080"
-    fulfillment_url: str = "http://127.0.0.1:8081"
-    api_key: SecretStr | None = None
-    carrier: str = "simulated"
-    carrier_url: str | None = None
+    orders_url: str = Field("http://127.0.0.1:8080", max_length=TEXT_CHARS_MAX)
+    fulfillment_url: str = Field("http://127.0.0.1:8081", max_length=TEXT_CHARS_MAX)
+    api_key: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
+    carrier: str = Field("simulated", max_length=TEXT_CHARS_MAX)
+    carrier_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
     carrier_delay_ms: str = Field("1000-5000", pattern=r"^\d{1,7}-\d{1,7}$")
     carrier_failure_rate: float = Field(0.15, ge=0, le=1)
-    carrier_seed: int = 0
+    carrier_seed: int = Field(0, ge=-(2**63), lt=2**63)
     carrier_error_rate: float = Field(0.0, ge=0, le=1)
     carrier_key_lifetime_s: int = Field(86_400, ge=1, le=31_536_000)
     in_flight_max: int | None = Field(None, ge=1, le=100_000)
     database_wait_s: float = Field(60, ge=0, le=3600)
-    idempotency_key_lifetime_s: int = Field(7 * 86_400, ge=60)
-    events_kept_s: int = Field(7 * 86_400, ge=3_600)
-    history_kept_s: int | None = Field(None, ge=3_600)
+    idempotency_key_lifetime_s: int = Field(7 * 86_400, ge=60, le=KEPT_S_MAX)
+    events_kept_s: int = Field(7 * 86_400, ge=3_600, le=KEPT_S_MAX)
+    history_kept_s: int | None = Field(None, ge=3_600, le=KEPT_S_MAX)
     reconcile_after_s: float = Field(60, gt=0, le=86_400)
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -79,7 +93,14 @@ class Settings(BaseSettings):
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         directory = os.environ.get(f"{PREFIX}SECRETS_DIR")
         secrets = (SecretsSettingsSource(settings_cls, directory),) if directory else ()
-        return (init_settings, env_settings, *secrets, *toml)
+        return (init_settings, _Environment(settings_cls, env_settings), *secrets, *toml)
+
+    @field_validator("data_dir")
+    @classmethod
+    def _is_no_longer_than_a_path(cls, value: Path) -> Path:
+        if len(os.fsencode(value)) > PATH_BYTES_MAX:
+            raise ValueError(f"is longer than {PATH_BYTES_MAX} bytes")
+        return value
 
     @field_validator("bus_url")
     @classmethod
@@ -152,6 +173,33 @@ def load() -> Settings:
     return settings
 
 
+class _Environment(PydanticBaseSettingsSource):
+    """The environment without what a platform has put there."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environment: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._environment = environment
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._environment.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        links = {name.removeprefix(PREFIX).lower() for name in service_links()}
+        return {name: value for name, value in self._environment().items() if name not in links}
+
+
+def service_links() -> list[str]:
+    """Variables of the environment that Kubernetes has made for a service whose name begins with ours."""
+    return sorted(name for name, value in os.environ.items() if _is_service_link(name, value))
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    if not name.startswith(PREFIX):
+        return False
+    is_port = name.endswith("_PORT") and _LINK_VALUE.fullmatch(value) is not None
+    return is_port or _LINK_NAME.fullmatch(name) is not None
+
+
 def unknown_variables() -> list[str]:
     """ORDERFLOW_ variables that mean nothing, misspelt ones most likely."""
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {
@@ -160,7 +208,9 @@ def unknown_variables() -> list[str]:
     return sorted(
         name
         for name in os.environ
-        if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}TEST_")
+        if name.startswith(PREFIX)
+        and name not in known.union(service_links())
+        and not name.startswith(f"{PREFIX}TEST_")
     )
 
 

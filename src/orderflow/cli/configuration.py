@@ -37,6 +37,11 @@ def load_settings() -> Settings:
 
     for name in settings.unknown_variables():
         complain(f"warning: {name} is no setting and is ignored; `orderflow config show` lists them")
+    if links := settings.service_links():
+        complain(
+            f"warning: {', '.join(links)}: ignored, they describe a Kubernetes service and are no settings "
+            "(`enableServiceLinks: false` leaves them out)"
+        )
     try:
         return settings.load()
     except settings.SettingsError as error:
@@ -46,10 +51,10 @@ def load_settings() -> Settings:
 def show(*, json: Json = False) -> int:
     """Print every setting with its value and where it comes from. Secrets are not shown."""
     settings = load_settings()
-    from orderflow.settings import PREFIX, shown
+    from orderflow.settings import PREFIX, service_links, shown
 
     given = {PREFIX + name.upper() for name in settings.model_fields_set}
-    environment = {name.upper() for name, value in os.environ.items() if value}
+    environment = {name.upper() for name, value in os.environ.items() if value}.difference(service_links())
     rows: list[dict[str, Any]] = [
         {
             "name": name,
