@@ -34,6 +34,7 @@ from orderflow.orders import relay as relaying
 from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
+from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
@@ -269,7 +270,8 @@ async def _order_service(
             parts.writer, parts.reader, topic=settings.orders_topic, relay_takes=parts.relay.takes
         )
         api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
-        app = Edge(orders_http.create_app(api, parts.health))
+        parked = ParkedEvents(writer=parts.writer, reader=parts.reader, releases=settings.env == "dev")
+        app = Edge(orders_http.create_app(api, parts.health, parked))
         async with serving(app, listener, direct=PostOrder(intake)):
             try:
                 yield

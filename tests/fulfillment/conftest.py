@@ -31,6 +31,7 @@ from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
+from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.relay import Relay
 from orderflow.serving import address, bind, serving
 
@@ -113,7 +114,8 @@ class World:
             api = OrdersApi(writer=writer, reader=reader, intake=intake)
             writer.start()
             relay.start()
-            self.network = Lossy(Edge(create_app(api, HealthApi(reader, writer.health))))
+            parked = ParkedEvents(writer=writer, reader=reader, releases=True)
+            self.network = Lossy(Edge(create_app(api, HealthApi(reader, writer.health), parked)))
             try:
                 async with serving(self.network, listener):
                     yield

@@ -139,6 +139,10 @@ def test_the_version_is_told_without_loading_the_parts() -> None:
         ["orders", "create", "--nonsense"],
         ["orders", "create", "--customer-id", "c", "--name", "n", "--item", "A:1:5"],
         ["orders", "create", "--customer-id", "c", "--name", "n", "--item", "A:1", "--idempotency-key", "ü"],
+        ["orders", "parked"],
+        ["orders", "parked", "list", "--limit", "0"],
+        ["orders", "parked", "release"],
+        ["orders", "parked", "release", "x", "--all"],
         ["health", "nobody"],
         ["carrier-sim"],
         ["carrier-sim", "--ledger", "l.db", "--delay-ms", "5"],
@@ -154,7 +158,14 @@ def test_wrong_use_exits_2_before_anything_is_called(tool: Tool, arguments: list
 
 
 @pytest.mark.parametrize(
-    "arguments", [["orders", "list"], ["orders", "show", "x"], ["orders", "import", str(SAMPLE)]]
+    "arguments",
+    [
+        ["orders", "list"],
+        ["orders", "show", "x"],
+        ["orders", "import", str(SAMPLE)],
+        ["orders", "parked", "list"],
+        ["orders", "parked", "release", "--all"],
+    ],
 )
 def test_an_absent_order_service_is_one_line_that_says_what_to_do(tool: Tool, arguments: list[str]) -> None:
     done = tool(*arguments, orders_url=NOBODY)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from orderflow.cli import configuration, dead_letters, health, orders, orders_import, roles
+from orderflow.cli import configuration, dead_letters, health, orders, orders_import, parked, roles
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain
 
 EXIT_FAILED = 1
@@ -77,6 +77,10 @@ def _app() -> App:
     tools.command(orders.show)
     tools.command(orders.create)
     tools.command(orders_import.import_orders, name="import")
+    events = App(name="parked", help="Events that the event log refuses for their size: look, send again.")
+    events.command(parked.list_parked, name="list")
+    events.command(parked.release)
+    tools.command(events)
     app.command(tools)
     letters = App(name="dead-letters", help="What waits for a person: look, put back on its way, give up.")
     letters.command(dead_letters.list_letters, name="list")
