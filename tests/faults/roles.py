@@ -131,6 +131,10 @@ class Role:
             return False
         return True
 
+    def reconfigure(self, settings: Mapping[str, str]) -> None:
+        """Its next lives have these settings."""
+        self._environment |= settings
+
     async def restart(self, *, armed: str | None = None) -> None:
         """Drain and start again, with a crash point if `armed`. Draining too long is a death."""
         await self._end()

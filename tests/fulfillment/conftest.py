@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from orderflow.database.migrate import migrate
 from orderflow.edge import Edge
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
+from orderflow.fulfillment.carriers.parties import Carriers, Party
 from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -133,6 +134,8 @@ class World:
         consumer: Consumer | None = None,
         in_flight_max: int = 100,
         name: str = "w",
+        party: str = "carrier",
+        former: Sequence[Party] = (),
         **options: Any,
     ) -> FulfillmentWorker:
         return FulfillmentWorker(
@@ -140,7 +143,7 @@ class World:
             consumer=consumer or self.log.consumer(TOPIC, "fulfillment"),
             publisher=self.log.publisher(),
             dead_letter_topic=f"{TOPIC}.dead-letter",
-            carrier=carrier,
+            carriers=Carriers(Party(party, carrier), tuple(former)),
             orders_url=self.orders_url,
             in_flight_max=in_flight_max,
             worker_id=name,
