@@ -25,7 +25,7 @@ DISK_FULL_BYTES = 16 * 1024
 DISK_FULL_S = 4.0
 
 
-LEAVES_IN_DOUBT: dict[str, object] = {"kind": "apply-then-503", "share": 0.5, "seconds": 30}
+LEAVES_IN_DOUBT: dict[str, object] = {"kind": "apply-then-503", "seconds": 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,29 +188,32 @@ def carrier(url: str, kind: str) -> Fault:
     return inject
 
 
-def switch_carrier(roles: Sequence[Role], ways: Sequence[CarrierWay]) -> Fault:
+def switch_carrier(roles: Sequence[Role], ways: Sequence[CarrierWay], under_way: asyncio.Lock) -> Fault:
     """Fresh orders go to the other carrier, and back, while the one that is left ships and denies it. The
     roles are restarted one by one, so that both configurations run at once for a while; each still knows the
     carrier that it has left."""
 
     async def inject(draw: random.Random) -> str:
-        for left, chosen in (ways, ways[::-1]):
-            await set_carrier_faults(left.direct_url, [LEAVES_IN_DOUBT])
-            await asyncio.sleep(draw.uniform(0.5, 2))
-            for role in draw.sample(roles, len(roles)):
-                async with role.faulted:
-                    role.reconfigure(
-                        {
-                            "ORDERFLOW_CARRIER_URL": chosen.url,
-                            "ORDERFLOW_FORMER_CARRIERS": left.url,
-                        }
-                    )
-                    await role.restart()
-                await asyncio.sleep(draw.uniform(0, 2))
-            await set_carrier_faults(left.direct_url, [])
+        if under_way.locked():
+            raise NotInjected("another switch is under way")
+        async with under_way:
+            for left, chosen in (ways, ways[::-1]):
+                await set_carrier_faults(left.direct_url, [LEAVES_IN_DOUBT])
+                await asyncio.sleep(draw.uniform(0.5, 2))
+                for role in draw.sample(roles, len(roles)):
+                    await _switch(role, left, chosen)
+                await asyncio.sleep(draw.uniform(3, 5))
+                await set_carrier_faults(left.direct_url, [])
         return f"{len(roles)} roles, there and back"
 
     return inject
+
+
+async def _switch(role: Role, left: CarrierWay, chosen: CarrierWay) -> None:
+    async with role.faulted:
+        role.reconfigure({"ORDERFLOW_CARRIER_URL": chosen.url, "ORDERFLOW_FORMER_CARRIERS": left.url})
+        await role.restart()
+        await role.until_announced()
 
 
 async def set_carrier_faults(url: str, faults: list[dict[str, object]]) -> None:

@@ -42,6 +42,7 @@ class Stage(ABC):
         self.proxies: dict[str, Proxy] = {}
         self.events: dict[tuple[int, int], LoggedEvent] = {}
         self.log_wiped = False
+        self._switching = asyncio.Lock()
         self.carrier_port, self.other_carrier_port = free_port(), free_port()
 
     @property
@@ -157,7 +158,7 @@ class Stage(ABC):
         """`url` is where the roles find the carrier; the other one they find directly."""
         direct, other = self.carrier_urls
         ways = [faults.CarrierWay(url, direct), faults.CarrierWay(other, other)]
-        return faults.switch_carrier(roles, ways)
+        return faults.switch_carrier(roles, ways, self._switching)
 
     def decisions(self) -> list[Decision]:
         """Both ledgers as one, read from their own files: the API shows no rejections."""

@@ -1,6 +1,7 @@
 """A key is only ever repeated, looked up and voided where it was sent first, whatever is configured now."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.settings import Settings, SettingsError
 
 World = Any
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime.now(UTC)
 APPLY_THEN_503 = {"kind": "apply-then-503", "seconds": 600}
 
@@ -76,6 +78,10 @@ class TwoCarriers:
         assert self.world.states() == {self.order_id: "parked"}
 
 
+async def briefly(seconds: float) -> None:
+    await asyncio.sleep(seconds / 50)
+
+
 @asynccontextmanager
 async def in_doubt_at_the_old(world: World) -> AsyncGenerator[TwoCarriers]:
     """The old carrier has applied the shipment and answered 503."""
@@ -96,7 +102,7 @@ async def in_doubt_at_the_old(world: World) -> AsyncGenerator[TwoCarriers]:
             assert response.status == 200
         (order_id,) = await world.place()
         two = TwoCarriers(world, order_id, old, new, world.carrier_url, new_url)
-        async with two.working(old, sleep=lambda seconds: asyncio.sleep(seconds / 50)):
+        async with two.working(old, sleep=briefly):
             await world.until(lambda: world.rows() and world.rows()[0]["waits"] > 0, "it is in doubt")
         assert await two.ledgers() == ([order_id], [])
         try:
@@ -349,8 +355,7 @@ def opened(**settings: Any) -> tuple[str, list[str]]:
 
 
 def test_former_carriers_are_named_by_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = Path(__file__).parents[2] / "examples"
-    monkeypatch.syspath_prepend(str(examples))
+    monkeypatch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
     former = "http://old/, https://older/v1 simulated:7 own_carrier:PickSlips http://new http://old"
     assert opened(carrier="http", carrier_url="http://new/", former_carriers=former) == (
         "http http://new",
