@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from orderflow.cli.configuration import Json, load_settings
-from orderflow.cli.terminal import WrongUse, as_json, complain, write_line, write_rich
+from orderflow.cli.terminal import WrongUse, add_row, as_json, complain, write_line, write_rich
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.settings import Settings
@@ -85,5 +85,5 @@ def _write_table(items: list[Any]) -> None:
     columns = ("orderId", "orderVersion", "eventType", "topic", "nextTryAt", "reason")
     table = Table(*columns, box=None, pad_edge=False)
     for item in items:
-        table.add_row(*(str(item[name]) for name in columns))
+        add_row(table, *(str(item[name]) for name in columns))
     write_rich(table)
