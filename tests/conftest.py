@@ -1,15 +1,18 @@
 """What all suites share: PostgreSQL and Kafka from `make services`, or a skip that names what is missing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
+from tests import pgbouncer
+from tests.pgbouncer import PgBouncer
 
-PARTS = {"postgres": "PostgreSQL", "kafka": "Kafka"}
+PARTS = {"postgres": "PostgreSQL", "kafka": "Kafka", "pgbouncer": "PgBouncer"}
 
 
 def pytest_configure() -> None:
@@ -21,9 +24,13 @@ def pytest_configure() -> None:
 
 def require(part: str, variable: str) -> str:
     """The URL in `variable`; without one, skip, or fail where ORDERFLOW_TEST_REQUIRE names the part."""
-    if url := os.environ.get(variable):
-        return url
-    reason = f"no {PARTS[part]}: run `make services` and export what it prints"
+    url = os.environ.get(variable)
+    return url or missing(part, "run `make services` and export what it prints")
+
+
+def missing(part: str, remedy: str) -> NoReturn:
+    """Skip, or fail where ORDERFLOW_TEST_REQUIRE names the part."""
+    reason = f"no {PARTS[part]}: {remedy}"
     if part in os.environ.get("ORDERFLOW_TEST_REQUIRE", "").split(","):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -44,6 +51,34 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
     yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def start_pgbouncer(postgres_url: str) -> Iterator[Callable[..., PgBouncer]]:
+    """Starts poolers in front of the server, and ends them all."""
+    if pgbouncer.BINARY is None:
+        missing("pgbouncer", "install Debian's package pgbouncer")
+    poolers: list[PgBouncer] = []
+
+    def start(**options: Any) -> PgBouncer:
+        poolers.append(PgBouncer(postgres_url, **options))
+        return poolers[-1]
+
+    yield start
+    for pooler in poolers:
+        pooler.close()
+
+
+@pytest.fixture(scope="session", name="pgbouncer")
+def shared_pgbouncer(start_pgbouncer: Callable[..., PgBouncer]) -> PgBouncer:
+    """A pooler that refuses start-up parameters, which is its default."""
+    return start_pgbouncer()
+
+
+@pytest.fixture
+def pooled_database(postgres_database: str, pgbouncer: PgBouncer) -> str:
+    """The URL of an empty database of this test's own, through a pooler in transaction mode."""
+    return pgbouncer.url(postgres_database)
 
 
 @pytest.fixture(scope="session")

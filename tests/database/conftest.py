@@ -72,11 +72,11 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
         thread.join()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "pgbouncer"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'some.db'}"
-    return request.getfixturevalue("postgres_database")
+    return request.getfixturevalue("pooled_database" if request.param == "pgbouncer" else "postgres_database")
 
 
 @pytest.fixture

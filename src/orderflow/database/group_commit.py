@@ -37,6 +37,9 @@ QUEUE_ROWS_MAX = 10 * BATCH_ROWS_MAX
 """Bounds the memory of a queue of large commands."""
 
 CONFLICT_RETRIES_MAX = 5
+CONFLICT_SECONDS_MAX = 1.5
+"""No try begins later. PostgreSQL needs a second to see a deadlock; SQLite tries for 0.9 s, so twice."""
+
 IN_DOUBT_SECONDS_MAX = 8.0
 RETRY_PAUSE_S = 0.02
 LATER_S = 0.1
@@ -257,8 +260,15 @@ class GroupCommit:
         """Write one batch of what is queued and answer its callers; the number of commands."""
         with self._lock:
             batch = self._take_batch()
-        if batch:
-            self._answer(batch, self._write(batch))
+        if not batch:
+            return 0
+        outcomes = self._write(batch)
+        if isinstance(outcomes[-1], DatabaseUnavailable):
+            # Who came meanwhile would wait as long again, one batch after the other.
+            with self._lock:
+                batch += self._take_waiting()
+            outcomes += [outcomes[-1]] * (len(batch) - len(outcomes))
+        self._answer(batch, outcomes)
         return len(batch)
 
     def _pause_s(self) -> float:
@@ -282,9 +292,15 @@ class GroupCommit:
             batch.append(queue.popleft())
         return batch
 
+    def _take_waiting(self) -> list[_Entry]:
+        waiting = list(self._queue)
+        self._queue.clear()
+        self._queued_rows = 0
+        return waiting
+
     def _write(self, batch: list[_Entry], in_doubt_since: float | None = None) -> list[Any]:
         """An outcome per entry. Never raises: whatever goes wrong belongs to the entries."""
-        tries = 0
+        tries, began_at = 0, self.monotonic()
         while True:
             tries += 1
             try:
@@ -294,7 +310,9 @@ class GroupCommit:
             except Exception as error:
                 failure = classify(error)
                 if in_doubt_since is None or failure in (Failure.DATA, Failure.LOCKED):
+                    tried_s = self.monotonic() - began_at
                     retry = failure is Failure.RETRY and tries <= CONFLICT_RETRIES_MAX
+                    retry = retry and tried_s < CONFLICT_SECONDS_MAX
                     # A pooled connection may have died with a server that is back by now.
                     retry = retry or (failure is Failure.UNAVAILABLE and tries == 1)
                     if not retry:

@@ -17,10 +17,17 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from orderflow.database.dialects import Failure, classify, of
-from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, reason
+from orderflow.database.engine import (
+    Database,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    reason,
+    refuse_unusable,
+)
+from orderflow.masking import mask_urls
 
 log = structlog.get_logger()
 
@@ -121,12 +128,13 @@ def _outlasting_outages(action: Callable[[Database, Context], T], database: Data
 
 def wait_for(database: Database, context: Context, *, seconds_max: float, pause_s: float = 1.0) -> None:
     """Return when the database answers; a log line per failed try. Raises DatabaseUnavailable after the
-    bound, DatabaseMisconfigured at once where waiting is no use (wrong password, no such database)."""
+    bound, DatabaseMisconfigured at once where waiting is no use (wrong password, no such database, an
+    encoding that cannot be used)."""
     deadline = time.monotonic() + seconds_max
     while True:
         try:
             with _connected(database) as connection:
-                connection.exec_driver_sql("SELECT 1")
+                refuse_unusable(connection)
             return
         except DatabaseUnavailable as error:
             if time.monotonic() >= deadline:
@@ -137,32 +145,46 @@ def wait_for(database: Database, context: Context, *, seconds_max: float, pause_
 
 @contextmanager
 def _connected(database: Database) -> Generator[Connection]:
-    """A connection; an outage while it is used raises DatabaseUnavailable."""
+    """A connection; an outage while it is used raises DatabaseUnavailable, a missing right or somebody else's
+    table raises DatabaseMisconfigured."""
     with _connect(database) as connection:
         try:
             yield connection
+        except DBAPIError as error:
+            if classify(error) in (Failure.UNAVAILABLE, Failure.RETRY, Failure.LOCKED):
+                raise DatabaseUnavailable(reason(error)) from error
+            raise DatabaseMisconfigured(f"{_shown(database)}: {reason(error)}") from error
         except SQLAlchemyError as error:
             if classify(error) is not Failure.UNAVAILABLE:
                 raise
             raise DatabaseUnavailable(reason(error)) from error
 
 
+_NOT_WORTH_WAITING = (
+    *("authentication failed", "does not exist", "no such database", "no such user", "invalid "),
+    "SASL authentication",
+)
+_UNUSABLE_FILE = ("not a database", "unable to open", "readonly database", "disk image is malformed")
+
+
 def _connect(database: Database) -> Connection:
     try:
         return database.writer.connect()
     except SQLAlchemyError as error:
-        if "authentication failed" in str(error) or "does not exist" in str(error):
+        url, text = _shown(database), reason(error)
+        if database.embedded and any(words in text for words in _UNUSABLE_FILE):
+            raise DatabaseMisconfigured(f"{database.file}: {text}; name another file in the URL") from error
+        if any(words in str(error) for words in _NOT_WORTH_WAITING):
             raise DatabaseMisconfigured(
-                f"{database.url.render_as_string(hide_password=True)}: {reason(error)}; "
-                "check user, password and database name in the URL"
-            ) from error
-        if "not a database" in str(error):
-            raise DatabaseMisconfigured(
-                f"{database.url}: {reason(error)}; name another file in the URL"
+                f"{url}: {text}; check user, password and database name in the URL"
             ) from error
         if classify(error) is Failure.DEFECT:
-            raise
-        raise DatabaseUnavailable(reason(error)) from error
+            raise DatabaseMisconfigured(f"{url}: {text}") from error
+        raise DatabaseUnavailable(text) from error
+
+
+def _shown(database: Database) -> str:
+    return mask_urls(database.url.render_as_string(hide_password=False))
 
 
 def _refuse_foreign(

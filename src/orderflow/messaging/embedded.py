@@ -243,16 +243,16 @@ class EmbeddedPublisher:
         outcomes: dict[int, Position | PublishFailed] = {}
         takeable: dict[int, tuple[Message, bytes]] = {}
         for index, message in enumerate(messages):
-            refused = _refused(message)
-            if refused is None:
+            refusal = _refusal(message)
+            if refusal is None:
                 takeable[index] = (message, message.key.encode())
             else:
-                outcomes[index] = refused
+                outcomes[index] = PublishFailed(refusal, permanent=True)
         try:
             positions = self._log.append(list(takeable.values())) if takeable else []
             outcomes.update(zip(takeable, positions, strict=True))
         except sqlite3.Error as error:
-            failed = PublishFailed(f"event log: {error}")
+            failed = PublishFailed(f"event log: {error}", permanent=False)
             outcomes.update(dict.fromkeys(takeable, failed))
         return [outcomes[index] for index in range(len(messages))]
 
@@ -355,17 +355,16 @@ class EmbeddedConsumer:
         self._log.forget_consumer(self._topic, self._group)
 
 
-def _refused(message: Message) -> PublishFailed | None:
-    """Why this message cannot be stored, or None."""
+def _refusal(message: Message) -> str | None:
+    """Why this message can never be stored, or None."""
     bytes_max = message_bytes_max(message.topic)
     if len(message.value) > bytes_max:
-        reason = f"message of {len(message.value)} bytes: {message.topic} takes at most {bytes_max}"
-        return PublishFailed(reason, too_large=True)
+        return f"message of {len(message.value)} bytes: {message.topic} takes at most {bytes_max}"
     try:
         message.key.encode()
         message.topic.encode()
     except UnicodeEncodeError:
-        return PublishFailed("key or topic is not encodable as UTF-8")
+        return "key or topic is not encodable as UTF-8"
     return None
 
 

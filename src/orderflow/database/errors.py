@@ -1,0 +1,20 @@
+"""What a caller must know about a database that cannot be used."""
+
+from orderflow.masking import mask_urls
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached or cannot write now; nothing was written."""
+
+
+class DatabaseMisconfigured(Exception):
+    """The URL or the database is not what Orderflow needs; the text says what to do and shows no secret."""
+
+
+def reason(error: BaseException) -> str:
+    """What the driver says on one line, without statement and parameters: those may hold personal data."""
+    original = getattr(error, "orig", None) or error
+    lines = [line.strip() for line in mask_urls(str(original)).splitlines() if line.strip()]
+    # Of several hosts each failure has a line of its own.
+    further = [line for line in lines[1:] if "connection to server at" in line]
+    return "; ".join(lines[:1] + further) or type(original).__name__

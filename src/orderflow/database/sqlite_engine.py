@@ -1,0 +1,92 @@
+"""Engines for a SQLite file: one connection that writes, several that read."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine
+
+from orderflow.database.errors import DatabaseMisconfigured
+
+BUSY_TIMEOUT_S = 0.9
+"""How long another process's write lock is waited for. A write is tried twice and answered within 2 s."""
+
+
+def writing_engine(url: URL, *, pool_wait_s: float) -> Engine:
+    """It takes the file's write lock when a transaction begins, and alone checkpoints the log."""
+    return _engine(url, writes=True, connections=1, pool_wait_s=pool_wait_s)
+
+
+def reading_engine(url: URL, *, connections: int, pool_wait_s: float) -> Engine:
+    return _engine(url, writes=False, connections=connections, pool_wait_s=pool_wait_s)
+
+
+def refuse_unusable(connection: Connection) -> None:
+    """Raises DatabaseMisconfigured for a file whose texts are not UTF-8: their bytes would be others."""
+    encoding = connection.exec_driver_sql("PRAGMA encoding").scalar()
+    if encoding != "UTF-8":
+        raise DatabaseMisconfigured(
+            f"the database file has the encoding {encoding}, not UTF-8; name another file in the URL"
+        )
+
+
+@contextmanager
+def sole_use(file: Path) -> Generator[None]:
+    """Keep every other Orderflow away from the file while the block runs; it is made if it is missing.
+
+    Raises DatabaseMisconfigured. The kernel lets go of the lock when the process ends, however it ends. This
+    kind of lock (flock) is another than SQLite's own, and `close` must come after the engines are disposed.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DatabaseMisconfigured(f"{file} cannot be opened: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DatabaseMisconfigured(
+                f"another Orderflow process already uses {file}: stop it, or name another file"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _engine(url: URL, *, writes: bool, connections: int, pool_wait_s: float) -> Engine:
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,
+        poolclass=sa.QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=pool_wait_s,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+
+    def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's begin event below opens every transaction
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            # SQLite before 3.51.3 can corrupt the log when two connections checkpoint: only the writer does.
+            f"wal_autocheckpoint={1000 if writes else 0}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        if not writes:
+            connection.execute("PRAGMA query_only=ON")
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+    return engine
