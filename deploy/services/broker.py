@@ -40,6 +40,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 message.max.bytes=4194304
+# Everybody may do everything, until a test takes a topic's permissions away.
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
 # A killed broker may come back as soon as the controller has given up its earlier life (9 s by default).
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import importlib
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
@@ -21,9 +20,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.edge import Edge
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
-from orderflow.fulfillment.carriers import Carrier
-from orderflow.fulfillment.carriers.http import HttpCarrier
-from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
+from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -34,6 +31,7 @@ from orderflow.orders import relay as relaying
 from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
+from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
@@ -45,8 +43,6 @@ from orderflow.settings import Settings, SettingsError
 
 INTAKE_QUEUE_SECONDS_MAX = 2.0
 """Orders that wait for longer than this for the writer mean that it cannot follow: more are refused."""
-
-_CARRIER_METHODS = ("create_shipment", "find_shipments", "void_shipment", "close")
 
 GC_THRESHOLDS = (10_000, 20, 20)
 """Young objects before a collection, and how often older ones are looked at: little here is cyclic."""
@@ -269,7 +265,8 @@ async def _order_service(
             parts.writer, parts.reader, topic=settings.orders_topic, relay_takes=parts.relay.takes
         )
         api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
-        app = Edge(orders_http.create_app(api, parts.health))
+        parked = ParkedEvents(writer=parts.writer, reader=parts.reader, releases=settings.env == "dev")
+        app = Edge(orders_http.create_app(api, parts.health, parked))
         async with serving(app, listener, direct=PostOrder(intake)):
             try:
                 yield
@@ -288,7 +285,7 @@ async def _fulfillment_service(
 ) -> None:
     """The Fulfillment Service until `stop` is set; raises what ended one of its loops."""
     reader = Reader(database)
-    carrier = _carrier(settings)
+    carriers = open_carriers(settings)
     publisher = bus.dead_letter_publisher()
     worker_id = _worker_id(listener)
     worker = FulfillmentWorker(
@@ -297,7 +294,7 @@ async def _fulfillment_service(
         consumer=bus.consumer(worker_id),
         publisher=publisher,
         dead_letter_topic=settings.dead_letter_topic,
-        carrier=carrier,
+        carriers=carriers,
         orders_url=orders_url,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         in_flight_max=settings.shipments_in_flight_max,
@@ -315,7 +312,7 @@ async def _fulfillment_service(
         async with serving(Edge(fulfillment_http.create_app(api, actions)), listener):
             await worker.run(stop)
     finally:
-        await carrier.close()
+        await close_carriers(carriers)
         publisher.close()
         reader.close()
 
@@ -325,36 +322,6 @@ def _worker_id(listener: socket) -> str:
     partitions are its own again. Unique among live workers, for no two can listen on one port of a host."""
     host = re.sub(r"[^A-Za-z0-9._-]", "_", gethostname())[:40]
     return f"{host}-{listener.getsockname()[1]}"
-
-
-def _carrier(settings: Settings) -> Carrier:
-    if settings.carrier == "http" and settings.carrier_url is not None:
-        return HttpCarrier(settings.carrier_url, connections_max=settings.shipments_in_flight_max)
-    if settings.carrier == "simulated":
-        return SimulatedCarrier(
-            seed=settings.carrier_seed,
-            delay_ms=settings.carrier_delay_range_ms,
-            failure_rate=settings.carrier_failure_rate,
-            error_rate=settings.carrier_error_rate,
-        )
-    return _own_carrier(settings.carrier)
-
-
-def _own_carrier(named: str) -> Carrier:
-    """`package.module:Class`, made without arguments. Whatever it raises is a setting that is wrong: its own
-    words, on one line. Raises SettingsError."""
-    module, _, name = named.partition(":")
-    try:
-        carrier = getattr(importlib.import_module(module), name)()
-    except Exception as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        raise SettingsError(f"ORDERFLOW_CARRIER names {named}: {words[:500]}") from None
-    missing = [each for each in _CARRIER_METHODS if not callable(getattr(carrier, each, None))]
-    if missing:
-        raise SettingsError(
-            f"ORDERFLOW_CARRIER names {named}, which is no carrier: it has no {' and no '.join(missing)}"
-        )
-    return carrier
 
 
 def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
     carrier: str = Field("simulated", max_length=TEXT_CHARS_MAX)
     carrier_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
+    former_carriers: str = Field("", max_length=TEXT_CHARS_MAX)
     carrier_delay_ms: str = Field("1000-5000", pattern=r"^\d{1,7}-\d{1,7}$")
     carrier_failure_rate: float = Field(0.15, ge=0, le=1)
     carrier_seed: int = Field(0, ge=-(2**63), lt=2**63)
@@ -118,6 +119,13 @@ class Settings(BaseSettings):
             raise ValueError("must look like http://host:port")
         return None if value is None else value.rstrip("/")
 
+    @field_validator("former_carriers")
+    @classmethod
+    def _former_carriers_are_named(cls, value: str) -> str:
+        for named in value.replace(",", " ").split():
+            _former_carrier(named)
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         low, high = self.carrier_delay_range_ms
@@ -133,6 +141,11 @@ class Settings(BaseSettings):
     def carrier_delay_range_ms(self) -> tuple[int, int]:
         low, high = self.carrier_delay_ms.split("-")
         return int(low), int(high)
+
+    @property
+    def former_carrier_list(self) -> list[tuple[str, str]]:
+        """Adapter and address of each."""
+        return [_former_carrier(named) for named in self.former_carriers.replace(",", " ").split()]
 
     @property
     def orders_database(self) -> str:
@@ -212,6 +225,17 @@ def unknown_variables() -> list[str]:
         and name not in known.union(service_links())
         and not name.startswith(f"{PREFIX}TEST_")
     )
+
+
+def _former_carrier(named: str) -> tuple[str, str]:
+    adapter, _, rest = named.partition(":")
+    if adapter in ("http", "https") and urlsplit(named).hostname:
+        return "http", named
+    if adapter == "simulated" and rest.lstrip("-").isdecimal():
+        return adapter, rest
+    if adapter in ("http", "https", "simulated") or not (adapter and rest):
+        raise ValueError("each must be an http(s) URL, simulated:SEED or package.module:Class")
+    return named, ""
 
 
 def _secret(value: SecretStr | None) -> str | None:

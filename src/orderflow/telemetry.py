@@ -17,6 +17,8 @@ import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
+from orderflow.printable import printable, printable_in_a_line
+
 
 def configure_logging(log_format: Literal["console", "json"] | None, level: str, service: str) -> None:
     """Send structlog's and the standard library's lines to stderr in one form. Called once, at start."""
@@ -30,7 +32,11 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
 
     lines = structlog.PrintLogger(sys.stderr) if console else _Lines()
     shared: list[Processor] = [add_origin, structlog.processors.format_exc_info]
-    colours = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    coloured = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+
+    def colours(logger: object, method: str, event: EventDict) -> str:
+        return coloured(logger, method, _for_a_terminal(event))
+
     threshold = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=[*shared, colours if console else _json_line],
@@ -49,6 +55,17 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _for_a_terminal(event: EventDict) -> EventDict:
+    """Paths and messages come from outside: what could steer the terminal is escaped. Only tracebacks keep
+    their lines; what is not text is shown by `repr`, which escapes by itself."""
+    return {
+        printable_in_a_line(key): (printable if key in ("exception", "stack") else printable_in_a_line)(value)
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }
 
 
 class _Lines:

@@ -3,12 +3,17 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from orderflow.messaging import (
     Consumer,
@@ -72,6 +77,8 @@ class OpenKafka:
         self.address = bootstrap
         self._topics = [self.topic, f"{self.topic}.dead-letter"]
         self._clients: list[Publisher | Consumer] = []
+        # The library leaves the type of its futures open.
+        self._admin: Any = AdminClient({"bootstrap.servers": bootstrap})
         ensure_topics(bootstrap, *self._topics)
 
     def publisher(self, topic: str | None = None) -> Publisher:
@@ -85,15 +92,54 @@ class OpenKafka:
         self._clients.append(consumer)
         return consumer
 
+    def configure(self, name: str, value: str) -> None:
+        """Change a setting of the topic; returns when the broker shows it."""
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        wanted = ConfigResource(ConfigResource.Type.TOPIC, self.topic, incremental_configs=[entry])
+        self._admin.incremental_alter_configs([wanted])[wanted].result()
+        asked = ConfigResource(ConfigResource.Type.TOPIC, self.topic)
+        deadline_s = time.monotonic() + WAIT_S_MAX
+        while self._admin.describe_configs([asked])[asked].result()[name].value != value:
+            assert time.monotonic() < deadline_s, f"{name} is not {value}"
+            time.sleep(0.05)
+
+    @contextmanager
+    def denied(self, operation: Literal["WRITE", "ALL"]) -> Generator[None]:
+        """Nobody may do this on the topic. Skips where the broker has no authorizer."""
+        on_topic = (ResourceType.TOPIC, self.topic, ResourcePatternType.LITERAL)
+        denied = self._permission(operation, AclPermissionType.DENY)
+        # Whoever has one permission on a topic needs each of them.
+        others = ("READ", "DESCRIBE", "DELETE") if operation == "WRITE" else ()
+        kept = [self._permission(other, AclPermissionType.ALLOW) for other in others]
+        try:
+            for future in self._admin.create_acls([denied, *kept]).values():
+                future.result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.SECURITY_DISABLED:
+                missing_part("kafka", "the Kafka broker has no authorizer: start one of `make services` anew")
+            raise
+        try:
+            yield
+        finally:
+            every = AclBindingFilter(
+                *on_topic, "User:ANONYMOUS", "*", AclOperation.ANY, AclPermissionType.ANY
+            )
+            for future in self._admin.delete_acls([every]).values():
+                future.result()
+
+    def _permission(self, operation: str, permission: AclPermissionType) -> AclBinding:
+        return AclBinding(
+            *(ResourceType.TOPIC, self.topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*"),
+            *(AclOperation[operation], permission),
+        )
+
     def restart(self) -> None:
         while self._clients:
             self._clients.pop().close()
 
     def close(self) -> None:
         self.restart()
-        # The library leaves the type of its futures open.
-        admin: Any = AdminClient({"bootstrap.servers": self.address})
-        for future in admin.delete_topics(self._topics).values():
+        for future in self._admin.delete_topics(self._topics).values():
             future.result()
 
 

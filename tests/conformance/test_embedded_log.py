@@ -157,5 +157,5 @@ log.close()
     names = {"Position": Position, "PublishFailed": PublishFailed}
     first, failed, last = (eval(line, names)[0] for line in run.stdout.splitlines())  # noqa: S307 # our own reprs
     assert isinstance(failed, PublishFailed)
-    assert not failed.permanent
+    assert not failed.too_large
     assert (last.partition, last.offset) == (first.partition, first.offset + 1)

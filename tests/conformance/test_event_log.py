@@ -119,7 +119,7 @@ def test_headers_and_values_come_back_byte_for_byte(log: OpenLog, read: Read, pu
     assert all(record.timestamp_ms > 0 and record.topic == log.topic for record in found)
 
 
-def test_a_message_below_the_limit_passes_and_one_above_it_fails_alone_and_for_good(
+def test_a_message_below_the_limit_passes_and_one_above_it_fails_alone_for_its_size(
     log: OpenLog, read: Read
 ) -> None:
     big = Message(log.topic, "a", os.urandom(MESSAGE_BYTES_MAX - OVERHEAD_BYTES))
@@ -128,7 +128,7 @@ def test_a_message_below_the_limit_passes_and_one_above_it_fails_alone_and_for_g
     outcomes = log.publisher().publish([small, too_big, big, too_big, small])
     refused = [outcome for outcome in outcomes if isinstance(outcome, PublishFailed)]
     assert [isinstance(outcome, Position) for outcome in outcomes] == [True, False, True, False, True]
-    assert all(outcome.permanent for outcome in refused)
+    assert all(outcome.too_large for outcome in refused)
     assert [record.value for record in read(log.consumer(), 3)] == [b"small", big.value, b"small"]
 
 
@@ -142,17 +142,17 @@ def test_a_dead_letter_topic_takes_a_whole_message_and_more(
     publish(publisher, [big])
     refused = publisher.publish([too_big])[0]
     assert isinstance(refused, PublishFailed)
-    assert refused.permanent
+    assert refused.too_large
     assert read(log.consumer(topic=topic), 1)[0].value == big.value
 
 
-def test_a_key_that_cannot_be_encoded_fails_alone_and_for_good(log: OpenLog) -> None:
+def test_a_key_that_cannot_be_encoded_fails_alone(log: OpenLog) -> None:
     good = Message(log.topic, "a", b"good")
     first, refused, last = log.publisher().publish([good, Message(log.topic, "\ud800", b"bad"), good])
     assert isinstance(first, Position)
     assert isinstance(last, Position)
     assert isinstance(refused, PublishFailed)
-    assert refused.permanent
+    assert not refused.too_large
 
 
 def test_each_group_reads_everything_from_the_oldest_record_on(

@@ -164,7 +164,7 @@ def test_records_without_key_or_value_are_delivered(kafka: OpenKafka, read: Read
 def test_publishing_without_a_broker_fails_each_message_for_now(closed_port: str) -> None:
     publisher = KafkaPublisher(closed_port, delivery_timeout_s=0.5)
     outcomes = publisher.publish([Message("t", "k", b"1"), Message("t", "k", b"2")])
-    assert [isinstance(outcome, PublishFailed) and not outcome.permanent for outcome in outcomes] == [
+    assert [isinstance(outcome, PublishFailed) and not outcome.too_large for outcome in outcomes] == [
         True,
         True,
     ]
@@ -187,13 +187,13 @@ def test_publishing_goes_on_with_a_new_producer_after_a_fatal_error(
     publisher.close()
 
 
-def test_a_message_that_only_the_broker_refuses_fails_alone_and_for_good(kafka: OpenKafka) -> None:
+def test_a_message_that_only_the_broker_refuses_fails_alone_for_its_size(kafka: OpenKafka) -> None:
     publisher = kafka.publisher(f"{kafka.topic}.dead-letter")
     small = Message(kafka.topic, "a", b"small")
     outcomes = publisher.publish([small, Message(kafka.topic, "a", _noise(3 * 1024 * 1024)), small])
     refused = outcomes[1]
     assert isinstance(refused, PublishFailed)
-    assert refused.permanent
+    assert refused.too_large
     assert isinstance(outcomes[0], Position)
     assert isinstance(outcomes[2], Position)
 
@@ -202,11 +202,63 @@ def _noise(size: int) -> bytes:
     return b"".join(uuid.uuid4().bytes for _ in range(size // 16))
 
 
+def test_a_batch_that_is_refused_for_its_size_says_nothing_about_the_messages_in_it(
+    kafka: OpenKafka, read: Read
+) -> None:
+    kafka.configure("max.message.bytes", "4000")
+    small = [Message(kafka.topic, f"key-{n}", _noise(560)) for n in range(500)]
+    large = [Message(kafka.topic, f"key-{n}", _noise(5_000)) for n in (1, 250)]
+    outcomes = kafka.publisher().publish([large[0], *small, large[1]])
+    refused = [outcome for outcome in outcomes if isinstance(outcome, PublishFailed)]
+    assert refused == [outcomes[0], outcomes[-1]]
+    assert all(outcome.too_large for outcome in refused)
+    found = {record.value for record in read(kafka.consumer(), 500)}
+    assert found == {message.value for message in small}
+
+
+def test_a_message_that_was_refused_for_its_size_is_taken_when_the_limit_is_raised(kafka: OpenKafka) -> None:
+    kafka.configure("max.message.bytes", "4000")
+    publisher = kafka.publisher()
+    large = Message(kafka.topic, "a", _noise(5_000))
+    (refused,) = publisher.publish([large])
+    assert isinstance(refused, PublishFailed)
+    assert refused.too_large
+    kafka.configure("max.message.bytes", "8000")
+    assert isinstance(publisher.publish([large])[0], Position)
+
+
+def test_batches_may_be_large_again_after_a_while(
+    kafka: OpenKafka, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderflow.messaging.kafka.publisher.BATCHES_OF_ONE_S", 0.0)
+    kafka.configure("max.message.bytes", "4000")
+    publisher = kafka.publisher()
+    messages = [Message(kafka.topic, "a", _noise(560)) for _ in range(50)]
+    publish(publisher, messages)
+    publish(publisher, messages)
+
+
+@pytest.mark.parametrize("denied", ["WRITE", "ALL"])
+def test_a_missing_permission_is_an_outage_and_publishing_goes_on_when_it_is_back(
+    kafka: OpenKafka, eventually: Eventually, denied: Literal["WRITE", "ALL"]
+) -> None:
+    publisher = kafka.publisher()
+    message = Message(kafka.topic, "a", b"1")
+    assert isinstance(publisher.publish([message])[0], Position)
+    with kafka.denied(denied):
+        eventually(lambda: isinstance(publisher.publish([message])[0], PublishFailed))
+        (failed,) = publisher.publish([message])
+        assert isinstance(failed, PublishFailed)
+        assert not failed.too_large
+        assert "AUTHORIZATION" in failed.reason
+    eventually(lambda: isinstance(publisher.publish([message])[0], Position))
+
+
 def test_publishing_to_a_missing_topic_fails_for_now_and_names_the_reason(kafka: OpenKafka) -> None:
     publisher = KafkaPublisher(kafka.address, delivery_timeout_s=3)
     outcome = publisher.publish([Message(f"absent-{kafka.topic}", "k", b"")])[0]
     assert isinstance(outcome, PublishFailed)
-    assert not outcome.permanent
+    assert not outcome.too_large
     assert "UNKNOWN_TOPIC" in outcome.reason
     publisher.close()
 

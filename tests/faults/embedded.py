@@ -47,7 +47,7 @@ class EmbeddedStage(Stage):
             "ORDERFLOW_CARRIER": "http",
             "ORDERFLOW_CARRIER_URL": f"http://127.0.0.1:{self.proxies['up-carrier'].port}",
         }
-        self.roles = {"up": self.role("up", ["up"], environment), "carrier-sim": self.carrier_sim()}
+        self.roles = {"up": self.role("up", ["up"], environment), **self.carrier_sims()}
 
     @property
     def order_urls(self) -> list[str]:
@@ -63,6 +63,7 @@ class EmbeddedStage(Stage):
 
     def kinds(self) -> dict[str, Fault]:
         up, carrier_sim = self.roles["up"], self.roles["carrier-sim"]
+        carrier_url = f"http://127.0.0.1:{self.proxies['up-carrier'].port}"
         return {
             "kill:up": faults.kill(up),
             "kill:carrier-sim": faults.kill(carrier_sim),
@@ -74,6 +75,7 @@ class EmbeddedStage(Stage):
             "disk-full:up": faults.disk_full(up),
             "disk-full:carrier-sim": faults.disk_full(carrier_sim),
             "offsets-lost": self._on_file(self._lose_offsets),
+            "carrier-switched": self.switch_carrier([up], carrier_url),
             "topic-wiped": self._on_file(self._wipe_topic),
             **{f"crash:{point}": faults.crash(point, up) for point in CRASH_POINTS},
             **self.carrier_kinds(),

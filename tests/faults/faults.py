@@ -6,7 +6,8 @@ It returns what it did, for the report; it raises NotInjected where the moment t
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import aiohttp
 from tests.faults.proxy import CutPlace, Proxy
@@ -22,6 +23,17 @@ CRASH_POINT_S_MAX = 40.0
 DANGEROUS_S_MAX = 10.0
 DISK_FULL_BYTES = 16 * 1024
 DISK_FULL_S = 4.0
+
+
+LEAVES_IN_DOUBT: dict[str, object] = {"kind": "apply-then-503", "seconds": 60}
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierWay:
+    """Where the roles find a carrier, and where it is."""
+
+    url: str
+    direct_url: str
 
 
 class NotInjected(Exception):
@@ -174,6 +186,34 @@ def carrier(url: str, kind: str) -> Fault:
         return f"{share:.0%} of calls for {seconds:.1f} s"
 
     return inject
+
+
+def switch_carrier(roles: Sequence[Role], ways: Sequence[CarrierWay], under_way: asyncio.Lock) -> Fault:
+    """Fresh orders go to the other carrier, and back, while the one that is left ships and denies it. The
+    roles are restarted one by one, so that both configurations run at once for a while; each still knows the
+    carrier that it has left."""
+
+    async def inject(draw: random.Random) -> str:
+        if under_way.locked():
+            raise NotInjected("another switch is under way")
+        async with under_way:
+            for left, chosen in (ways, ways[::-1]):
+                await set_carrier_faults(left.direct_url, [LEAVES_IN_DOUBT])
+                await asyncio.sleep(draw.uniform(0.5, 2))
+                for role in draw.sample(roles, len(roles)):
+                    await _switch(role, left, chosen)
+                await asyncio.sleep(draw.uniform(3, 5))
+                await set_carrier_faults(left.direct_url, [])
+        return f"{len(roles)} roles, there and back"
+
+    return inject
+
+
+async def _switch(role: Role, left: CarrierWay, chosen: CarrierWay) -> None:
+    async with role.faulted:
+        role.reconfigure({"ORDERFLOW_CARRIER_URL": chosen.url, "ORDERFLOW_FORMER_CARRIERS": left.url})
+        await role.restart()
+        await role.until_announced()
 
 
 async def set_carrier_faults(url: str, faults: list[dict[str, object]]) -> None:

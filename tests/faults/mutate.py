@@ -55,6 +55,7 @@ MUTANTS = (
     Mutant("no-dedupe", "embedded", ("offsets-lost",), frozenset({"attention"})),
     Mutant("key-not-in-the-transaction", "embedded", ("crash:orders.written",), frozenset({"unresolved"})),
     Mutant("key-per-attempt", "embedded", ("carrier:apply-then-503",), frozenset({"shipped-twice"})),
+    Mutant("party-ignored", "embedded", ("carrier-switched",), frozenset({"shipped-twice"}), times=1),
     Mutant("outage-is-a-rejection", "embedded", ("carrier:503",), frozenset({"failed-unrejected"})),
     Mutant(
         "lease-ignored", "real", ("carrier:hang",), frozenset({"attention", "stuck"}), seconds=40, times=4

@@ -88,7 +88,7 @@ class RealStage(Stage):
             return url._replace(netloc=url.netloc.replace(f":{url.port}", f":{self._port(proxy)}")).geturl()
 
         bus = {"ORDERFLOW_BUS_URL": self._bus}
-        self.roles = {"carrier-sim": self.carrier_sim()}
+        self.roles = self.carrier_sims()
         for index, port in enumerate(self._api_ports):
             environment = {
                 **bus,
@@ -115,12 +115,16 @@ class RealStage(Stage):
             "ORDERFLOW_FULFILLMENT_PORT": str(self._worker_ports[index]),
             "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{self._port('fulfillment-api')}",
             "ORDERFLOW_CARRIER": "http",
-            "ORDERFLOW_CARRIER_URL": f"http://127.0.0.1:{self._port('fulfillment-carrier')}",
+            "ORDERFLOW_CARRIER_URL": self._carrier_url,
         }
         return self.role(f"fulfillment-{index}", ["fulfillment"], environment)
 
     def _url(self, index: int) -> str:
         return f"http://127.0.0.1:{self._worker_ports[index]}"
+
+    @property
+    def _carrier_url(self) -> str:
+        return f"http://127.0.0.1:{self._port('fulfillment-carrier')}"
 
     def _port(self, proxy: str) -> int:
         return self.proxies[proxy].port
@@ -189,6 +193,7 @@ class RealStage(Stage):
             "join:fulfillment": rebalances.join(self.further, self._url(WORKERS)),
             "disk-full:postgres": self._disk_full(self.postgres),
             "disk-full:kafka": self._disk_full(self.kafka),
+            "carrier-switched": self.switch_carrier(workers, self._carrier_url),
             "commit-late": faults.hold(self.proxies["api-postgres"], seconds=(2, 4)),
             "same-rows": self._same_rows,
             "offsets-lost": self._without_workers(self._lose_offsets),

@@ -66,6 +66,7 @@ class Role:
             if self._armed is not None:
                 environment["ORDERFLOW_TEST_CRASH_POINT"] = self._armed
             self._armed = None
+            self._announced = False
             self._process = process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "orderflow", *self._arguments),
                 env=environment,
@@ -90,7 +91,6 @@ class Role:
         """By a pipe: a full disk hits what the process stores, not what it says."""
         if process.stdout is None:
             return
-        self._announced = False
         self._tail.clear()
         with (self._directory / f"{self.name}.log").open("ab") as file:
             while line := await process.stdout.readline():
@@ -102,6 +102,12 @@ class Role:
         """Another fault may have ended it: wait for its next life. Raises TimeoutError."""
         async with asyncio.timeout(RESTART_S_MAX):
             while self.pid is None:  # noqa: ASYNC110 (there is no event for a life that runs already)
+                await asyncio.sleep(0.05)
+
+    async def until_announced(self) -> None:
+        """Wait until it says that it runs. Raises TimeoutError."""
+        async with asyncio.timeout(RESTART_S_MAX):
+            while self.pid is None or not self._announced:  # noqa: ASYNC110 (as above)
                 await asyncio.sleep(0.05)
 
     def send(self, number: signal.Signals) -> bool:
@@ -130,6 +136,10 @@ class Role:
         except TimeoutError:
             return False
         return True
+
+    def reconfigure(self, settings: Mapping[str, str]) -> None:
+        """Its next lives have these settings."""
+        self._environment |= settings
 
     async def restart(self, *, armed: str | None = None) -> None:
         """Drain and start again, with a crash point if `armed`. Draining too long is a death."""

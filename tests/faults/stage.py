@@ -6,8 +6,9 @@ import random
 import socket
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Stage(ABC):
         self.proxies: dict[str, Proxy] = {}
         self.events: dict[tuple[int, int], LoggedEvent] = {}
         self.log_wiped = False
-        self.carrier_port = free_port()
+        self._switching = asyncio.Lock()
+        self.carrier_port, self.other_carrier_port = free_port(), free_port()
 
     @property
     @abstractmethod
@@ -86,7 +88,8 @@ class Stage(ABC):
         for role in self.roles.values():
             role.start()
         urls = [f"{url}/health/ready" for url in (*self.direct_urls, *self.fulfillment_urls)]
-        await asyncio.gather(*(until_answers(url) for url in (*urls, f"{self.carrier_url}/health/live")))
+        urls += [f"{url}/health/live" for url in self.carrier_urls]
+        await asyncio.gather(*(until_answers(url) for url in urls))
 
     async def stop(self) -> None:
         await asyncio.gather(*(role.stop() for role in self.roles.values()))
@@ -97,7 +100,8 @@ class Stage(ABC):
         """Take every fault back."""
         for proxy in self.proxies.values():
             proxy.heal()
-        await retried(lambda: faults.set_carrier_faults(self.carrier_url, []))
+        for url in self.carrier_urls:
+            await retried(lambda at=url: faults.set_carrier_faults(at, []))
 
     async def keep_log(self) -> None:
         """Remember what the event log holds: a fault may be about to wipe it."""
@@ -109,13 +113,24 @@ class Stage(ABC):
         return f"http://127.0.0.1:{self.carrier_port}"
 
     @property
-    def ledger(self) -> Path:
-        return self.directory / "ledger.db"
+    def carrier_urls(self) -> list[str]:
+        """The carrier, and another one that fresh orders may be switched to."""
+        return [self.carrier_url, f"http://127.0.0.1:{self.other_carrier_port}"]
 
-    def carrier_sim(self) -> Role:
-        arguments = ["carrier-sim", "--port", str(self.carrier_port), "--ledger", str(self.ledger)]
-        arguments += ["--delay-ms", "0-200", "--failure-rate", str(CARRIER_REJECTS)]
-        return self.role("carrier-sim", [*arguments, "--seed", str(self.seed)], {})
+    @property
+    def ledgers(self) -> dict[str, Path]:
+        """By the role that keeps it."""
+        names = ("carrier-sim", "other-carrier-sim")
+        return {name: self.directory / f"{name}.db" for name in names}
+
+    def carrier_sims(self) -> dict[str, Role]:
+        sims: dict[str, Role] = {}
+        ports = (self.carrier_port, self.other_carrier_port)
+        for seed, (name, ledger), port in zip(count(self.seed), self.ledgers.items(), ports, strict=False):
+            arguments = ["carrier-sim", "--port", str(port), "--ledger", str(ledger), "--seed", str(seed)]
+            arguments += ["--delay-ms", "0-200", "--failure-rate", str(CARRIER_REJECTS)]
+            sims[name] = self.role(name, arguments, {})
+        return sims
 
     def role(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Role:
         every = {
@@ -139,11 +154,21 @@ class Stage(ABC):
     def carrier_kinds(self) -> dict[str, Fault]:
         return {f"carrier:{kind}": faults.carrier(self.carrier_url, kind) for kind in faults.CARRIER_KINDS}
 
+    def switch_carrier(self, roles: Sequence[Role], url: str) -> Fault:
+        """`url` is where the roles find the carrier; the other one they find directly."""
+        direct, other = self.carrier_urls
+        ways = [faults.CarrierWay(url, direct), faults.CarrierWay(other, other)]
+        return faults.switch_carrier(roles, ways, self._switching)
+
     def decisions(self) -> list[Decision]:
-        """The ledger, read from its own file: the API shows no rejections."""
-        with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as ledger:
-            rows = ledger.execute("SELECT order_id, state, tracking_number FROM answers")
-            return [Decision(*row) for row in rows]
+        """Both ledgers as one, read from their own files: the API shows no rejections."""
+        return [decision for file in self.ledgers.values() for decision in _decisions(file)]
+
+
+def _decisions(file: Path) -> list[Decision]:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
+        rows = ledger.execute("SELECT order_id, state, tracking_number FROM answers")
+        return [Decision(*row) for row in rows]
 
 
 def logged_event(partition: int, offset: int, value: bytes) -> LoggedEvent:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from orderflow.database.migrate import migrate
 from orderflow.edge import Edge
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
+from orderflow.fulfillment.carriers.parties import Carriers, Party
 from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -31,6 +32,7 @@ from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
+from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.relay import Relay
 from orderflow.serving import address, bind, serving
 
@@ -113,7 +115,8 @@ class World:
             api = OrdersApi(writer=writer, reader=reader, intake=intake)
             writer.start()
             relay.start()
-            self.network = Lossy(Edge(create_app(api, HealthApi(reader, writer.health))))
+            parked = ParkedEvents(writer=writer, reader=reader, releases=True)
+            self.network = Lossy(Edge(create_app(api, HealthApi(reader, writer.health), parked)))
             try:
                 async with serving(self.network, listener):
                     yield
@@ -131,6 +134,8 @@ class World:
         consumer: Consumer | None = None,
         in_flight_max: int = 100,
         name: str = "w",
+        party: str = "carrier",
+        former: Sequence[Party] = (),
         **options: Any,
     ) -> FulfillmentWorker:
         return FulfillmentWorker(
@@ -138,7 +143,7 @@ class World:
             consumer=consumer or self.log.consumer(TOPIC, "fulfillment"),
             publisher=self.log.publisher(),
             dead_letter_topic=f"{TOPIC}.dead-letter",
-            carrier=carrier,
+            carriers=Carriers(Party(party, carrier), tuple(former)),
             orders_url=self.orders_url,
             in_flight_max=in_flight_max,
             worker_id=name,

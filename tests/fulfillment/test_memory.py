@@ -10,11 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
+from orderflow.fulfillment.claims import CLAIM_BYTES_MAX
 from orderflow.fulfillment.dead_letters import COPY_BYTES_MAX
 from orderflow.fulfillment.holding import REQUEST_BYTES_MAX, Holding
 from orderflow.fulfillment.inbox import POLL_BYTES_MAX
 from orderflow.fulfillment.model import Owner, Shipment
-from orderflow.fulfillment.shipments import CLAIM_BYTES_MAX
 from orderflow.fulfillment.tables import dead_letters
 from orderflow.messaging import Consumer, ConsumerState, Message, Record
 

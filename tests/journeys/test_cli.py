@@ -1,6 +1,5 @@
 """The command line as a program: exit codes, what goes to which stream, imports that are safe to repeat."""
 
-import gzip
 import json
 import os
 import socket
@@ -13,16 +12,6 @@ from typing import Any
 
 import pytest
 from processes import Role, StartRole, all_orders, eventually
-
-from orderflow.cli.order_lines import (
-    BATCH_BYTES_MAX,
-    BATCH_ORDERS_MAX,
-    LINE_BYTES_MAX,
-    OrderFile,
-    OrderLine,
-    UnreadableLine,
-)
-from orderflow.contracts.orders_api import BatchOrderIn
 
 ORDERFLOW = [sys.executable, "-m", "orderflow"]
 SAMPLE = Path(__file__).parents[2] / "examples" / "orders-sample.ndjson"
@@ -101,20 +90,6 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def lines_of(path: Path, content: bytes) -> list[OrderLine | UnreadableLine]:
-    path.write_bytes(content)
-    orders = OrderFile(path)
-    try:
-        return [line for batch in orders.batches() for line in batch]
-    finally:
-        orders.close()
-
-
-def keys_of(path: Path, content: bytes) -> list[str | None]:
-    entries = [line.entry for line in lines_of(path, content) if isinstance(line, OrderLine)]
-    return [BatchOrderIn.model_validate_json(entry).idempotency_key for entry in entries]
-
-
 def test_the_version_is_told_without_loading_the_parts() -> None:
     program = (
         "import sys; from orderflow.cli import run; code = run(['version']);"
@@ -139,6 +114,11 @@ def test_the_version_is_told_without_loading_the_parts() -> None:
         ["orders", "create", "--nonsense"],
         ["orders", "create", "--customer-id", "c", "--name", "n", "--item", "A:1:5"],
         ["orders", "create", "--customer-id", "c", "--name", "n", "--item", "A:1", "--idempotency-key", "ü"],
+        ["orders", "parked"],
+        ["orders", "parked", "list", "--limit", "0"],
+        ["orders", "parked", "release"],
+        ["orders", "parked", "release", "x", "--all"],
+        ["orders", "show", "caf\udce9"],
         ["health", "nobody"],
         ["carrier-sim"],
         ["carrier-sim", "--ledger", "l.db", "--delay-ms", "5"],
@@ -154,7 +134,14 @@ def test_wrong_use_exits_2_before_anything_is_called(tool: Tool, arguments: list
 
 
 @pytest.mark.parametrize(
-    "arguments", [["orders", "list"], ["orders", "show", "x"], ["orders", "import", str(SAMPLE)]]
+    "arguments",
+    [
+        ["orders", "list"],
+        ["orders", "show", "x"],
+        ["orders", "import", str(SAMPLE)],
+        ["orders", "parked", "list"],
+        ["orders", "parked", "release", "--all"],
+    ],
 )
 def test_an_absent_order_service_is_one_line_that_says_what_to_do(tool: Tool, arguments: list[str]) -> None:
     done = tool(*arguments, orders_url=NOBODY)
@@ -215,69 +202,6 @@ def test_carrier_sim_serves_until_sigterm_and_exits_0(start: StartRole) -> None:
     assert role.stop() == 0
 
 
-def test_a_line_with_a_key_is_sent_byte_for_byte(tmp_path: Path) -> None:
-    text = b'{ "idempotencyKey":"k", "customer":{"customerId":"\\u00e9 \xc3\xa9"}}'
-    (line,) = lines_of(tmp_path / "f", b"\xef\xbb\xbf" + text + b"\r\n\n")
-    assert isinstance(line, OrderLine)
-    assert line.entry == text
-
-
-def test_lines_without_a_key_get_one_by_content_so_that_a_repeat_is_the_same_order(tmp_path: Path) -> None:
-    order = ORDER.encode()
-    null = order[:-1] + b',"idempotencyKey":null}'
-    spaced = json.dumps(dict(reversed(json.loads(ORDER).items()))).encode()
-    other = order.replace(b"p-1", b"p-2")
-    keys = keys_of(tmp_path / "f", b"\n".join((order, order, other, null, spaced)))
-    assert len({*keys, None}) == 6
-    assert not set(keys) & set(keys_of(tmp_path / "tomorrow", order)), "another file, another order"
-    assert keys_of(tmp_path / "f", b"\n".join((other, b"not json", spaced, order, order, null))) == [
-        keys[2],
-        *(keys[0], keys[1], keys[3], keys[4]),
-    ]
-
-
-def test_unreadable_lines_are_set_aside_and_the_next_one_is_read(tmp_path: Path) -> None:
-    unreadable = [
-        b"nope",
-        b"[1]",
-        b"\xff",
-        b'{"a":NaN}',
-        b'{"a":"\\ud800"}',
-        b"[" * 300,
-        b'{"a":' + b"9" * 5000 + b"}",
-    ]
-    too_long = b'{"a":"' + b"x" * 2 * LINE_BYTES_MAX + b'"}'
-    lines = lines_of(tmp_path / "f", b"\n".join([*unreadable, too_long, ORDER.encode()]))
-    assert [type(line) for line in lines] == [UnreadableLine] * 8 + [OrderLine]
-    assert [line.number for line in lines] == list(range(1, 10))
-    assert [line.text for line in lines[:8]] == [*unreadable, None]
-
-
-def test_batches_keep_their_bounds(tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    long = ORDER.encode()[:-1] + b',"pad":"' + b"x" * (LINE_BYTES_MAX * 3 // 4) + b'"}'
-    path.write_bytes(b"\n".join([ORDER.encode()] * (2 * BATCH_ORDERS_MAX + 1) + [long] * 12))
-    orders = OrderFile(path)
-    batches = list(orders.batches())
-    orders.close()
-    sizes = [sum(len(line.entry) + 1 for line in b if isinstance(line, OrderLine)) for b in batches]
-    assert [len(batch) for batch in batches[:2]] == [BATCH_ORDERS_MAX, BATCH_ORDERS_MAX]
-    assert max(sizes) <= BATCH_BYTES_MAX
-    numbers = [line.number for batch in batches for line in batch]
-    assert numbers == list(range(1, 2 * BATCH_ORDERS_MAX + 14))
-
-
-def test_a_compressed_file_reads_as_its_content_and_a_cut_one_says_so(tmp_path: Path) -> None:
-    content = SAMPLE.read_bytes()
-    packed = gzip.compress(content)
-    assert lines_of(tmp_path / "packed", packed) == lines_of(tmp_path / "plain", content)
-    (tmp_path / "cut").write_bytes(packed[: len(packed) // 2])
-    orders = OrderFile(tmp_path / "cut")
-    assert list(orders.batches())
-    orders.close()
-    assert orders.failure is not None
-
-
 def test_an_order_is_created_waited_for_shown_and_listed(tool: Tool, up: Up) -> None:
     options = [
         "--customer-id",
@@ -331,7 +255,12 @@ def test_an_import_takes_what_it_can_and_explains_the_rest(tool: Tool, up: Up, t
     good = [ORDER.replace("c-1", f"c-mixed-{number}") for number in range(3)]
     bad = ORDER.replace("1}", "0}")
     (tmp_path / "mixed.ndjson").write_text("\n".join([good[0], "nope", good[1], bad, good[2]]))
-    done = tool("orders", "import", "mixed.ndjson", "--json", **up.urls)
+    done = tool("orders", "import", "mixed.ndjson", **up.urls)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("nothing was placed: of mixed.ndjson, 4 orders can be read and 1 cannot\n")
+    assert "  line 2: It is not JSON: " in done.stderr
+    assert json.loads(tool("orders", "list", "--customer-id", "c-mixed-0", "--json", **up.urls).stdout) == []
+    done = tool("orders", "import", "mixed.ndjson", "--json", "--skip-unreadable", **up.urls)
     assert done.returncode == 1
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(each["line"], each["status"]) for each in results] == [
@@ -351,6 +280,31 @@ def test_an_import_that_is_repeated_places_nothing_twice(tool: Tool, up: Up) -> 
     assert (first.returncode, first.stdout) == (0, "created 40, replayed 0, refused 0\n"), first.stderr
     again = tool("orders", "import", str(SAMPLE), **up.urls)
     assert (again.returncode, again.stdout) == (0, "created 0, replayed 40, refused 0\n"), again.stderr
+
+
+def test_an_exported_array_is_imported_from_a_pipe(tool: Tool, up: Up) -> None:
+    orders = [json.loads(ORDER.replace("c-1", f"c-array-{number}")) for number in range(3)]
+    text = "\ufeff" + json.dumps(orders, indent=2)
+    first = tool("orders", "import", "-", stdin=text, **up.urls)
+    assert (first.returncode, first.stdout) == (0, "created 3, replayed 0, refused 0\n"), first.stderr
+    again = tool("orders", "import", "/dev/stdin", stdin=text, **up.urls)
+    assert (again.returncode, again.stdout) == (0, "created 0, replayed 3, refused 0\n"), again.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_utf_8_shows_every_order(tool: Tool, up: Up, encoding: str) -> None:
+    options = ["--customer-id", "c-žluťoučký", "--name", "Ж \u202eevil", "--item", "A:1"]
+    order_id = json.loads(tool("orders", "create", *options, "--json", **up.urls).stdout)["orderId"]
+
+    def told(*arguments: str) -> str:
+        env = environment(up.urls) | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run([*ORDERFLOW, *arguments], capture_output=True, env=env, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode(encoding)
+
+    assert "\\u0165ou\\u010dk" in told("orders", "list", "--customer-id", "c-žluťoučký")
+    assert "\\u0416 \\u202eevil" in told("orders", "show", order_id)
+    assert json.loads(told("orders", "show", order_id, "--json"))["customer"]["name"] == "Ж \u202eevil"
 
 
 def test_an_import_outlives_the_death_of_the_order_service_and_loses_or_doubles_no_line(

@@ -5,15 +5,11 @@ import json
 import signal
 import threading
 import urllib.request
-import uuid
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
-from confluent_kafka.admin import AdminClient
 from processes import Role, all_orders, ask, eventually, order
 
 from conftest import StartRole
@@ -83,16 +79,6 @@ def orders_arriving(url: str) -> Generator[list[str]]:
         done.set()
         client.join(timeout=30)
     assert not client.is_alive()
-
-
-@pytest.fixture
-def names(kafka_url: str) -> Generator[dict[str, str]]:
-    """A topic and a group of this test's own, deleted afterwards."""
-    topic = f"test-{uuid.uuid4()}"
-    yield {"BUS_URL": kafka_url, "ORDERS_TOPIC": topic, "CONSUMER_GROUP": f"workers-{topic}"}
-    admin: Any = AdminClient({"bootstrap.servers": kafka_url.removeprefix("kafka://")})
-    for deleted in admin.delete_topics([topic, f"{topic}.dead-letter"]).values():
-        deleted.result()
 
 
 def test_workers_join_leave_sleep_and_die_under_load_and_every_order_ships_at_most_once(

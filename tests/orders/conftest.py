@@ -27,6 +27,7 @@ from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import KEY_WAIT_S, Intake
+from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
 
@@ -72,18 +73,16 @@ class Flaky:
         self._publisher = publisher
         self.down = False
         self.refuses: Callable[[Message], bool] = lambda _message: False
+        self.refusal = PublishFailed("too large", too_large=True)
         self.calls: list[list[Message]] = []
 
     def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
         self.calls.append(list(messages))
         if self.down:
-            return [PublishFailed("the log is away", permanent=False) for _ in messages]
+            return [PublishFailed("the log is away") for _ in messages]
         takeable = [message for message in messages if not self.refuses(message)]
         stored = iter(self._publisher.publish(takeable))
-        return [
-            PublishFailed("too large", permanent=True) if self.refuses(message) else next(stored)
-            for message in messages
-        ]
+        return [self.refusal if self.refuses(message) else next(stored) for message in messages]
 
     def close(self) -> None:
         self._publisher.close()
@@ -103,6 +102,7 @@ class Service:
         in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX,
         writing: bool = True,
         direct: bool = True,
+        releases: bool = True,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, "orders")
@@ -131,7 +131,8 @@ class Service:
             intake=intake,
             body_seconds_max=body_seconds_max,
         )
-        self.app = create_app(self.api, HealthApi(self.reader, self.writer.health))
+        parked = ParkedEvents(writer=self.writer, reader=self.reader, releases=releases)
+        self.app = create_app(self.api, HealthApi(self.reader, self.writer.health), parked)
         if writing:
             self.writer.start()
             if self.relay:

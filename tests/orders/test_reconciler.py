@@ -11,7 +11,7 @@ from orderflow.contracts.orders_api import OrderIn
 from orderflow.database import engine, migrate
 from orderflow.database.group_commit import GroupCommit
 from orderflow.ids import new_uuid4, new_uuid7
-from orderflow.orders import commands, outbox
+from orderflow.orders import commands, outbox, parked
 from orderflow.orders.events import order_created
 from orderflow.orders.model import Status, unix_ms, utc_text
 from orderflow.orders.queries import get_order
@@ -61,6 +61,15 @@ class World:
         assert outcome is not None
         return outcome.sent_again
 
+    def degraded(self) -> list[tuple[str, str]]:
+        return [(part.part, part.reason) for part in self.writer.health.degraded()]
+
+    def attention(self, order_id: str) -> str:
+        with self.database.reader.connect() as connection:
+            order = get_order(connection, order_id)
+        assert order is not None
+        return order["attention"]["kind"]
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[World]:
@@ -98,6 +107,31 @@ def test_an_event_that_is_not_published_yet_is_the_relays_business(world: World)
     assert world.sent_again() == []
 
 
+def test_an_event_that_waits_for_too_long_to_be_published_is_noticed_until_it_is(world: World) -> None:
+    order_id = world.place()
+    world.now += PATIENCE - timedelta(seconds=1)
+    world.sent_again()
+    assert world.degraded() == []
+    world.now += timedelta(seconds=2)
+    world.sent_again()
+    assert world.degraded() == [
+        ("outbox", f"an event of order {order_id} waits for more than 60 s to be published")
+    ]
+    world.publish_all()
+    world.sent_again()
+    assert world.degraded() == []
+
+
+def test_a_parked_event_was_not_sent_and_its_order_asks_for_a_person_instead(world: World) -> None:
+    order_id = world.place()
+    refused = parked.Refused(order_id, 1, "OrderCreated", "too large", world.now)
+    world.writer.submit_blocking(parked.park, [refused])
+    world.now += 1000 * PATIENCE
+    assert world.sent_again() == []
+    assert world.degraded() == []
+    assert world.attention(order_id) == "event-too-large"
+
+
 def test_each_silence_may_be_longer_than_the_one_before_until_a_person_is_asked(world: World) -> None:
     order_id = world.place()
     world.publish_all()
@@ -109,10 +143,7 @@ def test_each_silence_may_be_longer_than_the_one_before_until_a_person_is_asked(
         world.publish_all()
     world.now += PATIENCE * 5**RE_EMISSIONS_MAX + timedelta(seconds=1)
     assert world.sent_again() == []
-    with world.database.reader.connect() as connection:
-        order = get_order(connection, order_id)
-    assert order is not None
-    assert order["attention"]["kind"] == "stuck"
+    assert world.attention(order_id) == "stuck"
     world.now += 1000 * PATIENCE
     assert world.sent_again() == [], "an order with attention waits for its person"
 

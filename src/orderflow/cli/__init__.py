@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from orderflow.cli import configuration, dead_letters, health, orders, orders_import, roles
-from orderflow.cli.terminal import CommandFailed, WrongUse, complain
+from orderflow.cli import configuration, dead_letters, health, orders, orders_import, parked, roles
+from orderflow.cli.terminal import CommandFailed, WrongUse, complain, use_any_encoding
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
@@ -26,6 +26,7 @@ def version() -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return the process's exit code."""
+    use_any_encoding()
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -38,6 +39,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        for argument in arguments:
+            if not argument.isascii() and any("\ud800" <= c <= "\udfff" for c in argument):
+                raise WrongUse(f"the argument {argument!r} is not UTF-8")
         code: object = _app()(
             list(arguments),
             exit_on_error=False,
@@ -77,6 +81,10 @@ def _app() -> App:
     tools.command(orders.show)
     tools.command(orders.create)
     tools.command(orders_import.import_orders, name="import")
+    events = App(name="parked", help="Events that the event log refuses for their size: look, send again.")
+    events.command(parked.list_parked, name="list")
+    events.command(parked.release)
+    tools.command(events)
     app.command(tools)
     letters = App(name="dead-letters", help="What waits for a person: look, put back on its way, give up.")
     letters.command(dead_letters.list_letters, name="list")

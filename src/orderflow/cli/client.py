@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 
 import aiohttp
 
-from orderflow.cli.terminal import CommandFailed
+from orderflow.cli.terminal import CommandFailed, WrongUse
 from orderflow.settings import Settings
 
 CONNECT_TIMEOUT_S = 5.0
@@ -90,6 +90,8 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             raise AnswerLost(f"{self._url} broke off the connection: {error}") from None
         document = _object(body)
+        if response.status == 422 and method == "GET":  # of a query, so of what the command was given
+            raise WrongUse(problem_text(document or self._foreign(response)))
         if response.status >= 300:
             raise Refused(response.status, document or self._foreign(response), _retry_after_s(response))
         if document is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from orderflow.cli.terminal import CommandFailed, as_json, complain, write_line, write_rich
+from orderflow.cli.terminal import CommandFailed, add_row, as_json, complain, write_line, write_rich
 
 if TYPE_CHECKING:  # each costs more time than `orderflow version` may take
     from orderflow.database.engine import Database
@@ -74,7 +74,7 @@ def show(*, json: Json = False) -> int:
 
     table = Table("variable", "value", "from", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(row["name"], "" if row["value"] is None else str(row["value"]), row["source"])
+        add_row(table, row["name"], "" if row["value"] is None else str(row["value"]), row["source"])
     write_rich(table)
     return 0
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from orderflow.cli.configuration import Json, load_settings
-from orderflow.cli.terminal import CommandFailed, WrongUse, as_json, complain, write_line, write_rich
+from orderflow.cli.terminal import CommandFailed, WrongUse, add_row, as_json, complain, write_line, write_rich
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.cli.client import Client
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow ver
 
 PATH = "/api/fulfillment/dead-letters"
 PAGE_LETTERS_MAX = 200
+RATE_MAX = 100
 GROUP_POLL_S = 1.0
 
 
@@ -92,6 +93,8 @@ def redrive(
         raise WrongUse("give an ID or --kind, not both")
     if reason is not None and kind is None:
         raise WrongUse("--reason goes with --kind")
+    if not 1 <= rate <= RATE_MAX:
+        raise WrongUse(f"--rate takes 1 to {RATE_MAX}")
     settings = load_settings()
     if letter_id is not None:
         _write(asyncio.run(_call(settings, "POST", f"/{quote(letter_id, safe='')}/redrive", {})), json)
@@ -175,5 +178,5 @@ def _write_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> 
 
     table = Table(*columns, box=None, pad_edge=False)
     for item in items:
-        table.add_row(*("" if item[name] is None else str(item[name]) for name in columns))
+        add_row(table, *("" if item[name] is None else str(item[name]) for name in columns))
     write_rich(table)

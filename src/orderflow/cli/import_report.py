@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Self
 from orderflow.cli.client import problem_text
 from orderflow.cli.order_lines import Line
 from orderflow.cli.terminal import CommandFailed, as_json, complain, wide_console, write_line
+from orderflow.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -94,14 +95,15 @@ class Report:
     def how_far(self) -> str:
         """For an import that ends early."""
         return (
-            f"lines up to {self._last_line} are done ({self.summary()}); repeating the same command is safe: "
-            "orders that exist are not placed again"
+            f"lines up to {self._last_line} are done ({self.summary()}); repeating the same command is safe "
+            "while the service remembers its keys, 7 days if not set otherwise: orders that exist are not "
+            "placed again"
         )
 
     def tell(self, text: str) -> None:
         """A line on stderr that leaves a progress bar whole."""
         if self._bar:
-            self._bar.console.print(text)
+            self._bar.console.print(printable(text))
         else:
             complain(text)
 

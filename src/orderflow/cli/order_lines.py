@@ -1,4 +1,4 @@
-"""The lines of an order file: checked as far as sending them needs, given keys, and put in batches.
+"""The orders of a file: checked as far as sending them needs, given keys, and put in batches.
 
 They are read one by one: memory is bounded however long the file is.
 """
@@ -6,23 +6,34 @@ They are read one by one: memory is bounded however long the file is.
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
+import shutil
 import sqlite3
+import stat
+import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from pydantic_core import from_json
+
+from orderflow.cli.json_array import BrokenArray, elements
 
 LINE_BYTES_MAX = 1 << 20
 BATCH_ORDERS_MAX = 200
 BATCH_BYTES_MAX = 4 << 20
+NAME_CHARS_MAX = 100
+STDIN = Path("-")
 
 _GZIP = b"\x1f\x8b"
+_BLANK = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -48,24 +59,36 @@ class UnreadableLine:
 Line = OrderLine | UnreadableLine
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a look through the whole file has found. `failure` says why it ended before the file's end."""
+
+    readable: int
+    unreadable: int
+    first: UnreadableLine | None
+    failure: str | None
+
+
 class OrderFile:
-    """A file of orders, one a line in the form of a `POST /api/orders/batch` item; gzip is recognized.
+    """A file of orders in the form of a `POST /api/orders/batch` entry: one a line, or all in a JSON array,
+    whose elements count as lines then. gzip is recognized. `-` is stdin, which is read to its end first, as
+    any pipe is.
 
     A line without a key gets one from the file's name, its content and how often that came before in the
-    file: the same file again is the same orders, the same line in another file is another order.
+    file: the same file again is the same orders, the same line in another file is another order. The name
+    of every pipe is "stdin".
 
-    Raises OSError if it cannot be opened. `failure` says why reading ended before the file's end, if it did.
+    Raises OSError if it cannot be read. `failure` says why reading ended before the file's end, if it did.
     """
 
     def __init__(self, path: Path) -> None:
-        self.bytes_total = path.stat().st_size
         self.failure: str | None = None
-        self._name = path.name.removesuffix(".gz").encode()
-        self._raw = path.open("rb")
-        packed = self._raw.read(2) == _GZIP
-        self._raw.seek(0)
-        # A GzipFile reads as any binary file does.
-        self._lines = cast("BinaryIO", gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
+        file = open(sys.stdin.fileno(), "rb", closefd=False) if path == STDIN else path.open("rb")  # noqa: SIM115
+        in_place = path != STDIN and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        self.name = path.name.removesuffix(".gz") if in_place else "stdin"
+        self._raw = file if in_place else _kept(file)
+        self.bytes_total = os.fstat(self._raw.fileno()).st_size
+        self._rewind()
 
     def close(self) -> None:
         self._raw.close()
@@ -74,11 +97,25 @@ class OrderFile:
     def bytes_read(self) -> int:
         return self._raw.tell()
 
+    def look_through(self) -> Reading:
+        """Read the whole file without sending anything, and go back to its beginning."""
+        readable, unreadable, first = 0, 0, None
+        for number, text in self._texts():
+            found = _fields(number, text)
+            if isinstance(found, UnreadableLine):
+                first = first or found
+                unreadable += 1
+            else:
+                readable += 1
+        failure, self.failure = self.failure, None
+        self._rewind()
+        return Reading(readable, unreadable, first, failure)
+
     def batches(self) -> Iterator[list[Line]]:
         """At most BATCH_ORDERS_MAX lines and, but for a single line, BATCH_BYTES_MAX bytes each."""
         batch: list[Line] = []
         size = 0
-        for line in self._read():
+        for line in self._lines():
             length = len(line.entry if isinstance(line, OrderLine) else line.text or b"") + 1
             if batch and (len(batch) == BATCH_ORDERS_MAX or size + length > BATCH_BYTES_MAX):
                 yield batch
@@ -88,54 +125,104 @@ class OrderFile:
         if batch:
             yield batch
 
-    def _read(self) -> Iterator[Line]:
+    def _lines(self) -> Iterator[Line]:
         with closing(_Repeats()) as repeats:
-            number = 0
-            while True:
-                number += 1
-                try:
-                    text = self._lines.readline(LINE_BYTES_MAX + 1)
+            for number, text in self._texts():
+                yield _line(number, text, self.name, repeats)
+
+    def _rewind(self) -> None:
+        self._raw.seek(0)
+        packed = self._raw.read(len(_GZIP)) == _GZIP
+        self._raw.seek(0)
+        # A GzipFile reads, and is looked into, as any binary file.
+        self._content = cast("io.BufferedReader", gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
+
+    def _texts(self) -> Iterator[tuple[int, bytes | None]]:
+        """What may be an order, with its number: lines that are not blank, or the elements of an array. None
+        stands for what is too long."""
+        number = 0
+        what = "line"
+        try:
+            if self._begins_an_array():
+                what = "array, element"
+                for text in elements(self._content, bytes_max=LINE_BYTES_MAX):
+                    number += 1
+                    yield number, text
+            else:
+                while text := self._content.readline(LINE_BYTES_MAX + 1):
+                    number += 1
                     whole = len(text) <= LINE_BYTES_MAX or text.endswith(b"\n")
                     if not whole:
                         self._skip_line()
-                except (OSError, EOFError, zlib.error) as error:
-                    self.failure = f"line {number} cannot be read: {error}"
-                    return
-                if not text:
-                    return
-                if not whole:
-                    yield UnreadableLine(number, None, 413, "The line is longer than 1 MiB.")
-                    continue
-                text = text.rstrip(b"\r\n")
-                if number == 1:
-                    text = text.removeprefix(_BYTE_ORDER_MARK)
-                if text.strip():
-                    yield _line(number, text, self._name, repeats)
+                    text = text.rstrip(b"\r\n").removeprefix(_BYTE_ORDER_MARK)
+                    if text.strip():
+                        yield number, text if whole else None
+        except BrokenArray as error:
+            self.failure = f"{what} {number + 1}: {error}"
+        except (OSError, EOFError, zlib.error) as error:
+            self.failure = f"{what} {number + 1} cannot be read: {error}"
+
+    def _begins_an_array(self) -> bool:
+        """Whether an opening bracket comes first; it has been read then."""
+        start = self._content.peek(1)
+        before = len(start) - len(start.removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK))
+        if start[before : before + 1] != b"[":
+            return False
+        self._content.read(before + 1)
+        return True
 
     def _skip_line(self) -> None:
-        while (rest := self._lines.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
+        while (rest := self._content.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
             pass
 
 
-def _line(number: int, text: bytes, file_name: bytes, repeats: _Repeats) -> Line:
+def _kept(pipe: io.BufferedReader) -> io.BufferedReader:
+    """All that comes through the pipe, in a file without a name: it is read twice."""
+    with pipe:
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+        shutil.copyfileobj(pipe, file)
+    file.flush()
+    return cast("io.BufferedReader", file)
+
+
+def _fields(number: int, text: bytes | None) -> dict[str, object] | UnreadableLine:
+    """The order on this line, decoded but not validated: the Order Service does that."""
+    if text is None:
+        return UnreadableLine(number, None, 413, "It is longer than 1 MiB.")
     try:
         text.decode("utf-8")
         order: object = from_json(text, allow_inf_nan=False)
         if not isinstance(order, dict):
-            return UnreadableLine(number, text, 422, "The line is JSON, but not an object.")
+            return UnreadableLine(number, text, 422, "It is JSON, but not an object.")
         fields = cast("dict[str, object]", order)
-        if not fields or fields.get("idempotencyKey") is not None:
-            return OrderLine(number, text, text)
-        fields.pop("idempotencyKey", None)
-        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+        json.dumps(fields)  # refuses a number of thousands of digits
+        return fields
     except UnicodeDecodeError as error:
-        return UnreadableLine(number, text, 400, f"The line is not UTF-8: byte {error.start + 1}.")
+        return UnreadableLine(number, text, 400, f"It is not UTF-8: byte {error.start + 1}.")
     except ValueError as error:
-        return UnreadableLine(number, text, 400, f"The line is not JSON: {error}.")
-    digest = sha256(file_name + b"\n" + canonical).hexdigest()
+        return UnreadableLine(number, text, 400, f"It is not JSON: {error}.")
+
+
+def _line(number: int, text: bytes | None, file_name: str, repeats: _Repeats) -> Line:
+    fields = _fields(number, text)
+    if isinstance(fields, UnreadableLine) or text is None:
+        return cast("UnreadableLine", fields)
+    if not fields or fields.get("idempotencyKey") is not None:
+        return OrderLine(number, text, text)
+    fields.pop("idempotencyKey", None)
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    digest = sha256(file_name.encode(errors="surrogateescape") + b"\n" + canonical).hexdigest()[:32]
+    key = _key(file_name, digest, repeats.count(digest))
     # Last, because of a repeated JSON key the last one counts, and `null` is no key.
-    key = b',"idempotencyKey":"import-%s-%d"}' % (digest.encode(), repeats.count(digest))
-    return OrderLine(number, text, text.rstrip()[:-1] + key)
+    return OrderLine(
+        number, text, text.rstrip()[:-1] + b',"idempotencyKey":' + json.dumps(key).encode() + b"}"
+    )
+
+
+def _key(file_name: str, digest: str, times: int) -> str:
+    """Says what it is: an import, of which file, of which content, the how manieth of that content."""
+    shown = "".join(c if c.isprintable() else "_" for c in file_name[:NAME_CHARS_MAX])
+    return f"import:{shown}:{digest}:{times}"
 
 
 class _Repeats:

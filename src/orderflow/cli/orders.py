@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+import random
 import re
 import sys
 import time
@@ -25,10 +26,14 @@ if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow ver
 
 PAGE_ORDERS_MAX = 200
 WAIT_POLL_S = 20.0
-WAIT_PAUSE_S = 1.0
+WAIT_PAUSE_S_MIN = 1.0
+WAIT_PAUSE_S_MAX = 10.0
+WAIT_S_MAX = 7 * 86_400.0
 ORDER_BYTES_MAX = 1 << 20
 
-_ITEM = re.compile(r"(?P<product>[^:]+):(?P<quantity>\d{1,9})(:(?P<amount>\d{1,15}):(?P<currency>[A-Z]{3}))?")
+_ITEM = re.compile(
+    r"(?P<product>[^:]+):(?P<quantity>[0-9]{1,9})(:(?P<amount>[0-9]{1,15}):(?P<currency>[A-Z]{3}))?"
+)
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 
 
@@ -155,7 +160,9 @@ def create(
 ) -> int:
     """Place one order, from a file or from the options."""
     if file is not None and file.startswith("-") and file != "-":
-        raise WrongUse(f"unknown option {file}")
+        raise WrongUse(f"unknown option {file}; a file of that name is ./{file}")
+    if not 0 < wait_seconds <= WAIT_S_MAX:
+        raise WrongUse(f"--wait-seconds takes a number above 0, {WAIT_S_MAX:.0f} at most")
     if file is not None and (customer_id or name or item):
         raise WrongUse("give a FILE, or --customer-id, --name and --item: not both")
     if file is not None:
@@ -167,8 +174,11 @@ def create(
         }
     else:
         raise WrongUse("an order needs a FILE, or all of --customer-id, --name and --item")
-    key = idempotency_key or order.pop("idempotencyKey", None) or f"cli-{uuid.uuid4()}"
-    order.pop("idempotencyKey", None)
+    key = order.pop("idempotencyKey", None)
+    if idempotency_key is not None:
+        key = idempotency_key
+    elif key is None:
+        key = f"cli-{uuid.uuid4()}"
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise WrongUse("an idempotency key sent in a header is 1 to 255 printable ASCII characters")
     placed = asyncio.run(_create(load_settings(), order, key, wait_seconds if wait else None))
@@ -202,17 +212,30 @@ async def _create(settings: Settings, order: dict[str, Any], key: str, wait_s: f
 
 
 async def _final(client: Client, order: Any, deadline: float) -> Any:
-    """The order in a final status, one that allows no other, or as it is at the deadline."""
+    """The order in a final status, one that allows no other, or as it is at the deadline.
+
+    A service that has no room for another long poll, or is about to end, answers at once: then it is asked at
+    growing intervals.
+    """
     from orderflow.cli.client import AnswerLost, Refused, Unreachable
 
+    pause_s = WAIT_PAUSE_S_MIN
     while order["allowedTransitions"] and (left_s := deadline - time.monotonic()) > 0:
         poll_s = min(left_s, WAIT_POLL_S)
         query = {"wait": "Shipped", "timeoutMs": str(int(poll_s * 1000))}
+        asked_at_s = time.monotonic()
+        at_least_s = 0.0
         try:
             order = await client.get(f"/api/orders/{order['orderId']}", query, timeout_s=poll_s + 10)
         except (AnswerLost, Refused, Unreachable) as error:
             complain(f"order {order['orderId']} is placed, waiting goes on: {error}")
-            await asyncio.sleep(WAIT_PAUSE_S)
+            at_least_s = (isinstance(error, Refused) and error.retry_after_s) or 0.0
+        if not order["allowedTransitions"] or time.monotonic() - asked_at_s > poll_s / 2:
+            pause_s = WAIT_PAUSE_S_MIN
+            continue
+        left_s = deadline - time.monotonic()
+        await asyncio.sleep(max(0.0, min(left_s, max(at_least_s, random.uniform(pause_s / 2, pause_s)))))
+        pause_s = min(2 * pause_s, WAIT_PAUSE_S_MAX)
     return order
 
 

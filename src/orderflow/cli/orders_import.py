@@ -40,7 +40,12 @@ OF_THE_CONTENT = frozenset({400, 413, 422})
 
 def import_orders(
     file: Annotated[
-        Path, Parameter(name="FILE", help="One order a line, as JSON; may be compressed by gzip.")
+        Path,
+        Parameter(
+            name="FILE",
+            allow_leading_hyphen=True,
+            help="One order a line as JSON, or a JSON array of them; gzip is recognized; - reads stdin.",
+        ),
     ],
     /,
     *,
@@ -48,28 +53,39 @@ def import_orders(
         Path | None,
         Parameter(help="Where refused lines go with their reasons; NAME.refused.ndjson in this directory."),
     ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Place the others where some lines are no JSON objects; else nothing is placed."
+        ),
+    ] = False,
     json: Annotated[
         bool, Parameter(negative="", help="Print one JSON object per line of the file instead of the sum.")
     ] = False,
 ) -> int:
-    """Place the orders of a file. Repeating the command is safe. Exit 1 when a line was refused.
+    """Place the orders of a file. Exit 1 when a line was refused.
 
     A line has the form of an entry of `POST /api/orders/batch`. One without idempotencyKey gets one made from
     the file's name, the line's content and how many equal lines came before it: so equal lines of one
     file are different orders, the same file again is the same orders, and a file of another name is
-    other orders.
+    other orders. Repeating the command is safe for as long as the service remembers keys (7 days, unless
+    ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S says otherwise there): after that, its orders are placed again.
     """
     from orderflow.cli.import_report import Report
-    from orderflow.cli.order_lines import OrderFile
+    from orderflow.cli.order_lines import STDIN, OrderFile
 
+    if file.name.startswith("-") and file != STDIN:
+        raise WrongUse(f"unknown option {file}; a file of that name is ./{file}")
     settings = load_settings()
-    refused_path = refused or Path(_stem(file.name) + ".refused.ndjson")
-    if refused_path.resolve() == file.resolve():
-        raise WrongUse("--refused names the file that is imported")
     try:
         orders = OrderFile(file)
     except OSError as error:
-        raise CommandFailed(f"{file} cannot be read: {error.strerror}") from None
+        raise CommandFailed(f"{file} cannot be read: {error.strerror or error}") from None
+    refused_path = refused or Path(_stem(orders.name) + ".refused.ndjson")
+    if refused_path.resolve() == file.resolve():
+        raise WrongUse("--refused names the file that is imported")
+    if not skip_unreadable:
+        _require_readable(file, orders)
     with Report(refused_path, json=json, bytes_total=orders.bytes_total) as report:
         try:
             asyncio.run(_import(settings, orders, report))
@@ -83,6 +99,20 @@ def import_orders(
     if orders.failure:
         raise CommandFailed(f"{orders.failure}\n{report.how_far()}")
     return 1 if report.counts["refused"] else 0
+
+
+def _require_readable(file: Path, orders: OrderFile) -> None:
+    """Half of a file is never placed before this has been said: the rest may be what matters."""
+    found = orders.look_through()
+    if found.failure is None and not found.unreadable:
+        return
+    reasons = [f"line {found.first.number}: {found.first.reason}"] if found.first else []
+    reasons += [found.failure] if found.failure else []
+    raise CommandFailed(
+        f"nothing was placed: of {file}, {found.readable} orders can be read and {found.unreadable} cannot\n"
+        + "".join(f"  {reason}\n" for reason in reasons)
+        + "it takes one order a line as JSON, or a JSON array; --skip-unreadable places what can be read"
+    )
 
 
 async def _import(settings: Settings, orders: OrderFile, report: Report) -> None:

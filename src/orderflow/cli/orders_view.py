@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orderflow.cli.terminal import write_line, write_rich
+from orderflow.cli.terminal import add_row, write_line, write_rich
 
 COLUMNS = (("order", 36), ("status", 10), ("customer", 10), ("items", 5), ("created", 20), ("tracking", 8))
 """Title and least width. Fixed widths keep the pages of a long listing in line without holding them all."""
@@ -28,7 +28,7 @@ class OrderTable:
             status = order["status"] + (" !" if order["attention"] else "")
             tracking: str = shipped.get("trackingNumber") or ""
             customer, lines = order["customer"]["customerId"], str(len(order["items"]))
-            table.add_row(order["orderId"], status, customer, lines, _second(order["createdAt"]), tracking)
+            add_row(table, order["orderId"], status, customer, lines, _second(order["createdAt"]), tracking)
         write_rich(table)
         self._heading = False
 
@@ -40,12 +40,12 @@ def write_order(order: dict[str, Any]) -> None:
     facts = Table(box=None, pad_edge=False, show_header=False)
     for name, value in _facts(order):
         if value:
-            facts.add_row(name, value)
+            add_row(facts, name, value)
     items = Table("product", "quantity", "unit price (minor units)", box=None, pad_edge=False)
     for item in order["items"]:
         price = item.get("unitPrice")
         text = f"{price['amountMinor']} {price['currency']}" if price else ""
-        items.add_row(item["productId"], str(item["quantity"]), text)
+        add_row(items, item["productId"], str(item["quantity"]), text)
     write_rich(facts)
     write_line("")
     write_rich(items)
@@ -94,7 +94,7 @@ def _timeline(entries: Sequence[dict[str, Any]]) -> Any:
         where = f"partition {position['partition']}, offset {position['offset']}" if position else ""
         what = entry.get("eventType") or entry.get("status") or entry["kind"]
         version, actor = str(entry["orderVersion"]), entry.get("actor") or ""
-        table.add_row(entry["at"], version, what, actor, entry.get("reason") or "", where)
+        add_row(table, entry["at"], version, what, actor, entry.get("reason") or "", where)
     return table
 
 

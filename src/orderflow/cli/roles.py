@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,10 +79,12 @@ def carrier_sim(
 ) -> int:
     """Run a simulated carrier with a durable ledger, until SIGTERM or Ctrl-C."""
     low, dash, high = delay_ms.partition("-")
-    if not (dash and low.isdecimal() and high.isdecimal()):
+    if not (dash and delay_ms.isascii() and low.isdecimal() and high.isdecimal()):
         raise WrongUse("--delay-ms takes LOW-HIGH in milliseconds, such as 0-0 or 1000-5000")
     if not 0 <= port <= 65535:
         raise WrongUse("--port takes 0 to 65535")
+    if key_lifetime_s is not None and not 0 < key_lifetime_s < math.inf:
+        raise WrongUse("--key-lifetime-s takes a number of seconds above 0")
     import sqlite3
 
     from orderflow.fulfillment.carriers.sim_server import run_carrier_sim

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from orderflow.printable import printable
+
 if TYPE_CHECKING:  # rich costs more time than most commands
     from rich.console import Console
+    from rich.table import Table
 
 PIPED_COLUMNS = 1_000
 """The width of what no terminal shows: nothing is cut or wrapped for whoever reads the pipe."""
@@ -24,12 +29,19 @@ class WrongUse(Exception):
 
 def complain(text: str) -> None:
     """A line, or a few, on stderr."""
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    sys.stderr.write(printable(text.rstrip("\n")) + "\n")
     sys.stderr.flush()
 
 
 def write_line(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
+
+
+def use_any_encoding() -> None:
+    """What the terminal's encoding does not have is written as its code: no command fails over a name."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def write_rich(renderable: Any) -> None:
@@ -41,8 +53,15 @@ def write_rich(renderable: Any) -> None:
         write_line(line.rstrip())
 
 
+def add_row(table: Table, *cells: str) -> None:
+    """Cells hold texts from outside."""
+    table.add_row(*(printable(cell) for cell in cells))
+
+
 def as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    """JSON for stdout: in ASCII where its encoding is not UTF-8, and without raw control characters."""
+    utf_8 = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+    return printable(json.dumps(value, ensure_ascii=not utf_8, default=_plain))
 
 
 def wide_console(stream: IO[str]) -> Console:

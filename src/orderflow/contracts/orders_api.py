@@ -287,6 +287,35 @@ class Timeline(Contract):
     items: list[TimelineEntry]
 
 
+class ParkedEvent(Contract):
+    """An event that the log refuses for its size, though it is sent alone."""
+
+    order_id: OrderId
+    order_version: int
+    event_type: str
+    topic: str
+    created_at: datetime
+    reason: str
+    next_try_at: datetime
+
+
+class ParkedPage(Contract):
+    items: list[ParkedEvent]
+    next_cursor: str | None
+
+
+class ReleaseIn(Contract):
+    """The parked events of one order, or all of them."""
+
+    order_id: OrderId | None = None
+
+
+class ReleaseOut(Contract):
+    """How many events the relay now tries again."""
+
+    released: int
+
+
 class OutboxStats(Contract):
     backlog: int
     oldest_age_ms: int

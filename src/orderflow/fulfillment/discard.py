@@ -25,8 +25,16 @@ from orderflow.fulfillment.carriers import (
     ShipmentRequest,
 )
 from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
+from orderflow.fulfillment.carriers.parties import Carriers
 from orderflow.fulfillment.dead_letters import Action, LetterState
-from orderflow.fulfillment.model import ERROR_CHARS_MAX, UNKNOWN_ORDER, State, clean, idempotency_key
+from orderflow.fulfillment.model import (
+    ERROR_CHARS_MAX,
+    UNKNOWN_ORDER,
+    State,
+    carrier_changed,
+    clean,
+    idempotency_key,
+)
 from orderflow.fulfillment.redrive import lock
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import shipments
@@ -66,10 +74,19 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """`called`: what the carrier was asked for, and since when; None where it never was."""
+class Called:
+    """What a carrier was asked for, which one, and since when."""
 
-    called: tuple[ShipmentRequest, datetime] | None
+    request: ShipmentRequest
+    party: str | None
+    first_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`called` is None where no carrier ever was."""
+
+    called: Called | None
     tried_before: bool
 
 
@@ -103,7 +120,7 @@ def _begin(connection: Connection, command: Begin, *, again: bool) -> Begun | tu
         return Begun(None, tried_before)
     order_id: str = shipment["order_id"]
     request = ShipmentRequest(order_id, idempotency_key(order_id), shipment["request"])
-    return Begun((request, shipment["intent_at"]), tried_before)
+    return Begun(Called(request, shipment["party"], shipment["intent_at"]), tried_before)
 
 
 def _parked(connection: Connection, order_id: str) -> RowMapping | None:
@@ -248,13 +265,18 @@ def _fail_without_shipment(connection: Connection, letter: RowMapping, command: 
 
 
 class Discarder:
-    """Discards letters with the carrier's consent."""
+    """Discards letters with the consent of the carrier that was called."""
 
     def __init__(
-        self, writer: GroupCommit, carrier: Carrier, *, key_lifetime: timedelta, clock: Callable[[], datetime]
+        self,
+        writer: GroupCommit,
+        carriers: Carriers,
+        *,
+        key_lifetime: timedelta,
+        clock: Callable[[], datetime],
     ) -> None:
         self._writer = writer
-        self._carrier = carrier
+        self._carriers = carriers
         self._key_lifetime = key_lifetime
         self._clock = clock
 
@@ -267,7 +289,7 @@ class Discarder:
             return begun
         try:
             if begun.called is not None:
-                await self._obtain_void(*begun.called)
+                await self._obtain_void(begun.called)
         except _NoVoid as error:
             why = f"The carrier has not voided what it may have made: {error}"
             reopen = not (error.touched or begun.tried_before)
@@ -277,18 +299,22 @@ class Discarder:
         await self._writer.submit_one(end, End(letter_id, actor, reason, self._clock()))
         return Discarded.DONE, ""
 
-    async def _obtain_void(self, request: ShipmentRequest, first_called_at: datetime) -> None:
+    async def _obtain_void(self, called: Called) -> None:
         """Make the shipment under its own key and void it, so that a late repeat meets the voided one: a
         look-up that finds nothing proves nothing. A key that has expired is used no more."""
+        party = self._carriers.holding(called.party)
+        if party is None:
+            raise _NoVoid(carrier_changed(str(called.party)), touched=False)
+        carrier, order_id = party.carrier, called.request.order_id
         touched = False
         try:
             async with asyncio.timeout(VOID_S_MAX):
                 made: set[str] = set()
-                if self._clock() - first_called_at <= self._key_lifetime:
-                    made = await self._made(request)
-                for shipment_id in sorted(made | await self._live(request.order_id)):
+                if self._clock() - called.first_at <= self._key_lifetime:
+                    made = await _made(carrier, called.request)
+                for shipment_id in sorted(made | await _live(carrier, order_id)):
                     try:
-                        await self._carrier.void_shipment(shipment_id)
+                        await carrier.void_shipment(shipment_id)
                     except CarrierRefused:
                         raise
                     except CarrierUnavailable as error:
@@ -298,17 +324,19 @@ class Discarder:
                         touched = True
                         raise
                     touched = True
-                left = len(await self._live(request.order_id))
+                left = len(await _live(carrier, order_id))
         except Exception as error:
             raise _NoVoid(str(error) or type(error).__name__, touched=touched) from error
         if left:
             raise _NoVoid(f"it still shows {left} live", touched=touched)
 
-    async def _made(self, request: ShipmentRequest) -> set[str]:
-        try:
-            return {checked_label(await self._carrier.create_shipment(request)).shipment_id}
-        except CarrierRejected:
-            return set()
 
-    async def _live(self, order_id: str) -> set[str]:
-        return {label.shipment_id for label in checked_labels(await self._carrier.find_shipments(order_id))}
+async def _made(carrier: Carrier, request: ShipmentRequest) -> set[str]:
+    try:
+        return {checked_label(await carrier.create_shipment(request)).shipment_id}
+    except CarrierRejected:
+        return set()
+
+
+async def _live(carrier: Carrier, order_id: str) -> set[str]:
+    return {label.shipment_id for label in checked_labels(await carrier.find_shipments(order_id))}

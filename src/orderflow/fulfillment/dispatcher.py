@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from orderflow.crashpoints import crash_point
 from orderflow.fulfillment.breaker import FAILURES_MAX, CircuitBreaker, Permit
 from orderflow.fulfillment.carriers import (
-    Carrier,
     CarrierRefused,
     CarrierRejected,
     CarrierUnavailable,
@@ -20,6 +19,7 @@ from orderflow.fulfillment.carriers import (
     ShipmentRequest,
 )
 from orderflow.fulfillment.carriers.answers import CARRIER_CALL_S_MAX, checked_label, checked_labels
+from orderflow.fulfillment.carriers.parties import Party
 from orderflow.fulfillment.model import (
     QUICK_RETRIES_MAX,
     CallAgain,
@@ -49,7 +49,7 @@ LOOP = "dispatcher"
 
 
 class Dispatcher:
-    """Calls the carrier for accepted shipments, at most `in_flight_max` at once.
+    """Calls one carrier for accepted shipments, at most `in_flight_max` at once.
 
     Fresh shipments and those called before take turns, and the latter get at most half of the calls: so
     neither waits for all of the other. While the carrier's circuit is open they stay where they are: no
@@ -60,10 +60,11 @@ class Dispatcher:
     def __init__(
         self,
         mover: Mover,
-        carrier: Carrier,
+        party: Party,
         health: Health,
         breaker: CircuitBreaker,
         *,
+        loop: str = LOOP,
         in_flight_max: int,
         key_lifetime: timedelta,
         on_outcome: Callable[[Sequence[Shipment]], object],
@@ -72,7 +73,8 @@ class Dispatcher:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._mover = mover
-        self._carrier = carrier
+        self._carrier = party.carrier
+        self._party = party.name
         self._breaker = breaker
         self._in_flight_max = in_flight_max
         self._retried_max = max(1, in_flight_max // 2)
@@ -89,7 +91,7 @@ class Dispatcher:
         self._intending = 0
         self._draining = False
         self._failure: BaseException | None = None
-        self.loop = TaskLoop(LOOP, self.run_once, health=health, pause_s=self._wait_s)
+        self.loop = TaskLoop(loop, self.run_once, health=health, pause_s=self._wait_s)
 
     @property
     def in_flight(self) -> int:
@@ -97,7 +99,8 @@ class Dispatcher:
         return len(self._calls) + self._intending
 
     def accept(self, shipments: Sequence[Shipment]) -> None:
-        """Call the carrier for these, in turn: their gates are open, and this worker holds them."""
+        """Call the carrier for these, in turn: their gates are open, this worker holds them, and no other
+        carrier was ever sent their keys."""
         for shipment in shipments:
             (self._retried if shipment.attempts else self._fresh).append(shipment)
         self.loop.wake()
@@ -153,10 +156,10 @@ class Dispatcher:
     async def _call_all(self, batch: Sequence[tuple[Shipment, Permit]], now: datetime) -> int:
         if not batch:
             return 0
-        intents = [_first_called(shipment, now) for shipment, _ in batch]
+        intents = [self._first_called(shipment, now) for shipment, _ in batch]
         self._intending = len(batch)
         try:
-            written = await self._intend(intents, [permit for _, permit in batch], loop=LOOP)
+            written = await self._intend(intents, [permit for _, permit in batch], loop=self.loop.name)
             crash_point("intent.recorded")
             now = self._clock()
             for (shipment, permit), intent, ours in zip(batch, intents, written, strict=True):
@@ -267,7 +270,7 @@ class Dispatcher:
             self.accept([shipment])
             return
         # A key that nobody has used does not expire, however long its first intent waits to be written.
-        shipment = _first_called(shipment, self._clock())
+        shipment = self._first_called(shipment, self._clock())
         if (await self._intend([shipment], [call]))[0]:
             await self._ship(_intended(shipment), call)
 
@@ -302,6 +305,12 @@ class Dispatcher:
             if permit.is_probe:
                 self.loop.wake()
 
+    def _first_called(self, shipment: Shipment, now: datetime) -> Shipment:
+        """The shipment, its key this carrier's, and used from now on if it was not used before."""
+        if shipment.party is not None:
+            return shipment
+        return replace(shipment, party=self._party, intent_at=shipment.intent_at or now)
+
     async def _create(self, shipment: Shipment) -> Label:
         request = ShipmentRequest(shipment.order_id, shipment.idempotency_key, shipment.request)
         async with asyncio.timeout(CARRIER_CALL_S_MAX):
@@ -314,11 +323,6 @@ class Dispatcher:
                 return checked_labels(await self._carrier.find_shipments(shipment.order_id))
         except CarrierRejected as error:
             raise CarrierUnavailable(f"a look-up was rejected: {error}", doubtful=False) from error
-
-
-def _first_called(shipment: Shipment, now: datetime) -> Shipment:
-    """The shipment, its key used from now on if it was not used before."""
-    return shipment if shipment.intent_at is not None else replace(shipment, intent_at=now)
 
 
 def _intended(shipment: Shipment) -> Shipment:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 import structlog
+from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
@@ -32,7 +33,10 @@ LOOP = "lease"
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
+    """`parties`: the carriers that this worker can ask."""
+
     worker_id: str
+    parties: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -68,25 +72,35 @@ def acquire(connection: Connection, commands: Sequence[Acquire], /, *, again: bo
     """Begin a new life: an epoch that this worker never had. A handler for the group commit."""
     del again  # one more epoch does no harm
     connection.execute(sa.delete(workers).where(workers.c.lease_until_ms < now_ms() - FORGET_WORKER_MS))
-    return [_acquire(connection, command.worker_id) for command in commands]
+    return [_acquire(connection, command) for command in commands]
 
 
-def _acquire(connection: Connection, worker_id: str) -> Owner:
-    bulk.write(connection, _NEW_WORKER, [(worker_id,)])
+def _acquire(connection: Connection, command: Acquire) -> Owner:
+    bulk.write(connection, _NEW_WORKER, [(command.worker_id,)])
     # Never an epoch it had before, even if the clock went back.
     later = sa.case((workers.c.epoch >= now_ms(), workers.c.epoch + 1), else_=now_ms())
     taken = (
         sa.update(workers)
-        .where(workers.c.worker_id == worker_id)
-        .values(epoch=later, lease_until_ms=now_ms() + LEASE_MS)
+        .where(workers.c.worker_id == command.worker_id)
+        .values(
+            epoch=later,
+            lease_until_ms=now_ms() + LEASE_MS,
+            parties=to_json(command.parties).decode(),
+        )
         .returning(workers.c.epoch)
     )
-    return Owner(worker_id, connection.execute(taken).scalar_one())
+    return Owner(command.worker_id, connection.execute(taken).scalar_one())
 
 
 _NEW_WORKER = bulk.InsertAbsent(
     workers, ("worker_id",), {"epoch": sa.literal(0), "lease_until_ms": sa.literal(0)}
 )
+
+
+def reachable_parties(connection: Connection) -> set[str]:
+    """The carriers that live workers can ask."""
+    known = sa.select(workers.c.parties).where(_has_not_ended(), workers.c.parties.is_not(None))
+    return {party for parties in connection.execute(known).scalars() for party in from_json(parties)}
 
 
 def end_all(connection: Connection) -> None:
@@ -148,12 +162,14 @@ class Lease:
         *,
         worker_id: str,
         on_lost: Callable[[], None],
+        parties: tuple[str, ...] = (),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._writer = writer
         self._health = health
         self._worker_id = worker_id
         self._on_lost = on_lost
+        self._parties = parties
         self._sleep = sleep
         self._owner = Owner(worker_id, 0)
         self.loop = TaskLoop(
@@ -172,7 +188,7 @@ class Lease:
         """Begin a new life; waits for the database, and `loop` goes on reporting progress meanwhile."""
         while True:
             try:
-                self._owner = await self._writer.submit_one(acquire, Acquire(self._worker_id))
+                self._owner = await self._writer.submit_one(acquire, Acquire(self._worker_id, self._parties))
             except TRANSIENT as error:
                 self._health.trouble("database", str(error) or type(error).__name__)
                 self._health.progress(loop)

@@ -14,7 +14,7 @@ again, and answers a repeat like the first time.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -31,6 +31,7 @@ INTERRUPTIONS_MAX = 20
 TEXT_CHARS_MAX = 200
 ERROR_CHARS_MAX = 1_000
 UNKNOWN_ORDER = "unknown-order"
+CARRIER_CHANGED = "carrier-changed"
 
 
 class State(StrEnum):
@@ -62,7 +63,7 @@ class Shipment:
 
     `attempts` counts carrier calls, `waits` the durable waits for what is owed now: the gate, the carrier's
     outcome or the update that tells it. `interruptions` counts how often a worker vanished during a call.
-    `intent_at`: when the carrier's key was used first, if ever.
+    `intent_at`: when the carrier's key was used first, if ever, and `party`: who it was sent to.
     """
 
     order_id: str
@@ -73,6 +74,7 @@ class Shipment:
     ordered_at: datetime
     received_at: datetime
     intent_at: datetime | None = None
+    party: str | None = None
     state: State = State.RECEIVED
     attempts: int = 0
     waits: int = 0
@@ -290,9 +292,23 @@ def after_look_up(found: Sequence[Label], *, called: bool) -> RecordLabel | Park
     return Park("carrier-doubt", text, text)
 
 
-def after_claim(shipment: Shipment) -> Park | None:
-    """A shipment whose worker vanished in mid-call too often is for a person; None: go on."""
-    if shipment.interruptions <= INTERRUPTIONS_MAX:
+def carrier_changed(party: str) -> str:
+    """What a person is told of an order that a carrier may have, but nobody can ask that carrier any more."""
+    return (
+        f"The carrier {party} may have shipped this order, and no worker can ask it any more: name it in "
+        "ORDERFLOW_FORMER_CARRIERS and redrive the dead letter, or ask that carrier yourself."
+    )
+
+
+def after_claim(shipment: Shipment, parties: Collection[str]) -> Park | None:
+    """What was taken for a person, None where it goes on: its carrier is none of `parties`, which this worker
+    can ask, or too many workers vanished in mid-call."""
+    if shipment.state not in (State.READY, State.CALLING):
+        return None
+    if shipment.party is not None and shipment.party not in parties:
+        text = carrier_changed(shipment.party)
+        return Park(CARRIER_CHANGED, text, text)
+    if shipment.state is State.READY or shipment.interruptions <= INTERRUPTIONS_MAX:
         return None
     text = f"Workers vanished {shipment.interruptions} times while the carrier was being called."
     return Park("interrupted", text, text)

@@ -144,6 +144,7 @@ def _shipment(found: RowMapping) -> Document:
         "orderedAt": found["ordered_at"],
         "receivedAt": found["received_at"],
         "intentAt": found["intent_at"],
+        "party": found["party"],
         "closedAt": found["closed_at"],
     }
 

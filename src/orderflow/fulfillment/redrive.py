@@ -18,11 +18,11 @@ from orderflow.contracts.order_events import InvalidEvent
 from orderflow.database.dialects import Failure, classify, insert_absent, locked, now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import attentions, dead_letters
+from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.dead_letters import PROGRAM, Action, LetterState
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive, received
-from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, clean
+from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, carrier_changed, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
 from orderflow.runtime.health import Health
@@ -117,7 +117,8 @@ def _try(connection: Connection, letter: RowMapping, at: datetime) -> tuple[str 
 
 
 def _put_back(connection: Connection, order_id: str) -> str | None:
-    """The shipment goes on where it was parked, with a whole schedule of retries before it."""
+    """The shipment goes on where it was parked, with a whole schedule of retries before it; not where no live
+    worker can ask the carrier that may have it."""
     c = shipments.c
     where_it_stood = sa.case(
         (c.shipment_id.is_not(None), State.SHIPPED),
@@ -125,9 +126,16 @@ def _put_back(connection: Connection, order_id: str) -> str | None:
         (c.intent_at.is_not(None), State.READY),
         else_=State.RECEIVED,
     )
+    parked = sa.and_(c.order_id == order_id, c.state == State.PARKED)
+    stood = sa.select(where_it_stood.label("state"), c.party).where(parked)
+    found = connection.execute(locked(stood, shipments)).first()
+    if found is not None and found.state == State.READY and found.party is not None:
+        reachable = lease.reachable_parties(connection)
+        if reachable and found.party not in reachable:
+            return carrier_changed(found.party)
     put = connection.execute(
         sa.update(shipments)
-        .where(c.order_id == order_id, c.state == State.PARKED)
+        .where(parked)
         .values(
             state=where_it_stood,
             waits=0,

@@ -8,13 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import to_json
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
 from orderflow.database.dialects import locked, now_ms, one_of
-from orderflow.fulfillment import attentions, dead_letters, lease
-from orderflow.fulfillment.carriers import Label
-from orderflow.fulfillment.holding import within
+from orderflow.fulfillment import attentions, dead_letters
 from orderflow.fulfillment.model import (
     CallCarrier,
     Close,
@@ -129,12 +127,16 @@ _LET_GO: dict[str, Any] = {"worker_id": None, "epoch": None}
 
 def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     rows = [
-        (move, (State.CALLING.value, move.shipment.attempts + 1, move.shipment.intent_at)) for move in moves
+        (
+            move,
+            (State.CALLING.value, move.shipment.attempts + 1, move.shipment.intent_at, move.shipment.party),
+        )
+        for move in moves
     ]
     return _update(connection, _INTENT, rows)
 
 
-_INTENT = _statement(("state", "attempts", "intent_at"))
+_INTENT = _statement(("state", "attempts", "intent_at", "party"))
 
 _NO_WAITS = {"waits": sa.literal(0)}
 """The status update that is owed from here on has a whole schedule of its own."""
@@ -268,117 +270,3 @@ _WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], set[Key]]] = 
     Close: _write_closed,
     Park: _write_parked,
 }
-
-
-CLAIM_BYTES_MAX = 32 * 1024 * 1024
-"""Requests in one claim of fresh shipments, and of those that have failed before."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimDue:
-    """Asks for free and due shipments, at most `retried_max` of them such as have failed before."""
-
-    owner: Owner
-    rows_max: int
-    retried_max: int
-
-    @property
-    def rows(self) -> int:
-        return self.rows_max
-
-
-def claim_due(
-    connection: Connection, commands: Sequence[ClaimDue], /, *, again: bool
-) -> list[list[Shipment] | None]:
-    """Take free shipments under the owner's epoch, the longest due first. A handler for the group commit.
-
-    A shipment is free when no live lease has its exact worker and epoch. One that was in mid-call counts an
-    interruption. None: the answer to an earlier try was lost, and nobody knows which shipments it took.
-    """
-    if again:
-        return [None] * len(commands)
-    return [_claim_fairly(connection, command) for command in commands]
-
-
-def _claim_fairly(connection: Connection, command: ClaimDue) -> list[Shipment]:
-    retried = _claim(connection, command.owner, row.waits > 0, command.retried_max)
-    return retried + _claim(connection, command.owner, row.waits == 0, command.rows_max - len(retried))
-
-
-def _claim(
-    connection: Connection, owner: Owner, which: sa.ColumnElement[bool], rows_max: int
-) -> list[Shipment]:
-    own = sa.and_(row.worker_id == owner.worker_id, row.epoch == owner.epoch)
-    others = sa.or_(row.worker_id.is_(None), sa.not_(own))
-    free = (
-        sa.select(row.order_id, sa.func.length(row.request))
-        .where(
-            row.due_at_ms.is_not(None),
-            row.due_at_ms <= now_ms(),
-            which,
-            others,
-            ~lease.is_live(row.worker_id, row.epoch),
-        )
-        .order_by(row.due_at_ms, row.order_id)
-        .limit(rows_max)
-    )
-    due = connection.execute(locked(free, shipments, skip_locked=True))
-    order_ids = within(((order_id, size) for order_id, size in due), CLAIM_BYTES_MAX)
-    if not order_ids:
-        return []
-    interrupted = sa.case((row.state == State.CALLING, 1), else_=0)
-    claimed = connection.execute(
-        sa.update(shipments)
-        .where(one_of(row.order_id, "ids"))
-        .values(
-            worker_id=owner.worker_id,
-            epoch=owner.epoch,
-            interruptions=row.interruptions + interrupted,
-        )
-        .returning(*_CLAIMED),
-        {"ids": to_json(order_ids).decode()},
-    ).mappings()
-    by_id = {found["order_id"]: found for found in claimed}
-    return [_shipment(by_id[order_id], owner) for order_id in order_ids]
-
-
-_CLAIMED = (
-    row.order_id,
-    row.correlation_id,
-    row.traceparent,
-    row.request,
-    row.ordered_at,
-    row.received_at,
-    row.intent_at,
-    row.state,
-    row.attempts,
-    row.waits,
-    row.interruptions,
-    row.shipment_id,
-    row.carrier,
-    row.tracking_number,
-    row.shipped_at,
-    row.error,
-)
-
-
-def _shipment(found: RowMapping, owner: Owner) -> Shipment:
-    label = None
-    if found["shipment_id"] is not None:
-        label = Label(found["shipment_id"], found["carrier"], found["tracking_number"], found["shipped_at"])
-    return Shipment(
-        order_id=found["order_id"],
-        owner=owner,
-        correlation_id=found["correlation_id"],
-        traceparent=found["traceparent"],
-        request=found["request"],
-        ordered_at=found["ordered_at"],
-        received_at=found["received_at"],
-        intent_at=found["intent_at"],
-        state=State(found["state"]),
-        attempts=found["attempts"],
-        waits=found["waits"],
-        interruptions=found["interruptions"],
-        label=label,
-        error=found["error"],
-    )

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.database.group_commit import GroupCommit, OutcomeUnknown
+from orderflow.fulfillment.claims import CLAIM_BYTES_MAX, ClaimDue, NameParty, claim_due, name_party
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Park, Shipment, State, after_claim
 from orderflow.fulfillment.moves import Mover
-from orderflow.fulfillment.shipments import CLAIM_BYTES_MAX, ClaimDue, claim_due
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 
@@ -23,7 +23,8 @@ LOOP = "sweep"
 
 
 class Sweep:
-    """`to_orders` gets shipments that owe a status update, `to_carrier` those whose gate is open."""
+    """`to_orders` gets shipments that owe a status update, `to_carrier` those whose gate is open. `parties`:
+    the carriers that this worker can ask, the one for fresh orders first."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Sweep:
         mover: Mover,
         health: Health,
         *,
+        parties: tuple[str, ...],
         to_orders: Callable[[Sequence[Shipment]], object],
         to_carrier: Callable[[Sequence[Shipment]], object],
     ) -> None:
@@ -41,6 +43,8 @@ class Sweep:
         self._holding = holding
         self._mover = mover
         self._health = health
+        self._parties = parties
+        self._nameless_seen_to = False
         self._to_orders = to_orders
         self._to_carrier = to_carrier
         self._is_behind = False
@@ -59,7 +63,9 @@ class Sweep:
         retried_max = min(reserved // 2, self._holding.retried_room)
         claimed: list[Shipment] | None = []
         try:
-            claimed = await self._writer.submit_one(claim_due, ClaimDue(owner, reserved, retried_max))
+            await self._name_party()
+            claim = ClaimDue(owner, reserved, retried_max, self._parties)
+            claimed = await self._writer.submit_one(claim_due, claim)
         except OutcomeUnknown:
             claimed = None
         except TRANSIENT as error:
@@ -78,13 +84,19 @@ class Sweep:
         await self._route(taken)
         return len(taken)
 
+    async def _name_party(self) -> None:
+        """Once in a life, for the intents that an older release has left."""
+        if not self._nameless_seen_to:
+            await self._writer.submit_one(name_party, NameParty(self._parties[0]))
+            self._nameless_seen_to = True
+
     async def _route(self, taken: Sequence[Shipment]) -> None:
         parked: list[tuple[Shipment, Park]] = []
         gate_open: list[Shipment] = []
         owing: list[Shipment] = []
         for shipment in taken:
-            park = after_claim(shipment)
-            if park is not None and shipment.state is State.CALLING:
+            park = after_claim(shipment, self._parties)
+            if park is not None:
                 parked.append((shipment, park))
             elif shipment.state in (State.READY, State.CALLING):
                 gate_open.append(shipment)

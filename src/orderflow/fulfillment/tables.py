@@ -31,6 +31,8 @@ shipments = sa.Table(
     sa.Column("epoch", sa.BigInteger),
     # When the first intent was written: the carrier's idempotency key is as old as that.
     sa.Column("intent_at", UtcTime),
+    # Who was sent that key: a carrier's adapter and its address or account. Nobody else ever is.
+    sa.Column("party", sa.String(500)),
     # The carrier's answer: a label, or the error of a rejection.
     sa.Column("shipment_id", sa.String(200)),
     sa.Column("carrier", sa.String(200)),
@@ -79,6 +81,8 @@ workers = sa.Table(
     sa.Column("worker_id", sa.String(64), primary_key=True),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("lease_until_ms", sa.BigInteger, nullable=False),
+    # The parties that this worker can ask, a JSON array.
+    sa.Column("parties", sa.Text),
 )
 
 # What orders must say to a person and have not acknowledged yet; an acknowledged one is deleted.

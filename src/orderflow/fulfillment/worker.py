@@ -7,14 +7,16 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 
 import structlog
 
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import inbox, lease
+from orderflow.fulfillment import dispatcher, inbox, lease
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
-from orderflow.fulfillment.carriers import Carrier
+from orderflow.fulfillment.carriers.parties import Carriers
 from orderflow.fulfillment.dead_letters import DeadLetterCopier
 from orderflow.fulfillment.discard import Discarder
 from orderflow.fulfillment.dispatcher import Dispatcher
@@ -59,7 +61,7 @@ class WorkerStatus:
 
 class FulfillmentWorker:
     """One worker on one database, with a consumer of its own (which it closes), a publisher for dead letters
-    and a carrier (which it does not close). Migrations have run. `worker_id` is unique among live workers.
+    and carriers (which it does not close). Migrations have run. `worker_id` is unique among live workers.
 
     `clock` is wall time for what people read; what decides is the database's clock.
     """
@@ -71,7 +73,7 @@ class FulfillmentWorker:
         consumer: Consumer,
         publisher: Publisher,
         dead_letter_topic: str,
-        carrier: Carrier,
+        carriers: Carriers,
         orders_url: str,
         api_key: str | None = None,
         in_flight_max: int,
@@ -96,23 +98,35 @@ class FulfillmentWorker:
             database.writer, WRITER, queue_commands_max=2 * held_max + 10_000, health=self.health
         )
         self.lease = Lease(
-            self.writer, self.health, worker_id=self._worker_id, on_lost=self._abandon, sleep=sleep
-        )
-        self.holding = Holding(held_max, owner=lambda: self.lease.owner)
-        self._carrier_circuit = CircuitBreaker("carrier", clock=clock, monotonic=monotonic)
-        self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
-        mover = Mover(self.writer, self.holding, self.health, clock=clock, sleep=sleep)
-        self.dispatcher = Dispatcher(
-            mover,
-            carrier,
+            self.writer,
             self.health,
-            self._carrier_circuit,
-            in_flight_max=in_flight_max,
-            key_lifetime=key_lifetime,
-            on_outcome=self._send_outcome,
-            clock=clock,
+            worker_id=self._worker_id,
+            on_lost=self._abandon,
+            parties=carriers.names,
             sleep=sleep,
         )
+        self.holding = Holding(held_max, owner=lambda: self.lease.owner)
+        self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
+        mover = Mover(self.writer, self.holding, self.health, clock=clock, sleep=sleep)
+        self._carrier_circuits: dict[str, CircuitBreaker] = {}
+        self.dispatchers: dict[str, Dispatcher] = {}
+        for party in carriers:
+            former = "" if party is carriers.current else f" {party.name}"
+            circuit = CircuitBreaker(f"carrier{former}", clock=clock, monotonic=monotonic)
+            self._carrier_circuits[f"carrier{former}"] = circuit
+            self.dispatchers[party.name] = Dispatcher(
+                mover,
+                party,
+                self.health,
+                circuit,
+                loop=f"{dispatcher.LOOP}{former}",
+                in_flight_max=in_flight_max,
+                key_lifetime=key_lifetime,
+                on_outcome=self._send_outcome,
+                clock=clock,
+                sleep=sleep,
+            )
+        self.dispatcher = self.dispatchers[carriers.current.name]
         self._client = OrdersClient(orders_url, api_key=api_key)
         self.sender = StatusSender(
             self._client,
@@ -120,7 +134,7 @@ class FulfillmentWorker:
             mover,
             self.health,
             self._orders_circuit,
-            open_gates=self.dispatcher.accept,
+            open_gates=self._call_carriers,
             monotonic=monotonic,
         )
         self.sweep = Sweep(
@@ -129,8 +143,9 @@ class FulfillmentWorker:
             self.holding,
             mover,
             self.health,
+            parties=carriers.names,
             to_orders=self.sender.accept,
-            to_carrier=self.dispatcher.accept,
+            to_carrier=self._call_carriers,
         )
         self.inbox = Inbox(
             consumer,
@@ -143,21 +158,31 @@ class FulfillmentWorker:
         )
         self.copier = DeadLetterCopier(self.writer, publisher, self.health, topic=dead_letter_topic)
         self.redriver = Redriver(self.writer, self.health, clock=clock)
-        self.discarder = Discarder(self.writer, carrier, key_lifetime=key_lifetime, clock=clock)
+        self.discarder = Discarder(self.writer, carriers, key_lifetime=key_lifetime, clock=clock)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def status(self) -> WorkerStatus:
-        trouble = self._carrier_circuit.trouble
+        troubles = [circuit.trouble for circuit in self._carrier_circuits.values() if circuit.trouble]
+        circuits = {part: circuit.circuit for part, circuit in self._carrier_circuits.items()}
         return WorkerStatus(
             worker_id=self._worker_id,
             epoch=self.lease.owner.epoch,
             consumer=self._consumer.state(),
-            in_flight=self.dispatcher.in_flight,
+            in_flight=self._in_flight,
             held=len(self.holding),
-            degraded=self.health.degraded() + ([trouble] if trouble else []),
+            degraded=self.health.degraded() + troubles,
             disabled=self.health.disabled(),
-            circuits={"carrier": self._carrier_circuit.circuit, "orders": self._orders_circuit.circuit},
+            circuits={**circuits, "orders": self._orders_circuit.circuit},
         )
+
+    @property
+    def _in_flight(self) -> int:
+        return sum([each.in_flight for each in self.dispatchers.values()])
+
+    def _call_carriers(self, shipments: Sequence[Shipment]) -> None:
+        """Each key goes to the carrier that has it already, a fresh one to the current carrier."""
+        for party, group in groupby(shipments, key=attrgetter("party")):
+            (self.dispatcher if party is None else self.dispatchers[party]).accept(list(group))
 
     def _send_outcome(self, shipments: Sequence[Shipment]) -> None:
         self.sender.accept(shipments)
@@ -171,7 +196,8 @@ class FulfillmentWorker:
         self.sender.accept(self.holding.take(shipments, reserved=reserved))
 
     def _abandon(self) -> None:
-        self.dispatcher.abandon()
+        for each in self.dispatchers.values():
+            each.abandon()
         self.sender.abandon()
         self.holding.clear()
 
@@ -199,16 +225,17 @@ class FulfillmentWorker:
 
     @property
     def _loops(self) -> list[TaskLoop]:
-        parts = (self.lease, self.sweep, self.dispatcher, self.copier, self.redriver)
+        parts = (self.lease, self.sweep, *self.dispatchers.values(), self.copier, self.redriver)
         return [*(part.loop for part in parts), *self.sender.loops]
 
     async def _drain(self) -> None:
         """Finish what is in flight; what the Order Service cannot hear now stays for the next worker."""
-        self.dispatcher.drain()
+        for each in self.dispatchers.values():
+            each.drain()
         deadline = asyncio.get_running_loop().time() + DRAIN_S_MAX
         while asyncio.get_running_loop().time() < deadline:
             owed = 0 if self.health.is_degraded("orders") else self.sender.owed
-            if self.dispatcher.in_flight == 0 and owed == 0:
+            if self._in_flight == 0 and owed == 0:
                 return
             await asyncio.sleep(DRAIN_POLL_S)
 
@@ -217,7 +244,8 @@ class FulfillmentWorker:
         await self._client.close()
 
     async def _let_go(self) -> None:
-        self.dispatcher.abandon()
+        for each in self.dispatchers.values():
+            each.abandon()
         await asyncio.to_thread(self.inbox.loop.join, RELEASE_S_MAX)
         try:
             async with asyncio.timeout(RELEASE_S_MAX):

@@ -47,12 +47,13 @@ class Position(NamedTuple):
 class PublishFailed:
     """A message that was not acknowledged.
 
-    `permanent`: the log will never take it (too large, topic forbidden); publishing it again is no use.
-    Otherwise it may or may not have been stored, and must be published again.
+    It may or may not have been stored, and must be published again. `too_large`: the log refuses this message
+    for its size, though it was sent alone; it will take it only when somebody has raised the limit. Every
+    other reason is an outage, however much it looks like a matter of this one message.
     """
 
     reason: str
-    permanent: bool
+    too_large: bool = False
 
 
 class Record(NamedTuple):

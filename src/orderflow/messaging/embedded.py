@@ -243,16 +243,16 @@ class EmbeddedPublisher:
         outcomes: dict[int, Position | PublishFailed] = {}
         takeable: dict[int, tuple[Message, bytes]] = {}
         for index, message in enumerate(messages):
-            refusal = _refusal(message)
-            if refusal is None:
+            refused = _refused(message)
+            if refused is None:
                 takeable[index] = (message, message.key.encode())
             else:
-                outcomes[index] = PublishFailed(refusal, permanent=True)
+                outcomes[index] = refused
         try:
             positions = self._log.append(list(takeable.values())) if takeable else []
             outcomes.update(zip(takeable, positions, strict=True))
         except sqlite3.Error as error:
-            failed = PublishFailed(f"event log: {error}", permanent=False)
+            failed = PublishFailed(f"event log: {error}")
             outcomes.update(dict.fromkeys(takeable, failed))
         return [outcomes[index] for index in range(len(messages))]
 
@@ -355,16 +355,17 @@ class EmbeddedConsumer:
         self._log.forget_consumer(self._topic, self._group)
 
 
-def _refusal(message: Message) -> str | None:
-    """Why this message can never be stored, or None."""
+def _refused(message: Message) -> PublishFailed | None:
+    """Why this message cannot be stored, or None."""
     bytes_max = message_bytes_max(message.topic)
     if len(message.value) > bytes_max:
-        return f"message of {len(message.value)} bytes: {message.topic} takes at most {bytes_max}"
+        reason = f"message of {len(message.value)} bytes: {message.topic} takes at most {bytes_max}"
+        return PublishFailed(reason, too_large=True)
     try:
         message.key.encode()
         message.topic.encode()
     except UnicodeEncodeError:
-        return "key or topic is not encodable as UTF-8"
+        return PublishFailed("key or topic is not encodable as UTF-8")
     return None
 
 

@@ -41,6 +41,7 @@ from orderflow.orders import commands, openapi, parsing, queries
 from orderflow.orders.health import HealthApi
 from orderflow.orders.intake import ANONYMOUS, Accepted, Caller, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, IllegalTransition, offered
+from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.waiting import Waiters
 
 
@@ -198,14 +199,6 @@ class OrdersApi:
         return await self._order(order_id)
 
     async def list_orders(self, query: Annotated[parsing.ListQuery, Query()]) -> Response:
-        try:
-            before = queries.decode_cursor(query.cursor) if query.cursor is not None else None
-        except ValueError as error:
-            raise ProblemError(
-                422,
-                "The request breaks the contract: see errors.",
-                errors=[field_error(("cursor",), str(error), "query")],
-            ) from None
         page = await self._reader.run(
             queries.list_orders,
             status=query.status,
@@ -215,7 +208,7 @@ class OrdersApi:
             created_from=query.created_from,
             created_to=query.created_to,
             limit=query.limit,
-            before=before,
+            before=parsing.cursor(query.cursor),
         )
         return json_response(page)
 
@@ -229,7 +222,7 @@ class OrdersApi:
         return json_response(await self._reader.run(queries.stats, self._clock()))
 
 
-def create_app(service: OrdersApi, health: HealthApi) -> ASGIApp:
+def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> ASGIApp:
     """The Order Service as an ASGI application, to be wrapped in `edge.Edge`."""
     app = FastAPI(
         title="Orderflow Order Service",
@@ -243,6 +236,7 @@ def create_app(service: OrdersApi, health: HealthApi) -> ASGIApp:
         ("POST", "/api/orders/batch", service.post_batch),
         ("PATCH", "/api/orders/status", service.patch_statuses),
         ("PATCH", "/api/orders/{order_id}/status", service.patch_status),
+        ("POST", "/api/outbox/parked/release", parked.release),
     ]
     for method, path, endpoint in hot:
         app.router.routes.append(Route(path, endpoint, methods=[method]))
@@ -251,6 +245,7 @@ def create_app(service: OrdersApi, health: HealthApi) -> ASGIApp:
         ("/api/orders/{order_id}", service.get_order, api.OrderOut),
         ("/api/orders/{order_id}/timeline", service.timeline, api.Timeline),
         ("/api/stats", service.stats, api.Stats),
+        ("/api/outbox/parked", parked.list_parked, api.ParkedPage),
         ("/health/live", health.live, None),
         ("/health/ready", health.ready, None),
     ):

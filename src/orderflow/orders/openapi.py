@@ -39,9 +39,11 @@ _MODELS: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = 
     (api.BatchIn, "validation"),
     (api.StatusPatch, "validation"),
     (api.StatusUpdatesIn, "validation"),
+    (api.ReleaseIn, "validation"),
     (api.Problem, "serialization"),
     (api.BatchOut, "serialization"),
     (api.StatusUpdatesOut, "serialization"),
+    (api.ReleaseOut, "serialization"),
 ]
 
 
@@ -109,6 +111,19 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
                 "Move up to 1,000 orders",
                 "StatusUpdatesIn",
                 _answer(200, "A result per update.", "StatusUpdatesOut"),
+            ),
+        ),
+        (
+            "/api/outbox/parked/release",
+            "post",
+            _operation(
+                "Have the relay try parked events again",
+                "ReleaseIn",
+                {
+                    **_answer(200, "How many are tried again.", "ReleaseOut"),
+                    "403": _problem("served in the dev environment only"),
+                    "404": _problem("no event of such an order is parked"),
+                },
             ),
         ),
     ]

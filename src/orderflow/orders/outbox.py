@@ -23,6 +23,10 @@ LEASE_MS = 15_000
 
 CLAIM_ROWS_MAX = 500
 
+RETRY_MS = 2_000
+"""How long a row that the log did not take is left alone: the next probe takes another one, so that an event
+with a trouble of its own holds up nobody else's."""
+
 BLOCKED_MS = 1_000
 """How long rows that wait for earlier events of their orders are left alone when they are in others' way."""
 
@@ -40,17 +44,22 @@ class OutboxRow(NamedTuple):
     correlation_id: str
     traceparent: str | None
     created_at: datetime
+    parked_reason: str | None = None
+    """Why the log has refused it before, see `parked`."""
 
 
 class Mark(NamedTuple):
-    """What became of a row: published at a position, parked for good, or back for another try."""
+    """What became of a row: published at a position, or back for another try."""
 
     order_id: str
     order_version: int
     published_at: datetime | None = None
     partition: int | None = None
     offset: int | None = None
-    parked_reason: str | None = None
+
+
+UNPUBLISHED = sa.case((outbox.c.published_at.is_(None), 1), else_=0) == 1
+"""Not by IS NULL alone: that would be looked up among all that wait, not by key."""
 
 
 class MarkAll(NamedTuple):
@@ -125,7 +134,6 @@ _FREE = locked(
     sa.select(*(outbox.c[name] for name in OutboxRow._fields))
     .where(
         outbox.c.published_at.is_(None),
-        outbox.c.parked_reason.is_(None),
         outbox.c.leased_until_ms < now_ms(),
     )
     .order_by(outbox.c.order_id, outbox.c.order_version)
@@ -155,10 +163,13 @@ _MARK = bulk.Update(
     outbox,
     Mark._fields[:2],
     Mark._fields[2:],
-    computed={"leased_until_ms": sa.literal(0)},
+    computed={
+        "leased_until_ms": sa.case(
+            (sa.literal_column("new.published_at").is_(None), now_ms() + RETRY_MS), else_=0
+        )
+    },
     # A late failure never takes back another relay's success.
-    # Not by IS NULL alone: that would be looked up among all that wait, not by key.
-    where=sa.case((outbox.c.published_at.is_(None), 1), else_=0) == 1,
+    where=UNPUBLISHED,
 )
 
 

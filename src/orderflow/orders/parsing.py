@@ -58,6 +58,18 @@ def order_id(text: str) -> str:
     return order_id
 
 
+def cursor(text: str | None) -> str | None:
+    """The order id that a page goes on behind; None for the first page."""
+    try:
+        return None if text is None else queries.decode_cursor(text)
+    except ValueError as error:
+        raise ProblemError(
+            422,
+            "The request breaks the contract: see errors.",
+            errors=[field_error(("cursor",), str(error), "query")],
+        ) from None
+
+
 def unknown_order() -> ProblemError:
     return ProblemError(404, "There is no order with this id.", kind="unknown-order", title="Unknown order")
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -265,6 +265,42 @@ def stats(connection: Connection, now: datetime) -> Document:
     return {"statuses": counted(connection), "attention": attention, "outbox": _outbox_stats(connection, now)}
 
 
+_PARKED = (outbox.c.parked_reason.is_not(None), outbox.c.published_at.is_(None))
+
+
+def list_parked(connection: Connection, *, limit: int, behind: str | None = None) -> Document:
+    """A page of the events that the log refuses for their size, the oldest orders first. No content of an
+    event is read."""
+    columns = (
+        outbox.c.order_id,
+        outbox.c.order_version,
+        outbox.c.event_type,
+        outbox.c.topic,
+        outbox.c.created_at,
+        outbox.c.parked_reason,
+        outbox.c.leased_until_ms,
+    )
+    window = _PARKED if behind is None else (*_PARKED, outbox.c.order_id > behind)
+    statement = sa.select(*columns).where(*window).order_by(outbox.c.order_id).limit(limit + 1)
+    rows = connection.execute(statement).mappings().all()
+    return {
+        "items": [_parked_entry(row) for row in rows[:limit]],
+        "nextCursor": encode_cursor(rows[limit - 1]["order_id"]) if len(rows) > limit else None,
+    }
+
+
+def _parked_entry(row: RowMapping) -> Document:
+    return {
+        "orderId": row["order_id"],
+        "orderVersion": row["order_version"],
+        "eventType": row["event_type"],
+        "topic": row["topic"],
+        "createdAt": utc_text(row["created_at"]),
+        "reason": row["parked_reason"],
+        "nextTryAt": utc_text(datetime.fromtimestamp(row["leased_until_ms"] / 1000, UTC)),
+    }
+
+
 def _outbox_stats(connection: Connection, now: datetime) -> Document:
     unpublished = outbox.c.published_at.is_(None)
     # What the reconciler sends again is as old as its order, and waits no longer than since then.
@@ -277,7 +313,7 @@ def _outbox_stats(connection: Connection, now: datetime) -> Document:
         .limit(1)
     )
     since = connection.scalar(oldest)
-    parked = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.parked_reason.is_not(None))
+    parked = sa.select(sa.func.count()).select_from(outbox).where(*_PARKED)
     return {
         "backlog": connection.scalar(sa.select(sa.func.count()).select_from(counted)),
         "oldestAgeMs": max(0, unix_ms(now) - unix_ms(since)) if since else 0,

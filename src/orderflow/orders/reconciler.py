@@ -1,6 +1,6 @@
 """The reconciler: repairs what the log lost. An order that is neither done nor waiting for a person, and
 about which nothing was heard for too long, gets its event sent again; consumers drop what they know
-already."""
+already. What was never sent is the relay's business, but somebody must notice it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ ORDERS_LOOKED_AT_MAX = 1_000
 PAUSE_S = 5.0
 BACKLOG_PAUSE_S = 0.5
 STUCK = "stuck"
+OUTBOX = "outbox"
+"""The part that is degraded while an event waits for too long to be published, whatever the reason is."""
 
 _WAITING = (Status.CREATED.value, Status.PROCESSING.value)
 
@@ -47,11 +49,13 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """`behind` is where the next look goes on, empty to start over."""
+    """`behind` is where the next look goes on, empty to start over. `unpublished` is the oldest order with an
+    event that has waited for the log for longer than the patience, though nobody has parked it."""
 
     sent_again: list[str]
     stuck: list[str]
     behind: str
+    unpublished: str | None
 
 
 def reconcile(connection: Connection, commands: Sequence[Reconcile], /, *, again: bool) -> list[Reconciled]:
@@ -105,7 +109,22 @@ def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
         )
     if stuck:
         update_orders(connection, [_stuck(order_id, command.now) for order_id in stuck], again=False)
-    return Reconciled(again, stuck, behind)
+    return Reconciled(again, stuck, behind, _unpublished(connection, command.now - command.patience))
+
+
+def _unpublished(connection: Connection, before: datetime) -> str | None:
+    return connection.scalar(
+        sa.select(outbox.c.order_id)
+        .where(
+            outbox.c.published_at.is_(None),
+            outbox.c.parked_reason.is_(None),
+            outbox.c.re_emissions == 0,
+            outbox.c.created_at < before,
+            outbox.c.order_id < first_order_id(before),
+        )
+        .order_by(outbox.c.order_id)
+        .limit(1)
+    )
 
 
 def _stuck(order_id: str, now: datetime) -> UpdateOrder:
@@ -172,4 +191,12 @@ class Reconciler:
             log.warning("reconciler.sent_again", orders=len(outcome.sent_again), first=outcome.sent_again[0])
         for order_id in outcome.stuck:
             log.error("reconciler.stuck", order_id=order_id)
+        self._note(outcome.unpublished)
         return outcome
+
+    def _note(self, unpublished: str | None) -> None:
+        if unpublished is None:
+            self._writer.health.recovered(OUTBOX)
+            return
+        waited = f"for more than {self._patience.total_seconds():g} s"
+        self._writer.health.trouble(OUTBOX, f"an event of order {unpublished} waits {waited} to be published")

@@ -16,11 +16,12 @@ import structlog
 
 from orderflow.crashpoints import crash_point
 from orderflow.database.engine import DatabaseUnavailable, reason
-from orderflow.database.group_commit import GroupCommit, QueueFull
+from orderflow.database.group_commit import GroupCommit, Handler, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
 from orderflow.orders.commands import Placed, PlaceOrder
 from orderflow.orders.events import message
 from orderflow.orders.outbox import CLAIM_ROWS_MAX, Claim, Mark, MarkAll, OutboxRow, claim, mark
+from orderflow.orders.parked import Refused, Taken, park, unpark
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
@@ -131,19 +132,29 @@ class Relay:
         outcomes = self._publisher.publish([message(row) for row in batch])
         crash_point("relay.published")
         now = self._clock()
-        marks = [self._mark(row, outcome, now) for row, outcome in zip(batch, outcomes, strict=True)]
-        failed = next((o for o in outcomes if isinstance(o, PublishFailed) and not o.permanent), None)
+        failed = next((o for o in outcomes if isinstance(o, PublishFailed) and not o.too_large), None)
         self._note(failed, now)
-        self._record(marks)
-        return sum(1 for m in marks if m.published_at)
+        return self._settle(batch, outcomes, now)
 
-    def _mark(self, row: OutboxRow, outcome: Position | PublishFailed, now: datetime) -> Mark:
-        if isinstance(outcome, Position):
-            return Mark(row.order_id, row.order_version, now, outcome.partition, outcome.offset)
-        if not outcome.permanent:
-            return Mark(row.order_id, row.order_version)
-        log.error("relay.parked", order_id=row.order_id, event_type=row.event_type, reason=outcome.reason)
-        return Mark(row.order_id, row.order_version, parked_reason=outcome.reason[:1000])
+    def _settle(self, batch: list[OutboxRow], outcomes: list[Position | PublishFailed], now: datetime) -> int:
+        """Record what became of the rows; returns how many the log took."""
+        marks: list[Mark] = []
+        taken: list[Mark] = []
+        refused: list[Refused] = []
+        for row, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Position):
+                done = Mark(row.order_id, row.order_version, now, outcome.partition, outcome.offset)
+                (marks if row.parked_reason is None else taken).append(done)
+            elif outcome.too_large:
+                refused.append(_refused(row, outcome.reason, now))
+            else:
+                marks.append(Mark(row.order_id, row.order_version))
+        self._record(marks)
+        if refused:
+            self._submit(park, refused)
+        if taken:
+            self._submit(unpark, [Taken(MarkAll(taken), now)])
+        return sum(isinstance(outcome, Position) for outcome in outcomes)
 
     def _note(self, failed: PublishFailed | None, now: datetime) -> None:
         if failed is not None and self.trouble is None:
@@ -159,13 +170,24 @@ class Relay:
         """A mark that is not written is no loss: the lease ends and the event is published again. So marks
         need no transaction of their own."""
         if marks:
-            with suppress(QueueFull):
-                self._writer.submit_later(mark, [MarkAll(marks)], _marked)
+            self._submit(mark, [MarkAll(marks)])
+
+    def _submit(self, handler: Handler[Any, None], commands: Sequence[Any]) -> None:
+        with suppress(QueueFull):
+            self._writer.submit_later(handler, commands, _marked)
+
+
+def _refused(row: OutboxRow, reason: str, now: datetime) -> Refused:
+    log.error("relay.parked", order_id=row.order_id, event_type=row.event_type, reason=reason)
+    told = f"{len(row.payload.encode())} bytes; {reason}"
+    return Refused(row.order_id, row.order_version, row.event_type, told, now)
 
 
 def _marked(outcomes: list[Any]) -> None:
-    if isinstance(outcomes[0], Exception):
-        _tell("relay.mark_failed", outcomes[0])
+    for error in outcomes:
+        if isinstance(error, Exception):
+            _tell("relay.mark_failed", error)
+            return
 
 
 def _tell(event: str, error: Exception) -> None:

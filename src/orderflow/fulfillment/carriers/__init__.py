@@ -57,7 +57,11 @@ class CarrierRefused(Exception):
 
 class Carrier(Protocol):
     """Used from one event loop, with thousands of calls in flight. Every call ends within the adapter's
-    time-out."""
+    time-out.
+
+    An adapter that may stand for several carriers or accounts has an attribute `identity`, a text without
+    secrets that tells them apart: a key that was sent to one is never sent to another.
+    """
 
     async def create_shipment(self, request: ShipmentRequest) -> Label:
         """Make the shipment, or return the one that this idempotency key already made.

@@ -73,6 +73,8 @@ class HttpCarrier:
         is not http(s) with a host or carries credentials, query or fragment, and for bounds that are broken.
         """
         self._shipments_url = _base_url(url) + "/v1/shipments"
+        self.identity = _identity(url)
+        """The address in one spelling, which says who holds a key. It has no secrets."""
         if not timeout_s > 0 or connections_max < 1:
             raise ValueError("timeout_s and connections_max must be positive")
         if api_key is not None and not (api_key and api_key.isascii() and api_key.isprintable()):
@@ -220,6 +222,14 @@ def _base_url(url: str) -> str:
     if not (addressed and url.isascii() and url.isprintable()) or any(mark in url for mark in " ?#@"):
         raise ValueError("the carrier's URL must be http(s)://host[:port][/path], without credentials")
     return url.rstrip("/")
+
+
+def _identity(url: str) -> str:
+    """Case, a default port and a slash at the end make no other carrier."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def _parsed(answer: _Answer) -> object:

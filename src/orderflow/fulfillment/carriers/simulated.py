@@ -98,6 +98,7 @@ class SimulatedCarrier:
     ) -> None:
         """Only creating takes `delay_ms`. Raises ValueError outside the bounds of `SimulatedOutcomes`."""
         self._outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
+        self.identity = f"seed {seed}"
         self._sleep = sleep
         self._clock = clock
         self._call_numbers = itertools.count()

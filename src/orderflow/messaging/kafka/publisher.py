@@ -19,14 +19,11 @@ LINGER_MS = 1
 QUEUE_MESSAGES_MAX = 20_000
 QUEUE_KIB_MAX = 64 * 1024
 
-_REFUSED_FOR_GOOD = (
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.INVALID_MSG_SIZE,
-    KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-)
+BATCHES_OF_ONE_S = 60.0
+"""How long messages are sent one by one after a batch was refused for its size."""
+
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
+"""A broker answers so about a batch of messages, too, each of which alone is small enough."""
 
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -50,7 +47,7 @@ class _Call:
 
 
 def _failed(error: KafkaError) -> PublishFailed:
-    return PublishFailed(f"{error.name()}: {error.str()}", permanent=error.code() in _REFUSED_FOR_GOOD)
+    return PublishFailed(f"{error.name()}: {error.str()}", too_large=error.code() in _TOO_LARGE)
 
 
 class KafkaPublisher:
@@ -73,6 +70,7 @@ class KafkaPublisher:
     ) -> None:
         self._delivery_timeout_s = delivery_timeout_s
         self._fatal: str | None = None
+        self._batches_of_one_until_s: float | None = None
         delivery_timeout_ms = int(delivery_timeout_s * 1000)
         self._settings = client_settings(bootstrap, settings) | {
             "acks": "all",
@@ -91,25 +89,42 @@ class KafkaPublisher:
         self._producer = self._new_producer()
 
     def _new_producer(self) -> Producer:
+        alone = self._batches_of_one_until_s is not None
         try:
-            return Producer(self._settings)
+            return Producer(self._settings | ({"batch.num.messages": 1} if alone else {}))
         except KafkaException as error:
             raise BusMisconfigured(f"Kafka producer settings: {error.args[0].str()}") from error
 
     def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
         """As the port says. Takes at most the delivery time-out and DELIVERY_GRACE_S."""
         deadline_s = time.monotonic() + self._delivery_timeout_s + DELIVERY_GRACE_S
+        if self._batches_of_one_until_s is not None and time.monotonic() >= self._batches_of_one_until_s:
+            self._batches_of_one_until_s = None
+            self._replace_producer("batches may be large again")
+        were_alone = len(messages) == 1 or self._batches_of_one_until_s is not None
+        outcomes = self._send(messages, deadline_s)
+        refused = [i for i, o in enumerate(outcomes) if isinstance(o, PublishFailed) and o.too_large]
+        if refused and not were_alone:
+            # The broker has refused a batch, which says nothing about the messages in it: ask about each.
+            self._batches_of_one_until_s = time.monotonic() + BATCHES_OF_ONE_S
+            self._replace_producer("a batch was refused for its size")
+            again = self._send([messages[i] for i in refused], deadline_s)
+            for index, outcome in zip(refused, again, strict=True):
+                outcomes[index] = outcome
+        return outcomes
+
+    def _send(self, messages: Sequence[Message], deadline_s: float) -> list[Position | PublishFailed]:
         if self._fatal is not None:
-            self._replace_producer()
+            self._replace_producer(self._fatal)
         call = _Call(len(messages))
         for index, message in enumerate(messages):
             self._enqueue(call, index, message, deadline_s)
         while call.open and self._fatal is None and (left_s := deadline_s - time.monotonic()) > 0:
             self._producer.poll(left_s)
-        unanswered = PublishFailed(self._fatal or "no acknowledgement in time", permanent=False)
+        unanswered = PublishFailed(self._fatal or "no acknowledgement in time")
         outcomes = [unanswered if outcome is None else outcome for outcome in call.outcomes]
         if call.open or self._fatal is not None:
-            self._replace_producer()
+            self._replace_producer(unanswered.reason)
         return outcomes
 
     def _enqueue(self, call: _Call, index: int, message: Message, deadline_s: float) -> None:
@@ -131,7 +146,7 @@ class KafkaPublisher:
                 call.settle(index, _failed(reason))
                 return
             except UnicodeEncodeError:
-                call.settle(index, PublishFailed("key or topic is not encodable as UTF-8", permanent=True))
+                call.settle(index, PublishFailed("key or topic is not encodable as UTF-8"))
                 return
             else:
                 return
@@ -141,9 +156,10 @@ class KafkaPublisher:
         if error.fatal() or error.code() == KafkaError._FATAL:
             self._fatal = f"{error.name()}: {error.str()}"
 
-    def _replace_producer(self) -> None:
-        """A producer after a fatal error, or with messages that nobody waits for any more, is of no use."""
-        _logger.warning("kafka.producer_replaced", reason=self._fatal or "no acknowledgement in time")
+    def _replace_producer(self, why: str) -> None:
+        """A producer after a fatal error, or with messages that nobody waits for any more, is of no use; and
+        how many messages a batch may have is fixed when it is made."""
+        _logger.warning("kafka.producer_replaced", reason=why)
         self._producer.purge()
         self._producer.close()
         self._fatal = None

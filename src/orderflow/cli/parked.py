@@ -1,0 +1,89 @@
+"""`orders parked list` and `release`: events that the log refuses for their size."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.terminal import WrongUse, add_row, as_json, complain, write_line, write_rich
+
+if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
+    from orderflow.settings import Settings
+
+PATH = "/api/outbox/parked"
+PAGE_EVENTS_MAX = 200
+
+
+def list_parked(
+    *,
+    limit: Annotated[int, Parameter(help="At most this many.")] = 50,
+    json: Annotated[
+        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
+    ] = False,
+) -> int:
+    """List parked events: the event log refuses them for their size, and their orders wait."""
+    if limit < 1:
+        raise WrongUse("--limit takes 1 or more")
+    items = asyncio.run(_list(load_settings(), limit))
+    if json:
+        write_line("[" + ",".join(f"\n{as_json(item)}" for item in items) + ("\n]" if items else "]"))
+    else:
+        _write_table(items)
+    return 0
+
+
+async def _list(settings: Settings, limit: int) -> list[Any]:
+    from orderflow.cli.client import order_service
+
+    items: list[Any] = []
+    query: dict[str, str] = {}
+    async with order_service(settings) as client:
+        while True:
+            size = min(limit - len(items), PAGE_EVENTS_MAX)
+            page = await client.get(PATH, {**query, "limit": str(size)})
+            items += page["items"]
+            if page["nextCursor"] is None:
+                return items
+            if len(items) >= limit:
+                complain(f"the first {limit}; --limit takes another number")
+                return items
+            query = {"cursor": page["nextCursor"]}
+
+
+def release(
+    order_id: Annotated[str | None, Parameter(name="ID")] = None,
+    /,
+    *,
+    all_: Annotated[bool, Parameter(name="--all", negative="", help="Instead of ID: every one.")] = False,
+    json: Json = False,
+) -> int:
+    """Have the parked event of an order sent again at once, or all of them: the limit has been raised."""
+    if (order_id is None) != all_:
+        raise WrongUse("give the ID of an order or --all, not both")
+    body = {} if order_id is None else {"orderId": order_id}
+    answer = asyncio.run(_release(load_settings(), body))
+    write_line(
+        as_json(answer) if json else f"{answer['released']} sent again; those refused again stay parked"
+    )
+    return 0
+
+
+async def _release(settings: Settings, body: dict[str, str]) -> dict[str, Any]:
+    from orderflow.cli.client import order_service
+
+    async with order_service(settings) as client:
+        return await client.post(f"{PATH}/release", json_module.dumps(body).encode())
+
+
+def _write_table(items: list[Any]) -> None:
+    from rich.table import Table
+
+    columns = ("orderId", "orderVersion", "eventType", "topic", "nextTryAt", "reason")
+    table = Table(*columns, box=None, pad_edge=False)
+    for item in items:
+        add_row(table, *(str(item[name]) for name in columns))
+    write_rich(table)

@@ -1,0 +1,180 @@
+"""Shipments that nobody has are taken by a worker that can go on with them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.engine import Connection, RowMapping
+
+from orderflow.database.dialects import locked, now_ms, one_of
+from orderflow.fulfillment import lease
+from orderflow.fulfillment.carriers import Label
+from orderflow.fulfillment.holding import within
+from orderflow.fulfillment.model import Owner, Shipment, State
+from orderflow.fulfillment.tables import shipments
+
+row = shipments.c
+
+CLAIM_BYTES_MAX = 32 * 1024 * 1024
+"""Requests in one claim of fresh shipments, and of those that have failed before."""
+
+
+PARTY_AWAY_MS = 60_000
+"""A shipment whose carrier no live worker can ask is for a person once it has been due for so long: a worker
+that can may be starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDue:
+    """Asks for free and due shipments, at most `retried_max` of them such as have failed before. `parties`
+    are the carriers that the owner can ask."""
+
+    owner: Owner
+    rows_max: int
+    retried_max: int
+    parties: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return self.rows_max
+
+
+def claim_due(
+    connection: Connection, commands: Sequence[ClaimDue], /, *, again: bool
+) -> list[list[Shipment] | None]:
+    """Take free shipments under the owner's epoch, the longest due first. A handler for the group commit.
+
+    A shipment is free when no live lease has its exact worker and epoch. One that a carrier may have is left
+    to workers that can ask that carrier; where none can for a minute, anybody takes it, for a person. One
+    that was in mid-call counts an interruption. None: the answer to an earlier try was lost, and nobody knows
+    which shipments it took.
+    """
+    if again:
+        return [None] * len(commands)
+    return [_claim_fairly(connection, command) for command in commands]
+
+
+def _claim_fairly(connection: Connection, command: ClaimDue) -> list[Shipment]:
+    parties = {
+        "parties": to_json(command.parties).decode(),
+        "reachable": to_json(sorted(lease.reachable_parties(connection))).decode(),
+    }
+    retried = _claim(connection, command.owner, row.waits > 0, command.retried_max, parties)
+    fresh = _claim(connection, command.owner, row.waits == 0, command.rows_max - len(retried), parties)
+    return retried + fresh
+
+
+_MAY_TAKE = sa.or_(
+    row.party.is_(None),
+    row.state.not_in((State.READY, State.CALLING)),
+    one_of(row.party, "parties"),
+    sa.and_(row.due_at_ms <= now_ms() - PARTY_AWAY_MS, sa.not_(one_of(row.party, "reachable"))),
+)
+
+
+def _claim(
+    connection: Connection,
+    owner: Owner,
+    which: sa.ColumnElement[bool],
+    rows_max: int,
+    parties: Mapping[str, str],
+) -> list[Shipment]:
+    own = sa.and_(row.worker_id == owner.worker_id, row.epoch == owner.epoch)
+    others = sa.or_(row.worker_id.is_(None), sa.not_(own))
+    free = (
+        sa.select(row.order_id, sa.func.length(row.request))
+        .where(
+            row.due_at_ms.is_not(None),
+            row.due_at_ms <= now_ms(),
+            which,
+            others,
+            ~lease.is_live(row.worker_id, row.epoch),
+            _MAY_TAKE,
+        )
+        .order_by(row.due_at_ms, row.order_id)
+        .limit(rows_max)
+    )
+    due = connection.execute(locked(free, shipments, skip_locked=True), parties)
+    order_ids = within(((order_id, size) for order_id, size in due), CLAIM_BYTES_MAX)
+    if not order_ids:
+        return []
+    interrupted = sa.case((row.state == State.CALLING, 1), else_=0)
+    claimed = connection.execute(
+        sa.update(shipments)
+        .where(one_of(row.order_id, "ids"))
+        .values(
+            worker_id=owner.worker_id,
+            epoch=owner.epoch,
+            interruptions=row.interruptions + interrupted,
+        )
+        .returning(*_CLAIMED),
+        {"ids": to_json(order_ids).decode()},
+    ).mappings()
+    by_id = {found["order_id"]: found for found in claimed}
+    return [_shipment(by_id[order_id], owner) for order_id in order_ids]
+
+
+_CLAIMED = (
+    row.order_id,
+    row.correlation_id,
+    row.traceparent,
+    row.request,
+    row.ordered_at,
+    row.received_at,
+    row.intent_at,
+    row.party,
+    row.state,
+    row.attempts,
+    row.waits,
+    row.interruptions,
+    row.shipment_id,
+    row.carrier,
+    row.tracking_number,
+    row.shipped_at,
+    row.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NameParty:
+    """Asks to write down `party` for intents that are older than this column."""
+
+    party: str
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+def name_party(connection: Connection, commands: Sequence[NameParty], /, *, again: bool) -> list[int]:
+    """The number of intents that are the party's from here on. A handler for the group commit."""
+    del again
+    nameless = sa.and_(row.party.is_(None), row.intent_at.is_not(None))
+    # Both halves have an index.
+    is_open = sa.or_(row.due_at_ms.is_not(None), row.parked_kind.is_not(None))
+    name = sa.update(shipments).where(nameless, is_open)
+    return [connection.execute(name.values(party=command.party)).rowcount for command in commands]
+
+
+def _shipment(found: RowMapping, owner: Owner) -> Shipment:
+    label = None
+    if found["shipment_id"] is not None:
+        label = Label(found["shipment_id"], found["carrier"], found["tracking_number"], found["shipped_at"])
+    return Shipment(
+        order_id=found["order_id"],
+        owner=owner,
+        correlation_id=found["correlation_id"],
+        traceparent=found["traceparent"],
+        request=found["request"],
+        ordered_at=found["ordered_at"],
+        received_at=found["received_at"],
+        intent_at=found["intent_at"],
+        party=found["party"],
+        state=State(found["state"]),
+        attempts=found["attempts"],
+        waits=found["waits"],
+        interruptions=found["interruptions"],
+        label=label,
+        error=found["error"],
+    )

@@ -1,0 +1,74 @@
+"""Parked events over HTTP: look at them, and have them tried again at once.
+
+Until API keys exist, releasing is served in the dev environment only.
+"""
+
+from typing import Annotated
+
+import structlog
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orderflow.contracts import orders_api as api
+from orderflow.database.engine import Reader
+from orderflow.database.group_commit import GroupCommit
+from orderflow.edge import ProblemError, json_response, read_json_body, validation_problem
+from orderflow.orders import parsing, queries
+from orderflow.orders.intake import write_problem
+from orderflow.orders.parked import Release, Released, release
+
+log = structlog.get_logger()
+
+BODY_BYTES_MAX = 10_000
+
+
+class PageQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=queries.PAGE_MAX)] = 50
+    cursor: Annotated[str, Field(max_length=64)] | None = None
+
+
+class ParkedEvents:
+    """The endpoints. `releases`: else releasing answers 403."""
+
+    def __init__(self, *, writer: GroupCommit, reader: Reader, releases: bool) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._releases = releases
+
+    async def list_parked(self, query: Annotated[PageQuery, Query()]) -> Response:
+        behind = parsing.cursor(query.cursor)
+        return json_response(await self._reader.run(queries.list_parked, limit=query.limit, behind=behind))
+
+    async def release(self, request: Request) -> Response:
+        if not self._releases:
+            raise ProblemError(
+                403,
+                "Outside the dev environment this needs authorization, which does not exist yet.",
+                kind="forbidden",
+                title="Forbidden",
+            )
+        try:
+            body = api.ReleaseIn.model_validate_json(await read_json_body(request, BODY_BYTES_MAX))
+        except ValidationError as error:
+            raise validation_problem(error) from None
+        released = await self._release(body.order_id)
+        if released == 0 and body.order_id is not None:
+            raise ProblemError(404, "No event of such an order is parked.")
+        log.info("outbox.released", events=released, order_id=body.order_id)
+        return json_response({"released": released})
+
+    async def _release(self, order_id: str | None) -> int:
+        """Step by step, so that many of them hold up no order."""
+        released = 0
+        command: Release | None = Release(order_id)
+        while command is not None:
+            (step,) = await self._writer.submit(release, [command])
+            if not isinstance(step, Released):
+                raise write_problem(step)
+            released += step.rows
+            command = None if step.behind is None else Release(behind=step.behind)
+        return released
