@@ -14,6 +14,7 @@ from typing import IO
 
 import structlog
 
+from orderflow.runtime import signals
 from orderflow.settings import SettingsError
 
 log = structlog.get_logger()
@@ -64,35 +65,35 @@ def run_workers(count: int, work: Callable[[int], int]) -> int:
     children: dict[int, int] = {}
     stopping = False
 
-    def on_signal(_number: int, _frame: object) -> None:
+    def stop() -> None:
         nonlocal stopping
         stopping = True
 
     def start(index: int) -> None:
-        pid = os.fork()
+        with signals.held_back():
+            pid = os.fork()
+            if pid == 0:
+                signals.begin_anew()
         if pid == 0:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
             random.seed()
             sys.exit(_guarded(work, index))
         children[pid] = index
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    for index in range(count):
-        start(index)
-    started = time.monotonic()
-    while not stopping:
-        for pid, code in _reap(children):
-            index = children.pop(pid)
-            if code != 0 and time.monotonic() - started < RESTART_PAUSE_S * 4 and not children:
-                return 1  # they cannot even start
-            log.error("worker.died", worker=index, pid=pid, exit_code=code)
-            time.sleep(RESTART_PAUSE_S)
-            if not stopping:
-                start(index)
-        time.sleep(0.05)
-    return _drain(children)
+    with signals.stopping_by(stop):
+        for index in range(count):
+            start(index)
+        started = time.monotonic()
+        while not stopping:
+            for pid, code in _reap(children):
+                index = children.pop(pid)
+                if code != 0 and time.monotonic() - started < RESTART_PAUSE_S * 4 and not children:
+                    return 1  # they cannot even start
+                log.error("worker.died", worker=index, pid=pid, exit_code=code)
+                time.sleep(RESTART_PAUSE_S)
+                if not stopping:
+                    start(index)
+            time.sleep(0.05)
+        return _drain(children)
 
 
 def _guarded(work: Callable[[int], int], index: int) -> int:

@@ -1,8 +1,6 @@
 """Serves ASGI applications on sockets that were bound before anything else started, until told to stop."""
 
 import asyncio
-import contextlib
-import signal
 import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from orderflow.direct import DirectRoute, protocol_for
+from orderflow.runtime.signals import stopping_by
 from orderflow.settings import SettingsError
 
 DRAIN_S = 5
@@ -78,19 +77,7 @@ async def serving(
 
 @contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Generator[None]:
-    """SIGTERM and SIGINT set `stop`; a second one of them ends the process at once."""
+    """SIGTERM and SIGINT set `stop`, whenever they come, and however often."""
     loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            raise SystemExit(1)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    try:
+    with stopping_by(lambda: loop.call_soon_threadsafe(stop.set)):
         yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(RuntimeError):
-                loop.remove_signal_handler(number)

@@ -13,7 +13,6 @@ What a client can rely on:
 
 import asyncio
 import itertools
-import signal
 import socket
 import sqlite3
 import sys
@@ -41,6 +40,7 @@ from orderflow.fulfillment.carriers.simulated import (
     RETRY_AFTER_S,
     SimulatedOutcomes,
 )
+from orderflow.serving import stop_on_signals
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
 KEY_CHARS_MAX = 255
@@ -262,21 +262,20 @@ def run_carrier_sim(
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        async with serving_carrier_sim(
-            host=host,
-            port=port,
-            delay_ms=delay_ms,
-            failure_rate=failure_rate,
-            error_rate=error_rate,
-            seed=seed,
-            ledger=ledger,
-            key_lifetime_s=key_lifetime_s,
-        ) as address:
-            sys.stdout.write(f"carrier-sim listens on {address}, ledger {ledger}\n")
-            sys.stdout.flush()
-            await stopped.wait()
+        with stop_on_signals(stopped):
+            async with serving_carrier_sim(
+                host=host,
+                port=port,
+                delay_ms=delay_ms,
+                failure_rate=failure_rate,
+                error_rate=error_rate,
+                seed=seed,
+                ledger=ledger,
+                key_lifetime_s=key_lifetime_s,
+            ) as address:
+                sys.stdout.write(f"carrier-sim listens on {address}, ledger {ledger}\n")
+                sys.stdout.flush()
+                await stopped.wait()
 
     with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
         runner.run(until_stopped())
