@@ -1,6 +1,7 @@
 """What all suites share: PostgreSQL and Kafka from `make services`, or a skip that names what is missing."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -22,10 +23,20 @@ def pytest_configure() -> None:
             del os.environ[variable]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each reason why tests were skipped: a missing part is one, however many tests need it."""
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple))
+    if reasons:
+        terminalreporter.section("not run")
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} tests: {reason.removeprefix('Skipped: ')}")
+
+
 def require(part: str, variable: str) -> str:
     """The URL in `variable`; without one, skip, or fail where ORDERFLOW_TEST_REQUIRE names the part."""
     url = os.environ.get(variable)
-    return url or missing(part, "run `make services` and export what it prints")
+    return url or missing(part, "run `make services`; `make test` then finds it by itself")
 
 
 def missing(part: str, remedy: str) -> NoReturn:

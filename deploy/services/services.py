@@ -26,7 +26,7 @@ import stat
 import sys
 import uuid
 from base64 import urlsafe_b64encode
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from broker import Kafka
@@ -58,7 +58,13 @@ class Choices:
 def choices(directory: Path, advertised_kafka_port: int | None) -> Choices:
     file = directory / CHOICES
     if file.exists():
-        return Choices(**json.loads(file.read_text()))
+        drawn = Choices(**json.loads(file.read_text()))
+        if not drawn.kafka_cluster_id.startswith("-"):
+            return drawn
+        # Kafka never took this one: its tool reads it as an option.
+        drawn = replace(drawn, kafka_cluster_id=random_cluster_id())
+        write_private(file, json.dumps(asdict(drawn), indent=2) + "\n")
+        return drawn
     postgres_port, kafka_port, kafka_controller_port = free_ports(3)
     drawn = Choices(
         postgres_home=str(home_of_postgres(directory)),
@@ -66,10 +72,18 @@ def choices(directory: Path, advertised_kafka_port: int | None) -> Choices:
         postgres_password=secrets.token_urlsafe(18),
         kafka_port=kafka_port,
         kafka_controller_port=kafka_controller_port,
-        kafka_cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+        kafka_cluster_id=random_cluster_id(),
         kafka_advertised_port=advertised_kafka_port,
     )
     write_private(file, json.dumps(asdict(drawn), indent=2) + "\n")
+    return drawn
+
+
+def random_cluster_id() -> str:
+    """A UUID of version 4 in Kafka's form. It becomes a program's argument, so one that begins with a dash is
+    drawn again, as Kafka itself does."""
+    while (drawn := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
     return drawn
 
 

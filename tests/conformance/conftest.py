@@ -1,12 +1,11 @@
 """The event logs under test: the embedded one always, Kafka where ORDERFLOW_TEST_KAFKA_URL names a broker."""
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Any, Literal, Protocol
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -14,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from tests.conftest import missing
 
 from orderflow.messaging import (
     Consumer,
@@ -116,7 +116,7 @@ class OpenKafka:
                 future.result()
         except KafkaException as error:
             if error.args[0].code() == KafkaError.SECURITY_DISABLED:
-                missing_part("kafka", "the Kafka broker has no authorizer: start one of `make services` anew")
+                missing("kafka", "the broker has no authorizer; start that of `make services` anew")
             raise
         try:
             yield
@@ -143,19 +143,9 @@ class OpenKafka:
             future.result()
 
 
-def missing_part(name: str, reason: str) -> NoReturn:
-    """Skip, or fail where ORDERFLOW_TEST_REQUIRE lists the part."""
-    if name in os.environ.get("ORDERFLOW_TEST_REQUIRE", "").split(","):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture
-def kafka_bootstrap() -> str:
-    url = os.environ.get("ORDERFLOW_TEST_KAFKA_URL")
-    if not url:
-        missing_part("kafka", "no Kafka: set ORDERFLOW_TEST_KAFKA_URL (make services)")
-    return bootstrap_servers(url)
+def kafka_bootstrap(kafka_url: str) -> str:
+    return bootstrap_servers(kafka_url)
 
 
 @pytest.fixture
