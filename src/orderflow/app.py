@@ -17,6 +17,7 @@ from orderflow import telemetry
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.readiness import Readiness
 from orderflow.edge import Edge
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
@@ -25,8 +26,8 @@ from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
+from orderflow.orders import counters, outbox
 from orderflow.orders import http as orders_http
-from orderflow.orders import outbox
 from orderflow.orders import relay as relaying
 from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.orders.http import OrdersApi
@@ -237,7 +238,7 @@ async def _orders_parts(
         part.start()
     watching = asyncio.create_task(_watch(health, stop))
     try:
-        yield _OrdersParts(writer, relay, reader, HealthApi(reader, health))
+        yield _OrdersParts(writer, relay, reader, HealthApi(Readiness(writer, counters.probe), health))
     finally:
         stop.set()
         for part in (retention, reconciler, relay, writer, reader):
@@ -300,7 +301,7 @@ async def _fulfillment_service(
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
-    api = FulfillmentApi(reader=reader, status=worker.status)
+    api = FulfillmentApi(reader=reader, readiness=worker.readiness, status=worker.status)
     actions = DeadLetterActions(
         writer=worker.writer,
         reader=reader,

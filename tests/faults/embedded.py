@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
-from tests.faults import faults
+from tests.faults import databases, faults
 from tests.faults.faults import Fault
 from tests.faults.history import LoggedEvent
 from tests.faults.proxy import Proxy
@@ -40,6 +40,8 @@ class EmbeddedStage(Stage):
         }
         for proxy in self.proxies.values():
             await proxy.start()
+        data = self.directory / "data"
+        self._files = {name: data / f"{name}.db" for name in ("orders", "fulfillment")}
         environment = {
             "ORDERFLOW_DATA_DIR": str(self.directory / "data"),
             "ORDERFLOW_PORT": str(self._port),
@@ -74,6 +76,8 @@ class EmbeddedStage(Stage):
             "restart:carrier-sim": faults.restart(carrier_sim),
             "disk-full:up": faults.disk_full(up),
             "disk-full:carrier-sim": faults.disk_full(carrier_sim),
+            **{f"locked:{name}": databases.locked_file(file) for name, file in self._files.items()},
+            **{f"snapshot:{name}": databases.snapshot_of_file(file) for name, file in self._files.items()},
             "offsets-lost": self._on_file(self._lose_offsets),
             "carrier-switched": self.switch_carrier([up], carrier_url),
             "topic-wiped": self._on_file(self._wipe_topic),

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from confluent_kafka import KafkaException
-from tests.faults import faults, kafka_log, rebalances
+from tests.faults import databases, faults, kafka_log, rebalances
 from tests.faults.embedded import CRASH_POINTS
 from tests.faults.faults import Fault, NotInjected
 from tests.faults.history import LoggedEvent
@@ -64,6 +64,10 @@ class RealStage(Stage):
         urls = await self._services("start", "--advertised-kafka-port", str(kafka_proxy.port))
         postgres_url = urlsplit(urls["ORDERFLOW_DATABASE_URL"])
         self._kafka_port = urlsplit(urls["ORDERFLOW_BUS_URL"]).port or 0
+        self._databases = {
+            "orders": urls["ORDERFLOW_DATABASE_URL"],
+            "fulfillment": urls["ORDERFLOW_FULFILLMENT_DATABASE_URL"],
+        }
         self.postgres = Server("postgres", self._postgres_pids, asyncio.Lock())
         self.kafka = Server("kafka", self._kafka_pids, asyncio.Lock())
         postgres = [postgres_url.port or 0]
@@ -193,6 +197,9 @@ class RealStage(Stage):
             "join:fulfillment": rebalances.join(self.further, self._url(WORKERS)),
             "disk-full:postgres": self._disk_full(self.postgres),
             "disk-full:kafka": self._disk_full(self.kafka),
+            **{f"read-only:{name}": databases.read_only(url) for name, url in self._databases.items()},
+            "read-only:server": databases.read_only_server(self._databases["orders"]),
+            **{f"snapshot:{name}": databases.snapshot(url) for name, url in self._databases.items()},
             "carrier-switched": self.switch_carrier(workers, self._carrier_url),
             "commit-late": faults.hold(self.proxies["api-postgres"], seconds=(2, 4)),
             "same-rows": self._same_rows,

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
+from orderflow.database.readiness import Readiness
 from orderflow.edge import Edge
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
@@ -29,6 +30,7 @@ from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
 from orderflow.messaging.embedded import EmbeddedLog
+from orderflow.orders import counters
 from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
@@ -116,7 +118,8 @@ class World:
             writer.start()
             relay.start()
             parked = ParkedEvents(writer=writer, reader=reader, releases=True)
-            self.network = Lossy(Edge(create_app(api, HealthApi(reader, writer.health), parked)))
+            health = HealthApi(Readiness(writer, counters.probe), writer.health)
+            self.network = Lossy(Edge(create_app(api, health, parked)))
             try:
                 async with serving(self.network, listener):
                     yield

@@ -39,7 +39,8 @@ async def fulfillment_api(
         clock=lambda: datetime.now(UTC),
         served=served,
     )
-    app = Edge(create_app(FulfillmentApi(reader=reader, status=worker.status), actions))
+    api = FulfillmentApi(reader=reader, readiness=worker.readiness, status=worker.status)
+    app = Edge(create_app(api, actions))
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener), aiohttp.ClientSession(address(listener)) as session:
 

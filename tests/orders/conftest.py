@@ -20,10 +20,12 @@ from sqlalchemy.engine import Connection
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX, GroupCommit
 from orderflow.database.migrate import migrate
+from orderflow.database.readiness import Readiness
 from orderflow.direct import protocol_for
 from orderflow.edge import BODY_SECONDS_MAX, Edge
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
+from orderflow.orders import counters
 from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import KEY_WAIT_S, Intake
@@ -132,7 +134,8 @@ class Service:
             body_seconds_max=body_seconds_max,
         )
         parked = ParkedEvents(writer=self.writer, reader=self.reader, releases=releases)
-        self.app = create_app(self.api, HealthApi(self.reader, self.writer.health), parked)
+        health = HealthApi(Readiness(self.writer, counters.probe), self.writer.health)
+        self.app = create_app(self.api, health, parked)
         if writing:
             self.writer.start()
             if self.relay:

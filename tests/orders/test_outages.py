@@ -30,7 +30,7 @@ def test_an_order_that_is_answered_is_committed(service: Service) -> None:
 def test_an_order_commits_with_its_items_and_its_event_or_not_at_all(service: Service) -> None:
     service.write(sa.text("DROP TABLE outbox"))
     answer = service.place(key="k")
-    assert answer.status == 500
+    is_refusal(answer, "database-unavailable")
     assert b"outbox" not in answer.body
     for table in ("orders", "order_items", "idempotency_keys", "status_counts"):
         assert service.rows(f"SELECT count(*) FROM {table}") == [(0,)]  # noqa: S608
@@ -78,6 +78,40 @@ def lose_answers(database: Database, times: int) -> None:
         raise OperationalError("COMMIT", {}, psycopg.OperationalError("lost"), connection_invalidated=True)
 
     event.listen(database.writer, "commit", on_commit)
+
+
+def turn_read_only(service: Service, server: psycopg.Connection[Any], *, on: bool) -> None:
+    """As after a failover: sessions are cut, and new ones find a server that takes no writes, or does again.
+    What was connected meanwhile stays as it is."""
+    name = sql.Identifier(str(service.database.url.database))
+    setting = sql.SQL(
+        "SET default_transaction_read_only = on" if on else "RESET default_transaction_read_only"
+    )
+    server.execute(sql.SQL("ALTER DATABASE {} ").format(name) + setting)
+    if on:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            (service.database.url.database,),
+        )
+
+
+def test_while_the_database_is_read_only_orders_are_refused_and_the_service_is_not_ready(
+    start: Start, postgres_database: str, postgres_url: str
+) -> None:
+    service = start(url=postgres_database)
+    order_id = service.placed()["orderId"]
+    assert service.send("GET", "/health/ready").status == 200
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        turn_read_only(service, server, on=True)
+        for _ in range(3):
+            is_refusal(service.place(), "database-unavailable")
+            is_refusal(service.patch(order_id, status="Processing"), "database-unavailable")
+            is_refusal(service.send("GET", "/health/ready"), "not-ready")
+        assert service.get(f"/api/orders/{order_id}")["status"] == "Created"
+        turn_read_only(service, server, on=False)
+    # The session that the writer has now began while the server was read-only: it must not be used any more.
+    assert service.place().status == 201
+    assert service.send("GET", "/health/ready").status == 200
 
 
 @pytest.mark.parametrize("key", [None, "k"])

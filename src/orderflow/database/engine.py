@@ -124,7 +124,7 @@ class Reader:
                 invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
                 if invalidated and not last_try:
                     continue
-                if classify(error) is Failure.DEFECT:
+                if classify(error) in (Failure.DEFECT, Failure.UNKNOWN):
                     raise
                 raise DatabaseUnavailable(reason(error)) from error
         raise AssertionError("unreachable")

@@ -7,7 +7,6 @@ without the timer).
 """
 
 import asyncio
-import contextlib
 import math
 import random
 import threading
@@ -16,19 +15,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from orderflow.crashpoints import crash_point
+from orderflow.database.batch import Command, Entry, Handler, Ticket, answer, handled, is_unknown
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
+
+C = TypeVar("C", bound=Command)
+R = TypeVar("R")
 
 QUEUE_COMMANDS_MAX = 10_000
 BATCH_COMMANDS_MAX = 1_000
@@ -46,28 +49,6 @@ LATER_S = 0.1
 """How long what can wait is kept for a batch to go with, before it is written by itself."""
 
 
-class Command(Protocol):
-    @property
-    def rows(self) -> int:
-        """About how many rows the command writes; bounds the transaction."""
-        ...
-
-
-C_contra = TypeVar("C_contra", bound=Command, contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Handler(Protocol[C_contra, R_co]):
-    """Writes a list of commands in the given transaction and returns one result each, in order.
-
-    `again`: an earlier COMMIT of these very commands may have succeeded; what is there already is a success.
-    """
-
-    def __call__(
-        self, connection: Connection, commands: Sequence[C_contra], /, *, again: bool
-    ) -> Sequence[R_co]: ...
-
-
 class QueueFull(Exception):
     """The writer's queue is at its bound, or closed; nothing was written."""
 
@@ -78,25 +59,6 @@ class Contended(Exception):
 
 class OutcomeUnknown(Exception):
     """The answer to COMMIT was lost and the database did not come back in time to ask."""
-
-
-@dataclass(slots=True)
-class _Ticket:
-    """One caller's commands and where its outcomes go: to `then`, on the loop if there is one."""
-
-    outcomes: list[Any]
-    missing: int
-    then: Callable[[list[Any]], object]
-    loop: asyncio.AbstractEventLoop | None
-    queued_at: float
-
-
-@dataclass(slots=True)
-class _Entry:
-    ticket: _Ticket
-    index: int
-    handler: Handler[Any, Any]
-    command: Command
 
 
 class _CommitLost(Exception):
@@ -122,9 +84,9 @@ class GroupCommit:
     sleep: Callable[[float], object] = time.sleep
     jitter: Callable[[], float] = random.random
     """0 to 1."""
-    _queue: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
+    _queue: deque[Entry] = field(default_factory=deque[Entry], init=False)
     _queued_rows: int = field(default=0, init=False)
-    _later: deque[_Entry] = field(default_factory=deque[_Entry], init=False)
+    _later: deque[Entry] = field(default_factory=deque[Entry], init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _closing: bool = field(default=False, init=False)
     loop: ThreadLoop = field(init=False)
@@ -156,8 +118,8 @@ class GroupCommit:
         return len(self._queue)
 
     async def submit(
-        self, handler: Handler[C_contra, R_co], commands: Sequence[C_contra], *, later: bool = False
-    ) -> list[R_co | Exception]:
+        self, handler: Handler[C, R], commands: Sequence[C], *, later: bool = False
+    ) -> list[R | Exception]:
         """One outcome per command, after COMMIT: the handler's result, or Contended, OutcomeUnknown,
         DatabaseUnavailable or the handler's own error. Raises QueueFull when there is no room.
 
@@ -177,20 +139,18 @@ class GroupCommit:
 
     def submit_then(
         self,
-        handler: Handler[C_contra, R_co],
-        commands: Sequence[C_contra],
-        then: Callable[[list[R_co | Exception]], object],
+        handler: Handler[C, R],
+        commands: Sequence[C],
+        then: Callable[[list[R | Exception]], object],
     ) -> None:
         """As `submit`, but the outcomes go to `then`, called on the event loop: no task waits for them."""
         self._enqueue(handler, commands, then, asyncio.get_running_loop())
 
-    async def submit_one(self, handler: Handler[C_contra, R_co], command: C_contra) -> R_co:
+    async def submit_one(self, handler: Handler[C, R], command: C) -> R:
         """As `submit` for a single command; a failure is raised."""
         return _result(await self.submit(handler, [command]))
 
-    def submit_blocking(
-        self, handler: Handler[C_contra, R_co], commands: Sequence[C_contra]
-    ) -> list[R_co | Exception]:
+    def submit_blocking(self, handler: Handler[C, R], commands: Sequence[C]) -> list[R | Exception]:
         """As `submit`, from a thread of our own loops: their work is bounded already and always has room."""
         future: Future[list[Any]] = Future()
         self._enqueue(handler, commands, future.set_result, None)
@@ -198,9 +158,9 @@ class GroupCommit:
 
     def submit_later(
         self,
-        handler: Handler[C_contra, R_co],
-        commands: Sequence[C_contra],
-        then: Callable[[list[R_co | Exception]], object],
+        handler: Handler[C, R],
+        commands: Sequence[C],
+        then: Callable[[list[R | Exception]], object],
         *,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -209,13 +169,13 @@ class GroupCommit:
 
         From any thread; as with `submit_blocking` there is always room. Raises QueueFull once closed."""
         now = self.monotonic()
-        ticket = _Ticket([None] * len(commands), len(commands), then, loop, now)
+        ticket = Ticket([None] * len(commands), len(commands), then, loop, now)
         with self._lock:
             if self._closing:
                 raise QueueFull
             is_first = not self._later
             self._later.extend(
-                [_Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
+                [Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
             )
         if is_first:
             self.loop.wake()
@@ -228,14 +188,14 @@ class GroupCommit:
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
         now = self.monotonic()
-        ticket = _Ticket([None] * len(commands), len(commands), then, loop, now)
+        ticket = Ticket([None] * len(commands), len(commands), then, loop, now)
         rows = sum([command.rows for command in commands])
         with self._lock:
             if self._closing or (loop is not None and self._is_full(len(commands), rows, now)):
                 raise QueueFull
             self._queued_rows += rows
             self._queue.extend(
-                [_Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
+                [Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
             )
         self.loop.wake()
         if not commands:
@@ -262,13 +222,13 @@ class GroupCommit:
             batch = self._take_batch()
         if not batch:
             return 0
-        outcomes = self._write(batch)
-        if isinstance(outcomes[-1], DatabaseUnavailable):
+        outcomes = self._judged(batch, self._write(batch))
+        if all(isinstance(outcome, DatabaseUnavailable) for outcome in outcomes):
             # Who came meanwhile would wait as long again, one batch after the other.
             with self._lock:
                 batch += self._take_waiting()
             outcomes += [outcomes[-1]] * (len(batch) - len(outcomes))
-        self._answer(batch, outcomes)
+        answer(batch, outcomes)
         return len(batch)
 
     def _pause_s(self) -> float:
@@ -279,8 +239,8 @@ class GroupCommit:
             return math.inf
         return self._later[0].ticket.queued_at + LATER_S - self.monotonic()
 
-    def _take_batch(self) -> list[_Entry]:
-        batch: list[_Entry] = []
+    def _take_batch(self) -> list[Entry]:
+        batch: list[Entry] = []
         rows = 0
         while (queue := self._later or self._queue) and len(batch) < BATCH_COMMANDS_MAX:
             more = queue[0].command.rows
@@ -292,13 +252,13 @@ class GroupCommit:
             batch.append(queue.popleft())
         return batch
 
-    def _take_waiting(self) -> list[_Entry]:
+    def _take_waiting(self) -> list[Entry]:
         waiting = list(self._queue)
         self._queue.clear()
         self._queued_rows = 0
         return waiting
 
-    def _write(self, batch: list[_Entry], in_doubt_since: float | None = None) -> list[Any]:
+    def _write(self, batch: list[Entry], in_doubt_since: float | None = None) -> list[Any]:
         """An outcome per entry. Never raises: whatever goes wrong belongs to the entries."""
         tries, began_at = 0, self.monotonic()
         while True:
@@ -323,9 +283,9 @@ class GroupCommit:
             self.sleep(RETRY_PAUSE_S * min(tries, 10) * (0.5 + self.jitter()))
 
     def _give_up(
-        self, batch: list[_Entry], error: Exception, failure: Failure, in_doubt_since: float | None
+        self, batch: list[Entry], error: Exception, failure: Failure, in_doubt_since: float | None
     ) -> list[Any]:
-        splits = failure in (Failure.DATA, Failure.LOCKED, Failure.DEFECT)
+        splits = failure in (Failure.DATA, Failure.LOCKED, Failure.UNKNOWN, Failure.DEFECT)
         if splits and len(batch) > 1:
             middle = len(batch) // 2
             return self._write(batch[:middle], in_doubt_since) + self._write(batch[middle:], in_doubt_since)
@@ -334,20 +294,33 @@ class GroupCommit:
         if failure is Failure.LOCKED:
             return [Contended() for _ in batch]
         if failure in (Failure.UNAVAILABLE, Failure.RETRY):
-            if self._unavailable_since is None:
-                self._unavailable_since = self.monotonic()
-                log.warning("commit.unavailable", writer=self.name, reason=reason(error))
-            return [DatabaseUnavailable(reason(error)) for _ in batch]
+            return [self._unavailable(error)] * len(batch)
         return [error for _ in batch]
 
-    def _transaction(self, batch: list[_Entry], *, again: bool) -> list[Any]:
+    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
+        if self._unavailable_since is None:
+            self._unavailable_since = self.monotonic()
+            log.warning("commit.unavailable", writer=self.name, reason=reason(error))
+        return DatabaseUnavailable(reason(error))
+
+    def _judged(self, batch: list[Entry], outcomes: list[Any]) -> list[Any]:
+        """An error that we do not know is a command's own fault only where another of its kind was written;
+        where all fail alike, the database is at fault, or the session, which is not used again."""
+        unknown = [i for i, outcome in enumerate(outcomes) if is_unknown(outcome)]
+        if not unknown:
+            return outcomes
+        written = {
+            id(e.handler) for e, o in zip(batch, outcomes, strict=True) if not isinstance(o, Exception)
+        }
+        for i in unknown:
+            if id(batch[i].handler) not in written:
+                outcomes[i] = self._unavailable(outcomes[i])
+                self.engine.dispose()
+        return outcomes
+
+    def _transaction(self, batch: list[Entry], *, again: bool) -> list[Any]:
         with self.engine.connect() as connection:
-            connection.begin()
-            outcomes: list[Any] = [None] * len(batch)
-            for handler, indexes in _by_handler(batch):
-                results = handler(connection, [batch[i].command for i in indexes], again=again)
-                for i, result in zip(indexes, results, strict=True):
-                    outcomes[i] = result
+            outcomes = handled(connection, batch, again=again)
             crash_point(f"{self.name}.written")
             try:
                 connection.commit()
@@ -364,7 +337,7 @@ class GroupCommit:
         self.committed_commands += len(batch)
         return outcomes
 
-    def _tell(self, batch: list[_Entry], outcomes: list[Any]) -> None:
+    def _tell(self, batch: list[Entry], outcomes: list[Any]) -> None:
         """What goes wrong after COMMIT must not look as if the write had: it would be written again."""
         if self.after_commit is None:
             return
@@ -374,36 +347,6 @@ class GroupCommit:
             )
         except Exception:
             log.exception("commit.hook_failed", writer=self.name, commands=len(batch))
-
-    def _answer(self, batch: list[_Entry], outcomes: list[Any]) -> None:
-        done: dict[asyncio.AbstractEventLoop | None, list[_Ticket]] = {}
-        for entry, outcome in zip(batch, outcomes, strict=True):
-            ticket = entry.ticket
-            ticket.outcomes[entry.index] = outcome
-            ticket.missing -= 1
-            if ticket.missing == 0:
-                done.setdefault(ticket.loop, []).append(ticket)
-        for loop, tickets in done.items():
-            if loop is None:
-                _resolve(tickets)
-            else:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: its callers are gone
-                    loop.call_soon_threadsafe(_resolve, tickets)
-
-
-def _by_handler(batch: list[_Entry]) -> list[tuple[Handler[Any, Any], list[int]]]:
-    groups: dict[int, tuple[Handler[Any, Any], list[int]]] = {}
-    for index, entry in enumerate(batch):
-        groups.setdefault(id(entry.handler), (entry.handler, []))[1].append(index)
-    return list(groups.values())
-
-
-def _resolve(tickets: list[_Ticket]) -> None:
-    for ticket in tickets:
-        try:
-            ticket.then(ticket.outcomes)
-        except Exception:  # one caller's mistake is not the others'
-            log.exception("commit.caller_failed")
 
 
 def _result(outcomes: Sequence[Any]) -> Any:

@@ -178,7 +178,7 @@ def _connect(database: Database) -> Connection:
             raise DatabaseMisconfigured(
                 f"{url}: {text}; check user, password and database name in the URL"
             ) from error
-        if classify(error) is Failure.DEFECT:
+        if classify(error) in (Failure.DEFECT, Failure.UNKNOWN):
             raise DatabaseMisconfigured(f"{url}: {text}") from error
         raise DatabaseUnavailable(text) from error
 

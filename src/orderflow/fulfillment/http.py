@@ -1,6 +1,5 @@
 """The Fulfillment Service over HTTP: health, shipments and dead letters."""
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from starlette.routing import Route
 
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.database.readiness import Readiness
 from orderflow.edge import (
     EXCEPTION_HANDLERS,
     ProblemError,
@@ -28,7 +28,6 @@ from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.worker import WorkerStatus
 
-READY_TIMEOUT_S = 3.0
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 LETTERS = "/api/fulfillment/dead-letters"
@@ -56,8 +55,9 @@ Q = TypeVar("Q", bound=_PageQuery)
 class FulfillmentApi:
     """The endpoints. `status` tells how the worker in this process is."""
 
-    def __init__(self, *, reader: Reader, status: Callable[[], WorkerStatus]) -> None:
+    def __init__(self, *, reader: Reader, readiness: Readiness, status: Callable[[], WorkerStatus]) -> None:
         self._reader = reader
+        self._readiness = readiness
         self._status = status
 
     async def get_shipment(self, request: Request) -> Response:
@@ -112,12 +112,9 @@ class FulfillmentApi:
         if status.disabled:
             raise _not_ready(f"This worker cannot work: {status.disabled}.")
         try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                await self._reader.run(queries.ping)
-        except (DatabaseUnavailable, TimeoutError) as error:
-            raise _not_ready(
-                f"The fulfillment database does not answer: {error or 'no answer in time'}."
-            ) from None
+            await self._readiness.check()
+        except DatabaseUnavailable as error:
+            raise _not_ready(f"The fulfillment database takes no writes: {error}.") from None
         return json_response(_ready_document(self._status()))
 
 

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 import structlog
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
 from orderflow.crashpoints import crash_point
@@ -291,8 +290,6 @@ class Inbox:
                 taken.append(command.shipment)
             elif outcome in _EVIDENCE:
                 letters.append(_conflicting(record, command, _EVIDENCE[outcome]))
-            elif isinstance(outcome, (OperationalError, ProgrammingError)):
-                raise outcome  # a statement or a schema that is wrong for every event
             elif isinstance(outcome, Exception):
                 letter = dead_letters.of_record(
                     record,

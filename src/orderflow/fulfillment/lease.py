@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from orderflow.database import bulk
 from orderflow.database.dialects import now_ms
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.readiness import Probe
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import Owner
 from orderflow.fulfillment.tables import shipments, workers
@@ -183,6 +184,13 @@ class Lease:
     def owner(self) -> Owner:
         """Who this worker is now; epoch 0 owns nothing. From any thread."""
         return self._owner
+
+    def probe(self, connection: Connection, commands: Sequence[Probe], /, *, again: bool) -> list[None]:
+        """Write this worker's row as it is, which prolongs nothing. A handler for the group commit."""
+        del again
+        own = workers.c.worker_id == self._worker_id
+        connection.execute(sa.update(workers).where(own).values(epoch=workers.c.epoch))
+        return [None] * len(commands)
 
     async def acquire(self, *, loop: str = LOOP) -> None:
         """Begin a new life; waits for the database, and `loop` goes on reporting progress meanwhile."""

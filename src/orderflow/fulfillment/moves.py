@@ -25,7 +25,9 @@ from orderflow.runtime.health import Health
 
 log = structlog.get_logger()
 
-UNWRITABLE_WAIT_MS = 600_000
+UNWRITABLE_WAIT_MS = 60_000
+"""Only for what failed alone while others were written. In an outage, decisions wait in memory and are
+written as soon as it ends."""
 
 
 class Mover:

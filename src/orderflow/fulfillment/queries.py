@@ -22,10 +22,6 @@ _SHIPMENT = tuple(column for column in shipments.c if column.name != "request")
 _LETTER = tuple(column for column in dead_letters.c if column.name not in ("key", "value", "headers"))
 
 
-def ping(connection: Connection) -> None:
-    connection.execute(sa.select(sa.literal(1)))
-
-
 def get_shipment(connection: Connection, order_id: str) -> Document | None:
     found = (
         connection.execute(sa.select(*_SHIPMENT).where(shipments.c.order_id == order_id)).mappings().first()

@@ -14,6 +14,7 @@ import structlog
 
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import dispatcher, inbox, lease
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.carriers.parties import Carriers
@@ -105,6 +106,7 @@ class FulfillmentWorker:
             parties=carriers.names,
             sleep=sleep,
         )
+        self.readiness = Readiness(self.writer, self.lease.probe)
         self.holding = Holding(held_max, owner=lambda: self.lease.owner)
         self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
         mover = Mover(self.writer, self.holding, self.health, clock=clock, sleep=sleep)

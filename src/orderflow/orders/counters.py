@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from orderflow.database.bulk import InsertOrUpdate, Writes
 from orderflow.database.dialects import locked
+from orderflow.database.readiness import Probe
 from orderflow.orders.model import Status
 from orderflow.orders.tables import status_counts
 
@@ -34,6 +35,15 @@ def count_statuses(writes: Writes, changes: Mapping[Status, int]) -> None:
 
 def _add(writes: Writes, slot: int, changes: Mapping[Status, int]) -> None:
     writes.add(_ADD, [(slot, status.value, orders) for status, orders in sorted(changes.items()) if orders])
+
+
+def probe(connection: Connection, commands: Sequence[Probe], /, *, again: bool) -> list[None]:
+    """Add nothing to this process's own counter: a write like any other. A handler for the group commit."""
+    del again
+    writes = Writes(connection)
+    writes.add(_ADD, [(own_slot(), Status.CREATED.value, 0)])
+    writes.send()
+    return [None] * len(commands)
 
 
 _ADD = InsertOrUpdate(status_counts, keys=("slot", "status"), added=("orders",))

@@ -1,27 +1,22 @@
 """Health of a process that works with the orders database: the Order Service and the relay."""
 
-import asyncio
-
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.database.engine import DatabaseUnavailable
+from orderflow.database.readiness import Readiness
 from orderflow.edge import EXCEPTION_HANDLERS, ProblemError, json_response
 from orderflow.orders.model import utc_text
 from orderflow.runtime.health import Health
-
-READY_TIMEOUT_S = 3.0
 
 
 class HealthApi:
     """The endpoints. `health` is what the loops of this process report to."""
 
-    def __init__(self, reader: Reader, health: Health) -> None:
-        self._reader = reader
+    def __init__(self, readiness: Readiness, health: Health) -> None:
+        self._readiness = readiness
         self._health = health
 
     async def live(self) -> Response:
@@ -32,12 +27,9 @@ class HealthApi:
         if disabled := self._health.disabled():
             raise _not_ready(f"This process cannot work: {disabled}.")
         try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                await self._reader.run(_ping)
-        except (DatabaseUnavailable, TimeoutError) as error:
-            raise _not_ready(
-                f"The orders database does not answer: {error or 'no answer in time'}."
-            ) from None
+            await self._readiness.check()
+        except DatabaseUnavailable as error:
+            raise _not_ready(f"The orders database takes no writes: {error}.") from None
         degraded = [
             {"part": d.part, "reason": d.reason, "since": utc_text(d.since)} for d in self._health.degraded()
         ]
@@ -59,7 +51,3 @@ def create_health_app(health: HealthApi) -> Starlette:
 
     routes = [Route("/health/live", live), Route("/health/ready", ready)]
     return Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
-
-
-def _ping(connection: Connection) -> None:
-    connection.execute(sa.select(1))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Dialect as SqlAlchemyDialect
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -144,6 +144,6 @@ def classify(error: BaseException) -> Failure:
     dialect = _BY_DRIVER.get(type(error.orig).__module__.partition(".")[0])
     if dialect is not None and error.orig is not None and (known := dialect.failure(error.orig)) is not None:
         return known
-    if isinstance(error, IntegrityError):
-        return Failure.DATA
-    return Failure.UNAVAILABLE if isinstance(error, OperationalError) else Failure.DEFECT
+    if isinstance(error, (IntegrityError, DataError)):
+        return Failure.DATA  # the driver itself refuses to send it
+    return Failure.UNAVAILABLE if isinstance(error, OperationalError) else Failure.UNKNOWN

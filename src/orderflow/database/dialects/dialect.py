@@ -24,8 +24,9 @@ class Failure(Enum):
     DATA = "a row that the database will never take"
     LOCKED = "another transaction held a row for longer than the lock time-out"
     RETRY = "a conflict with another transaction, gone when tried again"
-    UNAVAILABLE = "the database cannot be reached or cannot write now"
-    DEFECT = "an error that we do not know, or a mistake of ours"
+    UNAVAILABLE = "the database cannot be reached or cannot write now; a new session may help"
+    UNKNOWN = "an error that says nothing to us: a row's fault only where it fails alone among good ones"
+    DEFECT = "no database error at all: a mistake of ours"
 
 
 Changes = Callable[[Mapping[str, sa.ColumnElement[Any]]], Mapping[str, sa.ColumnElement[Any]]]

@@ -82,17 +82,25 @@ def _lock(connection: Connection, number: int, seconds_max: float) -> None:
 _FAILURES = {
     "22": Failure.DATA,
     "23": Failure.DATA,
+    "44": Failure.DATA,
+    "54": Failure.DATA,  # too large for a limit of the server's
+    "55P03": Failure.LOCKED,
     "40": Failure.RETRY,
+    "57014": Failure.RETRY,  # statement time-out
     "08": Failure.UNAVAILABLE,
+    "0A000": Failure.UNAVAILABLE,  # a plan that the session kept, from before a migration
+    "25006": Failure.UNAVAILABLE,  # read-only: a failover, or a session that has outlived one
     "25P03": Failure.UNAVAILABLE,  # idle in transaction for too long: we were stopped, the session is gone
+    "25P04": Failure.UNAVAILABLE,
+    "26000": Failure.UNAVAILABLE,  # a prepared statement that the session does not have any more
     "28": Failure.UNAVAILABLE,
     "3D": Failure.UNAVAILABLE,
-    "53": Failure.UNAVAILABLE,
-    "55P03": Failure.LOCKED,
-    "55006": Failure.UNAVAILABLE,
-    "57": Failure.UNAVAILABLE,
-    "57014": Failure.RETRY,  # statement time-out
+    "53": Failure.UNAVAILABLE,  # disk full, out of memory, too many connections
+    "55": Failure.UNAVAILABLE,  # in recovery, in use
+    "57": Failure.UNAVAILABLE,  # shutting down, starting up
     "58": Failure.UNAVAILABLE,
+    "72": Failure.UNAVAILABLE,  # the snapshot is too old
+    "F0": Failure.UNAVAILABLE,
     "XX": Failure.UNAVAILABLE,
 }
 """By SQLSTATE, or by its class: the first two characters."""
@@ -102,7 +110,7 @@ def _failure(error: BaseException) -> Failure | None:
     state: str | None = getattr(error, "sqlstate", None)
     if state is None:  # there was no server to give one
         return None
-    return _FAILURES.get(state) or _FAILURES.get(state[:2], Failure.DEFECT)
+    return _FAILURES.get(state) or _FAILURES.get(state[:2], Failure.UNKNOWN)
 
 
 POSTGRESQL = Dialect(

@@ -82,10 +82,21 @@ def _lock(_connection: Connection, _number: int, _seconds_max: float) -> None:
 _FAILURES = {
     "SQLITE_BUSY": Failure.RETRY,
     "SQLITE_LOCKED": Failure.RETRY,
+    "SQLITE_SCHEMA": Failure.RETRY,
+    "SQLITE_PROTOCOL": Failure.RETRY,
     "SQLITE_CONSTRAINT": Failure.DATA,
     "SQLITE_MISMATCH": Failure.DATA,
     "SQLITE_TOOBIG": Failure.DATA,
-    "SQLITE_ERROR": Failure.DEFECT,
+    "SQLITE_READONLY": Failure.UNAVAILABLE,
+    "SQLITE_FULL": Failure.UNAVAILABLE,
+    "SQLITE_IOERR": Failure.UNAVAILABLE,
+    "SQLITE_CANTOPEN": Failure.UNAVAILABLE,
+    "SQLITE_NOMEM": Failure.UNAVAILABLE,
+    "SQLITE_PERM": Failure.UNAVAILABLE,
+    "SQLITE_AUTH": Failure.UNAVAILABLE,
+    "SQLITE_INTERRUPT": Failure.UNAVAILABLE,
+    "SQLITE_CORRUPT": Failure.UNAVAILABLE,
+    "SQLITE_NOTADB": Failure.UNAVAILABLE,
 }
 """By the primary result code."""
 
@@ -95,7 +106,7 @@ def _failure(error: BaseException) -> Failure | None:
     if name is None:
         return None
     primary = "_".join(name.split("_")[:2])
-    return _FAILURES.get(primary, Failure.UNAVAILABLE)
+    return _FAILURES.get(primary, Failure.UNKNOWN)
 
 
 SQLITE = Dialect(

@@ -1,0 +1,49 @@
+"""Whether a database takes writes now, found out by one.
+
+A ping says little: a server that has just become a standby, a full disk and a writer that hangs all answer
+it. The probe goes ahead of everything that is queued for the writer, and waits behind no reads.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from orderflow.database.engine import DatabaseUnavailable
+from orderflow.database.group_commit import GroupCommit, Handler
+
+READY_S_MAX = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Asks for a write that changes nothing."""
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+class Readiness:
+    """Asks one probe at a time, however many want to know. `probe` is a handler for the group commit."""
+
+    def __init__(
+        self, writer: GroupCommit, probe: Handler[Probe, None], *, seconds_max: float = READY_S_MAX
+    ) -> None:
+        self._writer = writer
+        self._probe = probe
+        self._seconds_max = seconds_max
+        self._asking: asyncio.Task[list[Any]] | None = None
+
+    async def check(self) -> None:
+        """Return once a write was committed. Raises DatabaseUnavailable with what it met instead, or after
+        2 s."""
+        if self._asking is None or self._asking.done():
+            probing = self._writer.submit(self._probe, [Probe()], later=True)
+            self._asking = asyncio.create_task(probing)
+        asking = self._asking
+        done, _ = await asyncio.wait({asking}, timeout=self._seconds_max)
+        if not done:
+            raise DatabaseUnavailable(f"no write was committed within {self._seconds_max:g} s")
+        outcome = asking.exception() or asking.result()[0]
+        if isinstance(outcome, BaseException):
+            raise DatabaseUnavailable(str(outcome) or type(outcome).__name__) from outcome

@@ -1,0 +1,122 @@
+"""Databases that answer and take no writes, and backends that hold a snapshot of old rows for long."""
+
+import asyncio
+import random
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+from tests.faults.faults import Fault, NotInjected
+
+READ_ONLY_S = (0.6, 4.0)
+LOCKED_S = (0.6, 4.0)
+SNAPSHOT_S = (40.0, 90.0)
+
+
+def read_only(url: str) -> Fault:
+    """As after a failover: sessions are cut, and new ones find that the database takes no writes for a while.
+    They stay read-only for as long as they live."""
+    return _setting(url, "ALTER DATABASE {} SET", "ALTER DATABASE {} RESET", then=_CUT)
+
+
+def read_only_server(url: str) -> Fault:
+    """The whole server turns read-only under the sessions that there are, and back."""
+    return _setting(url, "ALTER SYSTEM SET", "ALTER SYSTEM RESET", then="SELECT pg_reload_conf()")
+
+
+_CUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+
+
+def _setting(url: str, on: LiteralString, off: LiteralString, *, then: LiteralString) -> Fault:
+    async def inject(draw: random.Random) -> str:
+        duration_s = draw.uniform(*READ_ONLY_S)
+        try:
+            await _execute(url, f"{on} default_transaction_read_only = on", then)
+        except psycopg.OperationalError as error:
+            raise NotInjected(f"PostgreSQL: {error}") from error
+        try:
+            await asyncio.sleep(duration_s)
+        finally:
+            await _heal(url, f"{off} default_transaction_read_only", then if then != _CUT else "SELECT 1")
+        return f"for {duration_s:.1f} s"
+
+    return inject
+
+
+async def _execute(url: str, alter: LiteralString, then: LiteralString) -> None:
+    async with await _connect(url, autocommit=True) as server:
+        await server.execute("SET default_transaction_read_only = off")
+        await server.execute(sql.SQL(alter).format(sql.Identifier(server.info.dbname)))
+        await server.execute(then)
+
+
+async def _connect(url: str, *, autocommit: bool = False) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(url, autocommit=autocommit, connect_timeout=5)
+
+
+async def _heal(url: str, alter: LiteralString, then: LiteralString) -> None:
+    """Another fault may have ended the server meanwhile."""
+    for _ in range(60):
+        try:
+            await _execute(url, alter, then)
+        except psycopg.OperationalError:
+            await asyncio.sleep(1)
+        else:
+            return
+    raise NotInjected("PostgreSQL did not come back")
+
+
+def snapshot(url: str) -> Fault:
+    """A session that somebody forgot: no row that dies after its snapshot can be cleaned up."""
+
+    async def inject(draw: random.Random) -> str:
+        duration_s = draw.uniform(*SNAPSHOT_S)
+        try:
+            async with await _connect(url) as session:
+                await session.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+                await session.execute("SELECT count(*) FROM pg_class")
+                await asyncio.sleep(duration_s)
+                await session.execute("SELECT 1")
+        except psycopg.OperationalError as error:
+            raise NotInjected(f"PostgreSQL: {error}") from error
+        return f"for {duration_s:.0f} s"
+
+    return inject
+
+
+def locked_file(file: Path) -> Fault:
+    """Another process holds the file's write lock for a while: a backup, a person with a console."""
+
+    async def inject(draw: random.Random) -> str:
+        duration_s = draw.uniform(*LOCKED_S)
+        await asyncio.to_thread(_hold_file, file, "BEGIN IMMEDIATE", duration_s)
+        return f"for {duration_s:.1f} s"
+
+    return inject
+
+
+def snapshot_of_file(file: Path) -> Fault:
+    """Another process reads one old state of the file: its log cannot be reused, and grows."""
+
+    async def inject(draw: random.Random) -> str:
+        duration_s = draw.uniform(*SNAPSHOT_S)
+        await asyncio.to_thread(_hold_file, file, "BEGIN", duration_s)
+        return f"for {duration_s:.0f} s"
+
+    return inject
+
+
+def _hold_file(file: Path, begin: str, seconds: float) -> None:
+    try:
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
+            connection.execute(begin)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            time.sleep(seconds)
+            connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        raise NotInjected(str(error)) from error

@@ -1,0 +1,65 @@
+"""A fulfillment database that takes no writes for a while, as after a failover, spoils nothing."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg import sql
+from sqlalchemy import event
+
+from orderflow.database.engine import Database
+from orderflow.fulfillment.tables import dead_letters
+
+World = Any
+OpenCarrier = Callable[[str], Any]
+
+
+@contextmanager
+def read_only(database: Database) -> Generator[None]:
+    """While the block runs, the database is read and not written; on a server, sessions that begin meanwhile
+    stay so afterwards."""
+    if database.embedded:
+
+        def on_begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+
+        event.listen(database.writer, "begin", on_begin)
+        yield
+        event.remove(database.writer, "begin", on_begin)
+        return
+    name = str(database.url.database)
+    alter = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+    url = database.url.set(drivername="postgresql", database="postgres")
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as server:
+        server.execute(alter.format(sql.Identifier(name), sql.SQL("on")))
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        yield
+        server.execute(alter.format(sql.Identifier(name), sql.SQL("off")))
+
+
+@pytest.mark.parametrize("seconds", [0.6, 3.0])
+def test_orders_that_come_while_the_database_is_read_only_ship_right_after_it(
+    world: World, http_carrier: OpenCarrier, seconds: float
+) -> None:
+    async def scenario() -> None:
+        async with (
+            world.running(),
+            http_carrier(world.carrier_url) as carrier,
+            world.working(carrier) as worker,
+        ):
+            before = await world.place(40)
+            with read_only(world.fulfillment):
+                during = await world.place(40)
+                await asyncio.sleep(seconds)
+                assert "database" in {part.part for part in worker.status().degraded}
+            await world.until_closed(before + during)
+            assert world.rows(dead_letters) == []
+            assert {row["interruptions"] for row in world.rows()} == {0}
+            await world.until(lambda: worker.status().degraded == [], "nothing is degraded")
+            assert await world.live_shipments() == sorted(before + during)
+
+    asyncio.run(scenario())
