@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from orderflow.contracts.orders_api import StatusUpdatesIn
+from orderflow.fulfillment.attentions import Attention
+from orderflow.fulfillment.attentions import status_update as attention_update
 from orderflow.fulfillment.carriers import CarrierRefused, CarrierRejected, CarrierUnavailable, Label
 from orderflow.fulfillment.model import (
     DURABLE_WAITS_MS,
@@ -154,8 +156,11 @@ def test_every_update_keeps_the_contract_whatever_the_carrier_said(
 ) -> None:
     recorded = after_call(label, quick_retries=0, waits=0)
     rejected = after_call(CarrierRejected(words), quick_retries=0, waits=0)
-    assert isinstance(recorded, RecordLabel)
     assert isinstance(rejected, RecordRejection)
+    if isinstance(recorded, Park):
+        attention = Attention("01a204ad-977c-7a5a-b4a3-589b3ddf62d2", recorded.kind, recorded.note, "abc")
+        StatusUpdatesIn.model_validate_json(to_json({"updates": [attention_update(attention)]}))
+        state = REJECTED
     shipment = Shipment(
         order_id="01a204ad-977c-7a5a-b4a3-589b3ddf62d2",
         owner=Owner("w", 1),
@@ -165,7 +170,7 @@ def test_every_update_keeps_the_contract_whatever_the_carrier_said(
         ordered_at=datetime(2026, 2, 10, tzinfo=UTC),
         received_at=datetime(2026, 2, 10, tzinfo=UTC),
         state=state,
-        label=recorded.label if state is SHIPPED else None,
+        label=recorded.label if isinstance(recorded, RecordLabel) and state is SHIPPED else None,
         error=rejected.error if state is REJECTED else None,
     )
     StatusUpdatesIn.model_validate_json(to_json({"updates": [status_update(shipment)]}))

@@ -194,7 +194,7 @@ def end(connection: Connection, commands: Sequence[End], /, *, again: bool) -> l
         connection.execute(
             sa.update(letters)
             .where(letters.c.id == command.letter_id)
-            .values(state=LetterState.DISCARDED, outcome=f"discarded: {command.reason}"[:ERROR_CHARS_MAX])
+            .values(state=LetterState.DISCARDED, outcome=_note(command))
         )
         dead_letters.record(
             connection,
@@ -211,6 +211,10 @@ def end(connection: Connection, commands: Sequence[End], /, *, again: bool) -> l
     return [None] * len(commands)
 
 
+def _note(command: End) -> str:
+    return clean(f"discarded: {command.reason}", ERROR_CHARS_MAX)
+
+
 def _fail_parked(connection: Connection, order_id: str, command: End) -> None:
     shipment = _parked(connection, order_id)
     if shipment is None:
@@ -224,7 +228,7 @@ def _fail_parked(connection: Connection, order_id: str, command: End) -> None:
         "shipped_at": None,
         "error": command.reason,
         "waits": 0,
-        "note": f"discarded: {command.reason}"[:ERROR_CHARS_MAX],
+        "note": _note(command),
     }
     if shipment["parked_kind"] in _NO_ORDER_TO_FAIL:
         values |= {"state": State.CLOSED, "closed_at": command.at}
@@ -258,7 +262,7 @@ def _fail_without_shipment(connection: Connection, letter: RowMapping, command: 
         "waits": 0,
         "interruptions": 0,
         "error": command.reason,
-        "note": f"discarded: {command.reason}"[:ERROR_CHARS_MAX],
+        "note": _note(command),
         "due_at_ms": now_ms(),
     }
     insert_absent(connection, shipments, values)

@@ -33,6 +33,7 @@ from orderflow.fulfillment.model import (
     after_call,
     after_look_up,
     after_probe,
+    cause,
 )
 from orderflow.fulfillment.moves import Mover
 from orderflow.runtime.health import Health
@@ -296,7 +297,7 @@ class Dispatcher:
             self._breaker.succeeded(permit)
             return error
         except Exception as error:
-            self._breaker.failed(permit, str(error) or type(error).__name__)
+            self._breaker.failed(permit, cause(error))
             return error
         else:
             self._breaker.succeeded(permit)

@@ -15,7 +15,7 @@ again, and answers a repeat like the first time.
 
 import unicodedata
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,7 @@ TEXT_CHARS_MAX = 200
 ERROR_CHARS_MAX = 1_000
 UNKNOWN_ORDER = "unknown-order"
 CARRIER_CHANGED = "carrier-changed"
+CARRIER_LABEL = "carrier-label"
 
 
 class State(StrEnum):
@@ -122,12 +123,14 @@ class RecordRejection:
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Let go of the shipment; it is due again after `after_ms`. `to_state`: None keeps the state. `counts`:
-    it is one of the durable waits, of which there is an end."""
+    it is one of the durable waits, of which there is an end. `cause`: what logs say instead of a note with
+    words that are not ours."""
 
     after_ms: int
     note: str
     to_state: State | None = None
     counts: bool = True
+    cause: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +143,12 @@ class Close:
 @dataclass(frozen=True, slots=True)
 class Park:
     """A person must look: it becomes a dead letter. `attention`: what the order shall say about it, None
-    where no order could."""
+    where no order could. `cause` as in Wait."""
 
     kind: str
     note: str
     attention: str | None
+    cause: str | None = field(default=None, compare=False)
 
 
 Written = CallCarrier | RecordLabel | RecordRejection | Wait | Close | Park
@@ -251,7 +255,7 @@ def after_call(
     An exception that the port does not name is an outage: nothing is known, so nothing is given up.
     """
     if isinstance(outcome, Label):
-        return RecordLabel(_cleaned_label(outcome))
+        return _record(outcome)
     if isinstance(outcome, CarrierRejected):
         return RecordRejection(clean(str(outcome), ERROR_CHARS_MAX) or "rejected by the carrier")
     if isinstance(outcome, CarrierRefused):
@@ -261,7 +265,7 @@ def after_call(
         return CallAgain(QUICK_RETRY_MS * 2**quick_retries, retry_after_s)
     if waits < len(DURABLE_WAITS_MS):
         after_ms = max(DURABLE_WAITS_MS[waits], int(retry_after_s * 1000))
-        return Wait(after_ms, _words(outcome), State.READY)
+        return Wait(after_ms, _words(outcome), State.READY, cause=cause(outcome))
     return _gave_up("carrier-unavailable", "The carrier could not be reached for hours", outcome)
 
 
@@ -284,7 +288,7 @@ def after_look_up(found: Sequence[Label], *, called: bool) -> RecordLabel | Park
     A look-up that finds nothing proves nothing where the carrier was ever called.
     """
     if len(found) == 1:
-        return RecordLabel(_cleaned_label(found[0]))
+        return _record(found[0])
     if not found and not called:
         return None
     there = f"{len(found)} live shipments" if found else "no shipment, though it was called"
@@ -316,7 +320,16 @@ def after_claim(shipment: Shipment, parties: Collection[str]) -> Park | None:
 
 def _gave_up(kind: str, text: str, outcome: Exception) -> Park:
     attention = clean(f"{text}: {_words(outcome)}", ERROR_CHARS_MAX)
-    return Park(kind, attention, attention)
+    return Park(kind, attention, attention, cause(outcome))
+
+
+def cause(outcome: Exception) -> str:
+    """What logs and health say of a failed call: no words of the carrier's, for they may name a person."""
+    if isinstance(outcome, (CarrierUnavailable, CarrierRefused)) and outcome.status is not None:
+        return f"HTTP {outcome.status}"
+    if isinstance(outcome, CarrierUnavailable):
+        return "no answer that can be relied on" if outcome.doubtful else "not reached"
+    return type(outcome).__name__
 
 
 def _words(outcome: Exception) -> str:
@@ -324,18 +337,27 @@ def _words(outcome: Exception) -> str:
     return (clean(str(outcome), ERROR_CHARS_MAX) if known else "") or type(outcome).__name__
 
 
-def _cleaned_label(label: Label) -> Label:
+def _record(label: Label) -> RecordLabel | Park:
+    """The label as it is; for a person where an order could not keep it whole."""
+    fields = ("shipment_id", "carrier", "tracking_number")
+    texts = {name: str(getattr(label, name)).strip() for name in fields}
+    unfit = [name for name, text in texts.items() if not text or clean(text, TEXT_CHARS_MAX) != text]
+    if unfit:
+        told = "; ".join(f"{name.replace('_', ' ')} of {len(texts[name])}: {texts[name]}" for name in unfit)
+        attention = clean(
+            "The carrier has shipped this order, but its label does not fit: an order keeps texts of 1 to "
+            f"{TEXT_CHARS_MAX} characters without control characters, and this has a {told}",
+            ERROR_CHARS_MAX,
+        )
+        return Park(CARRIER_LABEL, attention, attention, "the label does not fit")
     at = label.shipped_at
-    return Label(
-        shipment_id=clean(label.shipment_id, TEXT_CHARS_MAX) or "unknown",
-        carrier=clean(label.carrier, TEXT_CHARS_MAX) or "unknown",
-        tracking_number=clean(label.tracking_number, TEXT_CHARS_MAX) or "unknown",
-        shipped_at=at if at.tzinfo else at.replace(tzinfo=UTC),
-    )
+    return RecordLabel(Label(**texts, shipped_at=at if at.tzinfo else at.replace(tzinfo=UTC)))
 
 
 def clean(text: str, chars_max: int) -> str:
-    """The text on one line without control characters and halves of characters, cut; it may be empty."""
+    """The text on one line without control characters and halves of characters; it may be empty. A cut is
+    seen by its ellipsis."""
     if not text.isprintable():
         text = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
-    return text.strip()[:chars_max].strip()
+    text = text.strip()
+    return text if len(text) <= chars_max else text[: chars_max - 1].rstrip() + "…"

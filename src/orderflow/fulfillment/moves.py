@@ -110,18 +110,19 @@ class Mover:
 
 
 def _log(move: Move) -> None:
+    """Never the carrier's own words, for they may name a person: these stay with the shipment."""
     shipment = move.shipment
     match move.decision:
         case CallCarrier():
             return
         case RecordLabel():
             event, told = "shipment.shipped", {}
-        case RecordRejection(error=error):
-            event, told = "shipment.rejected", {"reason": error}
-        case Wait(after_ms=after_ms, note=note):
-            event, told = "shipment.retry", {"after_ms": after_ms, "reason": note}
-        case Park(kind=kind, note=note):
-            event, told = "shipment.parked", {"kind": kind, "reason": note}
+        case RecordRejection():
+            event, told = "shipment.rejected", {}
+        case Wait(after_ms=after_ms, note=note, cause=cause):
+            event, told = "shipment.retry", {"after_ms": after_ms, "reason": cause or note}
+        case Park(kind=kind, note=note, cause=cause):
+            event, told = "shipment.parked", {"kind": kind, "reason": cause or note}
         case Close(note=note):
             if note is None:
                 return

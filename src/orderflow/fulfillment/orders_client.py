@@ -95,7 +95,9 @@ class OrdersClient:
                 status = response.status
                 retry_after_s = _retry_after_s(response.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise OrdersUnavailable(f"{type(error).__name__}: {error}"[:300]) from error
+            # What the other end sent may be quoted in the error's text, and this is logged.
+            said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+            raise OrdersUnavailable(f"{type(error).__name__}{said}"[:300]) from error
         if status in _BULK_REFUSALS:
             raise BulkRefused(status)
         if status != 200:

@@ -24,7 +24,8 @@ class ShipmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A shipment the carrier has made. Texts are as the carrier sent them, at most 1,000 characters each."""
+    """A shipment the carrier has made. Texts are as the carrier sent them. An order keeps each whole if it
+    has 1 to 200 characters without control characters; a label that does not fit is for a person."""
 
     shipment_id: str
     carrier: str
@@ -41,18 +42,26 @@ class CarrierUnavailable(Exception):
     answer. Transient.
 
     `doubtful`: the carrier may have made the shipment. `retry_after_s`: what it asked for, 0 to 3600 s,
-    if anything.
+    if anything. `status`: its HTTP status, if it had one. Logs show this and not the reason, which may hold
+    the carrier's own words.
     """
 
-    def __init__(self, reason: str, *, doubtful: bool, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, doubtful: bool, retry_after_s: float | None = None, status: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.doubtful = doubtful
         self.retry_after_s = retry_after_s
+        self.status = status
 
 
 class CarrierRefused(Exception):
     """The carrier does not accept our request as such (a 4xx that is no rejection): a person must look
-    at it."""
+    at it. `status` as in CarrierUnavailable."""
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class Carrier(Protocol):

@@ -35,7 +35,7 @@ from orderflow.fulfillment.carriers import (
 )
 
 ANSWER_BYTES_MAX = 1024 * 1024
-TEXT_CHARS_MAX = 1_000
+WORDS_CHARS_MAX = 1_000
 RETRY_AFTER_S_MAX = 3_600.0
 _CHUNK_BYTES = 64 * 1024
 
@@ -180,23 +180,24 @@ class HttpCarrier:
         if words := self._words(answer):
             reason += f": {words}"
         if status in (401, 403, 404):
-            raise CarrierUnavailable(reason, doubtful=False)
+            raise CarrierUnavailable(reason, doubtful=False, status=status)
         if status in (408, 429) or 500 <= status <= 599:
             wait_s = _retry_after_s(answer.retry_after, self._clock())
-            raise CarrierUnavailable(reason, doubtful=status != 429, retry_after_s=wait_s)
+            raise CarrierUnavailable(reason, doubtful=status != 429, retry_after_s=wait_s, status=status)
         if 300 <= status <= 499:
-            raise CarrierRefused(reason)
+            raise CarrierRefused(reason, status=status)
         raise _unreadable(answer)
 
     def _words(self, answer: _Answer) -> str:
-        """What the carrier says of a refusal (RFC 9457, else `error`), up to 1,000 characters, or ""."""
+        """What the carrier says of a refusal (RFC 9457, else `error`), or ""; what is beyond 1,000
+        characters is cut, visibly."""
         fields = _fields(_parsed(answer))
         for name in ("detail", "title", "error"):
             text = fields.get(name)
             if isinstance(text, str) and text:
                 if self._api_key:
                     text = text.replace(self._api_key, "***")
-                return text[:TEXT_CHARS_MAX]
+                return text if len(text) <= WORDS_CHARS_MAX else f"{text[: WORDS_CHARS_MAX - 1]}…"
         return ""
 
 
@@ -245,12 +246,12 @@ def _fields(parsed: object) -> dict[str, object]:
 
 
 def _label(parsed: object) -> Label | None:
-    """The label, or None where a field is missing, empty, too long or no time with an offset."""
+    """The label, or None where a field is missing, empty or no time with an offset."""
     fields = _fields(parsed)
     texts: list[str] = []
     for name in ("shipmentId", "carrier", "trackingNumber", "shippedAt"):
         text = fields.get(name)
-        if not (isinstance(text, str) and 1 <= len(text) <= TEXT_CHARS_MAX):
+        if not (isinstance(text, str) and text):
             return None
         texts.append(text)
     shipment_id, carrier, tracking_number, written = texts
@@ -264,7 +265,8 @@ def _label(parsed: object) -> Label | None:
 
 
 def _unreadable(answer: _Answer) -> CarrierUnavailable:
-    return CarrierUnavailable(f"HTTP {answer.status} with an unreadable answer", doubtful=True)
+    told = f"HTTP {answer.status} with an unreadable answer"
+    return CarrierUnavailable(told, doubtful=True, status=answer.status)
 
 
 def _retry_after_s(header: str | None, now: datetime) -> float | None:
