@@ -1,6 +1,7 @@
 """What the embedded event log does besides the port: it refuses what one process cannot do, and it purges."""
 
 import contextlib
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -159,3 +160,24 @@ log.close()
     assert isinstance(failed, PublishFailed)
     assert not failed.too_large
     assert (last.partition, last.offset) == (first.partition, first.offset + 1)
+
+
+def test_a_file_of_an_older_release_learns_to_keep_what_has_no_value(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with contextlib.closing(sqlite3.connect(path)) as older, older:
+        older.execute(
+            """CREATE TABLE messages (
+            topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+            key BLOB NOT NULL, value BLOB NOT NULL, headers TEXT NOT NULL, timestamp_ms INTEGER NOT NULL,
+            PRIMARY KEY (topic, partition, "offset"))"""
+        )
+        older.execute("INSERT INTO messages VALUES (?, 0, 0, ?, ?, '[]', 1)", (TOPIC, b"k", b"old"))
+    for _ in range(2):
+        log = EmbeddedLog(path)
+        log.close()
+    log = EmbeddedLog(path)
+    assert isinstance(log.publisher().publish([Message(TOPIC, "tombstone", None)])[0], Position)
+    log.close()
+    with contextlib.closing(sqlite3.connect(path)) as now:
+        values = {row[0] for row in now.execute("SELECT value FROM messages")}
+    assert values == {b"old", None}

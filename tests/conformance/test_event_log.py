@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.conformance.conftest import Eventually, OpenLog, Publish, Read
@@ -39,8 +39,8 @@ def test_messages_of_one_key_are_read_in_the_order_they_were_published(
     by_key: dict[bytes | None, list[bytes | None]] = defaultdict(list)
     for record in read(log.consumer(), 300):
         by_key[record.key].append(record.value)
-    for key in {message.key for message in sent}:
-        assert by_key[key.encode()] == [message.value for message in sent if message.key == key]
+    for key in {message.encoded_key for message in sent}:
+        assert by_key[key] == [message.value for message in sent if message.encoded_key == key]
 
 
 def test_each_outcome_is_the_position_where_its_message_is_read(
@@ -110,12 +110,15 @@ def test_headers_and_values_come_back_byte_for_byte(log: OpenLog, read: Read, pu
         Message(log.topic, "k", bytes(range(256)), headers),
         Message(log.topic, "k", b""),
         Message(log.topic, "ключ", "значение".encode(), (("имя", b"x"),)),
+        Message(log.topic, b"\xff\x00no UTF-8\xfe", b"x"),
+        Message(log.topic, "tombstone", None),
+        Message(log.topic, b"", None),
+        Message(log.topic, None, b"without a key"),
     ]
     publish(log.publisher(), sent)
-    found = sorted(read(log.consumer(), 3), key=lambda record: (record.key or b"", record.offset))
-    assert [(record.key, record.value, record.headers) for record in found] == [
-        (message.key.encode(), message.value, message.headers) for message in sent
-    ]
+    found = sorted(read(log.consumer(), len(sent)), key=lambda record: (record.key or b"", record.offset))
+    expected = [(message.encoded_key, message.value, message.headers) for message in sent]
+    assert Counter((record.key, record.value, record.headers) for record in found) == Counter(expected)
     assert all(record.timestamp_ms > 0 and record.topic == log.topic for record in found)
 
 

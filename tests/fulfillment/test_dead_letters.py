@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
-from orderflow.fulfillment import redrive
+from orderflow.fulfillment import queries, redrive
 from orderflow.fulfillment.carriers import (
     Carrier,
     CarrierRefused,
@@ -297,5 +298,43 @@ def test_an_event_with_other_content_is_kept_as_evidence_and_asks_for_nobody(
             order = await world.order(order_id)
             assert (order["status"], order["attention"]) == ("Shipped", None)
             assert await world.live_shipments() == [order_id]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        (b"\xff\x00no UTF-8", b"{", {"keyBase64": "/wBubyBVVEYtOA==", "valueBytes": 1}),
+        ("a key", None, {"key": "a key", "valueBytes": None}),
+        (b"", b"", {"key": "", "valueBytes": 0}),
+        (None, b"{", {"key": None, "valueBytes": 1}),
+    ],
+)
+def test_a_copy_has_the_key_and_the_value_unchanged_and_so_has_the_row(
+    world: World,
+    http_carrier: OpenCarrier,
+    key: str | bytes | None,
+    value: bytes | None,
+    shown: dict[str, object],
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            sent = Message("order-events", key, value)
+            world.log.publisher().publish([sent])
+            async with world.working(carrier):
+                await world.until(
+                    lambda: [row["copy_due_ms"] for row in world.rows(dead_letters)] == [None], "it is copied"
+                )
+            (letter,) = world.rows(dead_letters)
+            assert (letter["key"], letter["value"]) == (sent.encoded_key, value)
+            consumer = world.log.consumer("order-events.dead-letter", "test")
+            (copy,) = consumer.poll(10, 1)
+            consumer.close()
+            assert (copy.key, copy.value) == (sent.encoded_key, value)
+            with world.fulfillment.reader.connect() as connection:
+                document = queries.get_dead_letter(connection, letter["id"])
+            assert document is not None
+            assert document.items() >= shown.items()
 
     asyncio.run(scenario())

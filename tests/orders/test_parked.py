@@ -122,7 +122,7 @@ def test_events_are_released_in_steps(bench: Bench, monkeypatch: pytest.MonkeyPa
 def parked_order(service: Service) -> dict[str, Any]:
     """An order whose event the log refuses for its size, once it says so."""
     assert service.publisher is not None
-    service.publisher.refuses = lambda message: b"TOO-LARGE" in message.value
+    service.publisher.refuses = lambda message: b"TOO-LARGE" in (message.value or b"")
     order_id = service.placed(ORDER | {"customer": {"customerId": "TOO-LARGE", "name": "Ada"}})["orderId"]
     eventually(lambda: service.get(f"/api/orders/{order_id}")["attention"] is not None)
     return service.get(f"/api/orders/{order_id}")

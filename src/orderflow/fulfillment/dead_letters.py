@@ -262,7 +262,6 @@ def mark_copied(connection: Connection, copies: Sequence[Copied], /, *, again: b
 
 def message(found: RowMapping, topic: str) -> Message:
     """The copy: original bytes and headers, and why and where it failed."""
-    key: bytes = found["key"] or b""
     told: dict[str, object] = {
         "reason": f"{found['kind']}: {found['reason']}",
         "topic": found["topic"],
@@ -273,8 +272,8 @@ def message(found: RowMapping, topic: str) -> Message:
     added = tuple((name, str(value).encode()) for name, value in told.items() if value is not None)
     return Message(
         topic=topic,
-        key=key.decode(errors="backslashreplace"),
-        value=found["value"] or b"",
+        key=found["key"],
+        value=found["value"],
         headers=unpacked(found["headers"]) + added,
     )
 

@@ -3,6 +3,7 @@
 No customer, no address and no event bytes leave here: they may hold personal data.
 """
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,10 @@ REDRIVES_MAX = 50
 Document = dict[str, Any]
 
 _SHIPMENT = tuple(column for column in shipments.c if column.name != "request")
-_LETTER = tuple(column for column in dead_letters.c if column.name not in ("key", "value", "headers"))
+_LETTER = (
+    *(column for column in dead_letters.c if column.name not in ("value", "headers")),
+    sa.func.length(dead_letters.c.value).label("value_bytes"),
+)
 
 
 def get_shipment(connection: Connection, order_id: str) -> Document | None:
@@ -151,6 +155,8 @@ def _letter(found: RowMapping) -> Document:
         "kind": found["kind"],
         "reason": found["reason"],
         "orderId": found["order_id"],
+        **_key(found["key"]),
+        "valueBytes": found["value_bytes"],
         "topic": found["topic"],
         "partition": found["partition"],
         "offset": found["offset"],
@@ -161,6 +167,14 @@ def _letter(found: RowMapping) -> Document:
         "published": found["copy_due_ms"] is None,
         "at": found["at"],
     }
+
+
+def _key(key: bytes | None) -> Document:
+    """The key as it is; one that is no UTF-8 in base64, under a name of its own."""
+    try:
+        return {"key": None if key is None else key.decode()}
+    except UnicodeDecodeError:
+        return {"keyBase64": b64encode(key or b"").decode()}
 
 
 def _time(milliseconds: int | None) -> datetime | None:

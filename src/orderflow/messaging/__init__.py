@@ -28,12 +28,18 @@ def message_bytes_max(topic: str) -> int:
 
 
 class Message(NamedTuple):
-    """What a publisher takes. Messages with the same key keep their order within a topic."""
+    """What a publisher takes. Messages with the same key keep their order within a topic; a text is encoded
+    as UTF-8. Key and value may be missing, which is not the same as empty."""
 
     topic: str
-    key: str
-    value: bytes
+    key: str | bytes | None
+    value: bytes | None
     headers: Headers = ()
+
+    @property
+    def encoded_key(self) -> bytes | None:
+        """Raises UnicodeEncodeError."""
+        return self.key.encode() if isinstance(self.key, str) else self.key
 
 
 class Position(NamedTuple):

@@ -36,12 +36,14 @@ PURGE_INTERVAL_MS = 60_000
 PURGE_ROWS_MAX = 1_000
 BUSY_TIMEOUT_MS = 5_000
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (partitions INTEGER NOT NULL);
+_MESSAGES = """
 CREATE TABLE IF NOT EXISTS messages (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
-    key BLOB NOT NULL, value BLOB NOT NULL, headers TEXT NOT NULL, timestamp_ms INTEGER NOT NULL,
-    PRIMARY KEY (topic, partition, "offset"));
+    key BLOB, value BLOB, headers TEXT NOT NULL, timestamp_ms INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition, "offset"))"""
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS log (partitions INTEGER NOT NULL);
+{_MESSAGES};
 CREATE TABLE IF NOT EXISTS ends (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)) WITHOUT ROWID;
@@ -88,10 +90,22 @@ class EmbeddedLog:
             self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             self._writer.executescript(_SCHEMA)
+            self._allow_missing_keys_and_values()
             self._claim_partitions()
             self.ends = self._stored_ends()
         except sqlite3.Error as error:
             raise BusUnavailable(f"event log {path.name}: {error}") from error
+
+    def _allow_missing_keys_and_values(self) -> None:
+        """Files of older releases have a column for neither: the table is made anew, once."""
+        columns = self._writer.execute("SELECT name, \"notnull\" FROM pragma_table_info('messages')")
+        if not dict(columns.fetchall())["key"]:
+            return
+        with self._transaction() as writer:
+            writer.execute("ALTER TABLE messages RENAME TO messages_before")
+            writer.execute(_MESSAGES)
+            writer.execute("INSERT INTO messages SELECT * FROM messages_before")
+            writer.execute("DROP TABLE messages_before")
 
     def _claim_partitions(self) -> None:
         row = self._writer.execute("SELECT partitions FROM log").fetchone()
@@ -157,7 +171,7 @@ class EmbeddedLog:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    def append(self, messages: Sequence[tuple[Message, bytes]]) -> list[Position]:
+    def append(self, messages: Sequence[tuple[Message, bytes | None]]) -> list[Position]:
         """Store messages, given with their encoded keys, in one transaction. Raises sqlite3.Error."""
         now_ms = int(self._clock() * 1000)
         with self._write_lock:
@@ -165,9 +179,9 @@ class EmbeddedLog:
                 self._move_ends(self._stored_ends())
             ends: dict[tuple[str, int], int] = {}
             positions: list[Position] = []
-            rows: list[tuple[str, int, int, bytes, bytes, str, int]] = []
+            rows: list[tuple[str, int, int, bytes | None, bytes | None, str, int]] = []
             for message, key in messages:
-                topic, partition = message.topic, zlib.crc32(key) % self.partitions
+                topic, partition = message.topic, zlib.crc32(key or b"") % self.partitions
                 offset = ends.get((topic, partition), self.ends.get((topic, partition), 0))
                 ends[topic, partition] = offset + 1
                 positions.append(Position(partition, offset))
@@ -241,11 +255,11 @@ class EmbeddedPublisher:
 
     def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
         outcomes: dict[int, Position | PublishFailed] = {}
-        takeable: dict[int, tuple[Message, bytes]] = {}
+        takeable: dict[int, tuple[Message, bytes | None]] = {}
         for index, message in enumerate(messages):
             refused = _refused(message)
             if refused is None:
-                takeable[index] = (message, message.key.encode())
+                takeable[index] = (message, message.encoded_key)
             else:
                 outcomes[index] = refused
         try:
@@ -358,11 +372,12 @@ class EmbeddedConsumer:
 def _refused(message: Message) -> PublishFailed | None:
     """Why this message cannot be stored, or None."""
     bytes_max = message_bytes_max(message.topic)
-    if len(message.value) > bytes_max:
-        reason = f"message of {len(message.value)} bytes: {message.topic} takes at most {bytes_max}"
+    size = len(message.value or b"")
+    if size > bytes_max:
+        reason = f"message of {size} bytes: {message.topic} takes at most {bytes_max}"
         return PublishFailed(reason, too_large=True)
     try:
-        message.key.encode()
+        _ = message.encoded_key
         message.topic.encode()
     except UnicodeEncodeError:
         return PublishFailed("key or topic is not encodable as UTF-8")

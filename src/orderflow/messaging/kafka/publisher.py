@@ -133,7 +133,7 @@ class KafkaPublisher:
                 self._producer.produce(
                     message.topic,
                     message.value,
-                    message.key.encode(),
+                    message.encoded_key,
                     on_delivery=partial(call.delivered, index),
                     headers=list(message.headers),
                 )
