@@ -2,13 +2,12 @@
 
 import asyncio
 import gc
-import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from socket import gethostname, socket
+from socket import socket
 from typing import Any
 
 import uvloop
@@ -39,6 +38,7 @@ from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
 from orderflow.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
 from orderflow.runtime.health import Health
+from orderflow.runtime.identity import listener_name
 from orderflow.serving import address, bind, serving, stop_on_signals
 from orderflow.settings import Settings, SettingsError
 
@@ -288,7 +288,7 @@ async def _fulfillment_service(
     reader = Reader(database)
     carriers = open_carriers(settings)
     publisher = bus.dead_letter_publisher()
-    worker_id = _worker_id(listener)
+    worker_id = listener_name(listener)
     worker = FulfillmentWorker(
         database=database,
         worker_id=worker_id,
@@ -316,13 +316,6 @@ async def _fulfillment_service(
         await close_carriers(carriers)
         publisher.close()
         reader.close()
-
-
-def _worker_id(listener: socket) -> str:
-    """The same after a restart: what the former life of this worker had in hand is free at once, and its
-    partitions are its own again. Unique among live workers, for no two can listen on one port of a host."""
-    host = re.sub(r"[^A-Za-z0-9._-]", "_", gethostname())[:40]
-    return f"{host}-{listener.getsockname()[1]}"
 
 
 def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:

@@ -84,6 +84,7 @@ async def ship_all(world: World, worker: FulfillmentWorker) -> None:
     await receive(world, worker)
     await open_gates(world, worker)
     await call_carrier(world, worker, lambda: set(world.states().values()) == {"shipped"})
+    await world.until(lambda: worker.sender.owed == len(world.states()), "the outcomes are handed over")
 
 
 async def another_worker_ends_it(world: World, carrier: Carrier, order_ids: list[str]) -> None:

@@ -25,7 +25,7 @@ from orderflow.fulfillment.model import (
     Written,
 )
 from orderflow.fulfillment.shipments import Move, apply
-from orderflow.fulfillment.tables import shipments
+from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 
 World = Any
@@ -124,5 +124,42 @@ def test_what_an_earlier_life_was_sending_never_comes_back(world: World) -> None
                 await worker.lease.renounce()
                 assert await sending == 0
                 assert worker.sender.owed == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_whose_name_another_one_lives_under_goes_on_under_a_new_one(world: World) -> None:
+    """They disturb each other once, not for ever."""
+
+    async def scenario() -> None:
+        consumer = world.log.consumer("order-events", "a group of its own")
+        async with (
+            world.running(),
+            world.stepping(carrier()) as one,
+            world.stepping(carrier(), consumer=consumer) as another,
+        ):
+            assert one.lease.owner.worker_id == another.lease.owner.worker_id == "w"
+            await one.lease.run_once()
+            owners = one.lease.owner, another.lease.owner
+            assert owners[0].worker_id.startswith("w.")
+            assert owners[0].epoch > 0
+            for _ in range(3):
+                await one.lease.run_once()
+                await another.lease.run_once()
+            assert (one.lease.owner, another.lease.owner) == owners
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_whose_lease_has_run_out_keeps_its_name(world: World) -> None:
+    """It was suspended, and nobody has taken its name meanwhile."""
+
+    async def scenario() -> None:
+        async with world.running(), world.stepping(carrier()) as worker:
+            before = worker.lease.owner
+            world.execute(sa.update(workers).values(lease_until_ms=0))
+            await worker.lease.run_once()
+            assert worker.lease.owner.worker_id == before.worker_id
+            assert worker.lease.owner.epoch > before.epoch
 
     asyncio.run(scenario())

@@ -5,6 +5,7 @@ clock went back, and counts as expired.
 """
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,8 @@ class Acquire:
 
     worker_id: str
     parties: tuple[str, ...] = ()
+    former_epoch: int = 0
+    """Of this very process's former life under the name; 0 where it had none."""
 
     @property
     def rows(self) -> int:
@@ -69,14 +72,17 @@ def _has_not_ended() -> sa.ColumnElement[bool]:
     return sa.and_(until > now_ms(), until <= now_ms() + LEASE_MS)
 
 
-def acquire(connection: Connection, commands: Sequence[Acquire], /, *, again: bool) -> list[Owner]:
-    """Begin a new life: an epoch that this worker never had. A handler for the group commit."""
+def acquire(connection: Connection, commands: Sequence[Acquire], /, *, again: bool) -> list[Owner | None]:
+    """Begin a new life: an epoch that this worker never had. None where another process lives under the name
+    that this one had. A handler for the group commit."""
     del again  # one more epoch does no harm
     connection.execute(sa.delete(workers).where(workers.c.lease_until_ms < now_ms() - FORGET_WORKER_MS))
     return [_acquire(connection, command) for command in commands]
 
 
-def _acquire(connection: Connection, command: Acquire) -> Owner:
+def _acquire(connection: Connection, command: Acquire) -> Owner | None:
+    if command.former_epoch and _is_another_alive(connection, command):
+        return None
     bulk.write(connection, _NEW_WORKER, [(command.worker_id,)])
     # Never an epoch it had before, even if the clock went back.
     later = sa.case((workers.c.epoch >= now_ms(), workers.c.epoch + 1), else_=now_ms())
@@ -91,6 +97,13 @@ def _acquire(connection: Connection, command: Acquire) -> Owner:
         .returning(workers.c.epoch)
     )
     return Owner(command.worker_id, connection.execute(taken).scalar_one())
+
+
+def _is_another_alive(connection: Connection, command: Acquire) -> bool:
+    another = sa.select(workers.c.epoch).where(
+        workers.c.worker_id == command.worker_id, workers.c.epoch != command.former_epoch, _has_not_ended()
+    )
+    return connection.execute(another).first() is not None
 
 
 _NEW_WORKER = bulk.InsertAbsent(
@@ -151,9 +164,11 @@ def _release(connection: Connection, owner: Owner) -> int:
 
 
 class Lease:
-    """Keeps this worker's lease, and takes a new epoch where it was lost.
+    """Keeps this worker's lease, and takes a new epoch where it was lost: under another name if somebody else
+    lives under its own by then.
 
-    `on_lost` is called before that: everything in memory belongs to nobody any more.
+    A worker that begins takes over the lease of its name: whoever had that before must have ended. `on_lost`
+    is called when a lease was lost: everything in memory belongs to nobody any more.
     """
 
     def __init__(
@@ -173,6 +188,8 @@ class Lease:
         self._parties = parties
         self._sleep = sleep
         self._owner = Owner(worker_id, 0)
+        self._former_epoch = 0
+        self._beginning = asyncio.Lock()
         self.loop = TaskLoop(
             LOOP,
             self.run_once,
@@ -193,23 +210,34 @@ class Lease:
         return [None] * len(commands)
 
     async def acquire(self, *, loop: str = LOOP) -> None:
-        """Begin a new life; waits for the database, and `loop` goes on reporting progress meanwhile."""
-        while True:
-            try:
-                self._owner = await self._writer.submit_one(acquire, Acquire(self._worker_id, self._parties))
-            except TRANSIENT as error:
-                self._health.trouble("database", str(error) or type(error).__name__)
-                self._health.progress(loop)
-                await self._sleep(ACQUIRE_PAUSE_S)
-                continue
-            self._health.recovered("database")
-            log.info("lease.acquired", worker_id=self._worker_id, epoch=self._owner.epoch)
+        """Begin a new life, unless one has begun meanwhile. It waits for the database, and `loop` goes on
+        reporting progress."""
+        async with self._beginning:
+            while self._owner.epoch == 0:
+                await self._try_to_acquire(loop)
+
+    async def _try_to_acquire(self, loop: str) -> None:
+        wanted = Acquire(self._owner.worker_id, self._parties, self._former_epoch)
+        try:
+            owner = await self._writer.submit_one(acquire, wanted)
+        except TRANSIENT as error:
+            self._health.trouble("database", str(error) or type(error).__name__)
+            self._health.progress(loop)
+            await self._sleep(ACQUIRE_PAUSE_S)
             return
+        self._health.recovered("database")
+        if owner is None:
+            self._owner = Owner(f"{self._worker_id}.{uuid.uuid4().hex[:4]}", 0)
+            log.warning("lease.name_taken", worker_id=wanted.worker_id, new_name=self._owner.worker_id)
+            return
+        self._owner = owner
+        self._former_epoch = owner.epoch
+        log.info("lease.acquired", worker_id=owner.worker_id, epoch=owner.epoch)
 
     async def renounce(self, *, loop: str = LOOP) -> None:
         """Give up everything in memory and begin a new life."""
-        log.warning("lease.lost", worker_id=self._worker_id, epoch=self._owner.epoch)
-        self._owner = Owner(self._worker_id, 0)
+        log.warning("lease.lost", worker_id=self._owner.worker_id, epoch=self._owner.epoch)
+        self._owner = Owner(self._owner.worker_id, 0)
         self._on_lost()
         await self.acquire(loop=loop)
 
@@ -231,5 +259,5 @@ class Lease:
 
     async def release(self) -> int:
         """Let go of everything; the number of shipments. Raises what the database says."""
-        owner, self._owner = self._owner, Owner(self._worker_id, 0)
+        owner, self._owner = self._owner, Owner(self._owner.worker_id, 0)
         return await self._writer.submit_one(release, OfOwner(owner))

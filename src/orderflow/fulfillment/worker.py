@@ -1,9 +1,7 @@
 """The Fulfillment Service's loops, wired, run and drained together."""
 
 import asyncio
-import socket
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -79,13 +77,12 @@ class FulfillmentWorker:
         api_key: str | None = None,
         in_flight_max: int,
         key_lifetime: timedelta = timedelta(hours=24),
-        worker_id: str | None = None,
+        worker_id: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         stall_s_max: float = STALL_S_MAX,
     ) -> None:
-        self._worker_id = worker_id or f"{socket.gethostname()[:40]}-{uuid.uuid4().hex[:12]}"
         self._consumer = consumer
         held_max = in_flight_max + WAITING_SHIPMENTS_MAX
         self.health = Health(
@@ -101,7 +98,7 @@ class FulfillmentWorker:
         self.lease = Lease(
             self.writer,
             self.health,
-            worker_id=self._worker_id,
+            worker_id=worker_id,
             on_lost=self._abandon,
             parties=carriers.names,
             sleep=sleep,
@@ -164,11 +161,12 @@ class FulfillmentWorker:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def status(self) -> WorkerStatus:
+        owner = self.lease.owner
         troubles = [circuit.trouble for circuit in self._carrier_circuits.values() if circuit.trouble]
         circuits = {part: circuit.circuit for part, circuit in self._carrier_circuits.items()}
         return WorkerStatus(
-            worker_id=self._worker_id,
-            epoch=self.lease.owner.epoch,
+            worker_id=owner.worker_id,
+            epoch=owner.epoch,
             consumer=self._consumer.state(),
             in_flight=self._in_flight,
             held=len(self.holding),
@@ -252,10 +250,10 @@ class FulfillmentWorker:
         try:
             async with asyncio.timeout(RELEASE_S_MAX):
                 released = await self.lease.release()
-            log.info("worker.drained", worker_id=self._worker_id, released=released)
+            log.info("worker.drained", worker_id=self.lease.owner.worker_id, released=released)
         except (*TRANSIENT, TimeoutError) as error:
             # The lease ends by itself.
-            log.warning("worker.not_released", worker_id=self._worker_id, reason=str(error))
+            log.warning("worker.not_released", worker_id=self.lease.owner.worker_id, reason=str(error))
         await self.close()
         await asyncio.wait(
             [asyncio.ensure_future(asyncio.to_thread(self.writer.close))], timeout=RELEASE_S_MAX
