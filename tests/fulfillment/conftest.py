@@ -47,8 +47,9 @@ class Lossy:
     `down` lets nothing in, `no_database` answers each update of a bulk with a 503 of its own. While `busy`,
     bulks are counted and answered with 503 and Retry-After: 4."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    app: ASGIApp
+
+    def __init__(self) -> None:
         self.lose_answers = False
         self.down = False
         self.no_database = False
@@ -85,17 +86,17 @@ class World:
     fulfillment: Database
     orders: Database
     log: EmbeddedLog
-    network: Lossy | None = None
+    network: Lossy = field(default_factory=Lossy)
     orders_url: str = ""
     carrier_url: str = ""
-    session: aiohttp.ClientSession | None = None
+    _session: aiohttp.ClientSession | None = None
     _abandoned: list[FulfillmentWorker] = field(default_factory=list[FulfillmentWorker])
 
     @asynccontextmanager
     async def running(self, *, failure_rate: float = 0.0, error_rate: float = 0.0) -> AsyncGenerator[None]:
         """The Order Service, and a carrier that keeps a ledger, on free ports."""
         async with AsyncExitStack() as stack:
-            self.session = await stack.enter_async_context(aiohttp.ClientSession())
+            self._session = await stack.enter_async_context(aiohttp.ClientSession())
             self.carrier_url = await stack.enter_async_context(
                 serving_carrier_sim(
                     host="127.0.0.1",
@@ -119,7 +120,7 @@ class World:
             relay.start()
             parked = ParkedEvents(writer=writer, reader=reader, releases=True)
             health = HealthApi(Readiness(writer, counters.probe), writer.health)
-            self.network = Lossy(Edge(create_app(api, health, parked)))
+            self.network.app = Edge(create_app(api, health, parked))
             try:
                 async with serving(self.network, listener):
                     yield
@@ -129,6 +130,11 @@ class World:
                 await asyncio.to_thread(relay.close)
                 await asyncio.to_thread(writer.close)
                 reader.close()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        assert self._session is not None, "the world is not running"
+        return self._session
 
     def worker(
         self,
@@ -194,7 +200,6 @@ class World:
             "customer": {"customerId": "c-1", "name": "Ada Lovelace"},
             "items": [{"productId": "p-1", "quantity": 2}],
         } | order
-        assert self.session is not None
         async with self.session.post(
             f"{self.orders_url}/api/orders/batch", json={"orders": [body] * count}
         ) as response:
@@ -202,18 +207,15 @@ class World:
         return [result["order"]["orderId"] for result in results]
 
     async def post(self, path: str, body: Any = None) -> int:
-        assert self.session is not None
         async with self.session.post(f"{self.orders_url}{path}", json=body) as response:
             return response.status
 
     async def order(self, order_id: str) -> dict[str, Any]:
-        assert self.session is not None
         async with self.session.get(f"{self.orders_url}/api/orders/{order_id}") as response:
             return await response.json()
 
     async def ledger(self) -> list[dict[str, Any]]:
         """Every physical shipment ever made."""
-        assert self.session is not None
         async with self.session.get(f"{self.carrier_url}/v1/ledger") as response:
             return (await response.json())["shipments"]
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.carriers import (
@@ -21,7 +22,6 @@ from orderflow.fulfillment.model import DURABLE_WAITS_MS
 from orderflow.fulfillment.tables import dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 LIFETIME = timedelta(hours=1)
 AWAY = CarrierUnavailable("no answer", doubtful=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment import queries, redrive
 from orderflow.fulfillment.carriers import (
@@ -24,7 +25,6 @@ from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redr
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Message
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.carriers import Carrier, CarrierUnavailable, Label, ShipmentRequest
 from orderflow.fulfillment.tables import dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 NO_TIME = timedelta(0)
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from typing import Any
+
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 
-World = Any
 MANY = 400
 """Orders; each needs four writes of its own: received, intent, outcome and closed."""
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers import Carrier, CarrierUnavailable, Label, ShipmentRequest
 from orderflow.fulfillment.tables import dead_letters, shipments
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 NO_TIME = timedelta(0)
 

@@ -5,9 +5,9 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.claims import CLAIM_BYTES_MAX
@@ -18,7 +18,6 @@ from orderflow.fulfillment.model import Owner, Shipment
 from orderflow.fulfillment.tables import dead_letters
 from orderflow.messaging import Consumer, ConsumerState, Message, Record
 
-World = Any
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ME = Owner("w", 1)
 MIB = 1024 * 1024

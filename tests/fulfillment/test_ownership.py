@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
@@ -28,7 +29,6 @@ from orderflow.fulfillment.shipments import Move, apply
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 OLD, NEW = Owner("w", 1), Owner("w", 2)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment import redrive
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
@@ -25,7 +26,6 @@ from orderflow.fulfillment.tables import dead_letters, shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.settings import Settings, SettingsError
 
-World = Any
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime.now(UTC)
 APPLY_THEN_503 = {"kind": "apply-then-503", "seconds": 600}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment import redrive
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
@@ -15,7 +16,6 @@ from orderflow.fulfillment.redrive import Redrive, Redriven, StartRedrive
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives
 from orderflow.messaging import Message
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 LONGEST = "x" * 1000

@@ -5,10 +5,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from tests.fulfillment.conftest import World
+
 from orderflow.fulfillment.tables import attentions, dead_letters
 from orderflow.messaging import Message, Record
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 
 

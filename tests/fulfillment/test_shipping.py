@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers import (
     Carrier,
@@ -18,7 +19,6 @@ from orderflow.fulfillment.carriers import (
 from orderflow.fulfillment.tables import attentions, dead_letters, shipments
 from orderflow.messaging import Message, Record
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 
 

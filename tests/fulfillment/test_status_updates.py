@@ -10,11 +10,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.tables import dead_letters
 
-World = Any
 OpenCarrier = Callable[[str], Any]
 Update = dict[str, Any]
 

@@ -6,12 +6,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 from tests.orders.conftest import ORDER, Service
 
-from orderflow.database.group_commit import GroupCommit
 from orderflow.direct import HELD_BYTES_MAX, HELD_SECONDS_MAX, Answer, Headers
 from orderflow.orders.post_order import PostOrder
 
@@ -187,19 +187,15 @@ def test_a_full_queue_is_refused_alike(database_url: str, tmp_path: Path, taken:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_is_under_way_is_answered_when_the_server_stops(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_under_way_is_answered_when_the_server_stops(database_url: str) -> None:
     service = Service(database_url)
     entered, go_on = threading.Event(), threading.Event()
-    write = GroupCommit._write  # pyright: ignore[reportPrivateUsage]
 
-    def slow(self: GroupCommit, *args: Any) -> Any:
+    def slow_commit(_connection: sa.Connection) -> None:
         entered.set()
         assert go_on.wait(10)
-        return write(self, *args)
 
-    monkeypatch.setattr(GroupCommit, "_write", slow)
+    event.listen(service.database.writer, "commit", slow_commit)
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(request())
         assert entered.wait(10)

@@ -159,10 +159,10 @@ def test_a_finished_order_is_never_sent_again(world: World, last: Status) -> Non
     assert world.sent_again() == []
 
 
-def test_more_orders_than_one_look_takes_in_are_all_found(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orderflow.orders.reconciler.ORDERS_LOOKED_AT_MAX", 3)
+def test_more_orders_than_one_look_takes_in_are_all_found(world: World) -> None:
+    world.reconciler = Reconciler(
+        world.writer, patience_s=PATIENCE.total_seconds(), clock=lambda: world.now, orders_max=3
+    )
     placed = {world.place() for _ in range(8)}
     world.publish_all()
     world.now += PATIENCE + timedelta(seconds=1)

@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 from tests.orders.conftest import ORDER, TOPIC, Flaky, Service, Start, eventually
 
-from orderflow.database.bulk import Writes
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import GroupCommit
@@ -68,10 +67,11 @@ class Bench:
         return Relay(writer, flaky), flaky, writer
 
     def append(self, *events: OutboxRow, leased: bool = False) -> None:
+        """As placing an order writes it; `leased` to a process that is going to hand it off."""
+        until: sa.ColumnElement[int] = now_ms() + rows.LEASE_MS if leased else sa.literal(0)
         with self.database.writer.begin() as connection:
-            writes = Writes(connection)
-            rows.append(writes, events, leased=leased)
-            writes.send()
+            for each in events:
+                connection.execute(sa.insert(outbox).values(**each._asdict(), leased_until_ms=until))
 
     def end_leases(self) -> None:
         """And the times for which rows that were not taken are left alone."""

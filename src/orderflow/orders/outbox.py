@@ -72,18 +72,6 @@ class MarkAll(NamedTuple):
         return len(self.marks)
 
 
-def append(writes: bulk.Writes, rows: Sequence[OutboxRow], *, leased: bool) -> None:
-    """Insert the events in the transaction that makes them true.
-
-    `leased`: this process's own relay gets them after the commit, and the others leave them alone until then.
-    """
-    writes.add(_APPEND_LEASED if leased else _APPEND, rows)
-
-
-_APPEND = bulk.Insert(outbox, OutboxRow._fields, {"leased_until_ms": sa.literal(0)})
-_APPEND_LEASED = bulk.Insert(outbox, OutboxRow._fields, {"leased_until_ms": now_ms() + LEASE_MS})
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Asks for free rows."""

@@ -36,15 +36,12 @@ _WAITING = (Status.CREATED.value, Status.PROCESSING.value)
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """Look at the waiting orders behind `behind`, the oldest first, at most ORDERS_LOOKED_AT_MAX of them."""
+    """Look at the waiting orders behind `behind`, the oldest first, at most so many `rows`."""
 
     now: datetime
     patience: timedelta
     behind: str
-
-    @property
-    def rows(self) -> int:
-        return 1_000
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +75,11 @@ def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
                 orders.c.order_id < first_order_id(command.now - command.patience),
             )
             .order_by(orders.c.order_id)
-            .limit(ORDERS_LOOKED_AT_MAX)
+            .limit(command.rows)
         )
     )
-    looked_at = waiting[:ORDERS_LOOKED_AT_MAX]
-    behind = looked_at[-1] if len(looked_at) == ORDERS_LOOKED_AT_MAX else ""
+    looked_at = waiting[: command.rows]
+    behind = looked_at[-1] if len(looked_at) == command.rows else ""
     silent = (
         sa.select(outbox.c.order_id, outbox.c.re_emissions)
         .where(
@@ -144,7 +141,7 @@ def _stuck(order_id: str, now: datetime) -> UpdateOrder:
 
 
 class Reconciler:
-    """One thread that looks every 5 s. `patience_s` is the first silence, in seconds."""
+    """One thread that looks at `orders_max` orders every 5 s. `patience_s`: the first silence, in seconds."""
 
     def __init__(
         self,
@@ -152,8 +149,10 @@ class Reconciler:
         *,
         patience_s: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        orders_max: int = ORDERS_LOOKED_AT_MAX,
     ) -> None:
         self._writer = writer
+        self._orders_max = orders_max
         self._patience = timedelta(seconds=patience_s)
         self._clock = clock
         self._behind = ""
@@ -176,7 +175,7 @@ class Reconciler:
 
     def run_once(self) -> Reconciled | None:
         """One look; None when the database could not be asked."""
-        command = Reconcile(self._clock(), self._patience, self._behind)
+        command = Reconcile(self._clock(), self._patience, self._behind, self._orders_max)
         try:
             (outcome,) = self._writer.submit_blocking(reconcile, [command])
         except Exception as error:
