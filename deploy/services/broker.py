@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from machine import (
@@ -65,9 +66,10 @@ class Kafka:
         cluster_id: str,
         *,
         advertised_port: int,
+        settings: Sequence[str] = (),
     ) -> None:
         """Clients are told to come to `advertised_port`: where it is not `port`, something in between listens
-        there."""
+        there. `settings` are lines `name=value` that come after those of SETTINGS and win."""
         self.home = home
         self.libs = libs
         self.data = home / "data"
@@ -77,6 +79,7 @@ class Kafka:
         self.controller_port = controller_port
         self.advertised_port = advertised_port
         self.cluster_id = cluster_id
+        self.settings = settings
 
     def missing(self) -> list[str]:
         lines: list[str] = []
@@ -171,6 +174,7 @@ class Kafka:
                 advertised_port=self.advertised_port,
                 data=self.data,
             )
+            + "".join(f"{line}\n" for line in self.settings)
         )
         if not (self.data / "meta.properties").exists():
             tool = ("kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(self.properties))

@@ -10,7 +10,8 @@ Everything lies in `.services/` of the checkout; `.services/env` holds the lines
 are drawn once and kept, so that clients outlive a restart. No pid file of ours can go stale: a running part
 is known by its command line, which names its own directory. Linux and the standard library only.
 Tests that kill these parts have some of their own: `--directory DIR` instead of `.services`, and there
-`--advertised-kafka-port PORT` at the first start sends Kafka's clients through a proxy.
+`--advertised-kafka-port PORT` at the first start sends Kafka's clients through a proxy, and
+`--kafka-setting NAME=VALUE`, any number of them, makes a broker that differs from ours.
 Exit codes: 0 done, 1 failed, 2 wrong use.
 """
 
@@ -26,6 +27,7 @@ import stat
 import sys
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -53,9 +55,10 @@ class Choices:
     kafka_controller_port: int
     kafka_cluster_id: str
     kafka_advertised_port: int | None = None
+    kafka_settings: Sequence[str] = ()
 
 
-def choices(directory: Path, advertised_kafka_port: int | None) -> Choices:
+def choices(directory: Path, advertised_kafka_port: int | None, kafka_settings: Sequence[str]) -> Choices:
     file = directory / CHOICES
     if file.exists():
         drawn = Choices(**json.loads(file.read_text()))
@@ -74,6 +77,7 @@ def choices(directory: Path, advertised_kafka_port: int | None) -> Choices:
         kafka_controller_port=kafka_controller_port,
         kafka_cluster_id=random_cluster_id(),
         kafka_advertised_port=advertised_kafka_port,
+        kafka_settings=kafka_settings,
     )
     write_private(file, json.dumps(asdict(drawn), indent=2) + "\n")
     return drawn
@@ -109,6 +113,7 @@ def parts_of(directory: Path, chosen: Choices) -> dict[str, Part]:
         chosen.kafka_controller_port,
         chosen.kafka_cluster_id,
         advertised_port=chosen.kafka_advertised_port or chosen.kafka_port,
+        settings=chosen.kafka_settings,
     )
     return {"postgres": postgres, "kafka": kafka}
 
@@ -129,10 +134,16 @@ def write_exports(file: Path, parts: list[Part]) -> str:
     return lines
 
 
-def act(directory: Path, action: str, names: list[str], advertised_kafka_port: int | None) -> None:
+def act(
+    directory: Path,
+    action: str,
+    names: list[str],
+    advertised_kafka_port: int | None,
+    kafka_settings: Sequence[str],
+) -> None:
     if action != "start" and not (directory / CHOICES).exists():
         return  # nothing was ever started
-    parts = parts_of(directory, choices(directory, advertised_kafka_port))
+    parts = parts_of(directory, choices(directory, advertised_kafka_port, kafka_settings))
     wanted = [part for name, part in parts.items() if not names or name in names]
     if action == "start":
         start(wanted)
@@ -156,6 +167,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="postgres|kafka", help="both when none is named")
     parser.add_argument("--directory", type=Path, default=SERVICES, help="where everything lies")
     parser.add_argument("--advertised-kafka-port", type=int, metavar="PORT")
+    parser.add_argument("--kafka-setting", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - {"postgres", "kafka"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -168,7 +180,13 @@ def main() -> int:
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            act(directory, arguments.action, arguments.parts, arguments.advertised_kafka_port)
+            act(
+                directory,
+                arguments.action,
+                arguments.parts,
+                arguments.advertised_kafka_port,
+                arguments.kafka_setting,
+            )
         except Failed as failure:
             say(str(failure))
             return 1

@@ -155,7 +155,7 @@ def run_fulfillment(settings: Settings) -> int:
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
         )
         database = stack.enter_context(_prepared("fulfillment", settings))
-        bus = stack.enter_context(open_bus(settings, waits_for_topics=True))
+        bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
             await _fulfillment_service(
@@ -234,14 +234,15 @@ async def _orders_parts(
         history_s=settings.history_kept_s,
     )
     reader = Reader(database)
-    for part in (writer, relay, reconciler, retention):
+    keepers = bus.topic_keepers(health)
+    for part in (*keepers, writer, relay, reconciler, retention):
         part.start()
     watching = asyncio.create_task(_watch(health, stop))
     try:
         yield _OrdersParts(writer, relay, reader, HealthApi(Readiness(writer, counters.probe), health))
     finally:
         stop.set()
-        for part in (retention, reconciler, relay, writer, reader):
+        for part in (*keepers, retention, reconciler, relay, writer, reader):
             await asyncio.to_thread(part.close)
         await asyncio.wait([watching])
     watching.result()
@@ -301,6 +302,9 @@ async def _fulfillment_service(
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
+    keepers = bus.topic_keepers(worker.health)
+    for keeper in keepers:
+        keeper.start()
     api = FulfillmentApi(reader=reader, readiness=worker.readiness, status=worker.status)
     actions = DeadLetterActions(
         writer=worker.writer,
@@ -313,6 +317,8 @@ async def _fulfillment_service(
         async with serving(Edge(fulfillment_http.create_app(api, actions)), listener):
             await worker.run(stop)
     finally:
+        for keeper in keepers:
+            keeper.close()
         await close_carriers(carriers)
         publisher.close()
         reader.close()

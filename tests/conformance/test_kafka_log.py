@@ -5,17 +5,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from confluent_kafka import KafkaError, Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.cimpl import NewTopic
 from tests.conformance.conftest import Eventually, OpenKafka, Publish, Read
 
 from orderflow.messaging import BusMisconfigured, BusUnavailable, Message, Position, PublishFailed, Record
-from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, bootstrap_servers, ensure_topics
+from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, bootstrap_servers
 
 Protocol = Literal["classic", "consumer"]
 ALL = tuple(range(12))
@@ -284,7 +281,7 @@ def test_a_consumer_without_a_broker_says_so_after_its_time_and_not_before(
 
 def test_a_missing_topic_is_named_by_poll(kafka: OpenKafka) -> None:
     consumer = kafka.consumer(topic=f"absent-{kafka.topic}")
-    with pytest.raises(BusMisconfigured, match=f"topic absent-{kafka.topic} does not exist"):
+    with pytest.raises(BusUnavailable, match=f"topic absent-{kafka.topic} does not exist"):
         consumer.poll(1, 60)
 
 
@@ -311,32 +308,6 @@ def test_a_consumer_that_did_not_poll_for_too_long_joins_again_by_itself(
     publish(kafka.publisher(), [late])
     assert [record.value for record in read(consumer, 1)] == [b"late"]
     consumer.close()
-
-
-def test_new_topics_have_twelve_partitions_and_their_limits(kafka: OpenKafka) -> None:
-    dead_letters = f"{kafka.topic}.dead-letter"
-    ensure_topics(kafka.address, kafka.topic, dead_letters)
-    admin: Any = AdminClient({"bootstrap.servers": kafka.address})
-    topics = admin.list_topics(timeout=10).topics
-    assert len(topics[kafka.topic].partitions) == len(topics[dead_letters].partitions) == 12
-    for topic, limit in ((kafka.topic, "2097152"), (dead_letters, "4194304")):
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        assert admin.describe_configs([resource])[resource].result()["max.message.bytes"].value == limit
-
-
-def test_a_topic_with_too_few_partitions_is_refused_with_both_numbers(kafka_bootstrap: str) -> None:
-    topic = f"test-{uuid.uuid4()}"
-    admin: Any = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    admin.create_topics([NewTopic(topic, 3)])[topic].result()
-    with pytest.raises(BusMisconfigured, match=f"{topic} has 3 partitions, 12 are needed"):
-        ensure_topics(kafka_bootstrap, topic)
-    ensure_topics(kafka_bootstrap, topic, partitions=3)
-    admin.delete_topics([topic])[topic].result()
-
-
-def test_topics_cannot_be_ensured_without_a_broker(closed_port: str) -> None:
-    with pytest.raises(BusUnavailable, match=closed_port):
-        ensure_topics(closed_port, "t", timeout_s=0.5)
 
 
 def test_settings_that_librdkafka_refuses_are_named() -> None:

@@ -165,29 +165,20 @@ def _bus(settings: Settings) -> str:
     if settings.bus_url == "embedded:":
         _require_writable(settings.data_dir)
         return f"embedded, in {settings.data_dir}"
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
-    from orderflow.messaging import PARTITIONS, BusMisconfigured, BusUnavailable
-    from orderflow.messaging.kafka.cluster import bootstrap_servers, client_settings
+    from orderflow.messaging import PARTITIONS, BusMisconfigured
+    from orderflow.messaging.kafka import bootstrap_servers, partitions_of, too_small
 
     try:
         bootstrap = bootstrap_servers(settings.bus_url)
     except ValueError as error:
         raise BusMisconfigured(f"ORDERFLOW_BUS_URL: {error}") from None
-    try:
-        metadata = AdminClient(client_settings(bootstrap, None)).list_topics(timeout=BROKER_TIMEOUT_S)
-    except KafkaException:
-        raise BusUnavailable(f"no broker of {bootstrap} answered in {BROKER_TIMEOUT_S:g} s") from None
-    topic = metadata.topics.get(settings.orders_topic)
-    if topic is None:
-        return f"{bootstrap} answers; topic {settings.orders_topic} is made at the first start"
-    if len(topic.partitions) < PARTITIONS:
-        raise BusMisconfigured(
-            f"topic {settings.orders_topic} has {len(topic.partitions)} partitions, {PARTITIONS} are needed: "
-            "raise its number while no order is under way, or name another in ORDERFLOW_ORDERS_TOPIC"
-        )
-    return f"{bootstrap} answers; topic {settings.orders_topic} has {len(topic.partitions)} partitions"
+    topic = settings.orders_topic
+    found = partitions_of(bootstrap, topic, timeout_s=BROKER_TIMEOUT_S)
+    if found is None:
+        return f"{bootstrap} answers; topic {topic} is made at the first start"
+    if found < PARTITIONS:
+        return f"{bootstrap} answers; grown at the next start if we may: {too_small(topic, found)}"
+    return f"{bootstrap} answers; topic {topic} has {found} partitions"
 
 
 def _require_writable(directory: Path) -> None:

@@ -248,7 +248,10 @@ class Inbox:
             self.loop.sleep(PAUSE_S)
             return
         self._uncommitted.clear()
-        self._health.recovered("event-log")
+        if (trouble := self._consumer.state().trouble) is None:
+            self._health.recovered("event-log")
+        else:
+            self._health.trouble("event-log", trouble)
 
     def _store(self, records: Sequence[Record]) -> bool:
         """False where the worker was stopped before the database took it all: it will be delivered again."""

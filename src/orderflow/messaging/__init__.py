@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 Headers = tuple[tuple[str, bytes], ...]
 
 PARTITIONS = 12
-"""Partitions of a topic that we create; a topic with fewer is refused."""
+"""Partitions of a topic that we make; one with fewer is grown, or used as it is where we may not."""
 
 MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 """What a topic takes in one message. Key and headers count too where Kafka keeps it."""
@@ -83,6 +83,8 @@ class ConsumerState:
     lag: int | None
     last_poll_age_s: float | None
     error: str | None = field(default=None)
+    trouble: str | None = field(default=None)
+    """What this member's group does not read although it should, in words; None where all is read."""
 
 
 class BusUnavailable(Exception):

@@ -3,8 +3,18 @@
 The asynchronous classes of that library are not used: they refuse headers and delay a lone message.
 """
 
-from orderflow.messaging.kafka.cluster import Settings, bootstrap_servers, ensure_topics
+from orderflow.messaging.kafka.cluster import Settings, bootstrap_servers
 from orderflow.messaging.kafka.consumer import KafkaConsumer
 from orderflow.messaging.kafka.publisher import KafkaPublisher
+from orderflow.messaging.kafka.topics import TopicKeeper, ensure_topics, partitions_of, too_small
 
-__all__ = ["KafkaConsumer", "KafkaPublisher", "Settings", "bootstrap_servers", "ensure_topics"]
+__all__ = [
+    "KafkaConsumer",
+    "KafkaPublisher",
+    "Settings",
+    "TopicKeeper",
+    "bootstrap_servers",
+    "ensure_topics",
+    "partitions_of",
+    "too_small",
+]

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from orderflow.messaging import BusMisconfigured, BusUnavailable, ConsumerState, Record
 from orderflow.messaging.kafka.cluster import NOT_ALLOWED, Settings, client_settings
+from orderflow.messaging.kafka.group import GroupWatch, Mend
 
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_INTERVAL_MS = 500
@@ -23,6 +24,7 @@ UNREACHABLE_AFTER_S = 10.0
 COMMIT_TIMEOUT_S = 3.0
 COMMIT_RETRY_S = 0.1
 CLOSE_TIMEOUT_S = 5.0
+LAG_UNKNOWN_S_MAX = 10.0
 COMMIT_STEP_S = 0.002
 """librdkafka's poll does not return for the answer to a commit: wait in steps."""
 
@@ -46,6 +48,11 @@ class KafkaConsumer:
     those that live, has its partitions back as soon as it is back itself, after a restart of its own or of
     the broker; in return they wait for it as long when it was closed. `poll` raises BusUnavailable when no
     broker has answered for `unreachable_after_s`; shorter interruptions are librdkafka's to mend.
+
+    While it polls it compares what the topic has with what the group reads. Partitions that nobody reads are
+    named in `state`, and mended by joining anew as another member: a static member that comes back is given
+    what it had, whatever the topic has by now (KAFKA-13435). A topic of another id was made again: it is read
+    from its beginning.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class KafkaConsumer:
         self._group = group
         self._protocol = protocol
         self._instance = instance
+        self._rejoined = 0
         self._unreachable_after_s = unreachable_after_s
         self._settings = self._consumer_settings(settings)
         self._delivered: dict[int, range] = {}
@@ -77,12 +85,16 @@ class KafkaConsumer:
         self._ahead: list[KafkaMessage] = []
         """Taken off librdkafka's queue and not handed out yet."""
         self._lag: int | None = None
-        self._problem: BusMisconfigured | None = None
+        self._problem: BusMisconfigured | BusUnavailable | None = None
         self._error: str | None = None
         self._broken = False
         self._polled_at_s: float | None = None
         self._unreachable_since_s: float | None = time.monotonic()
+        self._lag_known_at_s = 0.0
         self._closing: threading.Thread | None = None
+        self._watch = GroupWatch(bootstrap, topic, group, classic=protocol == "classic", settings=settings)
+        self._anew: set[int] = set()
+        """Partitions to be read from their beginning when they are assigned."""
         self._consumer = self._new_consumer()
 
     def _consumer_settings(self, settings: Settings | None) -> dict[str, Any]:
@@ -90,7 +102,6 @@ class KafkaConsumer:
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": SESSION_TIMEOUT_MS,
             "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS,
-            **({"group.instance.id": self._instance} if self._instance else {}),
         }
         return {
             **client_settings(self._bootstrap, settings),
@@ -103,8 +114,6 @@ class KafkaConsumer:
             "queued.max.messages.kbytes": PREFETCH_KIB_MAX,
             "fetch.max.bytes": FETCH_BYTES_MAX,
             "fetch.queue.backoff.ms": 50,
-            # A topic or a partition that is made later is found soon.
-            "topic.metadata.refresh.interval.ms": 10_000,
             "statistics.interval.ms": STATISTICS_INTERVAL_MS,
             "on_commit": self._on_commit,
             "stats_cb": self._on_statistics,
@@ -112,21 +121,31 @@ class KafkaConsumer:
         }
 
     def _new_consumer(self) -> Consumer:
+        settings = dict(self._settings)
+        if self._instance and self._protocol == "classic":
+            settings["group.instance.id"] = f"{self._instance}{f'.{self._rejoined}' * bool(self._rejoined)}"
         try:
-            consumer = Consumer(self._settings)
+            consumer = Consumer(settings)
         except KafkaException as error:
             raise BusMisconfigured(f"Kafka consumer settings: {error.args[0].str()}") from error
         consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
+        self._watch.joining()
         return consumer
 
     # What librdkafka calls, always within poll, commit or close. Nothing here may raise: the records that a
     # poll has in hand would be lost, and committed over.
 
-    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._anew:
+            for each in partitions:
+                if each.partition in self._anew:
+                    each.offset = OFFSET_BEGINNING
+            self._anew.clear()
+            consumer.incremental_assign(partitions)
         self._delivered.update({each.partition: range(0) for each in partitions})
-        self._lag = None
+        self._forget_lag()
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._due:
@@ -140,7 +159,11 @@ class KafkaConsumer:
             self._lost.add(each.partition)
         # Handed out after the partition came back, they would make a gap that a commit then covers.
         self._ahead = [message for message in self._ahead if message.partition() in self._delivered]
+        self._forget_lag()
+
+    def _forget_lag(self) -> None:
         self._lag = None
+        self._lag_known_at_s = time.monotonic()
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         self._commits_open -= 1
@@ -163,15 +186,17 @@ class KafkaConsumer:
         lags = [_lag(partitions.get(str(partition))) for partition in self._delivered]
         known = [lag for lag in lags if lag is not None]
         self._lag = sum(known) if known and len(known) == len(lags) else None
+        if self._lag is not None:
+            self._lag_known_at_s = time.monotonic()
 
     def _on_error(self, error: KafkaError) -> None:
         self._error = f"{error.name()}: {error.str()}"
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            text = f"topic {self._topic} does not exist on {self._bootstrap}: create it"
-            self._problem = BusMisconfigured(text)
+            text = f"topic {self._topic} does not exist on {self._bootstrap}"
+            self._problem = BusUnavailable(text)
         elif error.code() in NOT_ALLOWED:
             text = f"{self._error}: allow group {self._group} to read {self._topic} on {self._bootstrap}"
-            self._problem = BusMisconfigured(text)
+            self._problem = BusUnavailable(text)
         elif error.fatal() and error.code() == KafkaError.UNSUPPORTED_VERSION:
             text = f"{self._error}: {self._bootstrap} does not speak KIP-848, use the classic group protocol"
             self._problem = BusMisconfigured(text)
@@ -181,6 +206,8 @@ class KafkaConsumer:
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
         self._polled_at_s = time.monotonic()
+        if not self._broken:
+            self._compare()
         if self._broken:
             self._replace_consumer(timeout_s)
         if self._due and not self._commits_open:
@@ -192,6 +219,18 @@ class KafkaConsumer:
         if not records:
             self._raise_if_unreadable()
         return records
+
+    def _compare(self) -> None:
+        """What the group reads with what the topic has; a difference is mended with a new client."""
+        mend = self._watch.check(self._consumer.memberid, self._delivered)
+        if mend is None:
+            return
+        if mend is Mend.READ_ANEW:
+            self._anew.update(self._delivered)
+        else:
+            self._rejoined += 1
+        self._error = mend.value
+        self._broken = True
 
     def _fetch(self, records_max: int, timeout_s: float) -> None:
         try:
@@ -256,7 +295,7 @@ class KafkaConsumer:
             _logger.warning("kafka.commit_failed", code=error.name(), reason=error.str())
             if error.code() in NOT_ALLOWED:
                 text = f"{error.str()}: allow group {self._group} to commit on {self._bootstrap}"
-                raise BusMisconfigured(text)
+                raise BusUnavailable(text)
             if self._broken or time.monotonic() >= deadline_s:
                 if error.code() in _MEMBERSHIP_MOVED:
                     return
@@ -295,7 +334,14 @@ class KafkaConsumer:
             lag=self._lag,
             last_poll_age_s=None if polled_at_s is None else time.monotonic() - polled_at_s,
             error=self._error,
+            trouble=self._trouble(),
         )
+
+    def _trouble(self) -> str | None:
+        unknown_s = time.monotonic() - self._lag_known_at_s
+        if self._lag is None and self._delivered and unknown_s > LAG_UNKNOWN_S_MAX:
+            return f"the broker has not told for {unknown_s:.0f} s how much of {self._topic} waits for us"
+        return self._watch.trouble(self._delivered)
 
     def _replace_consumer(self, timeout_s: float) -> None:
         _logger.warning("kafka.consumer_replaced", reason=self._error)
@@ -307,6 +353,7 @@ class KafkaConsumer:
 
     def close(self) -> None:
         """As the port says. A broker silent for CLOSE_TIMEOUT_S learns it from the session's time-out."""
+        self._watch.close()
         if not self._closed_within(CLOSE_TIMEOUT_S):
             _logger.warning("kafka.close_unanswered", group=self._group)
 
