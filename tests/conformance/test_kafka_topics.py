@@ -15,8 +15,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic
-from tests.conformance.conftest import Eventually, OpenKafka, Publish, missing_part
+from tests.conformance.conftest import Eventually, OpenKafka, Publish
 from tests.conformance.own_broker import OwnBroker
+from tests.conftest import missing
 
 from orderflow.messaging import BusUnavailable, ConsumerState, Message, Position, PublishFailed
 from orderflow.messaging.kafka import (
@@ -110,7 +111,7 @@ def own_broker(kafka_bootstrap: str, tmp_path: Path) -> Iterator[OwnBroker]:
     try:
         broker.start()
     except AssertionError as error:
-        missing_part("kafka", f"no Kafka of this test's own: {error}")
+        missing("kafka", f"no Kafka of this test's own: {error}")
     yield broker
     broker.close()
 

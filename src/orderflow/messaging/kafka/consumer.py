@@ -92,10 +92,10 @@ class KafkaConsumer:
         self._unreachable_since_s: float | None = time.monotonic()
         self._lag_known_at_s = 0.0
         self._closing: threading.Thread | None = None
-        self._watch = GroupWatch(bootstrap, topic, group, classic=protocol == "classic", settings=settings)
         self._anew: set[int] = set()
         """Partitions to be read from their beginning when they are assigned."""
         self._consumer = self._new_consumer()
+        self._watch = GroupWatch(bootstrap, topic, group, classic=protocol == "classic", settings=settings)
 
     def _consumer_settings(self, settings: Settings | None) -> dict[str, Any]:
         classic: Mapping[str, Any] = {
@@ -131,7 +131,6 @@ class KafkaConsumer:
         consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
-        self._watch.joining()
         return consumer
 
     # What librdkafka calls, always within poll, commit or close. Nothing here may raise: the records that a
@@ -350,6 +349,7 @@ class KafkaConsumer:
         self._closing = None
         self._broken = False
         self._consumer = self._new_consumer()
+        self._watch.joining()
 
     def close(self) -> None:
         """As the port says. A broker silent for CLOSE_TIMEOUT_S learns it from the session's time-out."""

@@ -92,7 +92,7 @@ class GroupWatch:
         self._suspicions = 0
         """So many looks in a row found partitions that nobody reads."""
         self._join_s = JOIN_S_MAX
-        self._join_until_s = 0.0
+        self._join_until_s = clock() + JOIN_S_MAX
         self._unread: str | None = None
         """The partitions that nobody reads, in words."""
         self._all_read = False
