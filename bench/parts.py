@@ -15,23 +15,23 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import structlog
-import uvicorn
 import uvloop
-from uvicorn.server import ServerState
 
 from bench import bodies
 from bench.processes import BenchError
 from bench.servers import find_servers
-from orderflow import edge, telemetry
+from orderflow import telemetry
 from orderflow.database.engine import connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
-from orderflow.direct import Answer, Headers, protocol_for
 from orderflow.ids import new_uuid4
 from orderflow.orders import commands, outbox, parsing
 from orderflow.orders.events import message
-from orderflow.orders.intake import ANONYMOUS, Caller, Intake
+from orderflow.orders.intake import Intake
+from orderflow.web.connections import Connection
+from orderflow.web.exchanges import Exchange
+from orderflow.web.front_door import ANONYMOUS, Caller, FrontDoor, correlation_id_from, traceparent_from
+from orderflow.web.server import Server
 
 ROUNDS = 7
 CALLS = 2_000
@@ -42,11 +42,8 @@ BATCHES = 20
 class _Nothing:
     """A route that answers at once, and a transport that sends nowhere."""
 
-    method, path = b"POST", b"/api/orders"
-
-    def take(self, headers: Headers, body: bytes, answer: Answer) -> bool:
-        del headers, body
-        answer(201, b"content-type: application/json\r\n", b"x" * 500)
+    def take(self, exchange: Exchange) -> bool:
+        exchange.answer(201, b"content-type: application/json\r\n", b"x" * 500)
         return True
 
     def is_closing(self) -> bool:
@@ -74,29 +71,22 @@ def front() -> dict[str, float]:
     body = bodies.usual()[2].encode()
     head = b"POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n"
     request = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
-    config = uvicorn.Config(_no_application, http=protocol_for(_Nothing()), log_config=None, lifespan="off")
-    config.load()
-    make: Any = config.http_protocol_class
-    protocol = make(config, ServerState(), {})
-    protocol.connection_made(_Nothing())
+    nothing: Any = _Nothing()
+    protocol = Connection(Server(_no_application, door=FrontDoor(logs=False), short_way=nothing))
+    protocol.connection_made(nothing)
     order = parsing.ORDER.validate_json(body)
     writer = GroupCommit(None, "parts", queue_commands_max=10**9)  # pyright: ignore[reportArgumentType]
     intake = Intake(writer, None, topic="order-events", relay_takes=lambda _: True)  # pyright: ignore[reportArgumentType]
-    caller = Caller(ANONYMOUS, new_uuid4(), edge.traceparent_from(None))
+    caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
     prepared = intake._prepare(order, "k", caller)  # pyright: ignore[reportPrivateUsage]
-    log = structlog.get_logger().bind()
-    line = partial(edge.log_request, log.info, method="POST", path="/api/orders", status=201)
+    line = partial(FrontDoor().end, caller, method="POST", path="/api/orders", status=201)
     return {
-        "HTTP: parse the request, build the answer": best_us(lambda: protocol.data_received(request)),
+        "HTTP: parse the request, ids, build the answer": best_us(lambda: protocol.data_received(request)),
         "validate the order": best_us(lambda: parsing.ORDER.validate_json(body)),
-        "correlation id and trace": best_us(
-            lambda: (edge.correlation_id_from(None), edge.traceparent_from(None))
-        ),
+        "correlation id and trace": best_us(lambda: (correlation_id_from(None), traceparent_from(None))),
         "id, event, answer, hash": best_us(lambda: intake._prepare(order, "k", caller)),  # pyright: ignore[reportPrivateUsage]
         "queue": best_us(lambda: writer.submit_then(commands.place_orders, [prepared.command], print)),
-        "log line": best_us(
-            lambda: line(began=0.0, correlation=caller.correlation_id, parent=caller.traceparent)
-        ),
+        "log line": best_us(lambda: line(began=0.0)),
     }
 
 
@@ -106,7 +96,7 @@ def back(url: str) -> dict[str, float]:
     migrate(database, "orders")
     writer = GroupCommit(database.writer, "parts")
     intake = Intake(writer, None, topic="order-events", relay_takes=lambda _: True)  # pyright: ignore[reportArgumentType]
-    caller = Caller(ANONYMOUS, new_uuid4(), edge.traceparent_from(None))
+    caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
     orders = [parsing.ORDER.validate_json(body) for body in bodies.usual()[:BATCH]]
     keys = count()
     place = partial(commands.place_orders, relay_takes=lambda _: True)

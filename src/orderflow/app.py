@@ -17,7 +17,6 @@ from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Readiness
-from orderflow.edge import Edge
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
@@ -39,8 +38,8 @@ from orderflow.orders.retention import Retention
 from orderflow.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
-from orderflow.serving import address, bind, serving, stop_on_signals
 from orderflow.settings import Settings, SettingsError
+from orderflow.web.server import address, bind, serving, stop_on_signals
 
 INTAKE_QUEUE_SECONDS_MAX = 2.0
 """Orders that wait for longer than this for the writer mean that it cannot follow: more are refused."""
@@ -139,7 +138,7 @@ def run_relay(settings: Settings) -> int:
                 if listener is None:
                     await stop.wait()
                     return
-                async with serving(Edge(create_health_app(parts.health)), listener):
+                async with serving(create_health_app(parts.health), listener):
                     await stop.wait()
 
         _say("Relay: running")
@@ -268,8 +267,8 @@ async def _order_service(
         )
         api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
         parked = ParkedEvents(writer=parts.writer, reader=parts.reader, releases=settings.env == "dev")
-        app = Edge(orders_http.create_app(api, parts.health, parked))
-        async with serving(app, listener, direct=PostOrder(intake)):
+        app = orders_http.create_app(api, parts.health, parked)
+        async with serving(app, listener, short_way=PostOrder(intake)):
             try:
                 yield
             finally:
@@ -314,7 +313,7 @@ async def _fulfillment_service(
         served=settings.env == "dev",
     )
     try:
-        async with serving(Edge(fulfillment_http.create_app(api, actions)), listener):
+        async with serving(fulfillment_http.create_app(api, actions), listener):
             await worker.run(stop)
     finally:
         for keeper in keepers:

@@ -21,7 +21,6 @@ from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
 from orderflow.database.readiness import Readiness
-from orderflow.edge import Edge
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.parties import Carriers, Party
@@ -36,7 +35,7 @@ from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.relay import Relay
-from orderflow.serving import address, bind, serving
+from orderflow.web.server import address, bind, serving
 
 WAIT_S_MAX = 30.0
 TOPIC = "order-events"
@@ -120,7 +119,7 @@ class World:
             relay.start()
             parked = ParkedEvents(writer=writer, reader=reader, releases=True)
             health = HealthApi(Readiness(writer, counters.probe), writer.health)
-            self.network.app = Edge(create_app(api, health, parked))
+            self.network.app = create_app(api, health, parked)
             try:
                 async with serving(self.network, listener):
                     yield

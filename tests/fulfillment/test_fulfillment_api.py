@@ -12,13 +12,12 @@ from alembic.runtime.migration import MigrationContext
 from tests.fulfillment.conftest import World
 
 from orderflow.database.engine import Reader
-from orderflow.edge import Edge
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi, create_app
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
-from orderflow.serving import address, bind, serving
+from orderflow.web.server import address, bind, serving
 
 OpenCarrier = Callable[[str], Any]
 Get = Callable[..., Awaitable[tuple[int, Any]]]
@@ -40,7 +39,7 @@ async def fulfillment_api(
         served=served,
     )
     api = FulfillmentApi(reader=reader, readiness=worker.readiness, status=worker.status)
-    app = Edge(create_app(api, actions))
+    app = create_app(api, actions)
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener), aiohttp.ClientSession(address(listener)) as session:
 

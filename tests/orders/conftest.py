@@ -14,15 +14,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from sqlalchemy.engine import Connection
 
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX, GroupCommit
 from orderflow.database.migrate import migrate
 from orderflow.database.readiness import Readiness
-from orderflow.direct import protocol_for
-from orderflow.edge import BODY_SECONDS_MAX, Edge
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import counters
@@ -32,6 +29,8 @@ from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
+from orderflow.web.connections import Limits
+from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0
 TOPIC = "order-events"
@@ -100,10 +99,10 @@ class Service:
         *,
         queue_commands_max: int = QUEUE_COMMANDS_MAX,
         key_wait_s: float = KEY_WAIT_S,
-        body_seconds_max: float = BODY_SECONDS_MAX,
+        limits: Limits | None = None,
         in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX,
         writing: bool = True,
-        direct: bool = True,
+        short_way: bool = True,
         releases: bool = True,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
@@ -131,7 +130,6 @@ class Service:
             writer=self.writer,
             reader=self.reader,
             intake=intake,
-            body_seconds_max=body_seconds_max,
         )
         parked = ParkedEvents(writer=self.writer, reader=self.reader, releases=releases)
         health = HealthApi(Readiness(self.writer, counters.probe), self.writer.health)
@@ -142,30 +140,29 @@ class Service:
                 self.relay.start()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
-        self._serve(protocol_for(PostOrder(intake)) if direct else "httptools")
-
-    def _serve(self, protocol: Any) -> None:
-        config = uvicorn.Config(
-            Edge(self.app),
-            loop="none",
-            http=protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-        self._server = uvicorn.Server(config)
+        self._limits = limits
+        self._short_way = PostOrder(intake) if short_way else None
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._started = threading.Event()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._server.serve(sockets=[self.listener])), daemon=True
+            target=lambda: self._loop.run_until_complete(self._serve()), daemon=True
         )
         self._thread.start()
-        eventually(lambda: self._server.started)
+        assert self._started.wait(WAIT_S_MAX)
+
+    async def _serve(self) -> None:
+        async with serving(
+            self.app, self.listener, short_way=self._short_way, limits=self._limits, drain_s=2
+        ):
+            self._started.set()
+            await self._stop.wait()
 
     def close(self) -> None:
         self.api.stop()
-        self._server.should_exit = True
+        self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        self._loop.close()
         if self.relay:
             self.relay.close()
         self.writer.start()

@@ -6,6 +6,8 @@ import socket
 import pytest
 from tests.orders.conftest import ORDER, Service, Start, eventually
 
+from orderflow.web.connections import Limits
+
 
 def exchange(service: Service, *parts: bytes) -> bytes:
     """Send raw bytes and read until the server closes."""
@@ -24,7 +26,7 @@ HEAD = (
 
 
 def test_a_body_that_does_not_arrive_in_time_is_a_408_and_closes(start: Start) -> None:
-    service = start(body_seconds_max=0.2)
+    service = start(limits=Limits(body_s=0.2))
     received = exchange(service, HEAD, b'{"customer":')
     assert received.startswith(b"HTTP/1.1 408 ")
     assert service.orders == 0
@@ -79,9 +81,9 @@ def test_a_correlation_id_travels_into_the_order(service: Service) -> None:
 
 
 def test_a_head_that_does_not_come_in_time_closes_the_connection(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    start: Start,
 ) -> None:
-    monkeypatch.setattr("orderflow.direct.HEAD_SECONDS_MAX", 0.2)
+    service = start(limits=Limits(head_s=0.2))
     assert exchange(service).startswith(b"HTTP/1.1 408 ")
     assert exchange(service, b"POST /api/orders HTTP/1.1\r\nHost: x\r\n").startswith(b"HTTP/1.1 408 ")
     answered_first = exchange(service, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /hea")
@@ -89,8 +91,8 @@ def test_a_head_that_does_not_come_in_time_closes_the_connection(
     assert b"HTTP/1.1 408 " in answered_first
 
 
-def test_bytes_that_begin_no_request_do_not_keep_a_connection_open(service: Service) -> None:
-    """uvicorn's own time-out for idle connections is called off by any byte."""
+def test_bytes_that_begin_no_request_do_not_keep_a_connection_open(start: Start) -> None:
+    service = start(limits=Limits(head_s=0.5, body_s=0.5, idle_s=0.5))
     silent = b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
     for sent, then in ((b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"), (silent, b"x")):
         with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
@@ -104,7 +106,7 @@ def test_bytes_that_begin_no_request_do_not_keep_a_connection_open(service: Serv
 def test_the_end_of_a_request_is_no_part_of_the_next_ones_head(service: Service) -> None:
     """A large body and the beginning of a pipelined head in one read."""
     body = json.dumps(ORDER).encode() + b" " * 70_000
-    head = b"POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    head = HEAD.replace(b"500", b"%d" % len(body))
     rest = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
         client.sendall(head + body + rest)
@@ -114,9 +116,9 @@ def test_the_end_of_a_request_is_no_part_of_the_next_ones_head(service: Service)
 
 
 def test_a_half_head_is_no_answer_to_the_request_before_it(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    start: Start,
 ) -> None:
-    monkeypatch.setattr("orderflow.direct.HEAD_SECONDS_MAX", 0.2)
+    service = start(limits=Limits(head_s=0.2))
     order_id = service.placed()["orderId"]
     poll = f"GET /api/orders/{order_id}?wait=Shipped&timeoutMs=1000 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     answers = exchange(service, poll + b"GET /hea")

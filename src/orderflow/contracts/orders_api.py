@@ -33,8 +33,17 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX, pattern=_PRINTABLE)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_CHARS_MAX, pattern=_PRINTABLE)]
+
+
+def _trimmed(value: object) -> object:
+    """Of the white space that HTTP trims around a header's value, so that a key has one spelling."""
+    return value.strip(" \t") if isinstance(value, str) else value
+
+
 IdempotencyKey = Annotated[
-    str, StringConstraints(min_length=1, max_length=IDEMPOTENCY_KEY_CHARS_MAX, pattern=_PRINTABLE)
+    str,
+    BeforeValidator(_trimmed),
+    StringConstraints(min_length=1, max_length=IDEMPOTENCY_KEY_CHARS_MAX, pattern=_PRINTABLE),
 ]
 AttentionKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 OrderId = Annotated[

@@ -14,19 +14,14 @@ from starlette.routing import Route
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.database.readiness import Readiness
-from orderflow.edge import (
-    EXCEPTION_HANDLERS,
-    ProblemError,
-    field_error,
-    json_response,
-    problem_response,
-)
 from orderflow.fulfillment import queries
 from orderflow.fulfillment.dead_letters import LetterState
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.worker import WorkerStatus
+from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, problem_response
+from orderflow.web.problems import ProblemError, field_error
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -144,7 +139,7 @@ def _ready_document(status: WorkerStatus) -> dict[str, Any]:
 
 
 def create_app(service: FulfillmentApi, actions: DeadLetterActions) -> Starlette:
-    """The Fulfillment Service as an ASGI application, to be wrapped in `edge.Edge`."""
+    """The Fulfillment Service as an ASGI application, to be served by `web.server`."""
     routes = [
         Route("/health/live", service.live),
         Route("/health/ready", service.ready),
@@ -168,7 +163,7 @@ def create_app(service: FulfillmentApi, actions: DeadLetterActions) -> Starlette
 
 async def _on_database_unavailable(request: Request, _error: Exception) -> Response:
     problem = ProblemError(503, "The database does not answer now.", headers={"Retry-After": "2"})
-    return problem_response(problem, request.scope)
+    return problem_response(problem, request)
 
 
 def _query(model: type[Q], request: Request) -> Q:

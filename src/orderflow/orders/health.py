@@ -7,9 +7,10 @@ from starlette.routing import Route
 
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.database.readiness import Readiness
-from orderflow.edge import EXCEPTION_HANDLERS, ProblemError, json_response
 from orderflow.orders.model import utc_text
 from orderflow.runtime.health import Health
+from orderflow.web.answers import EXCEPTION_HANDLERS, json_response
+from orderflow.web.problems import ProblemError
 
 
 class HealthApi:

@@ -22,31 +22,20 @@ from starlette.types import ASGIApp
 from orderflow.contracts import orders_api as api
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.database.group_commit import GroupCommit, QueueFull
-from orderflow.edge import (
-    BODY_SECONDS_MAX,
-    EXCEPTION_HANDLERS,
-    BodyBudget,
-    ProblemError,
-    correlation_id,
-    field_error,
-    instance,
-    json_response,
-    problem_document,
-    problem_response,
-    read_json_body,
-    traceparent,
-    validation_problem,
-)
 from orderflow.orders import commands, openapi, parsing, queries
 from orderflow.orders.health import HealthApi
-from orderflow.orders.intake import ANONYMOUS, Accepted, Caller, Intake, database_unavailable, write_problem
+from orderflow.orders.intake import Accepted, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, IllegalTransition, offered
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.waiting import Waiters
+from orderflow.web.answers import EXCEPTION_HANDLERS, caller, json_response, problem_of, problem_response
+from orderflow.web.bodies import BodyBudget, read_json_body
+from orderflow.web.headers import header_values
+from orderflow.web.problems import ProblemError, field_error, validation_problem
 
 
 class OrdersApi:
-    """The endpoints. `degraded` tells which other parts are down; a body may take `body_seconds_max`."""
+    """The endpoints."""
 
     def __init__(
         self,
@@ -55,13 +44,11 @@ class OrdersApi:
         reader: Reader,
         intake: Intake,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        body_seconds_max: float = BODY_SECONDS_MAX,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._intake = intake
         self._clock = clock
-        self._body_seconds_max = body_seconds_max
         self._bodies = BodyBudget()
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
         self._stopping = False
@@ -72,20 +59,18 @@ class OrdersApi:
         self._waiters.release_all()
 
     async def _body(self, request: Request, bytes_max: int) -> bytes:
-        return await read_json_body(
-            request, bytes_max, seconds_max=self._body_seconds_max, budget=self._bodies
-        )
+        return await read_json_body(request, bytes_max, self._bodies)
 
     async def post_order(self, request: Request) -> Response:
         self._intake.check_room()
         body = await self._body(request, api.BODY_BYTES_MAX)
-        key = parsing.idempotency_key(request)
+        key = parsing.idempotency_key(header_values(request, b"idempotency-key"))
         try:
             order = parsing.ORDER.validate_json(body)
         except ValidationError as error:
             raise validation_problem(error) from None
         parsing.check_prices(order)
-        (answer,) = await self._intake.place([(order, key)], _caller(request))
+        (answer,) = await self._intake.place([(order, key)], caller(request))
         if isinstance(answer, ProblemError):
             raise answer
         headers = {"Location": f"/api/orders/{answer.order_id}"}
@@ -104,7 +89,7 @@ class OrdersApi:
                 except ProblemError as error:
                     entries[index] = error
         valid = [(entry, entry.idempotency_key) for entry in entries if not isinstance(entry, ProblemError)]
-        answers = iter(await self._intake.place(valid, _caller(request)))
+        answers = iter(await self._intake.place(valid, caller(request)))
         results = [
             self._batch_result(request, entry if isinstance(entry, ProblemError) else next(answers))
             for entry in entries
@@ -147,7 +132,7 @@ class OrdersApi:
     ) -> list[ProblemError | None]:
         """None where the order now is as asked, else why it is not."""
         now = self._clock()
-        caller = _caller(request)
+        sender = caller(request)
         outcomes: list[ProblemError | None] = [None] * len(patches)
         updates: dict[int, commands.UpdateOrder] = {}
         for index, (order_id, patch) in enumerate(patches):
@@ -160,7 +145,7 @@ class OrdersApi:
             else:
                 # Each has an instant of its own: the history tells the updates of one order apart by it.
                 at = now + timedelta(microseconds=index)
-                updates[index] = parsing.update_command(order_id, patch, at, caller)
+                updates[index] = parsing.update_command(order_id, patch, at, sender)
         try:
             results = await self._writer.submit(commands.update_orders, list(updates.values()))
         except QueueFull:
@@ -223,7 +208,7 @@ class OrdersApi:
 
 
 def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> ASGIApp:
-    """The Order Service as an ASGI application, to be wrapped in `edge.Edge`."""
+    """The Order Service as an ASGI application, to be served by `web.server`."""
     app = FastAPI(
         title="Orderflow Order Service",
         version="1",
@@ -264,11 +249,11 @@ async def _on_invalid_query(request: Request, error: Exception) -> Response:
         for item in error.errors()
     ]
     problem = ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
-    return problem_response(problem, request.scope)
+    return problem_response(problem, request)
 
 
 async def _on_database_unavailable(request: Request, _error: Exception) -> Response:
-    return problem_response(database_unavailable(), request.scope)
+    return problem_response(database_unavailable(), request)
 
 
 _EXCEPTION_HANDLERS: dict[Any, Any] = {
@@ -277,13 +262,8 @@ _EXCEPTION_HANDLERS: dict[Any, Any] = {
 }
 
 
-def _caller(request: Request) -> Caller:
-    return Caller(ANONYMOUS, correlation_id(request.scope), traceparent(request.scope))
-
-
 def _problem_result(request: Request, problem: ProblemError) -> dict[str, Any]:
-    document = problem_document(problem, instance(request.scope), correlation_id(request.scope))
-    return {"status": problem.status, "problem": document}
+    return {"status": problem.status, "problem": problem_of(problem, request)}
 
 
 def _update_problem(result: commands.UpdateResult | Exception) -> ProblemError | None:

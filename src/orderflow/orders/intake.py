@@ -17,28 +17,18 @@ from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.contracts.orders_api import OrderIn
 from orderflow.database.engine import DatabaseUnavailable, Reader, reason
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
-from orderflow.edge import ProblemError
 from orderflow.ids import new_uuid4, new_uuid7
 from orderflow.orders import commands, queries
 from orderflow.orders.events import EventTooLarge, order_created
 from orderflow.orders.model import utc_text
+from orderflow.web.front_door import Caller
+from orderflow.web.problems import ProblemError
 
 log = structlog.get_logger()
 
 KEY_WAIT_S = 5.0
 KEY_RETRY_PAUSE_S = 0.1
 """Doubles each time: every try may cost the only writer the lock time-out."""
-
-
-ANONYMOUS = "anonymous"
-
-
-class Caller(NamedTuple):
-    """Who sends the request, and the ids that travel with it into the event."""
-
-    name: str
-    correlation_id: str
-    traceparent: str
 
 
 class Accepted(NamedTuple):

@@ -14,10 +14,12 @@ from starlette.responses import Response
 from orderflow.contracts import orders_api as api
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
-from orderflow.edge import ProblemError, json_response, read_json_body, validation_problem
 from orderflow.orders import parsing, queries
 from orderflow.orders.intake import write_problem
 from orderflow.orders.parked import Release, Released, release
+from orderflow.web.answers import json_response
+from orderflow.web.bodies import read_json_body
+from orderflow.web.problems import ProblemError, validation_problem
 
 log = structlog.get_logger()
 

@@ -1,19 +1,19 @@
 """What a request says, validated: queries, headers, bodies and the entries of bulk bodies."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
-from starlette.requests import Request
 
 from orderflow.contracts import orders_api as api
-from orderflow.edge import ProblemError, field_error, validation_problem
 from orderflow.orders import commands, queries
-from orderflow.orders.intake import Caller
 from orderflow.orders.model import Attention, AttentionChange, Fulfillment, Status
+from orderflow.web.front_door import Caller
+from orderflow.web.problems import ProblemError, broken_contract, field_error, validation_problem
 
 WAIT_MS_MAX = 60_000
 
@@ -48,6 +48,8 @@ BATCH: TypeAdapter[api.BatchIn] = TypeAdapter(api.BatchIn)
 PATCH: TypeAdapter[api.StatusPatch] = TypeAdapter(api.StatusPatch)
 UPDATES: TypeAdapter[api.StatusUpdatesIn] = TypeAdapter(api.StatusUpdatesIn)
 
+_KEY: TypeAdapter[str] = TypeAdapter(api.IdempotencyKey)
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -74,27 +76,27 @@ def unknown_order() -> ProblemError:
     return ProblemError(404, "There is no order with this id.", kind="unknown-order", title="Unknown order")
 
 
-def idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is None:
+def idempotency_key(given: Sequence[bytes]) -> str | None:
+    """Of the headers of that name. It is UTF-8, and has the same spelling as in the body of a batch. Raises
+    ProblemError 422."""
+    if not given:
         return None
-    if not is_idempotency_key(key):
-        raise ProblemError(
-            422,
-            "The request breaks the contract: see errors.",
-            errors=[field_error(("Idempotency-Key",), "must be 1 to 255 printable characters", "header")],
-        )
-    return key
+    if len(given) > 1:
+        raise _wrong_key("is given more than once")
+    try:
+        return _KEY.validate_python(given[0].decode())
+    except (UnicodeDecodeError, ValidationError):
+        raise _wrong_key("must be 1 to 255 printable characters in UTF-8") from None
 
 
-def is_idempotency_key(text: str) -> bool:
-    return text.isprintable() and 0 < len(text) <= api.IDEMPOTENCY_KEY_CHARS_MAX and not text.isspace()
+def _wrong_key(why: str) -> ProblemError:
+    return broken_contract([field_error(("Idempotency-Key",), why, "header")])
 
 
 def check_prices(order: api.OrderIn, at: tuple[str | int, ...] = ()) -> None:
     errors = [field_error((*at, *location), message) for location, message in order.price_errors()]
     if errors:
-        raise ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+        raise broken_contract(errors)
 
 
 def entries(

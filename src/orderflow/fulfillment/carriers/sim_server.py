@@ -13,17 +13,16 @@ What a client can rely on:
 
 import asyncio
 import itertools
-import socket
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
-import uvicorn
+import uvloop
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.applications import Starlette
@@ -40,7 +39,10 @@ from orderflow.fulfillment.carriers.simulated import (
     RETRY_AFTER_S,
     SimulatedOutcomes,
 )
-from orderflow.serving import stop_on_signals
+from orderflow.web.bodies import read_body
+from orderflow.web.front_door import FrontDoor
+from orderflow.web.problems import ProblemError
+from orderflow.web.server import address, bind, serving, stop_on_signals
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
 KEY_CHARS_MAX = 255
@@ -94,7 +96,7 @@ class _CarrierSim:
         """PUT and GET of /v1/key-lifetime."""
         if request.method == "PUT":
             try:
-                given = KeyLifetime.model_validate_json(await _read_body(request))
+                given = KeyLifetime.model_validate_json(await read_body(request, BODY_BYTES_MAX))
             except ValidationError:
                 raise HTTPException(422, f"seconds must be 0 to {KEY_LIFETIME_S_MAX} or null") from None
             self._key_lifetime_s = given.seconds
@@ -104,7 +106,7 @@ class _CarrierSim:
         key = request.headers.get("Idempotency-Key", "")
         if not 1 <= len(key) <= KEY_CHARS_MAX:
             raise HTTPException(400, f"Idempotency-Key is needed, 1 to {KEY_CHARS_MAX} characters")
-        body = await _read_body(request)
+        body = await read_body(request, BODY_BYTES_MAX)
         order_id = _order_id(body)
         call_number = next(self._call_numbers)
         self._fail_transiently(order_id, call_number)
@@ -195,6 +197,7 @@ def create_app(
         ],
         exception_handlers={
             HTTPException: _on_http_exception,
+            ProblemError: _on_problem,
             ClientDisconnect: _on_client_gone,
             sqlite3.Error: _on_ledger_failure,
             Exception: _on_error,
@@ -218,33 +221,15 @@ async def serving_carrier_sim(
 ) -> AsyncGenerator[str]:
     """Serves while the block runs and yields the address, `http://host:port`; port 0 takes a free one.
 
-    Leaving the block drains: answers under way are finished within 10 s. Raises OSError where the port is
-    taken, sqlite3.Error where the ledger cannot be opened, ValueError outside `SimulatedOutcomes`' bounds.
+    Leaving the block drains: answers under way are finished within 10 s. Raises AddressUnavailable where the
+    port is taken, sqlite3.Error where the ledger cannot be opened, ValueError outside the bounds of
+    `SimulatedOutcomes`.
     """
     outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener, closing(Ledger(ledger)) as book:
-        # Accepted sockets inherit it; asyncio sets it only on sockets that name their protocol. Without it an
-        # answer of two writes waits 40 ms for the client's delayed acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with bind(host, port, "--port") as listener, closing(Ledger(ledger)) as book:
         app = create_app(ledger=book, outcomes=outcomes, key_lifetime_s=key_lifetime_s)
-        server = _Server(
-            uvicorn.Config(
-                app,
-                access_log=False,
-                log_config=None,
-                lifespan="off",
-                ws="none",
-                timeout_graceful_shutdown=DRAIN_S_MAX,
-            )
-        )
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        shown_host = f"[{host}]" if family == socket.AF_INET6 else host
-        try:
-            yield f"http://{shown_host}:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
+        async with serving(app, listener, door=FrontDoor(logs=False), drain_s=DRAIN_S_MAX):
+            yield address(listener)
 
 
 def run_carrier_sim(
@@ -277,25 +262,8 @@ def run_carrier_sim(
                 sys.stdout.flush()
                 await stopped.wait()
 
-    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_stopped())
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs it: uvicorn's own handling ends the process by the signal, not 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise HTTPException(413, f"the body may have at most {BODY_BYTES_MAX} bytes")
-    return bytes(body)
 
 
 def _order_id(body: bytes) -> str:
@@ -354,6 +322,11 @@ def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
     refused = cast("HTTPException", error)
     return _problem(refused.status_code, refused.detail, cast("dict[str, str] | None", refused.headers))
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    problem = cast("ProblemError", error)
+    return _problem(problem.status, problem.detail, problem.headers)
 
 
 async def _on_client_gone(_request: Request, _error: Exception) -> Response:

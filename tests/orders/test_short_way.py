@@ -12,25 +12,31 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from tests.orders.conftest import ORDER, Service
 
-from orderflow.direct import HELD_BYTES_MAX, HELD_SECONDS_MAX, Answer, Headers
 from orderflow.orders.post_order import PostOrder
+from orderflow.web.connections import BUFFERED_BYTES_MAX, HELD_SECONDS_MAX
+from orderflow.web.exchanges import Exchange
 
 BODY = json.dumps(ORDER).encode()
 OTHER = json.dumps({**ORDER, "customer": {"customerId": "c-2", "name": 'Zoë "Z" \\ O\'Hara'}}).encode()
 HUGE = json.dumps({**ORDER, "items": [{"productId": f"p-{i}", "quantity": 1} for i in range(1_000)]}).encode()
 
 
+JSON = "content-type: application/json"
+
+
 def request(body: bytes = BODY, *lines: str, version: str = "1.1", length: int | None = None) -> bytes:
     length_line = f"content-length: {len(body) if length is None else length}"
     head = [f"POST /api/orders HTTP/{version}", "host: x", length_line, *lines]
+    if not any(line.startswith("content-type:") for line in lines):
+        head.append(JSON)
     return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
 
 
 CLOSED = b"[closed]"
-JSON = "content-type: application/json"
 KEYED = request(BODY, JSON, "idempotency-key: k")
 CHUNKED = (
-    b"POST /api/orders HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+    b"POST /api/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
     % (
         len(BODY),
         BODY,
@@ -57,16 +63,16 @@ CONVERSATIONS: dict[str, tuple[list[bytes], int]] = {
     "a key that is none": ([request(BODY, JSON, "idempotency-key: " + "k" * 256)], 0),
     "two keys": ([request(BODY, "idempotency-key: a", "idempotency-key: b")], 0),
     "many on one connection": ([request()] * 5, 5),
-    "pipelined": ([request() + KEYED + request(OTHER)], 1),
-    "pipelined behind a read": ([b"GET /api/stats HTTP/1.1\r\nhost: x\r\n\r\n" + request()], 0),
+    "pipelined": ([request() + KEYED + request(OTHER)], 3),
+    "pipelined behind a read": ([b"GET /api/stats HTTP/1.1\r\nhost: x\r\n\r\n" + request()], 1),
     "the body in a packet of its own": ([request()[: -len(BODY)], BODY], 1),
     "the last byte late": ([request()[:-1], b"", b"", b"", BODY[-1:]], 0),
     "many items": ([request(HUGE)], 1),
-    "too large for the short way": ([request(BODY + b" " * (2 * HELD_BYTES_MAX))], 0),
+    "too large for the short way": ([request(BODY + b" " * (2 * BUFFERED_BYTES_MAX))], 0),
     "closing": ([request(BODY, "connection: close")], 1),
-    "HTTP/1.0": ([request(version="1.0")], 0),
+    "HTTP/1.0": ([request(version="1.0")], 1),
     "chunked": ([CHUNKED], 1),
-    "expecting 100": ([request(BODY, "expect: 100-continue")], 0),
+    "expecting 100": ([request(BODY, "expect: 100-continue")], 1),
     "not JSON": ([request(b"{")], 0),
     "empty": ([request(b"")], 0),
     "breaking the contract": ([request(b'{"customer":{}}')], 0),
@@ -105,8 +111,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     said: list[bool] = []
     take = PostOrder.take
 
-    def counting(self: PostOrder, headers: Headers, body: bytes, answer: Answer) -> bool:
-        said.append(take(self, headers, body, answer))
+    def counting(self: PostOrder, exchange: Exchange) -> bool:
+        said.append(take(self, exchange))
         return said[-1]
 
     monkeypatch.setattr(PostOrder, "take", counting)
@@ -115,7 +121,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 @pytest.fixture
 def both(database_url: str, tmp_path: Path) -> Iterator[tuple[Service, Service]]:
-    short, usual = Service(database_url), Service(f"sqlite:///{tmp_path / 'usual.db'}", direct=False)
+    short, usual = Service(database_url), Service(f"sqlite:///{tmp_path / 'usual.db'}", short_way=False)
     yield short, usual
     short.close()
     usual.close()
@@ -175,8 +181,8 @@ def test_both_ways_answer_alike(name: str, both: tuple[Service, Service], taken:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_full_queue_is_refused_alike(database_url: str, tmp_path: Path, taken: list[bool]) -> None:
     services = [
-        Service(url, queue_commands_max=0, direct=direct)
-        for url, direct in ((database_url, True), (f"sqlite:///{tmp_path / 'usual.db'}", False))
+        Service(url, queue_commands_max=0, short_way=short)
+        for url, short in ((database_url, True), (f"sqlite:///{tmp_path / 'usual.db'}", False))
     ]
     short, usual = (answers(converse(service, [request()])) for service in services)
     assert short == usual

@@ -1,0 +1,72 @@
+"""Bodies of requests, bounded one by one and together."""
+
+from starlette.requests import Request
+
+from orderflow.web.problems import ProblemError
+
+DISCARD_BYTES_MAX = 4 << 20
+BODIES_BYTES_MAX = 128 << 20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class BodyBudget:
+    """How many bytes of bodies that are still arriving a process holds: slow clients are many."""
+
+    def __init__(self, bytes_max: int = BODIES_BYTES_MAX) -> None:
+        self._left = bytes_max
+
+    def take(self, size: int) -> None:
+        """Raises ProblemError 503."""
+        if size > self._left:
+            raise ProblemError(
+                503,
+                "Too many large bodies are arriving at once; nothing was written. Try again shortly.",
+                kind="overloaded",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        self._left += size
+
+
+def require_json(request: Request) -> None:
+    """Raises ProblemError 415. A web page cannot send JSON to another origin without asking first; leaving
+    the content type out would be a way around that."""
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if content_type != "application/json" or coding != "identity":
+        raise ProblemError(415, "Send the body as plain JSON with content-type: application/json.")
+
+
+async def read_json_body(request: Request, bytes_max: int, budget: BodyBudget | None = None) -> bytes:
+    """The body without a byte order mark (RFC 8259, 8.1), at most `bytes_max` bytes of it. Raises
+    ProblemError: 400 empty, 413 too large, 415 not JSON, 503 beyond the budget."""
+    require_json(request)
+    body = await read_body(request, bytes_max, budget)
+    if not body:
+        raise ProblemError(400, "The body is empty: send JSON.")
+    return body.removeprefix(BYTE_ORDER_MARK)
+
+
+async def read_body(request: Request, bytes_max: int, budget: BodyBudget | None = None) -> bytes:
+    """Of an oversized body up to 4 MiB more are read and discarded, so that the client sees the answer."""
+    budget = budget or BodyBudget()
+    chunks: list[bytes] = []
+    size = held = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= bytes_max:
+                budget.take(len(chunk))
+                held += len(chunk)
+                chunks.append(chunk)
+            elif size > bytes_max + DISCARD_BYTES_MAX:
+                break
+    finally:
+        budget.give_back(held)
+    if size > bytes_max:
+        raise ProblemError(
+            413, f"The body may have at most {bytes_max} bytes.", headers={"Connection": "close"}
+        )
+    return b"".join(chunks)

@@ -1,0 +1,479 @@
+"""HTTP/1.1 on a connection: requests in order, to each its own answer, every size and every wait bounded.
+
+httptools (llhttp, Node's parser) reads, with none of its leniencies: a message that two programs could read
+in two ways is refused, and ends the connection. What the parser leaves to us is decided in `_check`.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import httptools
+from starlette.types import ASGIApp
+
+from orderflow.web.exchanges import Exchange, Headers, ShortWay
+from orderflow.web.front_door import FrontDoor
+from orderflow.web.problems import ProblemError
+
+LINGER_S = 2.0
+"""How long a client that still sends has to see its answer."""
+
+BUFFERED_BYTES_MAX = 64 * 1024
+"""Of a body, before the application takes it: more is not read meanwhile."""
+
+HELD_SECONDS_MAX = 0.05
+"""Head and body often come in two packets: a request begins when it is whole, or after this time."""
+
+DISCARDED_BYTES_MAX = 4 << 20
+"""What is still read of a connection that has only an answer to come: closing with unread bytes would reset
+it, and take the answer with it."""
+
+FRAMING_BYTES_MAX = 64 * 1024
+FRAMING_BYTES_PER_BYTE_MAX = 16
+"""What may come along with the bytes of a body: chunk sizes and extensions, trailers."""
+
+NEVER = float("inf")
+
+Awaited = Literal["head", "body", "idle", "answer", "closing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client has for each part of its conversation."""
+
+    head_bytes: int = 64 * 1024
+    head_s: float = 30.0
+    body_s: float = 30.0
+    idle_s: float = 75.0
+    reading_s: float = 30.0
+    """For a part of its answer."""
+
+
+class Host(Protocol):
+    """What the connections of a server share."""
+
+    app: ASGIApp
+    door: FrontDoor
+    limits: Limits
+    short_way: ShortWay | None
+    dated: bytes
+    connections: set[Any]
+    tasks: set[asyncio.Task[None]]
+
+
+class _Refused(Exception):
+    """Ends the parser's work from within a callback."""
+
+
+class Connection(asyncio.Protocol):
+    """One timer looks after it, which is no more than asked for when it is due: setting `_deadline` costs
+    nothing, where a timer for each request would cost more than reading it."""
+
+    scope: dict[str, Any]
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._limits = host.limits
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Exchange] = deque()
+        """Not answered yet, in the order they came; the first has begun."""
+        self._receiving: Exchange | None = None
+        self._url = b""
+        self._headers: Headers = []
+        self._in_head = self._head_began = self._message_ended = self._offers_upgrade = False
+        self._read_bytes = self._head_bytes = self._framing_bytes = self._body_bytes = 0
+        self._deaf = False
+        """Nothing that comes now is read as HTTP any more."""
+        self._discarded_bytes = 0
+        self._refused: ProblemError | None = None
+        """Why a callback has ended the parser's work."""
+        self._problem: ProblemError | None = None
+        """What is said, after the answers that are owed, before the connection is closed."""
+        self._deadline = NEVER
+        self._awaits: Awaited = "head"
+        """What the deadline is for."""
+        self._watch: asyncio.TimerHandle | None = None
+        self._holding: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._paused = False
+
+    @property
+    def dated(self) -> bytes:
+        return self._host.dated
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        secure = transport.get_extra_info("sslcontext") is not None
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "scheme": "https" if secure else "http",
+            "root_path": "",
+            "client": (transport.get_extra_info("peername") or (None, 0))[:2],
+            "server": (transport.get_extra_info("sockname") or (None, 0))[:2],
+        }
+        self._host.connections.add(self)
+        self._expect("head", self._limits.head_s)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._host.connections.discard(self)
+        self._deaf = True
+        for timer in (self._watch, self._holding, self._reading):
+            if timer is not None:
+                timer.cancel()
+        for exchange in self._queue:
+            exchange.lose()
+        self.resume_writing()
+
+    def eof_received(self) -> bool:
+        """A client that has said all it wanted may still read."""
+        self._deaf = True
+        return bool(self._queue) and self._receiving is None
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            self._discard(len(data))
+            return
+        body_bytes = self._body_bytes
+        self._read_bytes = len(data)
+        self._head_began = self._message_ended = False
+        self._feed(data)
+        if not self._deaf:
+            if self._in_head:
+                # Before the head's beginning may lie the end of an earlier request.
+                self._bound_head(self._parsed_bytes() if self._message_ended else len(data))
+            elif self._receiving is not None:
+                self._bound_body(len(data) - (self._body_bytes - body_bytes))
+        if self._queue:
+            self._go_on()
+        elif self._deaf:
+            self._settle()
+
+    def _discard(self, count: int) -> None:
+        self._discarded_bytes += count
+        if self._discarded_bytes > DISCARDED_BYTES_MAX:
+            self._transport.abort()
+
+    def _feed(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while True:
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as offer:
+                if self._deaf:
+                    return
+                # An offer of another protocol that we do not speak is ignored (RFC 9110, 7.8). The parser has
+                # stopped behind the head: a new one reads the same head without the offer, and then the rest.
+                rest = rest[offer.args[0] :]
+                head = self._head_without_offer()
+                self._parser = httptools.HttpRequestParser(self)
+                try:
+                    self._parser.feed_data(head)
+                except httptools.HttpParserError:
+                    self._break(self._refused or _not_http())
+                    return
+                if not rest:
+                    return
+            except httptools.HttpParserError:
+                if not self._deaf:
+                    self._break(self._refused or _not_http())
+                return
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        lines = [b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade"]
+        version = self._parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self._parser.get_method(), self._url, version, b"".join(lines))
+
+    def _parsed_bytes(self) -> int:
+        return len(self._url) + sum([len(name) + len(value) for name, value in self._headers])
+
+    def _bound_head(self, count: int) -> None:
+        """Of a head that is not whole yet."""
+        if self._head_began:
+            self._expect("head", self._limits.head_s)
+        self._head_bytes += count
+        if self._head_bytes > self._limits.head_bytes:
+            self._break(self._large_head())
+
+    def _bound_body(self, framing: int) -> None:
+        """Of a request whose body is not whole yet."""
+        if self._awaits != "body":
+            self._expect("body", self._limits.body_s)
+        self._framing_bytes += framing
+        if self._framing_bytes > FRAMING_BYTES_MAX + FRAMING_BYTES_PER_BYTE_MAX * self._body_bytes:
+            self._break(ProblemError(400, "The body's framing is out of all proportion to the body."))
+        elif self._receiving and self._receiving.done and self._body_bytes > DISCARDED_BYTES_MAX:
+            self._break(_not_http())  # it is answered; the rest is not worth reading
+
+    def _large_head(self) -> ProblemError:
+        return ProblemError(431, f"The head may have at most {self._limits.head_bytes} bytes.")
+
+    # The parser's side
+
+    def on_message_begin(self) -> None:
+        if self._deaf:
+            raise _Refused
+        self._url = b""
+        self._headers = []
+        self._in_head = self._head_began = True
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers are never headers.
+        if self._in_head:
+            self._headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        method = parser.get_method()
+        if parser.should_upgrade() and method != b"CONNECT":
+            self._offers_upgrade = True
+            return
+        given = dict(self._headers)
+        version = parser.get_http_version()
+        try:
+            self._check(method, version, given)
+            exchange = Exchange(
+                self,
+                self._host.door,
+                method=method,
+                target=self._url,
+                headers=self._headers,
+                given=given,
+                http_10=version == "1.0",
+                keep_alive=version == "1.1" and parser.should_keep_alive(),
+            )
+        except ProblemError as problem:
+            self._refused = problem
+            raise _Refused from None
+        self._in_head = False
+        self._expect("answer", NEVER)
+        self._framing_bytes = self._body_bytes = 0
+        self._receiving = exchange
+        self._queue.append(exchange)
+
+    def _check(self, method: bytes, version: str, given: dict[bytes, bytes]) -> None:
+        """What the parser lets pass, and RFC 9112 does not. Raises ProblemError."""
+        if version not in ("1.1", "1.0"):
+            raise ProblemError(505, "HTTP/1.1 is spoken here.")
+        if method == b"CONNECT":
+            raise ProblemError(501, "This is no proxy.")
+        if self._read_bytes > self._limits.head_bytes and self._parsed_bytes() > self._limits.head_bytes:
+            raise self._large_head()
+        coding = given.get(b"transfer-encoding")
+        if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
+            raise ProblemError(501, "The only transfer coding that is understood is HTTP/1.1's chunked.")
+        if version == "1.1" and b"host" not in given:
+            raise ProblemError(400, "The request names no host.")
+        if len(given) != len(self._headers) and sum(name == b"host" for name, _ in self._headers) > 1:
+            raise ProblemError(400, "The request names two hosts.")
+
+    def on_body(self, body: bytes) -> None:
+        exchange = self._receiving
+        self._body_bytes += len(body)
+        if exchange is not None and not exchange.done:
+            exchange.arrived(body)
+
+    def on_message_complete(self) -> None:
+        if self._offers_upgrade:
+            self._offers_upgrade = False
+            return
+        self._message_ended = True
+        exchange, self._receiving = self._receiving, None
+        if exchange is None:
+            return
+        exchange.end_of_body()
+        if not exchange.keep_alive:
+            self._deaf = True
+        elif exchange.done:
+            self._expect("idle", self._limits.idle_s)
+        elif self._awaits == "body":
+            self._expect("answer", NEVER)
+
+    # Requests begin, in order
+
+    def _go_on(self) -> None:
+        """Begin the first request that is not answered, and read no further than is needed."""
+        exchange = self._queue[0]
+        if not exchange.started and self._writable is None:
+            ready = exchange.whole or exchange.expects_continue or exchange.failure is not None
+            if ready or self._is_buffer_full(exchange):
+                self._begin(exchange)
+            elif self._holding is None:
+                self._holding = self._loop.call_later(HELD_SECONDS_MAX, self._held_long_enough)
+        self._regulate()
+
+    def _held_long_enough(self) -> None:
+        self._holding = None
+        if self._queue and not self._queue[0].started:
+            self._begin(self._queue[0])
+
+    def _begin(self, exchange: Exchange) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
+            self._holding = None
+        if not exchange.begin():
+            return
+        short_way = self._host.short_way
+        if short_way is not None and exchange.whole and short_way.take(exchange):
+            return
+        task = self._loop.create_task(exchange.run(self._host.app))
+        self._host.tasks.add(task)
+        task.add_done_callback(self._host.tasks.discard)
+
+    def _is_buffer_full(self, exchange: Exchange) -> bool:
+        return sum(map(len, exchange.body)) > BUFFERED_BYTES_MAX
+
+    def _regulate(self) -> None:
+        """Requests that wait for an answer, and bodies that wait for the application, are not added to."""
+        receiving = self._receiving
+        full = len(self._queue) > 1 or (receiving is not None and self._is_buffer_full(receiving))
+        if full != self._paused and not self._deaf:
+            self._paused = full
+            if full:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    # The exchange's side
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    async def writable(self) -> None:
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def consumed(self) -> None:
+        if self._paused:
+            self._regulate()
+
+    def answered(self) -> None:
+        exchange = self._queue.popleft()
+        if not exchange.keep_alive:
+            self._deaf = True
+            self._problem = None
+            self._queue.clear()
+        if self._queue:
+            if self._writable is None:
+                self._go_on()
+        elif self._deaf:
+            self._settle()
+        else:
+            if self._receiving is None and not self._in_head:
+                self._expect("idle", self._limits.idle_s)
+            if self._paused:
+                self._regulate()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # The end
+
+    def _break(self, problem: ProblemError) -> None:
+        """What came cannot be read: nothing more is. A request that is being received is answered with it,
+        unless it is answered already; else it is said for itself after the answers that are owed."""
+        self._deaf = True
+        if self._receiving is None:
+            self._problem = problem
+        elif not self._receiving.done:
+            self._receiving.fail(problem)
+
+    def _settle(self) -> None:
+        """Close, where no answer is owed."""
+        if self._queue or self._transport.is_closing() or self._awaits == "closing":
+            return
+        problem, self._problem = self._problem, None
+        if problem is None:
+            self._close(at_once=self._receiving is None)
+            return
+        exchange = Exchange.of_nobody(self, self._host.door)
+        self._queue.append(exchange)
+        self._receiving = exchange  # the client may still be sending
+        exchange.answer_problem(problem)
+
+    def _close(self, *, at_once: bool) -> None:
+        if at_once or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            # To close before all is read would reset the connection, and the answer might be lost with it.
+            self._transport.write_eof()
+            self._expect("closing", LINGER_S)
+
+    def shut_down(self) -> None:
+        """The server ends: what has come is answered, nothing more is read."""
+        if self._queue:
+            self._queue[-1].keep_alive = False
+        else:
+            self._transport.close()
+
+    def _expect(self, what: Awaited, seconds: float) -> None:
+        self._awaits = what
+        self._deadline = NEVER if seconds == NEVER else self._loop.time() + seconds
+
+    def _look(self) -> None:
+        """End what is over its time, and look again when something else may be."""
+        now = self._loop.time()
+        if self._deadline <= now:
+            self._over_time()
+        if self._transport.is_closing():
+            return
+        limits = self._limits
+        # Meanwhile the deadline may come nearer, by what it is set to at the nearest.
+        nearest_s = min(limits.head_s, limits.body_s, limits.idle_s, LINGER_S if self._deaf else NEVER)
+        self._watch = self._loop.call_later(min(max(self._deadline - now, 0.001), nearest_s), self._look)
+
+    def _over_time(self) -> None:
+        owed = bool(self._queue) and self._queue[0] is not self._receiving
+        if owed:
+            # The client may wait for that before it goes on, and we may not be reading.
+            self._expect(self._awaits, min(self._limits.head_s, self._limits.body_s))
+            return
+        awaited = self._awaits
+        self._expect("answer", NEVER)
+        if awaited == "body":
+            self._break(ProblemError(408, f"The body did not arrive within {self._limits.body_s:g} s."))
+        elif awaited == "head":
+            self._break(ProblemError(408, f"The head did not arrive within {self._limits.head_s:g} s."))
+        elif awaited == "closing":
+            self._transport.abort()
+            return
+        self._deaf = True
+        if self._queue:
+            self._go_on()
+        else:
+            self._settle()
+
+    # The client reads slowly
+
+    def pause_writing(self) -> None:
+        """What it is sent stays in memory meanwhile, for as long as it has."""
+        self._writable = self._loop.create_future()
+        self._reading = self._loop.call_later(self._limits.reading_s, self._transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+        if self._queue and not self._transport.is_closing():
+            self._go_on()
+
+
+def _not_http() -> ProblemError:
+    return ProblemError(400, "What was sent is no HTTP/1.1.")

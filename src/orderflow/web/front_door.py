@@ -1,0 +1,127 @@
+"""The front door: what is done once for every request of every server, before it is looked at and after it is
+answered. The short way of `POST /api/orders` passes it as the application does.
+
+`begin` says who calls, or why the request is refused. `end` writes the request's one log line.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import structlog
+
+from orderflow.ids import new_uuid4, random_hex
+from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
+
+ANONYMOUS = "anonymous"
+SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
+
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,200}")
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Caller(NamedTuple):
+    """Who sends the request, and the ids that travel with it into the event."""
+
+    name: str
+    correlation_id: str
+    traceparent: str
+
+
+class Refusal(NamedTuple):
+    """The request goes no further: the problem is its answer."""
+
+    problem: ProblemError
+    caller: Caller
+
+
+class FrontDoor:
+    """`logs` is off for a server whose requests another program logs."""
+
+    def __init__(self, *, logs: bool = True) -> None:
+        self._log = structlog.get_logger().bind() if logs else None
+
+    def begin(self, method: bytes, headers: Mapping[bytes, bytes]) -> Caller | Refusal:
+        caller = Caller(
+            ANONYMOUS,
+            correlation_id_from(headers.get(b"x-correlation-id")),
+            traceparent_from(headers.get(b"traceparent")),
+        )
+        if method not in SAFE_METHODS and _is_foreign(headers):
+            return Refusal(
+                ProblemError(
+                    403,
+                    "A page of another origin may not change anything here.",
+                    kind="cross-origin",
+                ),
+                caller,
+            )
+        return caller
+
+    def stranger(self) -> Caller:
+        """Who sends what is no request."""
+        return Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
+
+    def end(
+        self,
+        caller: Caller,
+        *,
+        method: str,
+        path: str,
+        status: int,
+        began: float,
+        error: BaseException | None = None,
+    ) -> None:
+        """The line of a request that began at `began` of `time.perf_counter`."""
+        if self._log is None:
+            return
+        if error is not None:
+            write = self._log.error
+        else:
+            write = self._log.debug if path.startswith("/health") else self._log.info
+        write(
+            "request",
+            method=method,
+            path=path[:INSTANCE_CHARS_MAX],
+            status=status,
+            duration_ms=round((time.perf_counter() - began) * 1000, 1),
+            correlation_id=caller.correlation_id,
+            trace_id=trace_id(caller.traceparent),
+            **({"exc_info": error} if error else {}),
+        )
+
+
+def _is_foreign(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser sends it for a page that is not ours. Other programs send neither header.
+
+    `Sec-Fetch-Site` is the browser's own word (`same-site` is another origin, too). Where there is none, an
+    `Origin` is ours when it names the host and port that the request was sent to.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    origin = headers.get(b"origin")
+    if origin is None:
+        return False
+    return origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower()
+
+
+def correlation_id_from(given: bytes | None) -> str:
+    """The client's own id where it is one, else a new one (UUIDv4)."""
+    if given is not None and _CORRELATION_ID.fullmatch(given):
+        return given.decode("ascii")
+    return new_uuid4()
+
+
+def traceparent_from(given: bytes | None) -> str:
+    """The client's trace goes on; without a valid one a new, unsampled trace begins (W3C Trace Context)."""
+    if given is not None and _TRACEPARENT.fullmatch(given):
+        return given.decode("ascii")
+    return f"00-{random_hex()}-{random_hex()[:16]}-00"
+
+
+def trace_id(parent: str | None) -> str | None:
+    """The trace's id out of a W3C traceparent."""
+    return parent.split("-")[1] if parent else None

@@ -1,0 +1,115 @@
+"""Serves ASGI applications on sockets that were bound before anything else started, until told to stop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from email.utils import formatdate
+
+from starlette.types import ASGIApp
+
+from orderflow.runtime.signals import stopping_by
+from orderflow.settings import SettingsError
+from orderflow.web.connections import Connection, Limits
+from orderflow.web.exchanges import ShortWay
+from orderflow.web.front_door import FrontDoor
+
+DRAIN_S = 5
+LISTEN_BACKLOG = 4096
+
+
+class AddressUnavailable(SettingsError):
+    """The port cannot be listened on; the text says which setting to change."""
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises AddressUnavailable."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
+    except OSError as error:
+        raise AddressUnavailable(
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or set {setting}"
+        ) from None
+    # A small answer must not wait for the acknowledgement of the one before.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server:
+    """What the connections of a listener share. `door` is what every request passes; `short_way` answers some
+    requests without the application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        door: FrontDoor | None = None,
+        short_way: ShortWay | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.app = app
+        self.door = door or FrontDoor()
+        self.short_way = short_way
+        self.limits = limits or Limits()
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.dated = b""
+        self._clock: asyncio.TimerHandle | None = None
+
+    def tell_time(self) -> None:
+        """The date is in every answer and changes once a second."""
+        self.dated = f"date: {formatdate(usegmt=True)}\r\n".encode()
+        self._clock = asyncio.get_running_loop().call_later(1.0, self.tell_time)
+
+    async def drain(self, seconds_max: float) -> None:
+        """Answer what is under way; what takes longer is cut off."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds_max
+        for connection in list(self.connections):
+            connection.shut_down()
+        while self.connections and loop.time() < deadline:  # noqa: ASYNC110 - it is looked at once in a life
+            await asyncio.sleep(0.01)
+        for task in list(self.tasks):
+            task.cancel()
+        for connection in list(self.connections):
+            connection.abort()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self._clock is not None:
+            self._clock.cancel()
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    door: FrontDoor | None = None,
+    short_way: ShortWay | None = None,
+    limits: Limits | None = None,
+    drain_s: float = DRAIN_S,
+) -> AsyncGenerator[None]:
+    """Serve until the block ends, then stop accepting and finish what is under way, for `drain_s` at most."""
+    server = Server(app, door=door, short_way=short_way, limits=limits)
+    server.tell_time()
+    accepting = await asyncio.get_running_loop().create_server(
+        lambda: Connection(server), sock=listener, backlog=LISTEN_BACKLOG
+    )
+    try:
+        yield
+    finally:
+        accepting.close()
+        await server.drain(drain_s)
+
+
+@contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Generator[None]:
+    """SIGTERM and SIGINT set `stop`, whenever they come, and however often."""
+    loop = asyncio.get_running_loop()
+    with stopping_by(lambda: loop.call_soon_threadsafe(stop.set)):
+        yield

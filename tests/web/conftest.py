@@ -1,0 +1,140 @@
+"""Each of our listeners on a port of its own, and raw conversations with them."""
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.orders.conftest import Service
+
+from orderflow.database.engine import Reader, connect
+from orderflow.database.migrate import migrate
+from orderflow.fulfillment.carriers.sim_ledger import Ledger
+from orderflow.fulfillment.carriers.sim_server import create_app as create_carrier
+from orderflow.fulfillment.carriers.simulated import SimulatedOutcomes
+from orderflow.fulfillment.dead_letters_http import DeadLetterActions
+from orderflow.fulfillment.http import FulfillmentApi
+from orderflow.fulfillment.http import create_app as create_fulfillment
+from orderflow.orders.health import HealthApi, create_health_app
+from orderflow.runtime.health import Health
+from orderflow.web.connections import Limits
+from orderflow.web.server import bind, serving
+
+LISTENERS = ("orders", "orders, the usual way", "relay", "fulfillment", "carrier-sim")
+PATHS = {
+    "orders": "/api/orders",
+    "orders, the usual way": "/api/orders",
+    "relay": "/health/live",
+    "fulfillment": "/api/fulfillment/dead-letters/redrive",
+    "carrier-sim": "/v1/shipments",
+}
+"""Where a POST with a body goes."""
+
+
+@contextmanager
+def in_thread(server: Callable[[], AbstractAsyncContextManager[Any]]) -> Generator[None]:
+    """Runs a server on an event loop of its own while the block does."""
+    loop, started, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        async with server():
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
+    thread.start()
+    assert started.wait(30)
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+@contextmanager
+def listening(name: str, directory: Path, limits: Limits | None = None) -> Generator[int]:
+    """The port of that listener, with the application it has in production."""
+    if name.startswith("orders"):
+        service = Service(f"sqlite:///{directory / 'orders.db'}", short_way=name == "orders", limits=limits)
+        try:
+            yield service.port
+        finally:
+            service.close()
+        return
+    with ExitStack() as stack:
+        listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
+        app = _application(name, directory, stack)
+        stack.enter_context(in_thread(lambda: serving(app, listener, limits=limits, drain_s=2)))
+        yield listener.getsockname()[1]
+
+
+def _application(name: str, directory: Path, stack: ExitStack) -> Any:
+    if name == "carrier-sim":
+        ledger = Ledger(directory / "ledger.db")
+        stack.callback(ledger.close)
+        return create_carrier(ledger=ledger, outcomes=SimulatedOutcomes(1, (0, 0), 0, 0))
+    database = connect(f"sqlite:///{directory / 'one.db'}", application="test")
+    stack.callback(database.dispose)
+    migrate(database, "fulfillment")
+    reader = Reader(database)
+    stack.callback(reader.close)
+    nothing: Any = None
+    if name == "relay":
+        return create_health_app(HealthApi(nothing, Health()))
+    actions = DeadLetterActions(
+        writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC), served=False
+    )
+    return create_fulfillment(FulfillmentApi(reader=reader, readiness=nothing, status=nothing), actions)
+
+
+@pytest.fixture(params=LISTENERS, scope="module")
+def listener(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, int]]:
+    """(Path that takes a POST, port) of each listener."""
+    with listening(request.param, tmp_path_factory.mktemp("listener")) as port:
+        yield PATHS[request.param], port
+
+
+CLOSED = "closed"
+_STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d) ")
+
+
+def converse(port: int, *parts: bytes, silent_s: float = 0.15) -> list[int | str]:
+    """The statuses of what came back, in order, and whether the server closed; parts are sent one by one."""
+    return statuses(received(port, *parts, silent_s=silent_s))
+
+
+def statuses(answers: bytes) -> list[int | str]:
+    closed = [CLOSED] if answers.endswith(b"[closed]") else []
+    return [int(status) for status in _STATUS.findall(answers)] + closed
+
+
+def received(port: int, *parts: bytes, silent_s: float = 0.15) -> bytes:
+    chunks: list[bytes] = []
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number, part in enumerate(parts):
+            try:
+                connection.sendall(part)
+            except OSError:
+                break
+            last = number == len(parts) - 1
+            connection.settimeout(silent_s if last else 0.02)
+            try:
+                while chunk := connection.recv(1 << 16):
+                    chunks.append(chunk)
+                    connection.settimeout(silent_s if last else 0.02)
+                return b"".join([*chunks, b"[closed]"])
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                return b"".join([*chunks, b"[closed]"])
+    return b"".join(chunks)
