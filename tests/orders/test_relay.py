@@ -196,6 +196,18 @@ def test_the_lease_of_a_dead_relay_ends_by_the_clock_of_the_database(bench: Benc
     assert drain(relay) == 1
 
 
+def test_a_lease_from_before_the_database_clock_went_back_holds_nothing_up(bench: Bench) -> None:
+    bench.append(event(1), event(2), event(3))
+    hour_ms = 3_600_000
+    with bench.database.writer.begin() as connection:
+        for number, ahead_ms in ((1, hour_ms), (2, rows.LEASE_MS // 2), (3, rows.LEASE_MS + 1_000)):
+            one = sa.update(outbox).where(outbox.c.order_id == event(number).order_id)
+            connection.execute(one.values(leased_until_ms=now_ms() + ahead_ms))
+    relay, _, _ = bench.relay()
+    assert drain(relay) == 2
+    assert {order_id for order_id, _ in bench.published()} == {event(1).order_id, event(3).order_id}
+
+
 def test_an_order_with_a_lower_id_that_commits_later_is_published(bench: Bench) -> None:
     relay, _, _ = bench.relay()
     bench.append(event(2))

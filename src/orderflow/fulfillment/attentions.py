@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
-from orderflow.database.dialects import locked, now_ms
+from orderflow.database.dialects import has_passed, locked, now_ms
 from orderflow.fulfillment.tables import attentions
 
 CLEARED = "cleared"
@@ -89,7 +89,7 @@ def _claim(connection: Connection, rows_max: int) -> list[Attention]:
     due = connection.execute(
         locked(
             sa.select(attentions)
-            .where(attentions.c.due_at_ms <= now_ms())
+            .where(has_passed(attentions.c.due_at_ms, longest_ms=RESEND_MS))
             .order_by(attentions.c.due_at_ms)
             .limit(rows_max),
             attentions,

@@ -11,7 +11,7 @@ from orderflow.database.dialects import locked, now_ms, one_of
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.holding import within
-from orderflow.fulfillment.model import Owner, Shipment, State
+from orderflow.fulfillment.model import WAIT_MS_MAX, Owner, Shipment, State
 from orderflow.fulfillment.tables import shipments
 
 row = shipments.c
@@ -23,6 +23,10 @@ CLAIM_BYTES_MAX = 32 * 1024 * 1024
 PARTY_AWAY_MS = 60_000
 """A shipment whose carrier no live worker can ask is for a person once it has been due for so long: a worker
 that can may be starting."""
+
+RECALLED_ROWS_MAX = 1_000
+FRESH_AHEAD_MS = 60_000
+"""How far clocks may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,42 @@ def _claim_fairly(connection: Connection, command: ClaimDue) -> list[Shipment]:
     fresh = _claim(connection, command.owner, row.waits == 0, command.rows_max - len(retried), parties)
     return retried + fresh
 
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Asks for what is due later than anything can be."""
+
+    @property
+    def rows(self) -> int:
+        return RECALLED_ROWS_MAX
+
+
+def recall(connection: Connection, commands: Sequence[Recall], /, *, again: bool) -> list[int]:
+    """Make shipments due now whose due time was written before the database's clock went back; the number of
+    them. A handler for the group commit."""
+    del again
+    return [_recall(connection) for _ in commands]
+
+
+def _recall(connection: Connection) -> int:
+    order_ids = list(connection.scalars(_DATED_AHEAD))
+    if order_ids:
+        due_now = sa.update(shipments).where(one_of(row.order_id, "ids")).values(due_at_ms=now_ms())
+        connection.execute(due_now, {"ids": to_json(order_ids).decode()})
+    return len(order_ids)
+
+
+_DATED_AHEAD = locked(
+    sa.select(row.order_id)
+    .where(
+        row.due_at_ms > now_ms() + FRESH_AHEAD_MS,
+        # What has never waited was due when it was received.
+        sa.or_(row.due_at_ms > now_ms() + WAIT_MS_MAX, sa.and_(row.waits == 0, row.note.is_(None))),
+    )
+    .limit(RECALLED_ROWS_MAX),
+    shipments,
+    skip_locked=True,
+)
 
 _MAY_TAKE = sa.or_(
     row.party.is_(None),

@@ -14,7 +14,7 @@ import structlog
 from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.database.dialects import insert_absent, locked, now_ms
+from orderflow.database.dialects import has_passed, insert_absent, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions
 from orderflow.fulfillment.durable import TRANSIENT
@@ -235,7 +235,10 @@ def _claim_copies(connection: Connection, rows_max: int) -> list[RowMapping]:
     size = sa.func.coalesce(sa.func.length(dead_letters.c.value), 0)
     wanting = (
         sa.select(dead_letters.c.id, size)
-        .where(dead_letters.c.copy_due_ms.is_not(None), dead_letters.c.copy_due_ms <= now_ms())
+        .where(
+            dead_letters.c.copy_due_ms.is_not(None),
+            has_passed(dead_letters.c.copy_due_ms, longest_ms=COPY_RETRY_MS),
+        )
         .order_by(dead_letters.c.copy_due_ms)
         .limit(rows_max)
     )

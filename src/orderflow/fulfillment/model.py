@@ -27,6 +27,8 @@ QUICK_RETRIES_MAX = 3
 QUICK_RETRY_MS = 100
 RETRY_AFTER_QUICK_S_MAX = 5.0
 DURABLE_WAITS_MS = (1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000)
+WAIT_MS_MAX = 3_600_000
+"""The longest wait there is: the last of the schedule, and what a carrier may ask for."""
 INTERRUPTIONS_MAX = 20
 TEXT_CHARS_MAX = 200
 ERROR_CHARS_MAX = 1_000

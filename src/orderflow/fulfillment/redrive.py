@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.order_events import InvalidEvent
-from orderflow.database.dialects import Failure, classify, insert_absent, locked, now_ms
+from orderflow.database.dialects import Failure, classify, has_passed, insert_absent, locked, now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, dead_letters, lease
@@ -290,7 +290,7 @@ def _clear_attentions(connection: Connection, order_ids: set[str]) -> None:
 def _due(connection: Connection) -> Sequence[RowMapping]:
     due = (
         sa.select(redrives)
-        .where(redrives.c.state == "running", redrives.c.step_due_ms <= now_ms())
+        .where(redrives.c.state == "running", has_passed(redrives.c.step_due_ms, longest_ms=STEP_MS))
         .order_by(redrives.c.id)
     )
     return connection.execute(locked(due, redrives, skip_locked=True)).mappings().all()

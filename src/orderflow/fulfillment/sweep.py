@@ -3,11 +3,22 @@
 Fresh shipments come straight from the inbox while there is room; nothing usual waits for this loop.
 """
 
+import time
 from collections.abc import Callable, Sequence
+
+import structlog
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.database.group_commit import GroupCommit, OutcomeUnknown
-from orderflow.fulfillment.claims import CLAIM_BYTES_MAX, ClaimDue, NameParty, claim_due, name_party
+from orderflow.fulfillment.claims import (
+    CLAIM_BYTES_MAX,
+    ClaimDue,
+    NameParty,
+    Recall,
+    claim_due,
+    name_party,
+    recall,
+)
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.lease import Lease
@@ -16,9 +27,12 @@ from orderflow.fulfillment.moves import Mover
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 
+log = structlog.get_logger()
+
 CLAIM_ROWS_MAX = 1_000
 PAUSE_S = 0.5
 BACKLOG_PAUSE_S = 0.05
+RECALL_PERIOD_S = 10.0
 LOOP = "sweep"
 
 
@@ -37,6 +51,7 @@ class Sweep:
         parties: tuple[str, ...],
         to_orders: Callable[[Sequence[Shipment]], object],
         to_carrier: Callable[[Sequence[Shipment]], object],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._lease = lease
@@ -48,7 +63,17 @@ class Sweep:
         self._to_orders = to_orders
         self._to_carrier = to_carrier
         self._is_behind = False
+        self._monotonic = monotonic
+        self._recall_at_s = monotonic()
         self.loop = TaskLoop(LOOP, self.run_once, health=health, pause_s=self._pause_s)
+
+    async def _recall(self) -> None:
+        """Now and then: the database's clock seldom goes back."""
+        if self._monotonic() < self._recall_at_s:
+            return
+        self._recall_at_s = self._monotonic() + RECALL_PERIOD_S
+        if recalled := await self._writer.submit_one(recall, Recall()):
+            log.warning("shipments.recalled", shipments=recalled)
 
     def _pause_s(self) -> float:
         return BACKLOG_PAUSE_S if self._is_behind else PAUSE_S
@@ -64,6 +89,7 @@ class Sweep:
         claimed: list[Shipment] | None = []
         try:
             await self._name_party()
+            await self._recall()
             claim = ClaimDue(owner, reserved, retried_max, self._parties)
             claimed = await self._writer.submit_one(claim_due, claim)
         except OutcomeUnknown:

@@ -15,13 +15,16 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
-from orderflow.database.dialects import locked, now_ms, one_of
+from orderflow.database.dialects import has_passed, locked, now_ms, one_of
 from orderflow.orders.tables import outbox
 
 LEASE_MS = 15_000
 """How long a claimed row belongs to one relay; more than twice the publisher's delivery time-out."""
 
 CLAIM_ROWS_MAX = 500
+
+TRIED_AGAIN_AFTER_MS = 3_600_000
+"""How long an event that is parked is left alone, at most."""
 
 RETRY_MS = 2_000
 """How long a row that the log did not take is left alone: the next probe takes another one, so that an event
@@ -118,11 +121,13 @@ _LEASE_BLOCKED = bulk.Update(
     outbox, OutboxRow._fields[:2], computed={"leased_until_ms": now_ms() + BLOCKED_MS}
 )
 
+_LONGEST_MS = sa.case((outbox.c.parked_reason.is_not(None), TRIED_AGAIN_AFTER_MS), else_=LEASE_MS)
+
 _FREE = locked(
     sa.select(*(outbox.c[name] for name in OutboxRow._fields))
     .where(
         outbox.c.published_at.is_(None),
-        outbox.c.leased_until_ms < now_ms(),
+        has_passed(outbox.c.leased_until_ms, longest_ms=_LONGEST_MS),
     )
     .order_by(outbox.c.order_id, outbox.c.order_version)
     .limit(sa.bindparam("rows_max", type_=sa.Integer)),

@@ -18,13 +18,12 @@ from orderflow.database import bulk
 from orderflow.database.dialects import now_ms, one_of
 from orderflow.orders.commands import UpdateOrder, update_orders
 from orderflow.orders.model import Attention, AttentionChange
-from orderflow.orders.outbox import UNPUBLISHED, MarkAll, mark
+from orderflow.orders.outbox import TRIED_AGAIN_AFTER_MS, UNPUBLISHED, MarkAll, mark
 from orderflow.orders.tables import orders, outbox
 
 TOO_LARGE = "event-too-large"
 """The kind of the attention."""
 
-TRIED_AGAIN_AFTER_MS = 3_600_000
 REASON_CHARS_MAX = 700
 RELEASED_ROWS_MAX = 1_000
 ACTOR = "relay"

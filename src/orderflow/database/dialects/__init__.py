@@ -111,6 +111,14 @@ class lock_timeout(_Expression[bool]):
         return dialect.lock_timeout(*arguments)
 
 
+def has_passed(
+    at_ms: sa.ColumnElement[int], *, longest_ms: int | sa.ColumnElement[int]
+) -> sa.ColumnElement[bool]:
+    """Whether a time of the database's clock is over that was at most `longest_ms` ahead when it was written.
+    One that is further ahead was written before that clock went back: nobody is to wait for it."""
+    return sa.or_(at_ms <= now_ms(), at_ms > now_ms() + longest_ms)
+
+
 def locked(query: Q, table: sa.Table, *, skip_locked: bool = False) -> Q:
     """The query with its rows of the table locked until the transaction ends, in every database's own way.
     `skip_locked` leaves out rows that others have locked."""

@@ -1,0 +1,77 @@
+"""A database whose clock goes back by an hour holds up nothing that was to happen in that hour."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from orderflow.database.dialects import now_ms
+from orderflow.fulfillment import attentions, claims, dead_letters, redrive
+from orderflow.fulfillment.attentions import Attention, ClaimAttentions
+from orderflow.fulfillment.dead_letters import ClaimCopies
+from orderflow.fulfillment.tables import dead_letters as letters
+from orderflow.fulfillment.tables import redrives, shipments
+from orderflow.ids import new_uuid4
+
+World = Any
+OpenCarrier = Callable[[str], Any]
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "waits", "note", "recalled"),
+    [
+        (HOUR_MS - 1_000, 0, None, True),  # due when it was received
+        (30_000, 0, None, False),  # clocks differ a little
+        (HOUR_MS + 5_000, 2, "the carrier answered 503", True),
+        (HOUR_MS - 5_000, 6, "the carrier answered 503", False),  # the longest wait there is
+        (HOUR_MS - 5_000, 0, "the order is OnHold", False),
+    ],
+)
+def test_a_shipment_is_not_due_later_than_it_can_have_been_put_off(
+    world: World, ahead_ms: int, waits: int, note: str | None, recalled: bool
+) -> None:
+    order_id = new_uuid4()
+    world.put_shipment(order_id, state="received", waits=waits, note=note, due_at_ms=now_ms() + ahead_ms)
+    with world.fulfillment.writer.begin() as connection:
+        assert claims.recall(connection, [claims.Recall()], again=False) == [int(recalled)]
+        due = sa.select(shipments.c.due_at_ms <= now_ms())
+        assert bool(connection.scalar(due)) is recalled
+        assert claims.recall(connection, [claims.Recall()], again=False) == [0]
+
+
+def test_a_worker_takes_what_is_dated_ahead(world: World, http_carrier: OpenCarrier) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            (order_id,) = await world.place()
+            async with world.stepping(carrier) as worker:
+                await world.until(lambda: asyncio.to_thread(worker.inbox.run_once), "it is stored")
+            world.execute(sa.update(shipments).values(due_at_ms=now_ms() + HOUR_MS - 1_000))
+            async with world.working(carrier, name="another"):
+                await world.until_closed([order_id])
+
+    asyncio.run(scenario())
+
+
+def test_attentions_copies_and_redrives_that_are_dated_ahead_go_on(world: World) -> None:
+    now, order_id = datetime.now(UTC), new_uuid4()
+    ahead = now_ms() + HOUR_MS
+    letter = {"id": new_uuid4(), "kind": "malformed", "reason": "no", "attempts": 0, "at": now}
+    letter |= {"state": "open", "topic": "order-events", "value": b"{", "headers": b"[]"}
+    group = {"id": new_uuid4(), "kind": "malformed", "rate_per_s": 1, "actor": "a", "state": "running"}
+    group |= {"redriven": 0, "started_at": now}
+    world.execute(sa.insert(letters).values(letter | {"copy_due_ms": ahead}))
+    world.execute(sa.insert(redrives).values(group | {"step_due_ms": ahead}))
+    with world.fulfillment.writer.begin() as connection:
+        attentions.put(connection, [Attention(order_id, "stuck", "why", None)])
+        connection.execute(sa.update(attentions.attentions).values(due_at_ms=ahead))
+        (claimed,) = attentions.claim(connection, [ClaimAttentions(10)], again=False)
+        assert [attention.order_id for attention in claimed] == [order_id]
+        assert attentions.claim(connection, [ClaimAttentions(10)], again=False) == [[]]
+        (copies,) = dead_letters.claim_copies(connection, [ClaimCopies(10)], again=False)
+        assert len(copies) == 1
+        assert redrive.step(connection, [redrive.Step(now)], again=False) == [1]
+        assert redrive.step(connection, [redrive.Step(now)], again=False) == [0]
