@@ -27,6 +27,7 @@ from orderflow.messaging import PARTITIONS
 SERVICES = Path(__file__).resolve().parents[2] / "deploy" / "services" / "services.py"
 GROUP = "fulfillment-service-group"
 APIS, RELAYS, WORKERS = 2, 2, 3
+NAMESAKE_HOST = "127.0.0.2"
 LEASE_OF_OUTBOX_S = 15
 DISK_FULL_BYTES = 1024 * 1024
 DISK_FULL_S = 4.0
@@ -109,9 +110,19 @@ class RealStage(Stage):
         self.workers = {self._worker(index, through): self._url(index) for index in range(WORKERS)}
         self.roles |= {worker.name: worker for worker in self.workers}
         self.further = self._worker(WORKERS, through)
+        # Of the same host and port as the first one, on another of the host's addresses.
+        self.namesake = self._worker(0, through, name="fulfillment-namesake", host=NAMESAKE_HOST)
 
-    def _worker(self, index: int, through: Callable[[str, str], str]) -> Role:
+    def _worker(
+        self,
+        index: int,
+        through: Callable[[str, str], str],
+        *,
+        name: str | None = None,
+        host: str = "127.0.0.1",
+    ) -> Role:
         environment = {
+            "ORDERFLOW_HOST": host,
             "ORDERFLOW_BUS_URL": self._bus,
             "ORDERFLOW_FULFILLMENT_DATABASE_URL": through(
                 "ORDERFLOW_FULFILLMENT_DATABASE_URL", "fulfillment-postgres"
@@ -121,7 +132,7 @@ class RealStage(Stage):
             "ORDERFLOW_CARRIER": "http",
             "ORDERFLOW_CARRIER_URL": self._carrier_url,
         }
-        return self.role(f"fulfillment-{index}", ["fulfillment"], environment)
+        return self.role(name or f"fulfillment-{index}", ["fulfillment"], environment)
 
     def _url(self, index: int) -> str:
         return f"http://127.0.0.1:{self._worker_ports[index]}"
@@ -135,6 +146,7 @@ class RealStage(Stage):
 
     async def stop(self) -> None:
         await self.further.stop()
+        await self.namesake.stop()
         await super().stop()
         for log in self._services_directory.glob("*/*.log"):
             shutil.copy(log, self.directory)
@@ -158,7 +170,7 @@ class RealStage(Stage):
 
     @property
     def sampled(self) -> dict[str, Role]:
-        return self.roles | {self.further.name: self.further}
+        return self.roles | {worker.name: worker for worker in (self.further, self.namesake)}
 
     @property
     def sampled_urls(self) -> list[str]:
@@ -195,6 +207,9 @@ class RealStage(Stage):
             "away:kafka": self._away(self.kafka, (9, 12)),
             "away:fulfillment": rebalances.away(self.workers, PARTITIONS),
             "join:fulfillment": rebalances.join(self.further, self._url(WORKERS)),
+            "join:namesake": rebalances.join(
+                self.namesake, f"http://{NAMESAKE_HOST}:{self._worker_ports[0]}"
+            ),
             "disk-full:postgres": self._disk_full(self.postgres),
             "disk-full:kafka": self._disk_full(self.kafka),
             **{f"read-only:{name}": databases.read_only(url) for name, url in self._databases.items()},
@@ -337,7 +352,8 @@ class RealStage(Stage):
         async def inject(_draw: random.Random) -> str:
             workers = list(self.workers)
             async with contextlib.AsyncExitStack() as stack:
-                for worker in (*workers, self.further):  # that one is down but for its own fault
+                # The last two are down but for their own faults.
+                for worker in (*workers, self.further, self.namesake):
                     await stack.enter_async_context(worker.faulted)
                 await stack.enter_async_context(self.kafka.faulted)
                 await asyncio.gather(*(worker.take_down() for worker in workers))
