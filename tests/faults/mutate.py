@@ -60,6 +60,9 @@ MUTANTS = (
     Mutant(
         "lease-ignored", "real", ("carrier:hang",), frozenset({"attention", "stuck"}), seconds=40, times=4
     ),
+    Mutant(
+        "refusal-is-final", "real", ("refuses-writes:kafka",), frozenset({"attention", "stuck"}), seconds=30
+    ),
     Mutant("relaxed-commit", "real", ("immediate:postgres",), frozenset({"lost"}), seconds=30, times=4),
 )
 

@@ -19,6 +19,7 @@ from tests.faults.embedded import CRASH_POINTS
 from tests.faults.faults import Fault, NotInjected
 from tests.faults.history import LoggedEvent
 from tests.faults.proxy import Proxy
+from tests.faults.refusals import Refusals
 from tests.faults.roles import Role, limit_file_size
 from tests.faults.stage import TOPIC, Stage, free_port
 
@@ -85,6 +86,7 @@ class RealStage(Stage):
             if proxy is not kafka_proxy:
                 await proxy.start()
         self._bus = f"kafka://127.0.0.1:{kafka_proxy.port}"
+        self._refusals = Refusals(self._bootstrap, self.direct_urls[0], self.kafka.faulted)
         self._make_roles(urls)
 
     def _make_roles(self, urls: dict[str, str]) -> None:
@@ -155,6 +157,7 @@ class RealStage(Stage):
     async def heal(self) -> None:
         await self._services("start")
         await super().heal()
+        await self._refusals.heal()
 
     @property
     def order_urls(self) -> list[str]:
@@ -216,6 +219,8 @@ class RealStage(Stage):
             "read-only:server": databases.read_only_server(self._databases["orders"]),
             **{f"snapshot:{name}": databases.snapshot(url) for name, url in self._databases.items()},
             "carrier-switched": self.switch_carrier(workers, self._carrier_url),
+            "refuses-writes:kafka": self._refusals.refuse_writes,
+            "refuses-sizes:kafka": self._refusals.refuse_sizes,
             "commit-late": faults.hold(self.proxies["api-postgres"], seconds=(2, 4)),
             "same-rows": self._same_rows,
             "offsets-lost": self._without_workers(self._lose_offsets),
