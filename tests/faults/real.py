@@ -2,14 +2,10 @@
 
 import asyncio
 import contextlib
-import json
-import os
 import random
 import shutil
 import signal
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,29 +16,16 @@ from tests.faults.faults import Fault, NotInjected
 from tests.faults.history import LoggedEvent
 from tests.faults.proxy import Proxy
 from tests.faults.refusals import Refusals
-from tests.faults.roles import Role, limit_file_size
+from tests.faults.roles import Role
+from tests.faults.servers import Services
 from tests.faults.stage import TOPIC, Stage, free_port
 
 from orderflow.messaging import PARTITIONS
 
-SERVICES = Path(__file__).resolve().parents[2] / "deploy" / "services" / "services.py"
 GROUP = "fulfillment-service-group"
 APIS, RELAYS, WORKERS = 2, 2, 3
 NAMESAKE_HOST = "127.0.0.2"
 LEASE_OF_OUTBOX_S = 15
-DISK_FULL_BYTES = 1024 * 1024
-DISK_FULL_S = 4.0
-QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""A broker that shares few cores with everything else is back sooner without its second compiler."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """PostgreSQL or Kafka: `find` gives its process ids, the first is the one that a kill hits."""
-
-    name: str
-    find: Callable[[], list[int]]
-    faulted: asyncio.Lock
 
 
 class RealStage(Stage):
@@ -57,21 +40,22 @@ class RealStage(Stage):
         "away:fulfillment",
     )
 
+    def __init__(self, directory: Path, seed: int, source: Path, extra: Mapping[str, str]) -> None:
+        super().__init__(directory, seed, source, extra)
+        self._services = Services(directory / "services")
+
     async def prepare(self) -> None:
         self._api_ports = [free_port() for _ in range(APIS)]
         self._worker_ports = [free_port() for _ in range(WORKERS + 1)]
-        self._services_directory = self.directory / "services"
         kafka_proxy = Proxy("kafka", lambda: [self._kafka_port], needle=TOPIC.encode())
         await kafka_proxy.start(free_port())
-        urls = await self._services("start", "--advertised-kafka-port", str(kafka_proxy.port))
+        urls = await self._services.start("--advertised-kafka-port", str(kafka_proxy.port))
         postgres_url = urlsplit(urls["ORDERFLOW_DATABASE_URL"])
         self._kafka_port = urlsplit(urls["ORDERFLOW_BUS_URL"]).port or 0
         self._databases = {
             "orders": urls["ORDERFLOW_DATABASE_URL"],
             "fulfillment": urls["ORDERFLOW_FULFILLMENT_DATABASE_URL"],
         }
-        self.postgres = Server("postgres", self._postgres_pids, asyncio.Lock())
-        self.kafka = Server("kafka", self._kafka_pids, asyncio.Lock())
         postgres = [postgres_url.port or 0]
         self.proxies = {
             "client-api": Proxy("client-api", lambda: self._api_ports, needle=b"POST /api/orders"),
@@ -86,7 +70,7 @@ class RealStage(Stage):
             if proxy is not kafka_proxy:
                 await proxy.start()
         self._bus = f"kafka://127.0.0.1:{kafka_proxy.port}"
-        self._refusals = Refusals(self._bootstrap, self.direct_urls[0], self.kafka.faulted)
+        self._refusals = Refusals(self._bootstrap, self.direct_urls[0], self._services.kafka.faulted)
         self._make_roles(urls)
 
     def _make_roles(self, urls: dict[str, str]) -> None:
@@ -150,12 +134,12 @@ class RealStage(Stage):
         await self.further.stop()
         await self.namesake.stop()
         await super().stop()
-        for log in self._services_directory.glob("*/*.log"):
+        for log in self._services.directory.glob("*/*.log"):
             shutil.copy(log, self.directory)
-        await self._services("clean")
+        await self._services.clean()
 
     async def heal(self) -> None:
-        await self._services("start")
+        await self._services.start()
         await super().heal()
         await self._refusals.heal()
 
@@ -183,6 +167,7 @@ class RealStage(Stage):
         apis = [self.roles[f"api-{index}"] for index in range(APIS)]
         relays = [self.roles[f"relay-{index}"] for index in range(RELAYS)]
         workers = list(self.workers)
+        postgres, kafka = self._services.postgres, self._services.kafka
         carrier_sim = self.roles["carrier-sim"]
         crashes = {
             point: apis if point.startswith(("orders.", "relay.")) else workers for point in CRASH_POINTS
@@ -192,29 +177,29 @@ class RealStage(Stage):
             "kill:relay": faults.kill(*relays),
             "kill:fulfillment": faults.kill(*workers),
             "kill:carrier-sim": faults.kill(carrier_sim),
-            "kill:postgres": self._kill(self.postgres, signal.SIGKILL),
-            "kill:kafka": self._kill(self.kafka, signal.SIGKILL),
-            "immediate:postgres": self._kill(self.postgres, signal.SIGQUIT),
+            "kill:postgres": postgres.kill(signal.SIGKILL),
+            "kill:kafka": kafka.kill(signal.SIGKILL),
+            "immediate:postgres": postgres.kill(signal.SIGQUIT),
             "kill-all:fulfillment": faults.kill_all(*workers),
             "kill-all": faults.kill_all(*self.sampled.values()),
             "stop:api": faults.stop(*apis, seconds=(2, 9)),
             "stop:relay": faults.stop(*relays, seconds=(LEASE_OF_OUTBOX_S + 1, LEASE_OF_OUTBOX_S + 4)),
             "stop:fulfillment": faults.stop(*workers, seconds=(7, 14)),
             "stop:carrier-sim": faults.stop(carrier_sim, seconds=(2, 12)),
-            "stop:postgres": self._stop(self.postgres, (2, 8)),
-            "stop:kafka": self._stop(self.kafka, (7, 10)),
+            "stop:postgres": postgres.stop((2, 8)),
+            "stop:kafka": kafka.stop((7, 10)),
             "restart:api": faults.restart(*apis),
             "restart:relay": faults.restart(*relays),
             "restart:fulfillment": faults.restart(*workers),
-            "away:postgres": self._away(self.postgres, (9, 12)),
-            "away:kafka": self._away(self.kafka, (9, 12)),
+            "away:postgres": postgres.away((9, 12)),
+            "away:kafka": kafka.away((9, 12)),
             "away:fulfillment": rebalances.away(self.workers, PARTITIONS),
             "join:fulfillment": rebalances.join(self.further, self._url(WORKERS)),
             "join:namesake": rebalances.join(
                 self.namesake, f"http://{NAMESAKE_HOST}:{self._worker_ports[0]}"
             ),
-            "disk-full:postgres": self._disk_full(self.postgres),
-            "disk-full:kafka": self._disk_full(self.kafka),
+            "disk-full:postgres": postgres.disk_full(),
+            "disk-full:kafka": kafka.disk_full(),
             **{f"read-only:{name}": databases.read_only(url) for name, url in self._databases.items()},
             "read-only:server": databases.read_only_server(self._databases["orders"]),
             **{f"snapshot:{name}": databases.snapshot(url) for name, url in self._databases.items()},
@@ -229,112 +214,6 @@ class RealStage(Stage):
             **self.carrier_kinds(),
             **self.link_kinds(),
         }
-
-    def _kill(self, server: Server, number: signal.Signals) -> Fault:
-        """End it at once and start it again; for PostgreSQL SIGQUIT is the immediate shutdown."""
-
-        async def inject(_draw: random.Random) -> str:
-            async with server.faulted:
-                self._signal(server, number, only_first=True)
-                await self._started(server)
-            return server.name
-
-        return inject
-
-    def _away(self, server: Server, seconds: tuple[float, float]) -> Fault:
-        """Killed, and not there for a while: longer than a COMMIT in doubt is asked after."""
-
-        async def inject(draw: random.Random) -> str:
-            duration_s = draw.uniform(*seconds)
-            async with server.faulted:
-                self._signal(server, signal.SIGKILL, only_first=True)
-                await asyncio.sleep(duration_s)
-                await self._started(server)
-            return f"for {duration_s:.1f} s"
-
-        return inject
-
-    def _stop(self, server: Server, seconds: tuple[float, float]) -> Fault:
-        async def inject(draw: random.Random) -> str:
-            duration_s = draw.uniform(*seconds)
-            async with server.faulted:
-                self._signal(server, signal.SIGSTOP)
-                try:
-                    await asyncio.sleep(duration_s)
-                finally:
-                    with contextlib.suppress(NotInjected):
-                        self._signal(server, signal.SIGCONT)
-            return f"for {duration_s:.1f} s"
-
-        return inject
-
-    def _disk_full(self, server: Server) -> Fault:
-        """A quota on the size of its files. Either may give up; then it is started again."""
-
-        async def inject(_draw: random.Random) -> str:
-            async with server.faulted:
-                for pid in server.find():
-                    limit_file_size(pid, DISK_FULL_BYTES)
-                await asyncio.sleep(DISK_FULL_S)
-                survived = bool(server.find())
-                for _ in range(2):  # what was forked meanwhile inherited the limit
-                    for pid in server.find():
-                        limit_file_size(pid, None)
-                await self._started(server)
-            return f"for {DISK_FULL_S:.0f} s, {'survived' if survived else 'gave up'}"
-
-        return inject
-
-    def _signal(self, server: Server, number: signal.Signals, *, only_first: bool = False) -> None:
-        pids = server.find()
-        if not pids:
-            raise NotInjected(f"{server.name} was not running")
-        for pid in pids[:1] if only_first else pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    async def _started(self, server: Server) -> None:
-        await self._services("start", server.name)
-
-    async def _services(self, action: str, *arguments: str) -> dict[str, str]:
-        """Runs the script on this run's own directory; what it exports. Raises RuntimeError."""
-        process = await asyncio.create_subprocess_exec(
-            *(
-                sys.executable,
-                str(SERVICES),
-                action,
-                *arguments,
-                "--directory",
-                str(self._services_directory),
-            ),
-            env={**os.environ, "JAVA_TOOL_OPTIONS": QUICK_JVM},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate()
-        if process.returncode != 0:
-            raise RuntimeError(f"services.py {action}: {errors.decode()[-2000:]}")
-        lines = [line.removeprefix("export ").split("=", 1) for line in output.decode().splitlines()]
-        return {name: value.strip("'") for name, value in lines}
-
-    def _postgres_pids(self) -> list[int]:
-        """The postmaster, then its children."""
-        try:
-            first = int((self._postgres_home() / "data" / "postmaster.pid").read_text().split()[0])
-        except (OSError, ValueError, IndexError):
-            return []
-        if not Path(f"/proc/{first}").exists():
-            return []
-        return [first, *(pid for pid in _process_ids() if _parent_of(pid) == first)]
-
-    def _postgres_home(self) -> Path:
-        """As services.py chose it: in its directory, or where the user that runs PostgreSQL can reach it."""
-        choices = json.loads((self._services_directory / "choices.json").read_text())
-        return self._services_directory / choices["postgres_home"]
-
-    def _kafka_pids(self) -> list[int]:
-        wanted = str(self._services_directory / "kafka" / "server.properties")
-        return [pid for pid in _process_ids() if _arguments_of(pid)[-2:] == ["kafka.Kafka", wanted]]
 
     async def _same_rows(self, draw: random.Random) -> str:
         """Kafka stalls, so that orders wait in the outbox; then one relay sweeps and is stopped with its rows
@@ -360,7 +239,7 @@ class RealStage(Stage):
                 # The last two are down but for their own faults.
                 for worker in (*workers, self.further, self.namesake):
                     await stack.enter_async_context(worker.faulted)
-                await stack.enter_async_context(self.kafka.faulted)
+                await stack.enter_async_context(self._services.kafka.faulted)
                 await asyncio.gather(*(worker.take_down() for worker in workers))
                 try:
                     return await change()
@@ -396,21 +275,3 @@ class RealStage(Stage):
 
     async def read_log(self) -> list[LoggedEvent]:
         return await asyncio.to_thread(kafka_log.read_log, self._bootstrap)
-
-
-def _process_ids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _arguments_of(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return []
-
-
-def _parent_of(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0

@@ -19,6 +19,8 @@ DRAIN_S_MAX = 17.0
 TAIL_LINES = 6
 ANNOUNCEMENTS = (b"http://127.0.0.1:", b"Relay: running")
 LINE_BYTES_MAX = 4 * 1024 * 1024
+ENDS_WITH_THE_RUN = ("setpriv", "--pdeathsig", "KILL", "--")
+"""No role outlives the run, however the run ends."""
 PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -68,7 +70,7 @@ class Role:
             self._armed = None
             self._announced = False
             self._process = process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "orderflow", *self._arguments),
+                *(*ENDS_WITH_THE_RUN, sys.executable, "-m", "orderflow", *self._arguments),
                 env=environment,
                 cwd=self._directory,
                 stdin=asyncio.subprocess.DEVNULL,

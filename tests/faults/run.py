@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -75,6 +76,7 @@ class Run:
             shed = await self._attack(plan, kinds)
             await self._observe()
         finally:
+            await self._end_faults()
             await stage.stop()
         history.deaths = stage.deaths
         history.decisions = stage.decisions()
@@ -132,6 +134,12 @@ class Run:
         while self._faults:
             await asyncio.wait(list(self._faults))
 
+    async def _end_faults(self) -> None:
+        """None is left but where the run ends early: then each takes back what it did."""
+        for fault in self._faults:
+            fault.cancel()
+        await self._until_faults_end()
+
     async def _make_up(self, kinds: dict[str, int]) -> None:
         """What could not be injected when its turn came gets further chances, one after the other."""
         for attempt in range(RETRIES_MAX):
@@ -168,5 +176,11 @@ class Run:
 
 
 async def perform(stage: Stage, options: Options) -> Result:
-    """As the command and the tests call it."""
-    return await Run(stage, options).perform()
+    """As the command and the tests call it. SIGTERM ends the run early, and everything that it started."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await Run(stage, options).perform()
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
