@@ -165,7 +165,7 @@ def _events(history: History) -> Iterator[Violation]:
 
 def _partitions_of_orders(history: History) -> Iterator[Violation]:
     partitions: dict[str, int] = {}
-    for event in history.events:
+    for event in history.events[: history.partitions_kept]:
         if partitions.setdefault(event.order_id, event.partition) != event.partition:
             yield Violation("event-order", f"{event.order_id} is on several partitions")
 

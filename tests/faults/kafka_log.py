@@ -3,8 +3,9 @@
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 from tests.faults.history import LoggedEvent
 from tests.faults.stage import TOPIC, logged_event
 
@@ -27,6 +28,37 @@ def delete_records(bootstrap: str) -> int:
     for future in futures.values():
         future.result(REQUEST_S)
     return len(futures)
+
+
+def add_partitions(bootstrap: str, count: int) -> int:
+    """How many partitions the topic has then. Raises KafkaException."""
+    admin = _admin(bootstrap)
+    found = admin.list_topics(timeout=REQUEST_S).topics.get(TOPIC)
+    if found is None:
+        raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+    total = len(found.partitions) + count
+    futures: dict[str, Future[None]] = admin.create_partitions([NewPartitions(TOPIC, total)])
+    futures[TOPIC].result(REQUEST_S)
+    return total
+
+
+def delete_topic(bootstrap: str) -> None:
+    """Raises KafkaException."""
+    admin = _admin(bootstrap)
+    futures: dict[str, Future[None]] = admin.delete_topics([TOPIC])
+    futures[TOPIC].result(REQUEST_S)
+
+
+def make_small_topic(bootstrap: str) -> None:
+    """One partition, as a broker that makes topics by itself does it; where it is there again, it is left.
+    Raises KafkaException."""
+    admin = _admin(bootstrap)
+    futures: dict[str, Future[None]] = admin.create_topics([NewTopic(TOPIC, 1)])
+    try:
+        futures[TOPIC].result(REQUEST_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
 
 
 def _admin(bootstrap: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from confluent_kafka import KafkaException
-from tests.faults import databases, faults, kafka_log, rebalances
+from tests.faults import databases, faults, kafka_log, rebalances, topics
 from tests.faults.embedded import CRASH_POINTS
 from tests.faults.faults import Fault, NotInjected
 from tests.faults.history import LoggedEvent
@@ -209,7 +209,9 @@ class RealStage(Stage):
             "commit-late": faults.hold(self.proxies["api-postgres"], seconds=(2, 4)),
             "same-rows": self._same_rows,
             "offsets-lost": self._without_workers(self._lose_offsets),
-            "topic-wiped": self._without_workers(self._wipe_topic),
+            "topic-wiped": self._without_workers(lambda: topics.wiped(self, self._bootstrap)),
+            "topic-recreated": topics.made_again(self, self._bootstrap),
+            "partitions-added": topics.grown(self, self._bootstrap, self._without_workers),
             **{f"crash:{point}": faults.crash(point, *roles) for point, roles in crashes.items()},
             **self.carrier_kinds(),
             **self.link_kinds(),
@@ -258,16 +260,6 @@ class RealStage(Stage):
             else:
                 return "the group is deleted"
         raise NotInjected("the group could not be deleted")
-
-    async def _wipe_topic(self) -> str:
-        await asyncio.sleep(1)
-        await self.keep_log()
-        self.log_wiped = True
-        try:
-            lost = await asyncio.to_thread(kafka_log.delete_records, self._bootstrap)
-        except KafkaException as error:
-            raise NotInjected(str(error)) from error
-        return f"{lost} partitions"
 
     @property
     def _bootstrap(self) -> str:

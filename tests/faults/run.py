@@ -157,6 +157,7 @@ class Run:
         await stage.keep_log()
         history.events = list(stage.events.values())
         history.log_wiped = stage.log_wiped
+        history.partitions_kept = stage.partitions_kept
 
     async def _sample(self) -> None:
         """Peaks of memory and of shipments in flight."""

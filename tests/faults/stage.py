@@ -40,8 +40,11 @@ class Stage(ABC):
         self.deaths: list[Death] = []
         self.roles: dict[str, Role] = {}
         self.proxies: dict[str, Proxy] = {}
-        self.events: dict[tuple[int, int], LoggedEvent] = {}
+        self.events: dict[tuple[int, int, int], LoggedEvent] = {}
+        """By the life of the topic, partition and offset."""
+        self.topic_lives = 1
         self.log_wiped = False
+        self.partitions_kept: int | None = None
         self._switching = asyncio.Lock()
         self.carrier_port, self.other_carrier_port = free_port(), free_port()
 
@@ -106,7 +109,13 @@ class Stage(ABC):
     async def keep_log(self) -> None:
         """Remember what the event log holds: a fault may be about to wipe it."""
         for event in await self.read_log():
-            self.events.setdefault((event.partition, event.offset), event)
+            self.events.setdefault((self.topic_lives, event.partition, event.offset), event)
+
+    async def keep_partitions(self) -> None:
+        """Remember, too, which events are from before the number of partitions is changed for the first time."""
+        await self.keep_log()
+        if self.partitions_kept is None:
+            self.partitions_kept = len(self.events)
 
     @property
     def carrier_url(self) -> str:

@@ -109,6 +109,15 @@ def _versions_backwards(history: History) -> None:
     history.events[0] = replace(history.events[0], order_version=2, event_type="OrderCancelled")
 
 
+def test_a_repeated_event_may_lie_on_another_partition_only_after_their_number_was_changed() -> None:
+    history = sound()
+    _event(history, partition=1)
+    history.partitions_kept = 2
+    assert violations(history) == set()
+    history.partitions_kept = 3
+    assert violations(history) == {"event-order"}
+
+
 PLANTED: list[tuple[str, Callable[[History], object]]] = [
     ("lost", lambda h: h.orders.pop(0)),
     ("altered", lambda h: _plant_order(h, content="other")),
