@@ -200,8 +200,8 @@ class History:
     log_wiped: bool = False
     """The event log lost records on purpose: then it need not hold every order's event."""
     partitions_kept: int | None = None
-    """So many of `events`, the first ones, are from before the topic got another number of partitions on purpose:
-    a repeated event may lie on another one afterwards. None where it never did."""
+    """So many of `events`, the first ones, are from before the number of partitions was changed on purpose: a
+    repeated event may lie on another one afterwards. None where it never was."""
     loaded_s: float = 0.0
     offered_per_s: float = 0.0
 

@@ -112,7 +112,7 @@ class Stage(ABC):
             self.events.setdefault((self.topic_lives, event.partition, event.offset), event)
 
     async def keep_partitions(self) -> None:
-        """Remember, too, which events are from before the number of partitions is changed for the first time."""
+        """Remember which events are from before the first change of the number of partitions."""
         await self.keep_log()
         if self.partitions_kept is None:
             self.partitions_kept = len(self.events)
