@@ -1,6 +1,7 @@
 """What the Fulfillment Service shows over HTTP, and its schema."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -221,6 +222,35 @@ def test_ready_names_what_is_down_and_fails_only_without_its_own_database(
             assert (status, ready["status"]) == (200, "degraded")
             assert [d["part"] for d in ready["degraded"]] == ["orders"]
             assert (await get("/health/live"))[0] == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_repeated_state_is_the_union_and_what_nobody_knows_is_named(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with (
+            world.running(),
+            http_carrier(world.carrier_url) as carrier,
+            world.working(carrier) as worker,
+            fulfillment_api(world, worker) as get,
+        ):
+            await world.until_closed(await world.place(3))
+            shipments = "/api/fulfillment/shipments"
+            for query, count in (("state=closed&state=parked", 3), ("state=parked", 0), ("limit=2", 2)):
+                status, page = await get(f"{shipments}?{query}")
+                assert (status, len(page["items"])) == (200, count)
+            for path, name in (
+                (f"{shipments}?limit=1&limit=2", "limit"),
+                (f"{shipments}?order=1", "order"),
+                (f"{shipments}/{uuid.uuid4()}?a=1", "a"),
+                (f"{LETTERS}?kind=a&kind=b", "kind"),
+                (f"{LETTERS}/groups?kind=a", "kind"),
+                (f"{LETTERS}/redrives?limit=1", "limit"),
+            ):
+                status, problem = await get(path)
+                assert (status, [e["pointer"] for e in problem["errors"]]) == (422, [f"/{name}"])
 
     asyncio.run(scenario())
 

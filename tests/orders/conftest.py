@@ -29,7 +29,7 @@ from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
-from orderflow.web.connections import Limits
+from orderflow.web.deadlines import Limits
 from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0

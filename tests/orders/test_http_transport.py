@@ -6,7 +6,7 @@ import socket
 import pytest
 from tests.orders.conftest import ORDER, Service, Start, eventually
 
-from orderflow.web.connections import Limits
+from orderflow.web.deadlines import Limits
 
 
 def exchange(service: Service, *parts: bytes) -> bytes:

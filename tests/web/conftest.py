@@ -23,7 +23,7 @@ from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.http import create_app as create_fulfillment
 from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.runtime.health import Health
-from orderflow.web.connections import Limits
+from orderflow.web.deadlines import Limits
 from orderflow.web.server import bind, serving
 
 LISTENERS = ("orders", "orders, the usual way", "relay", "fulfillment", "carrier-sim")

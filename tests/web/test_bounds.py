@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from tests.web.conftest import CLOSED, LISTENERS, PATHS, converse, listening, received, statuses
 
-from orderflow.web.connections import BUFFERED_BYTES_MAX, DISCARDED_BYTES_MAX, Limits
+from orderflow.web.connections import BUFFERED_BYTES_MAX, DISCARDED_BYTES_MAX
+from orderflow.web.deadlines import Limits
 
 WAIT_S = 3.0
 SHORT = Limits(head_s=0.3, body_s=0.3, idle_s=0.3, reading_s=0.3)

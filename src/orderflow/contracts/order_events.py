@@ -97,7 +97,7 @@ class EventShipTo(_Event):
     lines: list[BoundedText]
     city: BoundedText
     region: BoundedText | None = None
-    postal_code: BoundedText
+    postal_code: BoundedText | None = None
     country: BoundedText
 
 

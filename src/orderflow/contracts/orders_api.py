@@ -82,6 +82,14 @@ Instant = Annotated[
 ]
 
 
+def _integral(value: object) -> object:
+    """JSON has one kind of number: 2.0 is the integer 2 (RFC 8259, 6; JSON Schema says so, too)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_integral)]
+
+
 class Contract(BaseModel):
     """Camel case outside, snake case inside; strict, frozen, nothing unknown."""
 
@@ -104,13 +112,13 @@ class Customer(Contract):
 class Money(Contract):
     """An amount in the currency's minor unit (pence, cents); never a float."""
 
-    amount_minor: Annotated[int, Field(ge=0, le=10**12)]
+    amount_minor: Annotated[Whole, Field(ge=0, le=10**12)]
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
 class Item(Contract):
     product_id: Text
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    quantity: Annotated[Whole, Field(ge=1, le=1_000_000)]
     unit_price: Money | None = None
 
 
@@ -119,7 +127,7 @@ class ShipTo(Contract):
     lines: Annotated[list[Text], Field(min_length=1, max_length=10)]
     city: Text
     region: Text | None = None
-    postal_code: Text
+    postal_code: Text | None = None
     country: Text
 
 

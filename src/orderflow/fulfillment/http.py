@@ -1,11 +1,9 @@
 """The Fulfillment Service over HTTP: health, shipments and dead letters."""
 
-import base64
-import binascii
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,8 +18,9 @@ from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.worker import WorkerStatus
-from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, problem_response
-from orderflow.web.problems import ProblemError, field_error
+from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, json_text, problem_response
+from orderflow.web.headers import NoQuery, read_query
+from orderflow.web.problems import ProblemError, broken_contract, field_error
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -36,15 +35,12 @@ class _PageQuery(BaseModel):
 
 
 class _LettersQuery(_PageQuery):
-    state: LetterState | None = None
+    state: list[LetterState] = []
     kind: Annotated[str, Field(max_length=64)] | None = None
 
 
 class _ShipmentsQuery(_PageQuery):
-    state: State | None = None
-
-
-Q = TypeVar("Q", bound=_PageQuery)
+    state: list[State] = []
 
 
 class FulfillmentApi:
@@ -56,6 +52,7 @@ class FulfillmentApi:
         self._status = status
 
     async def get_shipment(self, request: Request) -> Response:
+        read_query(NoQuery, request)
         order_id = readable_order_id(request.path_params["order_id"])
         shipment = await self._reader.run(queries.get_shipment, order_id) if order_id else None
         if shipment is None:
@@ -63,28 +60,31 @@ class FulfillmentApi:
         return json_response(shipment)
 
     async def list_shipments(self, request: Request) -> Response:
-        query = _query(_ShipmentsQuery, request)
+        query = read_query(_ShipmentsQuery, request)
         after = _decode_cursor(query.cursor)
         page = await self._reader.run(
-            queries.list_shipments, state=query.state, limit=query.limit, after=after
+            queries.list_shipments, states=query.state, limit=query.limit, after=after
         )
-        return json_response(_with_cursor(page))
+        return json_text(page)
 
     async def list_dead_letters(self, request: Request) -> Response:
-        query = _query(_LettersQuery, request)
+        query = read_query(_LettersQuery, request)
         after = _decode_cursor(query.cursor)
         page = await self._reader.run(
-            queries.list_dead_letters, kind=query.kind, state=query.state, limit=query.limit, after=after
+            queries.list_dead_letters, kind=query.kind, states=query.state, limit=query.limit, after=after
         )
-        return json_response(_with_cursor(page))
+        return json_text(page)
 
-    async def list_groups(self, _request: Request) -> Response:
+    async def list_groups(self, request: Request) -> Response:
+        read_query(NoQuery, request)
         return json_response(await self._reader.run(queries.dead_letter_groups))
 
-    async def list_redrives(self, _request: Request) -> Response:
+    async def list_redrives(self, request: Request) -> Response:
+        read_query(NoQuery, request)
         return json_response(await self._reader.run(queries.list_redrives))
 
     async def get_redrive(self, request: Request) -> Response:
+        read_query(NoQuery, request)
         redrive_id = readable_order_id(request.path_params["redrive_id"])
         found = await self._reader.run(queries.list_redrives, redrive_id=redrive_id) if redrive_id else None
         if not (found and found["items"]):
@@ -92,6 +92,7 @@ class FulfillmentApi:
         return json_response(found["items"][0])
 
     async def get_dead_letter(self, request: Request) -> Response:
+        read_query(NoQuery, request)
         letter_id = readable_order_id(request.path_params["letter_id"])
         letter = await self._reader.run(queries.get_dead_letter, letter_id) if letter_id else None
         if letter is None:
@@ -166,33 +167,11 @@ async def _on_database_unavailable(request: Request, _error: Exception) -> Respo
     return problem_response(problem, request)
 
 
-def _query(model: type[Q], request: Request) -> Q:
-    try:
-        return model.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        violations = error.errors(include_input=False, include_context=False, include_url=False)
-        raise _invalid_query([field_error(v["loc"], v["msg"], "query") for v in violations]) from None
-
-
-def _with_cursor(page: queries.Document) -> queries.Document:
-    after: str | None = page["nextCursor"]
-    cursor = None if after is None else base64.urlsafe_b64encode(after.encode()).decode().rstrip("=")
-    return page | {"nextCursor": cursor}
-
-
 def _decode_cursor(cursor: str | None) -> str:
     """The id to go on after; the lowest one at the beginning. Raises ProblemError."""
     if cursor is None:
         return "00000000-0000-0000-0000-000000000000"
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    after = readable_order_id(text)
-    if after is None:
-        raise _invalid_query([field_error(["cursor"], "is not one that this API has given", "query")])
-    return after
-
-
-def _invalid_query(errors: list[dict[str, str]]) -> ProblemError:
-    return ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+        return queries.decode_cursor(cursor)
+    except ValueError as error:
+        raise broken_contract([field_error(["cursor"], str(error), "query")]) from None

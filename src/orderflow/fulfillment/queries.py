@@ -3,13 +3,18 @@
 No customer, no address and no event bytes leave here: they may hold personal data.
 """
 
+import base64
+import binascii
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from orderflow.contracts.order_events import readable_order_id
+from orderflow.database.pages import fitting, page
 from orderflow.fulfillment.dead_letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
@@ -33,32 +38,32 @@ def get_shipment(connection: Connection, order_id: str) -> Document | None:
     return None if found is None else _shipment(found)
 
 
-def list_shipments(connection: Connection, *, state: State | None, limit: int, after: str) -> Document:
-    """Shipments by order id, those after the given one; `nextCursor` is null at the end."""
+def list_shipments(connection: Connection, *, states: Sequence[State], limit: int, after: str) -> bytes:
+    """A page of shipments by order id, those after the given one, as JSON."""
     c = shipments.c
     wanted = sa.select(*_SHIPMENT).where(c.order_id > after).order_by(c.order_id).limit(limit + 1)
-    if state is not None:
-        wanted = wanted.where(c.state == state)
+    if states:
+        wanted = wanted.where(c.state.in_(states))
         # These say the same once more, so that a partial index answers for what is rare.
-        if state is State.PARKED:
+        if set(states) == {State.PARKED}:
             wanted = wanted.where(c.parked_kind.is_not(None))
-        elif state is not State.CLOSED:
+        elif not {State.PARKED, State.CLOSED} & set(states):
             wanted = wanted.where(c.due_at_ms.is_not(None))
     rows = connection.execute(wanted).mappings().all()
-    return _page([_shipment(found) for found in rows], limit, "orderId")
+    return _page(rows, _shipment, limit, "order_id")
 
 
 def list_dead_letters(
-    connection: Connection, *, kind: str | None, state: LetterState | None, limit: int, after: str
-) -> Document:
-    """Dead letters by id, those after the given one; `nextCursor` is null at the end."""
+    connection: Connection, *, kind: str | None, states: Sequence[LetterState], limit: int, after: str
+) -> bytes:
+    """A page of dead letters by id, those after the given one, as JSON."""
     wanted = sa.select(*_LETTER).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(limit + 1)
     if kind is not None:
         wanted = wanted.where(dead_letters.c.kind == kind)
-    if state is not None:
-        wanted = wanted.where(dead_letters.c.state == state)
+    if states:
+        wanted = wanted.where(dead_letters.c.state.in_(states))
     rows = connection.execute(wanted).mappings().all()
-    return _page([_letter(found) for found in rows], limit, "id")
+    return _page(rows, _letter, limit, "id")
 
 
 def dead_letter_groups(connection: Connection) -> Document:
@@ -112,9 +117,28 @@ def _redrive(found: RowMapping) -> Document:
     }
 
 
-def _page(items: list[Document], limit: int, key: str) -> Document:
-    more = len(items) > limit
-    return {"items": items[:limit], "nextCursor": items[limit - 1][key] if more else None}
+def _page(
+    rows: Sequence[RowMapping], document: Callable[[RowMapping], Document], limit: int, key: str
+) -> bytes:
+    found = fitting(document(row) for row in rows[:limit])
+    more = len(rows) > len(found)
+    return page(found, encode_cursor(rows[len(found) - 1][key]) if more else None)
+
+
+def encode_cursor(after: str) -> str:
+    return base64.urlsafe_b64encode(after.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    """The id to go on after. Raises ValueError."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        text = ""
+    after = readable_order_id(text)
+    if after is None:
+        raise ValueError("is not one that this API has given")
+    return after
 
 
 def _shipment(found: RowMapping) -> Document:

@@ -135,6 +135,8 @@ class UpdateOrder:
     actor: str
     reason: str | None
     correlation_id: str
+    versions: frozenset[int] | None = None
+    """Those that the order may have before; None where any will do."""
 
     @property
     def rows(self) -> int:
@@ -153,7 +155,14 @@ class UnknownOrder:
     pass
 
 
-UpdateResult = Updated | UnknownOrder | IllegalTransition
+@dataclass(frozen=True, slots=True)
+class StaleVersion:
+    """The order has another version than those that the update is for; nothing was changed."""
+
+    version: int
+
+
+UpdateResult = Updated | UnknownOrder | StaleVersion | IllegalTransition
 
 
 def update_orders(
@@ -178,10 +187,14 @@ def update_orders(
         if before is None:
             results.append(UnknownOrder())
             continue
+        stale = command.versions is not None and before.version not in command.versions
         try:
             after = apply_update(before, command.status, command.fulfillment, command.attention)
         except IllegalTransition as error:
-            results.append(error)
+            results.append(StaleVersion(before.version) if stale else error)
+            continue
+        if stale and after is not before:  # a repeated update is a success, as without the condition
+            results.append(StaleVersion(before.version))
             continue
         results.append(Updated(after is not before))
         if after is not before:
@@ -254,11 +267,13 @@ _CHANGES = (
 
 
 def _without_trace(state: OrderState, command: UpdateOrder) -> UpdateResult:
-    """An update that changed nothing was illegal, or a repeat."""
+    """An update that changed nothing was illegal, a repeat, or for another version."""
     try:
-        apply_update(state, command.status, command.fulfillment, command.attention)
+        after = apply_update(state, command.status, command.fulfillment, command.attention)
     except IllegalTransition as error:
         return error
+    if command.versions is not None and after is not state:
+        return StaleVersion(state.version)
     return Updated(changed=False)
 
 

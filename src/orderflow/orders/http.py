@@ -10,9 +10,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import Depends, FastAPI, Query
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,11 +26,18 @@ from orderflow.orders import commands, openapi, parsing, queries
 from orderflow.orders.health import HealthApi
 from orderflow.orders.intake import Accepted, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, IllegalTransition, offered
-from orderflow.orders.parked_http import ParkedEvents
+from orderflow.orders.parked_http import PageQuery, ParkedEvents
 from orderflow.orders.waiting import Waiters
-from orderflow.web.answers import EXCEPTION_HANDLERS, caller, json_response, problem_of, problem_response
+from orderflow.web.answers import (
+    EXCEPTION_HANDLERS,
+    caller,
+    json_response,
+    json_text,
+    problem_of,
+    problem_response,
+)
 from orderflow.web.bodies import BodyBudget, read_json_body
-from orderflow.web.headers import header_values
+from orderflow.web.headers import NoQuery, header_values, if_match, read_query, refuse_if_match
 from orderflow.web.problems import ProblemError, field_error, validation_problem
 
 
@@ -63,7 +70,7 @@ class OrdersApi:
 
     async def post_order(self, request: Request) -> Response:
         self._intake.check_room()
-        body = await self._body(request, api.BODY_BYTES_MAX)
+        body = await read_json_body(request, api.BODY_BYTES_MAX, self._bodies, takes_key=True)
         key = parsing.idempotency_key(header_values(request, b"idempotency-key"))
         try:
             order = parsing.ORDER.validate_json(body)
@@ -109,12 +116,13 @@ class OrdersApi:
             patch = parsing.PATCH.validate_json(body)
         except ValidationError as error:
             raise validation_problem(error) from None
-        outcome = (await self._update(request, [(order_id, patch)]))[0]
+        outcome = (await self._update(request, [(order_id, patch)], if_match(request)))[0]
         if isinstance(outcome, ProblemError):
             raise outcome
         return Response(status_code=204)
 
     async def patch_statuses(self, request: Request) -> Response:
+        refuse_if_match(request)
         body = await self._body(request, api.BATCH_BODY_BYTES_MAX)
         entries = parsing.entries(
             body, parsing.UPDATES, api.StatusUpdatesEnvelope, api.StatusUpdate, "updates"
@@ -128,7 +136,10 @@ class OrdersApi:
         return json_response({"results": results})
 
     async def _update(
-        self, request: Request, patches: Sequence[tuple[str, api.StatusPatch]]
+        self,
+        request: Request,
+        patches: Sequence[tuple[str, api.StatusPatch]],
+        versions: frozenset[int] | None = None,
     ) -> list[ProblemError | None]:
         """None where the order now is as asked, else why it is not."""
         now = self._clock()
@@ -145,7 +156,7 @@ class OrdersApi:
             else:
                 # Each has an instant of its own: the history tells the updates of one order apart by it.
                 at = now + timedelta(microseconds=index)
-                updates[index] = parsing.update_command(order_id, patch, at, sender)
+                updates[index] = parsing.update_command(order_id, patch, at, sender, versions)
         try:
             results = await self._writer.submit(commands.update_orders, list(updates.values()))
         except QueueFull:
@@ -186,7 +197,7 @@ class OrdersApi:
     async def list_orders(self, query: Annotated[parsing.ListQuery, Query()]) -> Response:
         page = await self._reader.run(
             queries.list_orders,
-            status=query.status,
+            statuses=query.status,
             customer_id=query.customer_id,
             product_id=query.product_id,
             attention=query.attention,
@@ -195,7 +206,7 @@ class OrdersApi:
             limit=query.limit,
             before=parsing.cursor(query.cursor),
         )
-        return json_response(page)
+        return json_text(page)
 
     async def timeline(self, order_id: str) -> Response:
         document = await self._reader.run(queries.timeline, parsing.order_id(order_id))
@@ -225,20 +236,34 @@ def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> A
     ]
     for method, path, endpoint in hot:
         app.router.routes.append(Route(path, endpoint, methods=[method]))
-    for path, endpoint, answer in (
-        ("/api/orders", service.list_orders, api.OrderPage),
-        ("/api/orders/{order_id}", service.get_order, api.OrderOut),
-        ("/api/orders/{order_id}/timeline", service.timeline, api.Timeline),
-        ("/api/stats", service.stats, api.Stats),
-        ("/api/outbox/parked", parked.list_parked, api.ParkedPage),
-        ("/health/live", health.live, None),
-        ("/health/ready", health.ready, None),
+    for path, endpoint, query, answer in (
+        ("/api/orders", service.list_orders, parsing.ListQuery, api.OrderPage),
+        ("/api/orders/{order_id}", service.get_order, parsing.OrderQuery, api.OrderOut),
+        ("/api/orders/{order_id}/timeline", service.timeline, NoQuery, api.Timeline),
+        ("/api/stats", service.stats, NoQuery, api.Stats),
+        ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
+        ("/health/live", health.live, None, None),
+        ("/health/ready", health.ready, None, None),
     ):
         app.add_api_route(
-            path, endpoint, methods=["GET"], response_model=None, responses=openapi.get_responses(answer)
+            path,
+            endpoint,
+            methods=["GET"],
+            dependencies=[] if query is None else [Depends(_knows(query))],
+            response_model=None,
+            responses=openapi.get_responses(answer),
         )
     openapi.document_writes(app)
     return app
+
+
+def _knows(query: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
+    """FastAPI takes the last of repeated parameters, and passes over unknown ones where there are none."""
+
+    async def check(request: Request) -> None:
+        read_query(query, request)
+
+    return check
 
 
 async def _on_invalid_query(request: Request, error: Exception) -> Response:
@@ -272,6 +297,13 @@ def _update_problem(result: commands.UpdateResult | Exception) -> ProblemError |
             return None
         case commands.UnknownOrder():
             return parsing.unknown_order()
+        case commands.StaleVersion():
+            return ProblemError(
+                412,
+                "The order has changed: its version is none of those that If-Match names.",
+                headers={"ETag": f'"{result.version}"'},
+                extra={"currentVersion": result.version},
+            )
         case IllegalTransition():
             return ProblemError(
                 409,

@@ -13,6 +13,7 @@ _REF = "#/components/schemas/{model}"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
 _ERRORS = {
     400: "not JSON",
+    403: "a page of another origin may not change anything",
     409: "the order's status does not allow it, or the first request with this key still runs",
     413: "too large",
     415: "not application/json",
@@ -25,6 +26,13 @@ _IDEMPOTENCY_KEY = {
     "required": False,
     "description": "Makes the request safe to repeat: the same key and body get the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": api.IDEMPOTENCY_KEY_CHARS_MAX},
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "Only while the order has one of these versions (its ETag); 412 otherwise.",
+    "schema": {"type": "string", "pattern": r'^("[0-9]{1,9}"|\*)$'},
 }
 _ORDER_ID = {
     "name": "order_id",
@@ -100,8 +108,12 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
             _operation(
                 "Move an order to another status",
                 "StatusPatch",
-                {"204": {"description": "The order is as asked."}, "404": _problem("no such order")},
-                [_ORDER_ID],
+                {
+                    "204": {"description": "The order is as asked."},
+                    "404": _problem("no such order"),
+                    "412": _problem("the order has another version"),
+                },
+                [_ORDER_ID, _IF_MATCH],
             ),
         ),
         (

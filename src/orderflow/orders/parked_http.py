@@ -17,7 +17,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import parsing, queries
 from orderflow.orders.intake import write_problem
 from orderflow.orders.parked import Release, Released, release
-from orderflow.web.answers import json_response
+from orderflow.web.answers import json_response, json_text
 from orderflow.web.bodies import read_json_body
 from orderflow.web.problems import ProblemError, validation_problem
 
@@ -43,7 +43,7 @@ class ParkedEvents:
 
     async def list_parked(self, query: Annotated[PageQuery, Query()]) -> Response:
         behind = parsing.cursor(query.cursor)
-        return json_response(await self._reader.run(queries.list_parked, limit=query.limit, behind=behind))
+        return json_text(await self._reader.run(queries.list_parked, limit=query.limit, behind=behind))
 
     async def release(self, request: Request) -> Response:
         if not self._releases:

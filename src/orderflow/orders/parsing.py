@@ -23,7 +23,7 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
-    status: Status | None = None
+    status: list[Status] = []
     customer_id: api.Text | None = None
     product_id: api.Text | None = None
     attention: bool | None = None
@@ -121,7 +121,11 @@ def entries(
 
 
 def update_command(
-    order_id: str, patch: api.StatusPatch, now: datetime, caller: Caller
+    order_id: str,
+    patch: api.StatusPatch,
+    now: datetime,
+    caller: Caller,
+    versions: frozenset[int] | None = None,
 ) -> commands.UpdateOrder:
     sent = patch.fulfillment
     attention = None
@@ -139,4 +143,5 @@ def update_command(
         actor=caller.name,
         reason=patch.attention.reason if patch.attention else (sent.error_message if sent else None),
         correlation_id=getattr(patch, "correlation_id", None) or caller.correlation_id,
+        versions=versions,
     )

@@ -12,11 +12,15 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.database.dialects import one_of
+from orderflow.database.pages import fitting, page
 from orderflow.orders.counters import counted
 from orderflow.orders.model import Status, offered, unix_ms, utc_text
 from orderflow.orders.tables import order_changes, order_items, orders, outbox
 
 PAGE_MAX = 200
+PAGE_ITEMS_MAX = 10_000
+"""Items of the orders on a page: more than any one order has."""
+
 BACKLOG_COUNT_MAX = 1_000_000
 
 Document = dict[str, Any]
@@ -69,7 +73,7 @@ _CREATED_MOVES = json.dumps(offered(Status.CREATED), separators=(",", ":"))
 def list_orders(
     connection: Connection,
     *,
-    status: str | None = None,
+    statuses: Sequence[str] = (),
     customer_id: str | None = None,
     product_id: str | None = None,
     attention: bool | None = None,
@@ -77,14 +81,15 @@ def list_orders(
     created_to: datetime | None = None,
     limit: int = 50,
     before: str | None = None,
-) -> Document:
-    """A page, newest first. The key is the order id, whose first bits are the creation time: new orders come
-    before the first page and never shift a later one. `created_to` is exclusive."""
+) -> bytes:
+    """A page as JSON, newest first. The key is the order id, whose first bits are the creation time: new
+    orders come before the first page and never shift a later one. `created_to` is exclusive. A page ends
+    early where its orders have many items or bytes."""
     # An index of items has the orders of a product in the order of the page.
     key = orders.c.order_id if product_id is None else order_items.c.order_id
     conditions: list[sa.ColumnElement[bool]] = []
-    if status is not None:
-        conditions.append(orders.c.status == status)
+    if statuses:
+        conditions.append(orders.c.status.in_(statuses))
     if customer_id is not None:
         conditions.append(orders.c.customer_id == customer_id)
     if product_id is not None:
@@ -104,12 +109,10 @@ def list_orders(
         page_ids = page_ids.join_from(order_items, orders, same).group_by(key)
     statement = sa.select(orders).where(orders.c.order_id.in_(page_ids)).order_by(orders.c.order_id.desc())
     rows = connection.execute(statement).mappings().all()
-    page = rows[:limit]
-    more = len(rows) > limit
-    return {
-        "items": _documents(connection, page),
-        "nextCursor": encode_cursor(page[-1]["order_id"]) if more else None,
-    }
+    items = _first_items(connection, rows[:limit])
+    found = fitting(_document(row, items[row["order_id"]]) for row in rows if row["order_id"] in items)
+    more = len(rows) > len(found)
+    return page(found, encode_cursor(rows[len(found) - 1]["order_id"]) if more else None)
 
 
 def first_order_id(at: datetime) -> str:
@@ -149,10 +152,37 @@ def _items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list
     return items
 
 
+def _first_items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list[Document]]:
+    """The items of the first of these orders, which come in falling order of their ids: of as many as have
+    PAGE_ITEMS_MAX items between them."""
+    items: dict[str, list[Document]] = {row["order_id"]: [] for row in rows}
+    if not items:
+        return items
+    currencies = {row["order_id"]: row["currency"] for row in rows}
+    read = 0
+    order_id = rows[0]["order_id"]
+    for item in connection.execute(_FIRST_ITEMS, {"ids": to_json(list(items)).decode()}).mappings():
+        read += 1
+        order_id = item["order_id"]
+        items[order_id].append(_item(item, currencies[order_id]))
+    if read > PAGE_ITEMS_MAX:
+        # The last one that was read may have more.
+        return {each: items[each] for each in items if each > order_id}
+    return items
+
+
 _ITEMS = (
     sa.select(order_items)
     .where(one_of(order_items.c.order_id, "ids"))
     .order_by(order_items.c.order_id, order_items.c.line)
+)
+
+
+_FIRST_ITEMS = (
+    sa.select(order_items)
+    .where(one_of(order_items.c.order_id, "ids"))
+    .order_by(order_items.c.order_id.desc(), order_items.c.line)
+    .limit(PAGE_ITEMS_MAX + 1)
 )
 
 
@@ -268,7 +298,7 @@ def stats(connection: Connection, now: datetime) -> Document:
 _PARKED = (outbox.c.parked_reason.is_not(None), outbox.c.published_at.is_(None))
 
 
-def list_parked(connection: Connection, *, limit: int, behind: str | None = None) -> Document:
+def list_parked(connection: Connection, *, limit: int, behind: str | None = None) -> bytes:
     """A page of the events that the log refuses for their size, the oldest orders first. No content of an
     event is read."""
     columns = (
@@ -283,10 +313,9 @@ def list_parked(connection: Connection, *, limit: int, behind: str | None = None
     window = _PARKED if behind is None else (*_PARKED, outbox.c.order_id > behind)
     statement = sa.select(*columns).where(*window).order_by(outbox.c.order_id).limit(limit + 1)
     rows = connection.execute(statement).mappings().all()
-    return {
-        "items": [_parked_entry(row) for row in rows[:limit]],
-        "nextCursor": encode_cursor(rows[limit - 1]["order_id"]) if len(rows) > limit else None,
-    }
+    found = fitting(_parked_entry(row) for row in rows[:limit])
+    more = len(rows) > len(found)
+    return page(found, encode_cursor(rows[len(found) - 1]["order_id"]) if more else None)
 
 
 def _parked_entry(row: RowMapping) -> Document:

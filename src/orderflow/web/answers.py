@@ -23,6 +23,10 @@ def json_response(document: Any, status: int = 200, headers: Mapping[str, str] |
     return Response(to_json(document), status, headers=headers, media_type="application/json")
 
 
+def json_text(text: bytes) -> Response:
+    return Response(text, media_type="application/json")
+
+
 def problem_of(error: ProblemError, request: Request) -> dict[str, Any]:
     return problem_document(error, request.scope["path"], caller(request).correlation_id)
 

@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 
+from orderflow.web.headers import refuse_idempotency_key
 from orderflow.web.problems import ProblemError
 
 DISCARD_BYTES_MAX = 4 << 20
@@ -39,10 +40,15 @@ def require_json(request: Request) -> None:
         raise ProblemError(415, "Send the body as plain JSON with content-type: application/json.")
 
 
-async def read_json_body(request: Request, bytes_max: int, budget: BodyBudget | None = None) -> bytes:
+async def read_json_body(
+    request: Request, bytes_max: int, budget: BodyBudget | None = None, *, takes_key: bool = False
+) -> bytes:
     """The body without a byte order mark (RFC 8259, 8.1), at most `bytes_max` bytes of it. Raises
-    ProblemError: 400 empty, 413 too large, 415 not JSON, 503 beyond the budget."""
+    ProblemError: 400 empty, 413 too large, 415 not JSON, 422 with an `Idempotency-Key` that is not taken
+    here, 503 beyond the budget."""
     require_json(request)
+    if not takes_key:
+        refuse_idempotency_key(request)
     body = await read_body(request, bytes_max, budget)
     if not body:
         raise ProblemError(400, "The body is empty: send JSON.")

@@ -1,23 +1,21 @@
 """HTTP/1.1 on a connection: requests in order, to each its own answer, every size and every wait bounded.
 
 httptools (llhttp, Node's parser) reads, with none of its leniencies: a message that two programs could read
-in two ways is refused, and ends the connection. What the parser leaves to us is decided in `_check`.
+in two ways is refused, and ends the connection. What the parser leaves to us is in `messages.py`.
 """
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import httptools
 from starlette.types import ASGIApp
 
+from orderflow.web.deadlines import Awaited, Deadline, Limits
 from orderflow.web.exchanges import Exchange, Headers, ShortWay
 from orderflow.web.front_door import FrontDoor
+from orderflow.web.messages import check_head, head_without_offer, not_http
 from orderflow.web.problems import ProblemError
-
-LINGER_S = 2.0
-"""How long a client that still sends has to see its answer."""
 
 BUFFERED_BYTES_MAX = 64 * 1024
 """Of a body, before the application takes it: more is not read meanwhile."""
@@ -33,21 +31,8 @@ FRAMING_BYTES_MAX = 64 * 1024
 FRAMING_BYTES_PER_BYTE_MAX = 16
 """What may come along with the bytes of a body: chunk sizes and extensions, trailers."""
 
-NEVER = float("inf")
-
-Awaited = Literal["head", "body", "idle", "answer", "closing"]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client has for each part of its conversation."""
-
-    head_bytes: int = 64 * 1024
-    head_s: float = 30.0
-    body_s: float = 30.0
-    idle_s: float = 75.0
-    reading_s: float = 30.0
-    """For a part of its answer."""
+UNREAD_BYTES_MAX = 256 << 20
+"""Of all answers that clients have not read yet: one that makes them more is cut off."""
 
 
 class Host(Protocol):
@@ -58,6 +43,7 @@ class Host(Protocol):
     limits: Limits
     short_way: ShortWay | None
     dated: bytes
+    unread_bytes: int
     connections: set[Any]
     tasks: set[asyncio.Task[None]]
 
@@ -67,8 +53,7 @@ class _Refused(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """One timer looks after it, which is no more than asked for when it is due: setting `_deadline` costs
-    nothing, where a timer for each request would cost more than reading it."""
+    """What a client says, as exchanges, and their answers in the same order."""
 
     scope: dict[str, Any]
 
@@ -86,15 +71,12 @@ class Connection(asyncio.Protocol):
         self._read_bytes = self._head_bytes = self._framing_bytes = self._body_bytes = 0
         self._deaf = False
         """Nothing that comes now is read as HTTP any more."""
-        self._discarded_bytes = 0
+        self._discarded_bytes = self._unread_bytes = 0
         self._refused: ProblemError | None = None
         """Why a callback has ended the parser's work."""
         self._problem: ProblemError | None = None
         """What is said, after the answers that are owed, before the connection is closed."""
-        self._deadline = NEVER
-        self._awaits: Awaited = "head"
-        """What the deadline is for."""
-        self._watch: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self._loop, self._limits, self._over_time)
         self._holding: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -118,14 +100,14 @@ class Connection(asyncio.Protocol):
             "server": (transport.get_extra_info("sockname") or (None, 0))[:2],
         }
         self._host.connections.add(self)
-        self._expect("head", self._limits.head_s)
-        self._look()
+        self._deadline.begin("head")
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._host.connections.discard(self)
         self._deaf = True
-        for timer in (self._watch, self._holding, self._reading):
+        self._deadline.stop()
+        for timer in (self._holding, self._reading):
             if timer is not None:
                 timer.cancel()
         for exchange in self._queue:
@@ -172,26 +154,21 @@ class Connection(asyncio.Protocol):
                 # An offer of another protocol that we do not speak is ignored (RFC 9110, 7.8). The parser has
                 # stopped behind the head: a new one reads the same head without the offer, and then the rest.
                 rest = rest[offer.args[0] :]
-                head = self._head_without_offer()
+                head = head_without_offer(self._parser, self._url, self._headers)
                 self._parser = httptools.HttpRequestParser(self)
                 try:
                     self._parser.feed_data(head)
                 except httptools.HttpParserError:
-                    self._break(self._refused or _not_http())
+                    self._break(self._refused or not_http())
                     return
                 if not rest:
                     return
             except httptools.HttpParserError:
                 if not self._deaf:
-                    self._break(self._refused or _not_http())
+                    self._break(self._refused or not_http())
                 return
             else:
                 return
-
-    def _head_without_offer(self) -> bytes:
-        lines = [b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade"]
-        version = self._parser.get_http_version().encode()
-        return b"%b %b HTTP/%b\r\n%b\r\n" % (self._parser.get_method(), self._url, version, b"".join(lines))
 
     def _parsed_bytes(self) -> int:
         return len(self._url) + sum([len(name) + len(value) for name, value in self._headers])
@@ -199,20 +176,20 @@ class Connection(asyncio.Protocol):
     def _bound_head(self, count: int) -> None:
         """Of a head that is not whole yet."""
         if self._head_began:
-            self._expect("head", self._limits.head_s)
+            self._deadline.expect("head")
         self._head_bytes += count
         if self._head_bytes > self._limits.head_bytes:
             self._break(self._large_head())
 
     def _bound_body(self, framing: int) -> None:
         """Of a request whose body is not whole yet."""
-        if self._awaits != "body":
-            self._expect("body", self._limits.body_s)
+        if self._deadline.awaits != "body":
+            self._deadline.expect("body")
         self._framing_bytes += framing
         if self._framing_bytes > FRAMING_BYTES_MAX + FRAMING_BYTES_PER_BYTE_MAX * self._body_bytes:
             self._break(ProblemError(400, "The body's framing is out of all proportion to the body."))
         elif self._receiving and self._receiving.done and self._body_bytes > DISCARDED_BYTES_MAX:
-            self._break(_not_http())  # it is answered; the rest is not worth reading
+            self._break(not_http())  # it is answered; the rest is not worth reading
 
     def _large_head(self) -> ProblemError:
         return ProblemError(431, f"The head may have at most {self._limits.head_bytes} bytes.")
@@ -244,7 +221,9 @@ class Connection(asyncio.Protocol):
         given = dict(self._headers)
         version = parser.get_http_version()
         try:
-            self._check(method, version, given)
+            if self._read_bytes > self._limits.head_bytes and self._parsed_bytes() > self._limits.head_bytes:
+                raise self._large_head()
+            check_head(method, version, self._headers, given)
             exchange = Exchange(
                 self,
                 self._host.door,
@@ -259,26 +238,10 @@ class Connection(asyncio.Protocol):
             self._refused = problem
             raise _Refused from None
         self._in_head = False
-        self._expect("answer", NEVER)
+        self._deadline.expect("answer")
         self._framing_bytes = self._body_bytes = 0
         self._receiving = exchange
         self._queue.append(exchange)
-
-    def _check(self, method: bytes, version: str, given: dict[bytes, bytes]) -> None:
-        """What the parser lets pass, and RFC 9112 does not. Raises ProblemError."""
-        if version not in ("1.1", "1.0"):
-            raise ProblemError(505, "HTTP/1.1 is spoken here.")
-        if method == b"CONNECT":
-            raise ProblemError(501, "This is no proxy.")
-        if self._read_bytes > self._limits.head_bytes and self._parsed_bytes() > self._limits.head_bytes:
-            raise self._large_head()
-        coding = given.get(b"transfer-encoding")
-        if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
-            raise ProblemError(501, "The only transfer coding that is understood is HTTP/1.1's chunked.")
-        if version == "1.1" and b"host" not in given:
-            raise ProblemError(400, "The request names no host.")
-        if len(given) != len(self._headers) and sum(name == b"host" for name, _ in self._headers) > 1:
-            raise ProblemError(400, "The request names two hosts.")
 
     def on_body(self, body: bytes) -> None:
         exchange = self._receiving
@@ -298,9 +261,9 @@ class Connection(asyncio.Protocol):
         if not exchange.keep_alive:
             self._deaf = True
         elif exchange.done:
-            self._expect("idle", self._limits.idle_s)
-        elif self._awaits == "body":
-            self._expect("answer", NEVER)
+            self._deadline.expect("idle")
+        elif self._deadline.awaits == "body":
+            self._deadline.expect("answer")
 
     # Requests begin, in order
 
@@ -374,7 +337,7 @@ class Connection(asyncio.Protocol):
             self._settle()
         else:
             if self._receiving is None and not self._in_head:
-                self._expect("idle", self._limits.idle_s)
+                self._deadline.expect("idle")
             if self._paused:
                 self._regulate()
 
@@ -394,7 +357,7 @@ class Connection(asyncio.Protocol):
 
     def _settle(self) -> None:
         """Close, where no answer is owed."""
-        if self._queue or self._transport.is_closing() or self._awaits == "closing":
+        if self._queue or self._transport.is_closing() or self._deadline.awaits == "closing":
             return
         problem, self._problem = self._problem, None
         if problem is None:
@@ -411,7 +374,7 @@ class Connection(asyncio.Protocol):
         else:
             # To close before all is read would reset the connection, and the answer might be lost with it.
             self._transport.write_eof()
-            self._expect("closing", LINGER_S)
+            self._deadline.expect("closing")
 
     def shut_down(self) -> None:
         """The server ends: what has come is answered, nothing more is read."""
@@ -420,30 +383,14 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _expect(self, what: Awaited, seconds: float) -> None:
-        self._awaits = what
-        self._deadline = NEVER if seconds == NEVER else self._loop.time() + seconds
-
-    def _look(self) -> None:
-        """End what is over its time, and look again when something else may be."""
-        now = self._loop.time()
-        if self._deadline <= now:
-            self._over_time()
+    def _over_time(self, awaited: Awaited) -> None:
         if self._transport.is_closing():
             return
-        limits = self._limits
-        # Meanwhile the deadline may come nearer, by what it is set to at the nearest.
-        nearest_s = min(limits.head_s, limits.body_s, limits.idle_s, LINGER_S if self._deaf else NEVER)
-        self._watch = self._loop.call_later(min(max(self._deadline - now, 0.001), nearest_s), self._look)
-
-    def _over_time(self) -> None:
-        owed = bool(self._queue) and self._queue[0] is not self._receiving
-        if owed:
-            # The client may wait for that before it goes on, and we may not be reading.
-            self._expect(self._awaits, min(self._limits.head_s, self._limits.body_s))
+        if self._queue and self._queue[0] is not self._receiving:
+            # The client may wait for that answer before it goes on, and we may not be reading.
+            self._deadline.expect(awaited)
             return
-        awaited = self._awaits
-        self._expect("answer", NEVER)
+        self._deadline.expect("answer")
         if awaited == "body":
             self._break(ProblemError(408, f"The body did not arrive within {self._limits.body_s:g} s."))
         elif awaited == "head":
@@ -460,11 +407,17 @@ class Connection(asyncio.Protocol):
     # The client reads slowly
 
     def pause_writing(self) -> None:
-        """What it is sent stays in memory meanwhile, for as long as it has."""
+        """What it is sent stays in memory meanwhile, for as long as it has, and as much as all may have."""
+        self._unread_bytes = self._transport.get_write_buffer_size()
+        self._host.unread_bytes += self._unread_bytes
+        if self._host.unread_bytes > UNREAD_BYTES_MAX:
+            self._loop.call_soon(self._transport.abort)
         self._writable = self._loop.create_future()
         self._reading = self._loop.call_later(self._limits.reading_s, self._transport.abort)
 
     def resume_writing(self) -> None:
+        self._host.unread_bytes -= self._unread_bytes
+        self._unread_bytes = 0
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
@@ -473,7 +426,3 @@ class Connection(asyncio.Protocol):
             writable.set_result(None)
         if self._queue and not self._transport.is_closing():
             self._go_on()
-
-
-def _not_http() -> ProblemError:
-    return ProblemError(400, "What was sent is no HTTP/1.1.")

@@ -1,8 +1,92 @@
-"""What headers say where Starlette's view of them does not do: repeated ones, and bytes beyond latin-1."""
+"""What headers and queries say, where Starlette's view of them does not do: what is repeated, bytes beyond
+latin-1, names that nobody knows."""
 
+import re
+from typing import TypeVar, get_origin
+
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
+
+from orderflow.web.problems import broken_contract, field_error
+
+_ENTITY_TAG = re.compile(rb'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_VERSION = re.compile(rb"[1-9][0-9]{0,8}")
 
 
 def header_values(request: Request, name: bytes) -> list[bytes]:
     """Of all headers of that (lower-case) name, in order."""
     return [value for given, value in request.scope["headers"] if given == name]
+
+
+def refuse_idempotency_key(request: Request) -> None:
+    """Raises ProblemError 422: a key that is not honoured must not look as if it were."""
+    if header_values(request, b"idempotency-key"):
+        raise broken_contract(
+            [field_error(("Idempotency-Key",), "is not taken here; it is for POST /api/orders", "header")]
+        )
+
+
+def if_match(request: Request) -> frozenset[int] | None:
+    """The versions that `If-Match` names (RFC 9110, 13.1.1); None where any will do. Weak tags and tags that
+    we did not give match nothing. Raises ProblemError 422."""
+    given = header_values(request, b"if-match")
+    tags = b",".join(given).strip()
+    if not given or tags == b"*":
+        return None
+    versions: set[int] = set()
+    for tag in _comma_separated(tags):
+        found = _ENTITY_TAG.fullmatch(tag)
+        if found is None:
+            raise broken_contract(
+                [field_error(("If-Match",), 'must be "*" or a list of entity tags such as "3"', "header")]
+            )
+        if found[1] is None and _VERSION.fullmatch(found[2]):
+            versions.add(int(found[2]))
+    return frozenset(versions)
+
+
+def refuse_if_match(request: Request) -> None:
+    """Raises ProblemError 422."""
+    if header_values(request, b"if-match"):
+        raise broken_contract(
+            [field_error(("If-Match",), "is not taken here; it is for one order", "header")]
+        )
+
+
+def _comma_separated(text: bytes) -> list[bytes]:
+    """Commas within quotes are part of a tag; empty elements do not count (RFC 9110, 5.6.1)."""
+    parts = re.findall(rb'(?:[^,"]|"[^"]*"?)+', text)
+    return [part.strip(b" \t") for part in parts if part.strip(b" \t")]
+
+
+Q = TypeVar("Q", bound=BaseModel)
+
+
+class NoQuery(BaseModel, extra="forbid"):
+    """Of a resource that takes no parameters."""
+
+
+def read_query(model: type[Q], request: Request) -> Q:
+    """The query's parameters. One that is a list in the model may be repeated. Raises ProblemError 422 for
+    others that are, and for names that the model does not have: nothing is dropped silently."""
+    lists = {
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if get_origin(field.annotation) is list
+    }
+    values: dict[str, str | list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        if name in lists:
+            values.setdefault(name, [])
+            values[name] = [*values[name], value]
+        elif name in values:
+            raise broken_contract([field_error((name,), "is given more than once", "query")])
+        else:
+            values[name] = value
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        violations = error.errors(include_input=False, include_context=False, include_url=False)
+        raise broken_contract(
+            [field_error(v["loc"][:1], v["msg"].removeprefix("Value error, "), "query") for v in violations]
+        ) from None

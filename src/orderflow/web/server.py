@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 
 from orderflow.runtime.signals import stopping_by
 from orderflow.settings import SettingsError
-from orderflow.web.connections import Connection, Limits
+from orderflow.web.connections import Connection
+from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import ShortWay
 from orderflow.web.front_door import FrontDoor
 
@@ -60,6 +61,7 @@ class Server:
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.dated = b""
+        self.unread_bytes = 0
         self._clock: asyncio.TimerHandle | None = None
 
     def tell_time(self) -> None:
