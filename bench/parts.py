@@ -20,14 +20,14 @@ import uvloop
 from bench import bodies
 from bench.processes import BenchError
 from bench.servers import find_servers
-from orderflow import telemetry
 from orderflow.database.engine import connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
-from orderflow.ids import new_uuid4
 from orderflow.orders import commands, outbox, parsing
 from orderflow.orders.events import message
 from orderflow.orders.intake import Intake
+from orderflow.runtime import telemetry
+from orderflow.runtime.ids import new_uuid4
 from orderflow.web.connections import Connection
 from orderflow.web.exchanges import Exchange
 from orderflow.web.front_door import ANONYMOUS, Caller, FrontDoor, correlation_id_from, traceparent_from

@@ -12,7 +12,6 @@ from typing import Any
 
 import uvloop
 
-from orderflow import telemetry
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader, connect
 from orderflow.database.group_commit import GroupCommit
@@ -35,9 +34,10 @@ from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
-from orderflow.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
+from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
+from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
 from orderflow.settings import Settings, SettingsError
 from orderflow.web.server import address, bind, serving, stop_on_signals
 

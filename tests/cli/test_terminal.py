@@ -18,8 +18,8 @@ from tests.orders.conftest import ORDER, Service
 
 from orderflow import cli
 from orderflow.cli import terminal
-from orderflow.printable import printable, printable_in_a_line
-from orderflow.telemetry import configure_logging
+from orderflow.runtime.printable import printable, printable_in_a_line
+from orderflow.runtime.telemetry import configure_logging
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\r\x00\x08"
 

@@ -14,7 +14,7 @@ from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.dead_letters import ClaimCopies
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
-from orderflow.ids import new_uuid4
+from orderflow.runtime.ids import new_uuid4
 
 World = Any
 OpenCarrier = Callable[[str], Any]

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.orders.conftest import ORDER, Answer, Service, Start, eventually
 
-from orderflow.ids import new_uuid4, new_uuid7
 from orderflow.orders import commands
 from orderflow.orders.events import order_created
 from orderflow.orders.tables import idempotency_keys
+from orderflow.runtime.ids import new_uuid4, new_uuid7
 
 OTHER = ORDER | {"customer": {"customerId": "CUST-2", "name": "Grace Hopper"}}
 

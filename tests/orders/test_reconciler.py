@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from orderflow.contracts.orders_api import OrderIn
 from orderflow.database import engine, migrate
 from orderflow.database.group_commit import GroupCommit
-from orderflow.ids import new_uuid4, new_uuid7
 from orderflow.orders import commands, outbox, parked
 from orderflow.orders.events import order_created
 from orderflow.orders.model import Status, unix_ms, utc_text
 from orderflow.orders.queries import get_order
 from orderflow.orders.reconciler import RE_EMISSIONS_MAX, Reconciler
 from orderflow.orders.tables import outbox as outbox_table
+from orderflow.runtime.ids import new_uuid4, new_uuid7
 
 START = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
 PATIENCE = timedelta(seconds=60)

@@ -16,7 +16,6 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
-from orderflow.ids import new_uuid4
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import outbox as rows
 from orderflow.orders.events import message, order_created
@@ -24,6 +23,7 @@ from orderflow.orders.model import utc_text
 from orderflow.orders.outbox import OutboxRow
 from orderflow.orders.relay import HAND_OFF_ROWS_MAX, Relay
 from orderflow.orders.tables import outbox
+from orderflow.runtime.ids import new_uuid4
 
 NOW = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
 

@@ -82,7 +82,7 @@ def show(*, json: Json = False) -> int:
 def check(*, json: Json = False) -> int:
     """Validate the settings and try the databases and the bus. Nothing is created or changed."""
     settings = load_settings()
-    from orderflow.telemetry import configure_logging
+    from orderflow.runtime.telemetry import configure_logging
 
     configure_logging(settings.log_format, "ERROR", "config-check")
     findings = [

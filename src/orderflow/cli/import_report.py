@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Self
 from orderflow.cli.client import problem_text
 from orderflow.cli.order_lines import Line
 from orderflow.cli.terminal import CommandFailed, as_json, complain, wide_console, write_line
-from orderflow.printable import printable
+from orderflow.runtime.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

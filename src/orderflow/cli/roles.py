@@ -54,7 +54,7 @@ def migrate() -> int:
     """Bring both databases to the newest schema. Safe to repeat, and to run twice at once."""
     settings = load_settings()
     from orderflow.app import run_migrate
-    from orderflow.telemetry import configure_logging
+    from orderflow.runtime.telemetry import configure_logging
 
     configure_logging(settings.log_format, settings.log_level, "orderflow-migrate")
     with _expected_errors():

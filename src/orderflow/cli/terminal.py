@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from orderflow.printable import printable
+from orderflow.runtime.printable import printable
 
 if TYPE_CHECKING:  # rich costs more time than most commands
     from rich.console import Console

@@ -1,6 +1,6 @@
 """What a caller must know about a database that cannot be used."""
 
-from orderflow.masking import mask_urls
+from orderflow.runtime.masking import mask_urls
 
 
 class DatabaseUnavailable(Exception):

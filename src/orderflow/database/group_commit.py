@@ -21,10 +21,10 @@ import structlog
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from orderflow.crashpoints import crash_point
 from orderflow.database.batch import Command, Entry, Handler, Ticket, answer, handled, is_unknown
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.engine import DatabaseUnavailable, reason
+from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
 

@@ -27,7 +27,7 @@ from orderflow.database.engine import (
     reason,
     refuse_unusable,
 )
-from orderflow.masking import mask_urls
+from orderflow.runtime.masking import mask_urls
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from orderflow.database.errors import DatabaseMisconfigured, reason
-from orderflow.masking import mask_urls
+from orderflow.runtime.masking import mask_urls
 
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
 

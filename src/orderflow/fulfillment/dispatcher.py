@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from orderflow.crashpoints import crash_point
 from orderflow.fulfillment.breaker import FAILURES_MAX, CircuitBreaker, Permit
 from orderflow.fulfillment.carriers import (
     CarrierRefused,
@@ -36,6 +35,7 @@ from orderflow.fulfillment.model import (
     cause,
 )
 from orderflow.fulfillment.moves import Mover
+from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 

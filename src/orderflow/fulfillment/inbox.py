@@ -13,7 +13,6 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
-from orderflow.crashpoints import crash_point
 from orderflow.database import bulk
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
@@ -25,6 +24,7 @@ from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, State, clean
 from orderflow.fulfillment.tables import processed_events, shipments
 from orderflow.messaging import BusUnavailable, Consumer, Headers, Record
+from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
 

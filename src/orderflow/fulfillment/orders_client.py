@@ -14,13 +14,13 @@ import structlog
 from pydantic_core import from_json, to_json
 
 from orderflow.contracts.orders_api import BATCH_MAX
-from orderflow.crashpoints import crash_point
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, durable, model
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.model import Close, OpenGate, RecordRejection, Shipment, State
 from orderflow.fulfillment.moves import Mover
+from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 

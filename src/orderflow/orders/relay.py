@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 
-from orderflow.crashpoints import crash_point
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit, Handler, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
@@ -22,6 +21,7 @@ from orderflow.orders.commands import Placed, PlaceOrder
 from orderflow.orders.events import message
 from orderflow.orders.outbox import CLAIM_ROWS_MAX, Claim, Mark, MarkAll, OutboxRow, claim, mark
 from orderflow.orders.parked import Refused, Taken, park, unpark
+from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()

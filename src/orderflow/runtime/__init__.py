@@ -1,1 +1,1 @@
-"""What every process of Orderflow is made of: loops, their health, signals."""
+"""What every process of Orderflow is made of: loops and their health, signals, log lines, ids."""

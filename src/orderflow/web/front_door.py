@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from orderflow.ids import new_uuid4, random_hex
+from orderflow.runtime.ids import new_uuid4, random_hex
 from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
 
 ANONYMOUS = "anonymous"

@@ -6,7 +6,7 @@ from uuid import RFC_4122, UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderflow.ids import new_uuid4, new_uuid7
+from orderflow.runtime.ids import new_uuid4, new_uuid7
 
 moments = st.integers(0, 2**48 - 1)
 

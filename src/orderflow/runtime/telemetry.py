@@ -17,7 +17,7 @@ import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
-from orderflow.printable import printable, printable_in_a_line
+from orderflow.runtime.printable import printable, printable_in_a_line
 
 
 def configure_logging(log_format: Literal["console", "json"] | None, level: str, service: str) -> None:
