@@ -17,8 +17,8 @@ from orderflow.fulfillment.carriers import (
     conformance,
 )
 from orderflow.fulfillment.carriers.http import HttpCarrier
-from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
 from orderflow.fulfillment.carriers.simulated import REJECTION, SimulatedCarrier
+from orderflow.simulators.carrier_server import serving_carrier_sim
 
 IN_FLIGHT = 2_000
 

@@ -12,7 +12,7 @@ import aiohttp
 
 from orderflow.fulfillment.carriers import ShipmentRequest
 from orderflow.fulfillment.carriers.http import HttpCarrier
-from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
+from orderflow.simulators.carrier_server import serving_carrier_sim
 
 Answered = tuple[int, dict[str, Any]]
 

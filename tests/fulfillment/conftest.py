@@ -24,7 +24,6 @@ from orderflow.database.readiness import Readiness
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.parties import Carriers, Party
-from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
@@ -35,6 +34,7 @@ from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.relay import Relay
+from orderflow.simulators.carrier_server import serving_carrier_sim
 from orderflow.web.server import address, bind, serving
 
 WAIT_S_MAX = 30.0

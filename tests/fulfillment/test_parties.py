@@ -17,7 +17,6 @@ from orderflow.fulfillment import redrive
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.parties import PARTY_CHARS_MAX, Party, party_of
-from orderflow.fulfillment.carriers.sim_server import serving_carrier_sim
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.claims import PARTY_AWAY_MS
 from orderflow.fulfillment.discard import Discarded
@@ -25,6 +24,7 @@ from orderflow.fulfillment.redrive import Redrive, Redriven
 from orderflow.fulfillment.tables import dead_letters, shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.settings import Settings, SettingsError
+from orderflow.simulators.carrier_server import serving_carrier_sim
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime.now(UTC)

@@ -15,14 +15,14 @@ from tests.orders.conftest import Service
 
 from orderflow.database.engine import Reader, connect
 from orderflow.database.migrate import migrate
-from orderflow.fulfillment.carriers.sim_ledger import Ledger
-from orderflow.fulfillment.carriers.sim_server import create_app as create_carrier
 from orderflow.fulfillment.carriers.simulated import SimulatedOutcomes
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.http import create_app as create_fulfillment
 from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.runtime.health import Health
+from orderflow.simulators.carrier_ledger import Ledger
+from orderflow.simulators.carrier_server import create_app as create_carrier
 from orderflow.web.deadlines import Limits
 from orderflow.web.server import bind, serving
 

@@ -87,7 +87,7 @@ def carrier_sim(
         raise WrongUse("--key-lifetime-s takes a number of seconds above 0")
     import sqlite3
 
-    from orderflow.fulfillment.carriers.sim_server import run_carrier_sim
+    from orderflow.simulators.carrier_server import run_carrier_sim
 
     try:
         run_carrier_sim(

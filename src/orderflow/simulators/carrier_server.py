@@ -8,7 +8,7 @@ What a client can rely on:
 - The same key with another body gets 409: 422 means that the order is rejected, and must mean nothing else.
 - Another key makes another shipment, also for the same order: telling them apart is the ledger's work.
 - 429 and 503 of the error rate are given before anything is made, and are not remembered.
-- It misbehaves as `sim_faults` describes while it is told to; the ledger stays true throughout.
+- It misbehaves as `carrier_faults` describes while it is told to; the ledger stays true throughout.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from orderflow.fulfillment.carriers.sim_faults import Faults
-from orderflow.fulfillment.carriers.sim_ledger import Answer, Ledger, State
 from orderflow.fulfillment.carriers.simulated import (
     CARRIER_NAME,
     REJECTION,
     RETRY_AFTER_S,
     SimulatedOutcomes,
 )
+from orderflow.simulators.carrier_faults import Faults
+from orderflow.simulators.carrier_ledger import Answer, Ledger, State
 from orderflow.web.bodies import read_body
 from orderflow.web.front_door import FrontDoor
 from orderflow.web.problems import ProblemError

@@ -1,0 +1,1 @@
+"""What Orderflow is tried against: servers with durable ledgers and faults on demand."""
