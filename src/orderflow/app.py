@@ -38,7 +38,8 @@ from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
-from orderflow.settings import Settings, SettingsError
+from orderflow.runtime.settings_error import SettingsError
+from orderflow.settings import Settings
 from orderflow.web.server import address, bind, serving, stop_on_signals
 
 INTAKE_QUEUE_SECONDS_MAX = 2.0

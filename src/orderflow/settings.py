@@ -22,6 +22,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from orderflow.runtime.settings_error import SettingsError
+
 PREFIX = "ORDERFLOW_"
 TEXT_CHARS_MAX = 4_096
 PATH_BYTES_MAX = 3_072
@@ -37,10 +39,6 @@ _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
 # Read before or beside the settings themselves.
 _NOT_SETTINGS = frozenset({"CONFIG", "SECRETS_DIR"})
-
-
-class SettingsError(Exception):
-    """What is wrong with the settings, a line per setting."""
 
 
 class Settings(BaseSettings):

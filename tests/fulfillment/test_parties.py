@@ -23,7 +23,8 @@ from orderflow.fulfillment.discard import Discarded
 from orderflow.fulfillment.redrive import Redrive, Redriven
 from orderflow.fulfillment.tables import dead_letters, shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
-from orderflow.settings import Settings, SettingsError
+from orderflow.runtime.settings_error import SettingsError
+from orderflow.settings import Settings
 from orderflow.simulators.carrier_server import serving_carrier_sim
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -115,7 +115,7 @@ def _expected_errors() -> Generator[None]:
     from orderflow.database.engine import DatabaseMisconfigured, DatabaseUnavailable
     from orderflow.messaging import BusMisconfigured, BusUnavailable
     from orderflow.runtime.health import LoopDied, LoopStalled
-    from orderflow.settings import SettingsError
+    from orderflow.runtime.settings_error import SettingsError
 
     try:
         yield

@@ -15,7 +15,7 @@ from typing import IO
 import structlog
 
 from orderflow.runtime import signals
-from orderflow.settings import SettingsError
+from orderflow.runtime.settings_error import SettingsError
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from email.utils import formatdate
 
 from starlette.types import ASGIApp
 
+from orderflow.runtime.settings_error import SettingsError
 from orderflow.runtime.signals import stopping_by
-from orderflow.settings import SettingsError
 from orderflow.web.connections import Connection
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import ShortWay

@@ -6,7 +6,8 @@ from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.parties import Carriers, Party, party_of
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
-from orderflow.settings import Settings, SettingsError
+from orderflow.runtime.settings_error import SettingsError
+from orderflow.settings import Settings
 
 _METHODS = ("create_shipment", "find_shipments", "void_shipment", "close")
 
