@@ -31,6 +31,8 @@ from orderflow.messaging.kafka import (
 from orderflow.runtime.health import Health
 
 Protocol = Literal["classic", "consumer"]
+OWN_BROKER_S_MAX = 300
+"""A broker boots twice in a test of its own, for up to a minute each on a busy machine."""
 both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
 
@@ -231,6 +233,7 @@ def test_a_keeper_says_since_when_topics_are_out_of_reach_and_makes_a_deleted_on
     eventually(lambda: (time.sleep(0.1), not health.degraded())[1])
 
 
+@pytest.mark.timeout(OWN_BROKER_S_MAX)
 def test_a_broker_that_makes_topics_by_itself_never_makes_ours(
     own_broker: OwnBroker, keep: Callable[..., Health], eventually: Eventually
 ) -> None:
@@ -329,6 +332,7 @@ def test_a_topic_that_is_made_again_with_one_partition_is_read_from_its_beginnin
     publisher.close()
 
 
+@pytest.mark.timeout(OWN_BROKER_S_MAX)
 def test_a_worker_goes_on_by_itself_on_an_empty_cluster_of_another_id_at_the_same_address(
     own_broker: OwnBroker,
     worker: Callable[..., Worker],
