@@ -47,8 +47,12 @@ def main() -> int:
         directory: Path = arguments.directory / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{seed}"
         _say(f"Fault run on {name} parts, seed {seed}; logs and report in {directory}")
         source = copy_of_source(directory, commit=arguments.commit)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            result = runner.run(perform(STAGES[name](directory, seed, source, {}), options))
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                result = runner.run(perform(STAGES[name](directory, seed, source, {}), options))
+        except asyncio.CancelledError:
+            _say("Ended early by a signal: nothing was judged")
+            return 1
         _say(result.report)
         failed = failed or bool(result.violations)
     if failed:

@@ -94,6 +94,11 @@ class LoadClient:
             await self._post_one(sent)
 
     async def close(self) -> None:
+        """Whatever is still under way is given up: a run that ends early has not called `stop`."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
         await self._session.close()
 
     def _new(self, *, keyed: bool) -> Sent:

@@ -70,7 +70,8 @@ class Proxy:
         self._cut_place, self._cuts_left = place, times
         self._done.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._done.wait(), seconds_max)
+            async with asyncio.timeout(seconds_max):
+                await self._done.wait()
         self._cut_place = None
         return times - self._cuts_left
 
@@ -79,7 +80,8 @@ class Proxy:
         self._hold_s, self._holds_left = seconds, 1
         self._done.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._done.wait(), seconds_max)
+            async with asyncio.timeout(seconds_max):
+                await self._done.wait()
         held, self._holds_left = 1 - self._holds_left, 0
         await asyncio.sleep(seconds if held else 0)
         return held

@@ -134,7 +134,8 @@ class Role:
         if process is None:
             return True
         try:
-            await asyncio.wait_for(process.wait(), seconds_max)
+            async with asyncio.timeout(seconds_max):  # wait_for of Python 3.11 may swallow a cancellation
+                await process.wait()
         except TimeoutError:
             return False
         return True

@@ -78,15 +78,19 @@ class Run:
         finally:
             await self._end_faults()
             await stage.stop()
-        history.deaths = stage.deaths
+            history.deaths = stage.deaths
+            self._keep_history()
         history.decisions = stage.decisions()
         wanted = dict.fromkeys(kinds, options.times)
         violations = check(history, kinds_wanted=wanted, recovers=stage.singles)
         report = render(history, violations, parts=stage.name, seconds=options.seconds, shed=shed)
         (stage.directory / "report.md").write_text(report)
-        with (stage.directory / "history.ndjson").open("w") as file:
-            file.writelines(lines(history))
         return Result(history, violations, report)
+
+    def _keep_history(self) -> None:
+        """Also where there is no report, because the run ends early."""
+        with (self._stage.directory / "history.ndjson").open("w") as file:
+            file.writelines(lines(self._history))
 
     async def _attack(self, plan: Sequence[Planned], kinds: dict[str, int]) -> int:
         """Load and faults, until all is healed and drained; the number of orders not sent."""
@@ -148,6 +152,8 @@ class Run:
                 for index in range(self._options.times - counts[kind]):
                     seed = f"{self._options.seed}/again/{attempt}/{kind}/{index}"
                     await self._inject(Planned(self._clock(), kind, alone=False, seed=seed))
+                    if (task := asyncio.current_task()) is not None and task.cancelling():
+                        raise asyncio.CancelledError  # a library may have swallowed the first one
 
     async def _observe(self) -> None:
         history, stage = self._history, self._stage
