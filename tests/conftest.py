@@ -13,7 +13,7 @@ from psycopg import sql
 from tests import pgbouncer
 from tests.pgbouncer import PgBouncer
 
-PARTS = {"postgres": "PostgreSQL", "kafka": "Kafka", "pgbouncer": "PgBouncer"}
+PARTS = {"postgres": "PostgreSQL", "kafka": "Kafka", "pgbouncer": "PgBouncer", "chromium": "Chromium"}
 
 
 def pytest_configure() -> None:

@@ -28,6 +28,7 @@ from orderflow.orders.intake import Accepted, Intake, database_unavailable, writ
 from orderflow.orders.model import TERMINAL, IllegalTransition, offered
 from orderflow.orders.parked_http import PageQuery, ParkedEvents
 from orderflow.orders.waiting import Waiters
+from orderflow.web import docs_page
 from orderflow.web.answers import (
     EXCEPTION_HANDLERS,
     caller,
@@ -225,6 +226,7 @@ def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> A
         version="1",
         exception_handlers={**EXCEPTION_HANDLERS, **_EXCEPTION_HANDLERS},
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
     )
     hot: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
@@ -253,6 +255,7 @@ def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> A
             response_model=None,
             responses=openapi.get_responses(answer),
         )
+    app.router.routes.extend(docs_page.ROUTES)
     openapi.document_writes(app)
     return app
 

@@ -1,0 +1,40 @@
+"""`/docs`: Swagger UI from released files that lie in the package. The page asks no other host for anything.
+
+What `swagger_ui/SHA256SUMS` names is from swagger-ui-dist 5.35.0 (npm, Apache-2.0), unchanged.
+"""
+
+from importlib.resources import files
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_FOLDER = files("orderflow.web") / "swagger_ui"
+_MEDIA_TYPES = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "start.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+}
+_HEADERS = {
+    # Swagger UI sets styles of single elements, and its pictures are in its style sheet.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+async def _page(_request: Request) -> Response:
+    return Response((_FOLDER / "page.html").read_bytes(), headers=_HEADERS, media_type="text/html")
+
+
+async def _file(request: Request) -> Response:
+    name: str = request.path_params["name"]
+    if name not in _MEDIA_TYPES:
+        raise HTTPException(404)
+    return Response((_FOLDER / name).read_bytes(), headers=_HEADERS, media_type=_MEDIA_TYPES[name])
+
+
+ROUTES = [Route("/docs", _page), Route("/docs/{name}", _file)]
