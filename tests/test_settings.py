@@ -1,10 +1,14 @@
 """Secrets from files: what a container platform mounts is read, and never shown."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from orderflow import settings
+from orderflow.database.errors import DatabaseMisconfigured
+from orderflow.database.urls import parse_url
+from orderflow.fulfillment.carriers.connect import open_carriers
 
 URL = "postgresql://orders:s3cret@database/orders"
 
@@ -129,3 +133,46 @@ def test_a_link_does_not_hide_the_port_of_a_file(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("ORDERFLOW_CONFIG", str(toml))
     monkeypatch.setenv("ORDERFLOW_PORT", "tcp://10.0.0.1:8080")
     assert settings.load().port == 9000
+
+
+NONSENSE = [
+    *("", " ", "x", "-1", "1e99", "nan", "inf", "9" * 400, "\x7f", "ü", "://", "a:b:c", "[", "{}", "'"),
+    *("http://", "[::1", "%00", "/dev/null", "kafka://", "postgresql://", "sqlite:///", "1-2-3", "9-1"),
+]
+
+
+@pytest.mark.parametrize("value", NONSENSE)
+@pytest.mark.parametrize("name", sorted(settings.Settings.model_fields))
+def test_nonsense_in_any_setting_is_taken_or_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """By the settings themselves, or by the part that they are for, and never by another error."""
+    variable = f"ORDERFLOW_{name.upper()}"
+    monkeypatch.setenv(variable, value)
+    try:
+        loaded = settings.load()
+    except settings.SettingsError as error:
+        refusal = str(error)
+    else:
+        refusal = variable
+        _open_parts(loaded)
+    assert variable in refusal
+
+
+def _open_parts(loaded: settings.Settings) -> None:
+    with suppress(settings.SettingsError):
+        open_carriers(loaded)
+    for url in (loaded.orders_database, loaded.fulfillment_database):
+        with suppress(DatabaseMisconfigured):
+            parse_url(url)
+
+
+def test_a_setting_that_is_shown_keeps_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings.Settings.model_fields:
+        if name.endswith("_url"):
+            scheme = {"bus_url": "kafka", "database_url": "postgresql"}.get(name, "http")
+            monkeypatch.setenv(f"ORDERFLOW_{name.upper()}", f"{scheme}://u:s3cret@h:1/d?password=s3cret")
+    monkeypatch.delenv("ORDERFLOW_CARRIER_URL")
+    shown = str(settings.shown(settings.load()))
+    assert "s3cret" not in shown
+    assert "postgresql://u:***@h:1/d" in shown

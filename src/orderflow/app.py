@@ -7,18 +7,24 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequ
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from socket import socket
 from typing import Any
 
 import uvloop
+from pydantic import SecretStr
 
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader, connect
+from orderflow.database.errors import DatabaseMisconfigured, SchemaMismatch
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Readiness
+from orderflow.database.sqlite_engine import same_file, sole_use
+from orderflow.database.urls import parse_url
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
+from orderflow.fulfillment.carriers.parties import Carriers
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -60,7 +66,10 @@ def run_migrate(settings: Settings) -> dict[str, list[str]]:
         ("fulfillment", settings.fulfillment_database),
     )
     for context, url in contexts:
-        with _closing(connect(url, application=f"orderflow-migrate-{context}")) as database:
+        with (
+            _naming(context, settings),
+            _closing(connect(url, application=f"orderflow-migrate-{context}")) as database,
+        ):
             migrate.wait_for(database, context, seconds_max=settings.database_wait_s)
             applied[context] = migrate.migrate(database, context)
     return applied
@@ -74,6 +83,7 @@ def run_up(settings: Settings) -> int:
     _start_logging(settings, "orderflow")
     with ExitStack() as stack:
         stack.enter_context(lock_data_dir(settings.data_dir))
+        stack.enter_context(_sole_use_of_files(settings))
         listener = stack.enter_context(bind(settings.host, settings.port, "ORDERFLOW_PORT"))
         own = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
@@ -89,10 +99,11 @@ def run_up(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            async with _order_service(settings, orders, bus, listener, stop):
-                _announce(settings, address(listener))
+            url = address(listener)
+            async with _carriers(settings) as carriers, _order_service(settings, orders, bus, listener, stop):
+                _announce(settings, url)
                 await _fulfillment_service(
-                    settings, fulfillment, bus, own, orders_url=address(listener), stop=stop
+                    settings, fulfillment, bus, own, carriers, orders_url=url, stop=stop
                 )
 
         return _run(run)
@@ -158,11 +169,12 @@ def run_fulfillment(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            await _fulfillment_service(
-                settings, database, bus, listener, orders_url=settings.orders_url, stop=stop
-            )
+            async with _carriers(settings) as carriers:
+                _say(f"Fulfillment Service: {address(listener)}")
+                await _fulfillment_service(
+                    settings, database, bus, listener, carriers, orders_url=settings.orders_url, stop=stop
+                )
 
-        _say(f"Fulfillment Service: {address(listener)}")
         return _run(run)
 
 
@@ -170,9 +182,10 @@ def _start_logging(settings: Settings, service: str) -> None:
     telemetry.configure_logging(settings.log_format, settings.log_level, service)
 
 
-def _refuse_embedded(settings: Settings, role: str, database_url: object) -> None:
+def _refuse_embedded(settings: Settings, role: str, database_url: SecretStr | None) -> None:
     """Embedded parts belong to one process, which holds their lock."""
-    if database_url is None or settings.bus_url == "embedded:" or "sqlite" in str(database_url):
+    is_file = database_url is None or database_url.get_secret_value().startswith("sqlite")
+    if is_file or settings.bus_url == "embedded:":
         database = "ORDERFLOW_FULFILLMENT_DATABASE_URL" if role == "fulfillment" else "ORDERFLOW_DATABASE_URL"
         raise SettingsError(
             f"`orderflow {role}` needs a database server and Kafka: set {database} and ORDERFLOW_BUS_URL, "
@@ -180,9 +193,48 @@ def _refuse_embedded(settings: Settings, role: str, database_url: object) -> Non
         )
 
 
+def _url(context: migrate.Context, settings: Settings) -> str:
+    return settings.orders_database if context == "orders" else settings.fulfillment_database
+
+
 def _connect(context: migrate.Context, settings: Settings) -> Database:
-    url = settings.orders_database if context == "orders" else settings.fulfillment_database
-    return connect(url, application=f"orderflow-{context}")
+    with _naming(context, settings):
+        return connect(_url(context, settings), application=f"orderflow-{context}")
+
+
+@contextmanager
+def _naming(context: migrate.Context, settings: Settings) -> Generator[None]:
+    """Whatever is wrong with the context's database is told with the setting that names it."""
+    variable = {"orders": "database_url", "fulfillment": "fulfillment_database_url"}[context]
+    if getattr(settings, variable) is None:
+        variable = "data_dir"
+    try:
+        yield
+    except SchemaMismatch:
+        raise
+    except DatabaseMisconfigured as error:
+        raise SettingsError(f"ORDERFLOW_{variable.upper()}: {error}") from None
+
+
+@contextmanager
+def _sole_use_of_files(settings: Settings) -> Generator[None]:
+    """Keep other processes away from the files of databases and event log. Raises SettingsError."""
+    files = [settings.data_dir / "events.db"] if settings.bus_url == "embedded:" else []
+    contexts: tuple[migrate.Context, ...] = ("orders", "fulfillment")
+    with ExitStack() as stack:
+        for file in files:
+            stack.enter_context(sole_use(file))
+        for context in contexts:
+            with _naming(context, settings):
+                url = parse_url(_url(context, settings))
+                if url.get_backend_name() != "sqlite":
+                    continue
+                file = Path(str(url.database))
+                if any(same_file(file, other) for other in files):
+                    raise DatabaseMisconfigured(f"{file} is used for something else already: name another")
+                stack.enter_context(sole_use(file))
+                files.append(file)
+        yield
 
 
 @contextmanager
@@ -197,12 +249,23 @@ def _closing(database: Database) -> Generator[Database]:
 def _prepared(context: migrate.Context, settings: Settings) -> Generator[Database]:
     """The context's database, answering and on the newest schema."""
     with _closing(_connect(context, settings)) as database:
-        migrate.wait_for(database, context, seconds_max=settings.database_wait_s)
-        if settings.migrates_at_start:
-            migrate.migrate(database, context)
-        else:
-            migrate.check(database, context)
+        with _naming(context, settings):
+            migrate.wait_for(database, context, seconds_max=settings.database_wait_s)
+            if settings.migrates_at_start:
+                migrate.migrate(database, context)
+            else:
+                migrate.check(database, context)
         yield database
+
+
+@asynccontextmanager
+async def _carriers(settings: Settings) -> AsyncGenerator[Carriers]:
+    """Raises SettingsError, so that a wrong carrier is told before anything is announced."""
+    carriers = open_carriers(settings)
+    try:
+        yield carriers
+    finally:
+        await close_carriers(carriers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +344,13 @@ async def _fulfillment_service(
     database: Database,
     bus: Bus,
     listener: socket,
+    carriers: Carriers,
     *,
     orders_url: str,
     stop: asyncio.Event,
 ) -> None:
     """The Fulfillment Service until `stop` is set; raises what ended one of its loops."""
     reader = Reader(database)
-    carriers = open_carriers(settings)
     publisher = bus.dead_letter_publisher()
     worker_id = listener_name(listener)
     worker = FulfillmentWorker(
@@ -319,7 +382,6 @@ async def _fulfillment_service(
     finally:
         for keeper in keepers:
             keeper.close()
-        await close_carriers(carriers)
         publisher.close()
         reader.close()
 

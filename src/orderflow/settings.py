@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from orderflow.runtime.masking import mask_urls
 from orderflow.runtime.settings_error import SettingsError
 
 PREFIX = "ORDERFLOW_"
@@ -39,6 +40,8 @@ _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
 # Read before or beside the settings themselves.
 _NOT_SETTINGS = frozenset({"CONFIG", "SECRETS_DIR"})
+
+CARRIER_DELAY_MS_MAX = 600_000
 
 
 class Settings(BaseSettings):
@@ -111,11 +114,30 @@ class Settings(BaseSettings):
     @field_validator("orders_url", "fulfillment_url", "carrier_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and (
-            urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname
-        ):
+        try:
+            parts = urlsplit(value or "http://none")
+            right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            right = False
+        if not right:
             raise ValueError("must look like http://host:port")
         return None if value is None else value.rstrip("/")
+
+    @field_validator("carrier_url")
+    @classmethod
+    def _has_no_secrets(cls, value: str | None) -> str | None:
+        text = value or ""
+        if not (text.isascii() and text.isprintable()) or any(mark in text for mark in " ?#@"):
+            raise ValueError("must be http(s)://host[:port][/path], without credentials")
+        return value
+
+    @field_validator("carrier_delay_ms")
+    @classmethod
+    def _delay_has_an_order(cls, value: str) -> str:
+        low, high = map(int, value.split("-"))
+        if not low <= high <= CARRIER_DELAY_MS_MAX:
+            raise ValueError(f"must be LOW-HIGH, within 0 and {CARRIER_DELAY_MS_MAX} milliseconds")
+        return value
 
     @field_validator("former_carriers")
     @classmethod
@@ -126,13 +148,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        low, high = self.carrier_delay_range_ms
-        if low > high:
-            raise ValueError("carrier_delay_ms: the first number must not be larger than the second")
         if self.carrier == "http" and self.carrier_url is None:
-            raise ValueError("carrier_url: needed when carrier is http")
+            raise ValueError(f"{PREFIX}CARRIER_URL: needed when carrier is http")
         if self.carrier not in ("simulated", "http") and ":" not in self.carrier:
-            raise ValueError("carrier: must be simulated, http or package.module:Class")
+            raise ValueError(f"{PREFIX}CARRIER: must be simulated, http or package.module:Class")
         return self
 
     @property
@@ -148,11 +167,11 @@ class Settings(BaseSettings):
     @property
     def orders_database(self) -> str:
         """The orders database's URL with its password: never logged."""
-        return _secret(self.database_url) or f"sqlite:///{self.data_dir / 'orders.db'}"
+        return _secret(self.database_url) or _file_url(self.data_dir / "orders.db")
 
     @property
     def fulfillment_database(self) -> str:
-        return _secret(self.fulfillment_database_url) or f"sqlite:///{self.data_dir / 'fulfillment.db'}"
+        return _secret(self.fulfillment_database_url) or _file_url(self.data_dir / "fulfillment.db")
 
     @property
     def shipments_in_flight_max(self) -> int:
@@ -236,6 +255,10 @@ def _former_carrier(named: str) -> tuple[str, str]:
     return named, ""
 
 
+def _file_url(path: Path) -> str:
+    return f"sqlite:///{quote(str(path))}"
+
+
 def _secret(value: SecretStr | None) -> str | None:
     return None if value is None else value.get_secret_value()
 
@@ -243,15 +266,18 @@ def _secret(value: SecretStr | None) -> str | None:
 def _lines(error: ValidationError) -> list[str]:
     lines: list[str] = []
     for item in error.errors(include_input=False, include_context=False, include_url=False):
-        name = PREFIX + str(item["loc"][0]).upper() if item["loc"] else PREFIX[:-1]
-        lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+        name = f"{PREFIX}{str(item['loc'][0]).upper()}: " if item["loc"] else ""
+        lines.append(name + item["msg"].removeprefix("Value error, "))
     return lines
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """For `config show`: secrets as stars, database URLs without their password."""
+    """For `config show`: URLs without their secrets, other secrets as stars."""
     values: dict[str, Any] = {}
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        values[PREFIX + name.upper()] = "**********" if isinstance(value, SecretStr) else value
+        if isinstance(value, SecretStr):
+            text = value.get_secret_value()
+            value = mask_urls(text) if "://" in text and name.endswith("_url") else "**********"
+        values[PREFIX + name.upper()] = mask_urls(value) if isinstance(value, str) else value
     return values

@@ -101,6 +101,8 @@ def test_errors_are_problems(world: World, http_carrier: OpenCarrier) -> None:
                 ("/api/fulfillment/shipments?limit=0", 422),
                 ("/api/fulfillment/shipments?cursor=%00", 422),
                 ("/api/fulfillment/dead-letters?cursor=AAAA", 422),
+                ("/api/fulfillment/dead-letters?kind=%00", 422),
+                ("/api/fulfillment/shipments/%00", 422),
                 ("/api/fulfillment/dead-letters?colour=red", 422),
                 ("/nowhere", 404),
             ):

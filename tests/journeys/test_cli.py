@@ -153,7 +153,7 @@ def test_an_absent_order_service_is_one_line_that_says_what_to_do(tool: Tool, ar
 
 def test_wrong_settings_are_named_and_misspelt_ones_warned_of(tool: Tool) -> None:
     done = tool("migrate", port="99999", databse_url="x")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "ORDERFLOW_PORT: " in done.stderr
     assert "ORDERFLOW_DATABSE_URL is no setting" in done.stderr
     assert "Traceback" not in done.stderr

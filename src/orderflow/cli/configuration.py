@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.terminal import CommandFailed, add_row, as_json, complain, write_line, write_rich
+from orderflow.cli.terminal import WrongUse, add_row, as_json, complain, write_line, write_rich
+from orderflow.runtime.masking import mask_urls
 
 if TYPE_CHECKING:  # each costs more time than `orderflow version` may take
     from orderflow.database.engine import Database
@@ -45,7 +47,7 @@ def load_settings() -> Settings:
     try:
         return settings.load()
     except settings.SettingsError as error:
-        raise CommandFailed(str(error)) from None
+        raise WrongUse(str(error)) from None
 
 
 def show(*, json: Json = False) -> int:
@@ -110,7 +112,7 @@ def _tried(part: str, attempt: Callable[[], str]) -> Finding:
     except BusUnavailable as error:
         return Finding(part, False, f"{error}; start it, or mend ORDERFLOW_BUS_URL")
     except (DatabaseMisconfigured, BusMisconfigured) as error:
-        return Finding(part, False, str(error))
+        return Finding(part, False, mask_urls(str(error)))
     except OSError as error:
         return Finding(part, False, f"{error}; name another directory in ORDERFLOW_DATA_DIR")
 
@@ -140,7 +142,7 @@ def _read_only(path: Path) -> Database:
 
     from orderflow.database.engine import Database
 
-    url = sa.URL.create("sqlite", database=f"file:{path}", query={"mode": "ro", "uri": "true"})
+    url = sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
     engine = sa.create_engine(url)
     return Database(url, writer=engine, reader=engine)
 

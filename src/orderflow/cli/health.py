@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from orderflow.cli.configuration import Json, load_settings
 from orderflow.cli.terminal import CommandFailed, as_json, write_line
+from orderflow.runtime.masking import mask_urls
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.settings import Settings
@@ -53,7 +54,7 @@ async def _ask_all(urls: dict[Role, str]) -> list[dict[str, Any]]:
 async def _ask(role: Role, url: str) -> dict[str, Any]:
     from orderflow.cli.client import Client, Refused
 
-    answer: dict[str, Any] = {"role": role, "url": url}
+    answer: dict[str, Any] = {"role": role, "url": mask_urls(url)}
     try:
         async with Client(url, f"nothing answers at {url}", None) as client:
             document = await client.get("/health/ready", timeout_s=TIMEOUT_S)

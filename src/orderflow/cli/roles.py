@@ -112,10 +112,12 @@ def carrier_sim(
 @contextmanager
 def _expected_errors() -> Generator[None]:
     """What a role refuses to start with, as one line."""
-    from orderflow.database.engine import DatabaseMisconfigured, DatabaseUnavailable
+    from orderflow.database.errors import DatabaseMisconfigured, DatabaseUnavailable, SchemaMismatch
     from orderflow.messaging import BusMisconfigured, BusUnavailable
     from orderflow.runtime.health import LoopDied, LoopStalled
+    from orderflow.runtime.processes import DataDirInUse
     from orderflow.runtime.settings_error import SettingsError
+    from orderflow.web.server import AddressUnavailable
 
     try:
         yield
@@ -125,7 +127,9 @@ def _expected_errors() -> Generator[None]:
         raise CommandFailed(f"a part has died, see the log: {error}") from None
     except LoopStalled as error:
         raise CommandFailed(f"a part does not come round any more: {error}") from None
-    except (DatabaseMisconfigured, BusMisconfigured, BusUnavailable, SettingsError) as error:
+    except (AddressUnavailable, BusUnavailable, DataDirInUse, SchemaMismatch) as error:
         raise CommandFailed(str(error)) from None
+    except (DatabaseMisconfigured, BusMisconfigured, SettingsError) as error:
+        raise WrongUse(str(error)) from None
     except OSError as error:  # a port that is taken, a directory that cannot be written
         raise CommandFailed(str(error)) from None

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from orderflow.runtime.masking import mask_urls
 from orderflow.runtime.printable import printable
 
 if TYPE_CHECKING:  # rich costs more time than most commands
@@ -20,7 +21,11 @@ PIPED_COLUMNS = 1_000
 
 
 class CommandFailed(Exception):
-    """The command could not do its work: exit code 1. The text says what happened and what to do."""
+    """The command could not do its work: exit code 1. The text says what happened and what to do; secrets of
+    URLs in it are masked."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(mask_urls(text))
 
 
 class WrongUse(Exception):
@@ -29,7 +34,7 @@ class WrongUse(Exception):
 
 def complain(text: str) -> None:
     """A line, or a few, on stderr."""
-    sys.stderr.write(printable(text.rstrip("\n")) + "\n")
+    sys.stderr.write(printable(mask_urls(text.rstrip("\n"))) + "\n")
     sys.stderr.flush()
 
 

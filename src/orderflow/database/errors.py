@@ -11,6 +11,10 @@ class DatabaseMisconfigured(Exception):
     """The URL or the database is not what Orderflow needs; the text says what to do and shows no secret."""
 
 
+class SchemaMismatch(DatabaseMisconfigured):
+    """The database's schema is another than the one this program needs."""
+
+
 def reason(error: BaseException) -> str:
     """What the driver says on one line, without statement and parameters: those may hold personal data."""
     original = getattr(error, "orig", None) or error

@@ -27,6 +27,7 @@ from orderflow.database.engine import (
     reason,
     refuse_unusable,
 )
+from orderflow.database.errors import SchemaMismatch
 from orderflow.runtime.masking import mask_urls
 
 log = structlog.get_logger()
@@ -102,7 +103,7 @@ def check(database: Database, context: Context) -> None:
     DatabaseUnavailable."""
     found = _outlasting_outages(_found, database, context)
     if found != newest(context):
-        raise DatabaseMisconfigured(
+        raise SchemaMismatch(
             f"the {context} database has schema {found or 'none'}, this program needs {newest(context)}: "
             "run `orderflow migrate` first"
         )
@@ -193,7 +194,7 @@ def _refuse_foreign(
     if revision is not None:
         known: Callable[[], set[str]] = lambda: {s.revision for s in script.walk_revisions()}  # noqa: E731
         if revision not in known():
-            raise DatabaseMisconfigured(
+            raise SchemaMismatch(
                 f"the {context} database has schema {revision}, which is newer than this program "
                 f"(it knows up to {newest(context)}): run the newer version of Orderflow"
             )

@@ -44,9 +44,10 @@ def sole_use(file: Path) -> Generator[None]:
     kind of lock (flock) is another than SQLite's own, and `close` must come after the engines are disposed.
     """
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DatabaseMisconfigured(f"{file} cannot be opened: {error.strerror}") from None
+        raise DatabaseMisconfigured(f"{file} cannot be used: {error.strerror}") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,6 +58,13 @@ def sole_use(file: Path) -> Generator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both names, by whatever links, are one file; it need not be there yet."""
+    if one.resolve() == other.resolve():
+        return True
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _engine(url: URL, *, writes: bool, connections: int, pool_wait_s: float) -> Engine:

@@ -27,6 +27,7 @@ from orderflow.web.problems import ProblemError, validation_problem
 
 BODY_BYTES_MAX = 10_000
 ACTOR = "anonymous"
+NO_NUL = r"^[^\x00]*$"
 
 
 class _Body(BaseModel):
@@ -38,8 +39,8 @@ class _DiscardBody(_Body):
 
 
 class _GroupBody(_Body):
-    kind: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    reason: Annotated[str, StringConstraints(max_length=1_000)] | None = None
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
+    reason: Annotated[str, StringConstraints(max_length=1_000, pattern=NO_NUL)] | None = None
     rate_per_s: Annotated[int, Field(ge=1, le=RATE_PER_S_MAX)] = 1
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from orderflow.runtime.masking import mask_urls
+
 log = structlog.get_logger()
 
 OVERDUE_S_MAX = 30.0
@@ -38,6 +40,9 @@ class Degraded:
     part: str
     reason: str
     since: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", mask_urls(self.reason))
 
 
 class Health:

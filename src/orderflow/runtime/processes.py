@@ -41,8 +41,12 @@ def lock_data_dir(directory: Path) -> IO[str]:
 
     The kernel lets go of the lock when the process ends, however it ends.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = (directory / "lock").open("a+")
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (directory / "lock").open("a+")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"ORDERFLOW_DATA_DIR: {directory} cannot be used: {why}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -17,6 +17,7 @@ import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
 
+from orderflow.runtime.masking import mask_urls
 from orderflow.runtime.printable import printable, printable_in_a_line
 
 
@@ -31,7 +32,7 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
         return event
 
     lines = structlog.PrintLogger(sys.stderr) if console else _Lines()
-    shared: list[Processor] = [add_origin, structlog.processors.format_exc_info]
+    shared: list[Processor] = [add_origin, structlog.processors.format_exc_info, _masked]
     coloured = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
     def colours(logger: object, method: str, event: EventDict) -> str:
@@ -55,6 +56,18 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _masked(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """No line shows the secret of a URL, whoever wrote it there."""
+    for name, value in event.items():
+        text = value if type(value) is str else None if type(value) in _PLAIN else repr(value)
+        if text is not None and ("://" in text or "pass" in text) and (masked := mask_urls(text)) != text:
+            event[name] = masked
+    return event
+
+
+_PLAIN = (int, float, bool, type(None))
 
 
 def _for_a_terminal(event: EventDict) -> EventDict:

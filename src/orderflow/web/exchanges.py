@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message
 
 from orderflow.web.front_door import FrontDoor, Refusal
-from orderflow.web.problems import ProblemError, problem_parts
+from orderflow.web.problems import ProblemError, nul_problem, problem_parts
 
 log = structlog.get_logger()
 
@@ -162,6 +162,8 @@ class Exchange:
         met = self._door.begin(self.method, self.given)
         self.caller = met.caller if isinstance(met, Refusal) else met
         problem = met.problem if isinstance(met, Refusal) else self.failure
+        if problem is None and b"%00" in self.target:
+            problem = nul_problem(self.path, self.query)
         if problem is not None:
             self.answer_problem(problem)
         return problem is None

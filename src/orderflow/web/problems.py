@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -78,6 +79,18 @@ def problem_parts(error: ProblemError, path: str, correlation_id: str) -> tuple[
 def broken_contract(errors: Sequence[Mapping[str, str]]) -> ProblemError:
     """422 with a pointer and a message for each violated rule."""
     return ProblemError(422, "The request breaks the contract: see errors.", errors=errors)
+
+
+def nul_problem(path: str, query: bytes) -> ProblemError:
+    """Why a target with a NUL is refused for every route: no text that we keep may hold one, and a database
+    that is asked for one answers with an error."""
+    errors = [field_error((), "must not hold a NUL", "path")] if "\0" in path else []
+    errors += [
+        field_error((name.replace("\0", ""),), "must not hold a NUL", "query")
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        if "\0" in name or "\0" in value
+    ]
+    return broken_contract(errors)
 
 
 def validation_problem(error: ValidationError, *, at: tuple[str | int, ...] = ()) -> ProblemError:

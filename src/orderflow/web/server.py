@@ -27,10 +27,14 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises AddressUnavailable."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
-    except OSError as error:
+        both = host == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server(
+            (host, port), family=family, backlog=LISTEN_BACKLOG, dualstack_ipv6=both
+        )
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "this is no host's name"
         raise AddressUnavailable(
-            f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or set {setting}"
+            f"cannot listen on {host}:{port} ({why}): stop what uses it, or set ORDERFLOW_HOST or {setting}"
         ) from None
     # A small answer must not wait for the acknowledgement of the one before.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -38,7 +42,10 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+    """Where the listener is reached from this machine."""
+    name: tuple[str, int] = listener.getsockname()[:2]
+    host, port = name
+    host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104 - a name of every address
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
