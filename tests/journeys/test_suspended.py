@@ -23,7 +23,7 @@ from orderflow.fulfillment.carriers.parties import Carriers, Party
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.embedded import EmbeddedLog
-from orderflow.serving import stop_on_signals
+from orderflow.web.server import stop_on_signals
 
 async def main():
     database = connect(f"sqlite:///{sys.argv[1]}/fulfillment.db", application="test")
