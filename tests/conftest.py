@@ -1,5 +1,6 @@
 """What all suites share: PostgreSQL and Kafka from `make services`, or a skip that names what is missing."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from tests import pgbouncer
 from tests.pgbouncer import PgBouncer
@@ -45,6 +47,16 @@ def missing(part: str, remedy: str) -> NoReturn:
     if part in os.environ.get("ORDERFLOW_TEST_REQUIRE", "").split(","):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """For a test that configures logging, which is the whole process's: it is afterwards as it was."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

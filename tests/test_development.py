@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, "deploy/services")
 import services
 directory = Path(sys.argv[1])
-first = services.choices(directory, None)
-assert services.choices(directory, None) == first
+first = services.choices(directory, None, [])
+assert services.choices(directory, None, []) == first
 assert not any(services.random_cluster_id().startswith("-") for _ in range(2_000))
 print(first.kafka_cluster_id, first.kafka_port)
 """

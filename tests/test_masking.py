@@ -54,7 +54,9 @@ def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("url", URLS)
-def test_no_log_line_shows_it(monkeypatch: pytest.MonkeyPatch, log_format: str, url: str) -> None:
+def test_no_log_line_shows_it(
+    logging_restored: None, monkeypatch: pytest.MonkeyPatch, log_format: str, url: str
+) -> None:
     lines = io.TextIOWrapper(io.BytesIO(), write_through=True)
     monkeypatch.setattr(sys, "stderr", lines)
     configure_logging("json" if log_format == "json" else "console", "DEBUG", "test")

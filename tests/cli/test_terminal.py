@@ -38,19 +38,15 @@ def test_what_is_printable_stays_and_the_rest_steers_nothing(text: str) -> None:
 
 
 @pytest.fixture
-def console() -> Iterator[io.StringIO]:
+def console(logging_restored: None) -> Iterator[io.StringIO]:
     """The console's log lines of this test, as on a terminal."""
     told, before = io.StringIO(), sys.stderr
-    handlers, level = logging.root.handlers[:], logging.root.level
     sys.stderr = told
     try:
         configure_logging("console", "DEBUG", "test")
         yield told
     finally:
         sys.stderr = before
-        structlog.reset_defaults()
-        logging.root.handlers[:] = handlers
-        logging.root.setLevel(level)
 
 
 def test_no_log_line_on_a_console_passes_what_steers_it(console: io.StringIO) -> None:

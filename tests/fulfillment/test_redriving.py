@@ -85,7 +85,7 @@ def test_an_outcome_with_the_longest_of_errors_is_cut_and_ends_no_loop(world: Wo
         async with world.stepping(idle_carrier()) as worker:
             await worker.redriver.run_once()
         assert letter(world, letter_id)["state"] == "resolved"
-        assert letter(world, letter_id)["outcome"] == f"Failed: {LONGEST}"[:1000]
+        assert letter(world, letter_id)["outcome"] == f"Failed: {LONGEST}"[:999] + "…"
 
     asyncio.run(scenario())
 

@@ -140,7 +140,7 @@ def test_dead_letters_are_listed_redriven_and_discarded(shop: Shop) -> None:
         (["redrive"], 2, "--kind"),
         (["redrive", "x", "--kind", "y"], 2, "not both"),
         (["redrive", "x", "--reason", "y"], 2, "--kind"),
-        (["redrive", "--kind", "carrier-refused", "--rate", "0"], 1, "ratePerS"),
+        (["redrive", "--kind", "carrier-refused", "--rate", "0"], 2, "--rate"),
         (["discard", "00000000-0000-0000-0000-000000000000"], 2, "--reason"),
         (["list", "--limit", "0"], 2, "--limit"),
         (["list", "--groups", "--kind", "y"], 2, "--groups"),

@@ -93,7 +93,7 @@ def test_a_carrier_that_cannot_be_made_is_one_clear_line(
 ) -> None:
     settings = {"DATA_DIR": str(tmp_path / "data"), "PORT": "0", "FULFILLMENT_PORT": "0"}
     role = start("up", CARRIER=carrier, **settings)
-    assert role.process.wait(timeout=60) == 1
+    assert role.process.wait(timeout=60) == 2
     (line,) = [line for line in role.output.splitlines() if "ORDERFLOW_CARRIER" in line]
     assert f"ORDERFLOW_CARRIER names {carrier}" in line
     assert words in line
