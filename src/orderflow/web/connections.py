@@ -6,15 +6,15 @@ in two ways is refused, and ends the connection. What the parser leaves to us is
 
 import asyncio
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 import httptools
-from starlette.types import ASGIApp
 
-from orderflow.web.deadlines import Awaited, Deadline, Limits
-from orderflow.web.exchanges import Exchange, Headers, ShortWay
-from orderflow.web.front_door import FrontDoor
+from orderflow.web.deadlines import Awaited, Deadline
+from orderflow.web.exchanges import Exchange, Headers
+from orderflow.web.host import Host
 from orderflow.web.messages import check_head, head_without_offer, not_http
+from orderflow.web.outlet import Outlet
 from orderflow.web.problems import ProblemError
 
 BUFFERED_BYTES_MAX = 64 * 1024
@@ -30,22 +30,6 @@ it, and take the answer with it."""
 FRAMING_BYTES_MAX = 64 * 1024
 FRAMING_BYTES_PER_BYTE_MAX = 16
 """What may come along with the bytes of a body: chunk sizes and extensions, trailers."""
-
-UNREAD_BYTES_MAX = 256 << 20
-"""Of all answers that clients have not read yet: one that makes them more is cut off."""
-
-
-class Host(Protocol):
-    """What the connections of a server share."""
-
-    app: ASGIApp
-    door: FrontDoor
-    limits: Limits
-    short_way: ShortWay | None
-    dated: bytes
-    unread_bytes: int
-    connections: set[Any]
-    tasks: set[asyncio.Task[None]]
 
 
 class _Refused(Exception):
@@ -71,15 +55,14 @@ class Connection(asyncio.Protocol):
         self._read_bytes = self._head_bytes = self._framing_bytes = self._body_bytes = 0
         self._deaf = False
         """Nothing that comes now is read as HTTP any more."""
-        self._discarded_bytes = self._unread_bytes = 0
+        self._discarded_bytes = 0
         self._refused: ProblemError | None = None
         """Why a callback has ended the parser's work."""
         self._problem: ProblemError | None = None
         """What is said, after the answers that are owed, before the connection is closed."""
         self._deadline = Deadline(self._loop, self._limits, self._over_time)
         self._holding: asyncio.TimerHandle | None = None
-        self._reading: asyncio.TimerHandle | None = None
-        self._writable: asyncio.Future[None] | None = None
+        self._outlet = Outlet(host, host.limits.reading_s)
         self._paused = False
 
     @property
@@ -90,6 +73,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
+        self._outlet.transport = transport
         secure = transport.get_extra_info("sslcontext") is not None
         self.scope = {
             "type": "http",
@@ -107,9 +91,8 @@ class Connection(asyncio.Protocol):
         self._host.connections.discard(self)
         self._deaf = True
         self._deadline.stop()
-        for timer in (self._holding, self._reading):
-            if timer is not None:
-                timer.cancel()
+        if self._holding is not None:
+            self._holding.cancel()
         for exchange in self._queue:
             exchange.lose()
         self.resume_writing()
@@ -270,7 +253,7 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Begin the first request that is not answered, and read no further than is needed."""
         exchange = self._queue[0]
-        if not exchange.started and self._writable is None:
+        if not exchange.started and not self._outlet.is_full:
             ready = exchange.whole or exchange.expects_continue or exchange.failure is not None
             if ready or self._is_buffer_full(exchange):
                 self._begin(exchange)
@@ -313,12 +296,10 @@ class Connection(asyncio.Protocol):
     # The exchange's side
 
     def write(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(data)
+        self._outlet.write(data)
 
     async def writable(self) -> None:
-        if self._writable is not None:
-            await asyncio.shield(self._writable)
+        await self._outlet.writable()
 
     def consumed(self) -> None:
         if self._paused:
@@ -331,7 +312,7 @@ class Connection(asyncio.Protocol):
             self._problem = None
             self._queue.clear()
         if self._queue:
-            if self._writable is None:
+            if not self._outlet.is_full:
                 self._go_on()
         elif self._deaf:
             self._settle()
@@ -407,22 +388,9 @@ class Connection(asyncio.Protocol):
     # The client reads slowly
 
     def pause_writing(self) -> None:
-        """What it is sent stays in memory meanwhile, for as long as it has, and as much as all may have."""
-        self._unread_bytes = self._transport.get_write_buffer_size()
-        self._host.unread_bytes += self._unread_bytes
-        if self._host.unread_bytes > UNREAD_BYTES_MAX:
-            self._loop.call_soon(self._transport.abort)
-        self._writable = self._loop.create_future()
-        self._reading = self._loop.call_later(self._limits.reading_s, self._transport.abort)
+        self._outlet.fill()
 
     def resume_writing(self) -> None:
-        self._host.unread_bytes -= self._unread_bytes
-        self._unread_bytes = 0
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
-        writable, self._writable = self._writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
+        self._outlet.drain()
         if self._queue and not self._transport.is_closing():
             self._go_on()
