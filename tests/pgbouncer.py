@@ -23,11 +23,13 @@ class PgBouncer:
     `ignores_options`: start-up parameters are swallowed, not refused. `settings`: lines of its configuration.
     """
 
-    def __init__(self, url: str, *, ignores_options: bool = False, settings: str = "") -> None:
+    def __init__(
+        self, url: str, *, port: int | None = None, ignores_options: bool = False, settings: str = ""
+    ) -> None:
         # Not in pytest's directory: the user that it runs as could not reach that.
         self._directory = Path(tempfile.mkdtemp(prefix="orderflow-pgbouncer-"))
         self._url = urlsplit(url)
-        self.port = _free_port()
+        self.port = port or _free_port()
         self._configure(ignores_options, settings)
         self.start()
 
@@ -37,10 +39,12 @@ class PgBouncer:
         return parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{self.port}").geturl()
 
     def start(self) -> None:
-        assert BINARY is not None
-        with (self._directory / "output.log").open("ab") as output:
+        if BINARY is None:
+            raise RuntimeError("no PgBouncer: install Debian's package pgbouncer")
+        with self.log_file.open("ab") as output:
             self.process = subprocess.Popen(
-                [BINARY, str(self._directory / "pgbouncer.ini")],
+                # It ends with whoever started it, even where that is killed.
+                ["setpriv", "--pdeathsig", "KILL", BINARY, str(self._directory / "pgbouncer.ini")],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -69,7 +73,11 @@ class PgBouncer:
 
     @property
     def log(self) -> str:
-        return (self._directory / "output.log").read_text()
+        return self.log_file.read_text()
+
+    @property
+    def log_file(self) -> Path:
+        return self._directory / "output.log"
 
     def _configure(self, ignores_options: bool, settings: str) -> None:
         url = self._url

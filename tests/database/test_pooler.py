@@ -6,9 +6,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
+from tests.database.conftest import Note, WriteNotes, eventually, notes
 from tests.pgbouncer import PgBouncer
 
-from orderflow.database.engine import Database, DatabaseMisconfigured, connect
+from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, connect
+from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate, wait_for
 
 PARAMETERS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone")
@@ -119,6 +121,33 @@ def test_a_schema_that_is_not_there_is_refused(url: str) -> None:
     with pytest.raises(DatabaseMisconfigured, match="no schema of the search path exists"):
         wait_for(database, "orders", seconds_max=0)
     database.dispose()
+
+
+def test_sessions_of_the_pooler_that_stayed_read_only_are_ended_until_one_takes_writes(
+    postgres_database: str, start_pgbouncer: Callable[..., PgBouncer]
+) -> None:
+    """Nobody but the server can end a session that a pooler keeps."""
+    pooler = start_pgbouncer(settings="default_pool_size = 3\nmin_pool_size = 3")
+    name = sa.make_url(postgres_database).database
+    direct = connect(postgres_database, application="orderflow-test")
+    database = connect(pooler.url(postgres_database), application="orderflow-test")
+    writer = GroupCommit(database.writer, "test")
+    writer.start()
+    try:
+        with direct.writer.begin() as connection:
+            notes.create(connection)
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        for number in range(3):
+            assert isinstance(writer.submit_blocking(WriteNotes(), [Note(number)])[0], DatabaseUnavailable)
+        with direct.writer.begin() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        eventually(lambda: writer.submit_blocking(WriteNotes(), [Note(9)]) == [9])
+        for number in range(10, 20):
+            assert writer.submit_blocking(WriteNotes(), [Note(number)]) == [number]
+    finally:
+        writer.close()
+        database.dispose()
+        direct.dispose()
 
 
 def test_a_server_that_went_away_behind_the_pooler_is_found_again(
