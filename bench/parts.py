@@ -26,6 +26,7 @@ from orderflow.database.migrate import migrate
 from orderflow.orders import commands, outbox, parsing
 from orderflow.orders.events import message
 from orderflow.orders.intake import Intake
+from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.runtime import telemetry
 from orderflow.runtime.ids import new_uuid4
 from orderflow.web.connections import Connection
@@ -93,7 +94,7 @@ def front() -> dict[str, float]:
 def back(url: str) -> dict[str, float]:
     """What the writer's and the relay's threads do, per order of a batch; waiting is not counted."""
     database = connect(url, application="bench-parts")
-    migrate(database, "orders")
+    migrate(database, ORDERS)
     writer = GroupCommit(database.writer, "parts")
     intake = Intake(writer, None, topic="order-events", relay_takes=lambda _: True)  # pyright: ignore[reportArgumentType]
     caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))

@@ -27,6 +27,7 @@ from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
 from orderflow.fulfillment.carriers.parties import Carriers
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import counters, outbox
@@ -35,6 +36,7 @@ from orderflow.orders import relay as relaying
 from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
+from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
@@ -61,17 +63,15 @@ def run_migrate(settings: Settings) -> dict[str, list[str]]:
     Raises DatabaseUnavailable, DatabaseMisconfigured.
     """
     applied: dict[str, list[str]] = {}
-    contexts: tuple[tuple[migrate.Context, str], ...] = (
-        ("orders", settings.orders_database),
-        ("fulfillment", settings.fulfillment_database),
-    )
-    for context, url in contexts:
+    for schema in (ORDERS, FULFILLMENT):
         with (
-            _naming(context, settings),
-            _closing(connect(url, application=f"orderflow-migrate-{context}")) as database,
+            _naming(schema, settings),
+            _closing(
+                connect(_url(schema, settings), application=f"orderflow-migrate-{schema.name}")
+            ) as database,
         ):
-            migrate.wait_for(database, context, seconds_max=settings.database_wait_s)
-            applied[context] = migrate.migrate(database, context)
+            migrate.wait_for(database, schema, seconds_max=settings.database_wait_s)
+            applied[schema.name] = migrate.migrate(database, schema)
     return applied
 
 
@@ -88,8 +88,8 @@ def run_up(settings: Settings) -> int:
         own = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
         )
-        orders = stack.enter_context(_prepared("orders", settings))
-        fulfillment = stack.enter_context(_prepared("fulfillment", settings))
+        orders = stack.enter_context(_prepared(ORDERS, settings))
+        fulfillment = stack.enter_context(_prepared(FULFILLMENT, settings))
         if orders.embedded:
             with orders.writer.begin() as connection:
                 outbox.free_leases(connection)
@@ -114,12 +114,12 @@ def run_api(settings: Settings) -> int:
     _start_logging(settings, "order-service")
     _refuse_embedded(settings, "api", settings.database_url)
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
-        with _prepared("orders", settings):
+        with _prepared(ORDERS, settings):
             pass  # waits for it, migrates or checks it; each worker opens its own connections
 
         def work(_index: int) -> int:
             with ExitStack() as stack:
-                database = stack.enter_context(_closing(_connect("orders", settings)))
+                database = stack.enter_context(_closing(_connect(ORDERS, settings)))
                 bus = stack.enter_context(open_bus(settings))
 
                 async def run(stop: asyncio.Event) -> None:
@@ -142,7 +142,7 @@ def run_relay(settings: Settings) -> int:
         listener = None
         if settings.relay_port is not None:
             listener = stack.enter_context(bind(settings.host, settings.relay_port, "ORDERFLOW_RELAY_PORT"))
-        database = stack.enter_context(_prepared("orders", settings))
+        database = stack.enter_context(_prepared(ORDERS, settings))
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
@@ -165,7 +165,7 @@ def run_fulfillment(settings: Settings) -> int:
         listener = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
         )
-        database = stack.enter_context(_prepared("fulfillment", settings))
+        database = stack.enter_context(_prepared(FULFILLMENT, settings))
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
@@ -193,19 +193,19 @@ def _refuse_embedded(settings: Settings, role: str, database_url: SecretStr | No
         )
 
 
-def _url(context: migrate.Context, settings: Settings) -> str:
-    return settings.orders_database if context == "orders" else settings.fulfillment_database
+def _url(schema: migrate.Schema, settings: Settings) -> str:
+    return settings.orders_database if schema is ORDERS else settings.fulfillment_database
 
 
-def _connect(context: migrate.Context, settings: Settings) -> Database:
-    with _naming(context, settings):
-        return connect(_url(context, settings), application=f"orderflow-{context}")
+def _connect(schema: migrate.Schema, settings: Settings) -> Database:
+    with _naming(schema, settings):
+        return connect(_url(schema, settings), application=f"orderflow-{schema.name}")
 
 
 @contextmanager
-def _naming(context: migrate.Context, settings: Settings) -> Generator[None]:
+def _naming(schema: migrate.Schema, settings: Settings) -> Generator[None]:
     """Whatever is wrong with the context's database is told with the setting that names it."""
-    variable = {"orders": "database_url", "fulfillment": "fulfillment_database_url"}[context]
+    variable = "database_url" if schema is ORDERS else "fulfillment_database_url"
     if getattr(settings, variable) is None:
         variable = "data_dir"
     try:
@@ -220,13 +220,12 @@ def _naming(context: migrate.Context, settings: Settings) -> Generator[None]:
 def _sole_use_of_files(settings: Settings) -> Generator[None]:
     """Keep other processes away from the files of databases and event log. Raises SettingsError."""
     files = [settings.data_dir / "events.db"] if settings.bus_url == "embedded:" else []
-    contexts: tuple[migrate.Context, ...] = ("orders", "fulfillment")
     with ExitStack() as stack:
         for file in files:
             stack.enter_context(sole_use(file))
-        for context in contexts:
-            with _naming(context, settings):
-                url = parse_url(_url(context, settings))
+        for schema in (ORDERS, FULFILLMENT):
+            with _naming(schema, settings):
+                url = parse_url(_url(schema, settings))
                 if url.get_backend_name() != "sqlite":
                     continue
                 file = Path(str(url.database))
@@ -246,15 +245,15 @@ def _closing(database: Database) -> Generator[Database]:
 
 
 @contextmanager
-def _prepared(context: migrate.Context, settings: Settings) -> Generator[Database]:
+def _prepared(schema: migrate.Schema, settings: Settings) -> Generator[Database]:
     """The context's database, answering and on the newest schema."""
-    with _closing(_connect(context, settings)) as database:
-        with _naming(context, settings):
-            migrate.wait_for(database, context, seconds_max=settings.database_wait_s)
+    with _closing(_connect(schema, settings)) as database:
+        with _naming(schema, settings):
+            migrate.wait_for(database, schema, seconds_max=settings.database_wait_s)
             if settings.migrates_at_start:
-                migrate.migrate(database, context)
+                migrate.migrate(database, schema)
             else:
-                migrate.check(database, context)
+                migrate.check(database, schema)
         yield database
 
 

@@ -17,6 +17,7 @@ from orderflow.database import sqlite_engine
 from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, connect, parse_url
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate, wait_for
+from orderflow.orders.migrations import SCHEMA as ORDERS
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql", "pgbouncer"], indirect=True)
 
@@ -82,7 +83,7 @@ def test_of_several_hosts_the_one_that_takes_writes_is_used(database_url: str, s
         f"postgresql://{userinfo}@127.0.0.1:{silent_port},{host}{parts.path}?target_session_attrs=read-write"
     )
     database = connect(url, application="test")
-    assert migrate(database, "orders")
+    assert migrate(database, ORDERS)
     database.dispose()
 
 
@@ -90,7 +91,7 @@ def test_why_none_of_several_hosts_can_be_used_is_one_line_that_names_each(silen
     url = f"postgresql://u:s3cret@127.0.0.1:{silent_port},localhost:{silent_port}/d"
     database = connect(url, application="test")
     with pytest.raises(Exception, match=r"127\.0\.0\.1.*localhost") as failed:
-        wait_for(database, "orders", seconds_max=0)
+        wait_for(database, ORDERS, seconds_max=0)
     assert "\n" not in str(failed.value)
     database.dispose()
 
@@ -107,7 +108,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(postgres_url: str, en
     database = connect(urlsplit(postgres_url)._replace(path=f"/{name}").geturl(), application="test")
     try:
         with pytest.raises(DatabaseMisconfigured, match=f"encoding {encoding}.*ENCODING 'UTF8'"):
-            wait_for(database, "orders", seconds_max=0)
+            wait_for(database, ORDERS, seconds_max=0)
     finally:
         database.dispose()
         with psycopg.connect(postgres_url, autocommit=True) as server:
@@ -121,7 +122,7 @@ def test_a_file_with_another_encoding_is_refused(tmp_path: Path) -> None:
     file.close()
     database = connect(f"sqlite:///{tmp_path / 'wide.db'}", application="test")
     with pytest.raises(DatabaseMisconfigured, match="encoding UTF-16le, not UTF-8"):
-        wait_for(database, "orders", seconds_max=0)
+        wait_for(database, ORDERS, seconds_max=0)
     database.dispose()
 
 
@@ -132,7 +133,7 @@ def test_a_role_that_may_make_nothing_is_told_so_in_one_line(database: Database)
     url = database.url.update_query_dict({"options": "-c search_path=theirs -c role=pg_read_all_data"})
     other = connect(url.render_as_string(hide_password=False), application="test")
     with pytest.raises(DatabaseMisconfigured, match="permission denied"):
-        migrate(other, "orders")
+        migrate(other, ORDERS)
     other.dispose()
 
 
@@ -157,7 +158,7 @@ def test_a_session_that_became_read_only_leaves_the_pool_and_the_write_is_tried_
 def test_a_file_may_be_called_anything(tmp_path: Path, name: str) -> None:
     file = tmp_path / name / "orders.db"
     database = connect(f"sqlite:///{quote(str(file))}", application="test")
-    migrate(database, "orders")
+    migrate(database, ORDERS)
     assert database.file == file.resolve()
     assert file.exists()
     database.dispose()

@@ -13,13 +13,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from orderflow.database.engine import Database, DatabaseMisconfigured, connect
-from orderflow.database.migrate import Context, check, migrate, newest, scripts, version_table
+from orderflow.database.migrate import Schema, check, migrate, newest, scripts
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.tables import metadata as fulfillment_metadata
+from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.tables import metadata as orders_metadata
 
-CONTEXTS: dict[Context, sa.MetaData] = {"orders": orders_metadata, "fulfillment": fulfillment_metadata}
-OWN_TABLE = {"orders": "orders", "fulfillment": "shipments"}
-contexts = pytest.mark.parametrize("context", list(CONTEXTS))
+CONTEXTS = {ORDERS: orders_metadata, FULFILLMENT: fulfillment_metadata}
+OWN_TABLE = {ORDERS: "orders", FULFILLMENT: "shipments"}
+contexts = pytest.mark.parametrize("context", list(CONTEXTS), ids=["orders", "fulfillment"])
 
 
 def tables(database: Database) -> set[str]:
@@ -28,7 +30,7 @@ def tables(database: Database) -> set[str]:
 
 
 @contexts
-def test_a_fresh_database_gets_every_revision_once(database: Database, context: Context) -> None:
+def test_a_fresh_database_gets_every_revision_once(database: Database, context: Schema) -> None:
     applied = migrate(database, context)
     assert applied == [step.revision for step in reversed(list(scripts(context).walk_revisions()))]
     assert migrate(database, context) == []
@@ -37,12 +39,12 @@ def test_a_fresh_database_gets_every_revision_once(database: Database, context: 
 
 @contexts
 def test_the_migrations_make_exactly_the_tables_that_the_code_uses(
-    database: Database, context: Context
+    database: Database, context: Schema
 ) -> None:
     migrate(database, context)
     with database.reader.connect() as connection:
         options = {
-            "version_table": version_table(context),
+            "version_table": context.version_table,
             "compare_type": True,
             "compare_server_default": True,
         }
@@ -68,11 +70,12 @@ PROGRAM = textwrap.dedent("""
     import sys
     from orderflow.database.engine import connect
     from orderflow.database.migrate import check, migrate
+    from orderflow.orders.migrations import SCHEMA as ORDERS
     database = connect(sys.argv[1], application="migrator")
     print("ready", flush=True)
     sys.stdin.readline()
-    applied = migrate(database, "orders")
-    check(database, "orders")
+    applied = migrate(database, ORDERS)
+    check(database, ORDERS)
     print("applied" if applied else "nothing", flush=True)
 """)
 
@@ -106,6 +109,7 @@ KILLED = textwrap.dedent("""
     from sqlalchemy import event
     from orderflow.database.engine import connect
     from orderflow.database.migrate import migrate
+    from orderflow.orders.migrations import SCHEMA as ORDERS
     database = connect(sys.argv[1], application="migrator")
 
     def die(_connection, _cursor, statement, *_):
@@ -113,7 +117,7 @@ KILLED = textwrap.dedent("""
             os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(database.writer, "after_cursor_execute", die)
-    migrate(database, "orders")
+    migrate(database, ORDERS)
 """)
 
 
@@ -123,20 +127,20 @@ def test_a_migration_killed_half_way_leaves_nothing_and_the_next_one_starts_over
     database = connect(database_url, application="orderflow-test")
     try:
         assert tables(database) == set()
-        assert migrate(database, "orders")[0] == "0001"
-        check(database, "orders")
+        assert migrate(database, ORDERS)[0] == "0001"
+        check(database, ORDERS)
     finally:
         database.dispose()
 
 
 @contexts
 def test_a_schema_that_is_newer_than_the_program_is_refused_and_left_alone(
-    database: Database, context: Context
+    database: Database, context: Schema
 ) -> None:
     migrate(database, context)
     with database.writer.begin() as connection:
         connection.execute(
-            sa.update(sa.table(version_table(context), sa.column("version_num"))), {"version_num": "9999"}
+            sa.update(sa.table(context.version_table, sa.column("version_num"))), {"version_num": "9999"}
         )
     for call in (migrate, check):
         with pytest.raises(
@@ -147,7 +151,7 @@ def test_a_schema_that_is_newer_than_the_program_is_refused_and_left_alone(
 
 @contexts
 def test_a_database_of_another_application_is_refused_and_left_alone(
-    database: Database, context: Context
+    database: Database, context: Schema
 ) -> None:
     with database.writer.begin() as connection:
         connection.exec_driver_sql(f"CREATE TABLE {OWN_TABLE[context]} (theirs integer)")
@@ -159,7 +163,7 @@ def test_a_database_of_another_application_is_refused_and_left_alone(
 
 @contexts
 def test_a_schema_that_is_missing_is_refused_where_migrations_are_run_by_hand(
-    database: Database, context: Context
+    database: Database, context: Schema
 ) -> None:
     with pytest.raises(DatabaseMisconfigured, match="run `orderflow migrate` first"):
         check(database, context)
@@ -170,7 +174,7 @@ def test_a_file_that_is_no_database_is_refused_as_such(tmp_path: Path) -> None:
     file.write_text("notes about orders " * 100)
     database = connect(f"sqlite:///{file}", application="orderflow-test")
     with pytest.raises(DatabaseMisconfigured, match="not a database"):
-        migrate(database, "orders")
+        migrate(database, ORDERS)
     database.dispose()
 
 
@@ -180,7 +184,7 @@ def test_a_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> 
     database = connect(f"sqlite:///{tmp_path / 'orders.db'}", application="orderflow-test")
     tmp_path.chmod(0o500)
     with pytest.raises(Exception, match="unable to open"):
-        migrate(database, "orders")
+        migrate(database, ORDERS)
     database.dispose()
 
 
@@ -191,6 +195,6 @@ def test_a_wrong_password_or_name_is_said_without_the_password(
     url = sa.make_url(postgres_database).set(**wrong).render_as_string(hide_password=False)  # pyright: ignore[reportArgumentType]
     database = connect(url, application="orderflow-test")
     with pytest.raises(DatabaseMisconfigured, match="check user, password and database name") as caught:
-        migrate(database, "orders")
+        migrate(database, ORDERS)
     assert str(sa.make_url(url).password) not in str(caught.value)
     database.dispose()

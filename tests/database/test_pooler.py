@@ -12,6 +12,7 @@ from tests.pgbouncer import PgBouncer
 from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate, wait_for
+from orderflow.orders.migrations import SCHEMA as ORDERS
 
 PARAMETERS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone")
 BOUNDS = ("10s", "2s", "5s", "UTC")
@@ -103,7 +104,7 @@ def test_the_schema_of_the_url_is_used_beside_our_own_parameters(database: Datab
         connection.exec_driver_sql("CREATE SCHEMA sales")
     there = connect(f"{url}?options=-c%20search_path%3Dsales%20-c%20work_mem=5MB", application="test")
     try:
-        assert migrate(there, "orders")
+        assert migrate(there, ORDERS)
         assert settings(there.writer, *PARAMETERS, "work_mem") == (*BOUNDS, "5MB")
         for engine in (there.writer, there.reader):
             with engine.connect() as connection:
@@ -119,7 +120,7 @@ def test_the_schema_of_the_url_is_used_beside_our_own_parameters(database: Datab
 def test_a_schema_that_is_not_there_is_refused(url: str) -> None:
     database = connect(f"{url}?options=-csearch_path=nowhere", application="test")
     with pytest.raises(DatabaseMisconfigured, match="no schema of the search path exists"):
-        wait_for(database, "orders", seconds_max=0)
+        wait_for(database, ORDERS, seconds_max=0)
     database.dispose()
 
 

@@ -24,6 +24,7 @@ from orderflow.database.readiness import Readiness
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.parties import Carriers, Party
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
@@ -32,6 +33,7 @@ from orderflow.orders import counters
 from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
+from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.relay import Relay
 from orderflow.simulators.carrier_server import serving_carrier_sim
@@ -280,8 +282,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         url = str(request.getfixturevalue("postgres_database"))
     fulfillment = connect(url, application="test")
     orders = connect(f"sqlite:///{tmp_path}/orders.db", application="test")
-    migrate(fulfillment, "fulfillment")
-    migrate(orders, "orders")
+    migrate(fulfillment, FULFILLMENT)
+    migrate(orders, ORDERS)
     log = EmbeddedLog(tmp_path / "events.db")
     yield World(tmp_path, fulfillment, orders, log)
     log.close()

@@ -19,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from orderflow.database.engine import connect
 from orderflow.database.migrate import migrate
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.carriers.parties import Carriers, Party
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -27,7 +28,7 @@ from orderflow.web.server import stop_on_signals
 
 async def main():
     database = connect(f"sqlite:///{sys.argv[1]}/fulfillment.db", application="test")
-    migrate(database, "fulfillment")
+    migrate(database, FULFILLMENT)
     log = EmbeddedLog(Path(sys.argv[1]) / "events.db")
     carrier = SimulatedCarrier(seed=0, delay_ms=(0, 0), failure_rate=0, error_rate=0)
     worker = FulfillmentWorker(

@@ -26,6 +26,7 @@ from orderflow.orders import counters
 from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import KEY_WAIT_S, Intake
+from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
@@ -106,7 +107,7 @@ class Service:
         releases: bool = True,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
-        migrate(self.database, "orders")
+        migrate(self.database, ORDERS)
         self.writer = GroupCommit(
             self.database.writer,
             "orders",

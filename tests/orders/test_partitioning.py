@@ -9,6 +9,7 @@ from tests.orders.conftest import ORDER, Service, Start, eventually
 
 from orderflow.database.engine import connect
 from orderflow.database.migrate import migrate
+from orderflow.orders.migrations import SCHEMA as ORDERS
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "postgres" / "partition-orders.sql"
 
@@ -24,7 +25,7 @@ def partition(url: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def partitioned(database_url: str, start: Start, tmp_path: Path) -> Service:
     database = connect(database_url, application="test")
-    migrate(database, "orders")
+    migrate(database, ORDERS)
     done = partition(database_url)
     assert done.returncode == 0, done.stderr
     with database.writer.begin() as connection:

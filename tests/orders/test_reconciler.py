@@ -12,6 +12,7 @@ from orderflow.database import engine, migrate
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands, outbox, parked
 from orderflow.orders.events import order_created
+from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.model import Status, unix_ms, utc_text
 from orderflow.orders.queries import get_order
 from orderflow.orders.reconciler import RE_EMISSIONS_MAX, Reconciler
@@ -78,7 +79,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[World]:
     else:
         url = request.getfixturevalue("postgres_database")
     database = engine.connect(url, application="test")
-    migrate.migrate(database, "orders")
+    migrate.migrate(database, ORDERS)
     world = World(database)
     yield world
     world.writer.close()

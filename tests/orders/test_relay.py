@@ -19,6 +19,7 @@ from orderflow.database.migrate import migrate
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import outbox as rows
 from orderflow.orders.events import message, order_created
+from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.model import utc_text
 from orderflow.orders.outbox import OutboxRow
 from orderflow.orders.relay import HAND_OFF_ROWS_MAX, Relay
@@ -50,7 +51,7 @@ class Bench:
         self._open: list[Callable[[], None]] = []
         self._writers: list[GroupCommit] = []
         self.database = self._connect()
-        migrate(self.database, "orders")
+        migrate(self.database, ORDERS)
 
     def _connect(self) -> Database:
         database = connect(self.url, application="orderflow-test")

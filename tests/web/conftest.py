@@ -19,6 +19,7 @@ from orderflow.fulfillment.carriers.simulated import SimulatedOutcomes
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.http import create_app as create_fulfillment
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.runtime.health import Health
 from orderflow.simulators.carrier_ledger import Ledger
@@ -82,7 +83,7 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
         return create_carrier(ledger=ledger, outcomes=SimulatedOutcomes(1, (0, 0), 0, 0))
     database = connect(f"sqlite:///{directory / 'one.db'}", application="test")
     stack.callback(database.dispose)
-    migrate(database, "fulfillment")
+    migrate(database, FULFILLMENT)
     reader = Reader(database)
     stack.callback(reader.close)
     nothing: Any = None

@@ -17,6 +17,7 @@ from orderflow.runtime.masking import mask_urls
 
 if TYPE_CHECKING:  # each costs more time than `orderflow version` may take
     from orderflow.database.engine import Database
+    from orderflow.database.migrate import Schema
     from orderflow.settings import Settings
 
 BROKER_TIMEOUT_S = 5.0
@@ -119,6 +120,8 @@ def _tried(part: str, attempt: Callable[[], str]) -> Finding:
 
 def _database(settings: Settings, context: Literal["orders", "fulfillment"]) -> str:
     from orderflow.database import engine, migrate
+    from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+    from orderflow.orders.migrations import SCHEMA as ORDERS
 
     url_text = settings.orders_database if context == "orders" else settings.fulfillment_database
     url = engine.parse_url(url_text)
@@ -130,8 +133,9 @@ def _database(settings: Settings, context: Literal["orders", "fulfillment"]) -> 
         _require_writable(path.parent)
         return f"{url.database} does not exist yet; `orderflow up` makes it"
     try:
-        migrate.wait_for(database, context, seconds_max=0)
-        return _schema(settings, database, context)
+        schema = ORDERS if context == "orders" else FULFILLMENT
+        migrate.wait_for(database, schema, seconds_max=0)
+        return _schema(settings, database, schema)
     finally:
         database.dispose()
 
@@ -147,19 +151,19 @@ def _read_only(path: Path) -> Database:
     return Database(url, writer=engine, reader=engine)
 
 
-def _schema(settings: Settings, database: Database, context: Literal["orders", "fulfillment"]) -> str:
+def _schema(settings: Settings, database: Database, schema: Schema) -> str:
     import sqlalchemy as sa
 
     from orderflow.database import migrate
 
-    needed = migrate.newest(context)
+    needed = migrate.newest(schema)
     with database.reader.connect() as connection:
-        found = migrate.current(connection, context)
+        found = migrate.current(connection, schema)
         empty = found is None and not sa.inspect(connection).get_table_names()
-    known = {script.revision for script in migrate.scripts(context).walk_revisions()}
+    known = {script.revision for script in migrate.scripts(schema).walk_revisions()}
     if found != needed and settings.migrates_at_start and (empty or found in known):
         return f"reachable, schema {found or 'none'}: brought to {needed} at the next start"
-    migrate.check(database, context)
+    migrate.check(database, schema)
     return f"reachable, schema {found}"
 
 

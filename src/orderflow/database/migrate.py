@@ -1,14 +1,15 @@
 """Brings a database to the newest schema, safely when many processes ask at once.
 
-One directory of Alembic revisions per context under `migrations/`. All pending revisions run in one
+A context has a directory of Alembic revisions, which its `Schema` names. All pending revisions run in one
 transaction under a lock, so a killed migration leaves the old schema and the next caller starts over.
 """
 
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -32,102 +33,109 @@ from orderflow.runtime.masking import mask_urls
 
 log = structlog.get_logger()
 
-Context = Literal["orders", "fulfillment"]
-
 T = TypeVar("T")
 
 LOCK_WAIT_S = 60
 TRIES_MAX = 5
-_LOCK_KEYS: dict[Context, int] = {"orders": 0x6F7264, "fulfillment": 0x66756C}
-_OWN_TABLE: dict[Context, str] = {"orders": "orders", "fulfillment": "shipments"}
 
 
-def version_table(context: Context) -> str:
-    """Each context has its own, so that both may share one database."""
-    return f"alembic_version_{context}"
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One context's tables: the directory of its revisions, what locks them, and a table that shows whose
+    database it is."""
+
+    name: str
+    directory: Path
+    lock_key: int
+    own_table: str
+
+    @property
+    def version_table(self) -> str:
+        """Each context has its own, so that both may share one database."""
+        return f"alembic_version_{self.name}"
 
 
-def scripts(context: Context) -> ScriptDirectory:
+def scripts(schema: Schema) -> ScriptDirectory:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations" / context))
+    config.set_main_option("script_location", str(schema.directory))
     config.set_main_option("path_separator", "os")
     return ScriptDirectory.from_config(config)
 
 
-def newest(context: Context) -> str:
-    head = scripts(context).get_current_head()
+def newest(schema: Schema) -> str:
+    head = scripts(schema).get_current_head()
     if head is None:
-        raise LookupError(f"no migrations for {context}")
+        raise LookupError(f"no migrations for {schema.name}")
     return head
 
 
-def current(connection: Connection, context: Context) -> str | None:
+def current(connection: Connection, schema: Schema) -> str | None:
     """The schema's revision, None for a database that has none yet."""
-    options = {"version_table": version_table(context)}
+    options = {"version_table": schema.version_table}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
-def migrate(database: Database, context: Context) -> list[str]:
+def migrate(database: Database, schema: Schema) -> list[str]:
     """Apply what is missing and return the revisions applied, oldest first; empty when nothing was.
 
     Raises DatabaseUnavailable, or DatabaseMisconfigured for a schema that is newer than this program or a
     database that belongs to another application.
     """
-    return _outlasting_outages(_migrate, database, context)
+    return _outlasting_outages(_migrate, database, schema)
 
 
-def _migrate(database: Database, context: Context) -> list[str]:
-    script = scripts(context)
+def _migrate(database: Database, schema: Schema) -> list[str]:
+    script = scripts(schema)
     applied: list[str] = []
     with _connected(database) as connection:
-        of(connection).lock(connection, _LOCK_KEYS[context], LOCK_WAIT_S)
-        before = current(connection, context)
-        _refuse_foreign(connection, context, before, script)
+        of(connection).lock(connection, schema.lock_key, LOCK_WAIT_S)
+        before = current(connection, schema)
+        _refuse_foreign(connection, schema, before, script)
 
         def upgrade(revision: str, _migration: MigrationContext) -> list[object]:
-            steps = script._upgrade_revs(newest(context), revision)  # pyright: ignore[reportPrivateUsage]
+            steps = script._upgrade_revs(newest(schema), revision)  # pyright: ignore[reportPrivateUsage]
             applied.extend(step.revision.revision for step in steps)
             return list(steps)
 
         with EnvironmentContext(Config(), script, fn=upgrade) as environment:
-            environment.configure(connection=connection, version_table=version_table(context))
+            environment.configure(connection=connection, version_table=schema.version_table)
             environment.run_migrations()
         connection.commit()
     for revision in applied:
-        log.info("database.migrated", context=context, revision=revision)
+        log.info("database.migrated", context=schema.name, revision=revision)
     return applied
 
 
-def check(database: Database, context: Context) -> None:
+def check(database: Database, schema: Schema) -> None:
     """Raises DatabaseMisconfigured unless the schema is exactly the one this program knows, and
     DatabaseUnavailable."""
-    found = _outlasting_outages(_found, database, context)
-    if found != newest(context):
+    found = _outlasting_outages(_found, database, schema)
+    if found != newest(schema):
         raise SchemaMismatch(
-            f"the {context} database has schema {found or 'none'}, this program needs {newest(context)}: "
+            f"the {schema.name} database has schema {found or 'none'}, this program needs {newest(schema)}: "
             "run `orderflow migrate` first"
         )
 
 
-def _found(database: Database, context: Context) -> str | None:
+def _found(database: Database, schema: Schema) -> str | None:
     with _connected(database) as connection:
-        found = current(connection, context)
-        _refuse_foreign(connection, context, found, scripts(context))
+        found = current(connection, schema)
+        _refuse_foreign(connection, schema, found, scripts(schema))
         return found
 
 
-def _outlasting_outages(action: Callable[[Database, Context], T], database: Database, context: Context) -> T:
+def _outlasting_outages(action: Callable[[Database, Schema], T], database: Database, schema: Schema) -> T:
     """A database that goes away in between is waited for; the action, which changed nothing, begins anew."""
     for _ in range(TRIES_MAX - 1):
         try:
-            return action(database, context)
+            return action(database, schema)
         except DatabaseUnavailable as error:
-            log.warning("database.lost", context=context, reason=str(error))
-            wait_for(database, context, seconds_max=LOCK_WAIT_S)
-    return action(database, context)
+            log.warning("database.lost", context=schema.name, reason=str(error))
+            wait_for(database, schema, seconds_max=LOCK_WAIT_S)
+    return action(database, schema)
 
 
-def wait_for(database: Database, context: Context, *, seconds_max: float, pause_s: float = 1.0) -> None:
+def wait_for(database: Database, schema: Schema, *, seconds_max: float, pause_s: float = 1.0) -> None:
     """Return when the database answers; a log line per failed try. Raises DatabaseUnavailable after the
     bound, DatabaseMisconfigured at once where waiting is no use (wrong password, no such database, an
     encoding that cannot be used)."""
@@ -140,7 +148,7 @@ def wait_for(database: Database, context: Context, *, seconds_max: float, pause_
         except DatabaseUnavailable as error:
             if time.monotonic() >= deadline:
                 raise
-            log.warning("database.waiting", context=context, reason=str(error))
+            log.warning("database.waiting", context=schema.name, reason=str(error))
             time.sleep(pause_s)
 
 
@@ -189,18 +197,18 @@ def _shown(database: Database) -> str:
 
 
 def _refuse_foreign(
-    connection: Connection, context: Context, revision: str | None, script: ScriptDirectory
+    connection: Connection, schema: Schema, revision: str | None, script: ScriptDirectory
 ) -> None:
     if revision is not None:
         known: Callable[[], set[str]] = lambda: {s.revision for s in script.walk_revisions()}  # noqa: E731
         if revision not in known():
             raise SchemaMismatch(
-                f"the {context} database has schema {revision}, which is newer than this program "
-                f"(it knows up to {newest(context)}): run the newer version of Orderflow"
+                f"the {schema.name} database has schema {revision}, which is newer than this program "
+                f"(it knows up to {newest(schema)}): run the newer version of Orderflow"
             )
         return
-    if sa.inspect(connection).has_table(_OWN_TABLE[context]):
+    if sa.inspect(connection).has_table(schema.own_table):
         raise DatabaseMisconfigured(
-            f"the database already has a table {_OWN_TABLE[context]!r} that Orderflow did not make: "
+            f"the database already has a table {schema.own_table!r} that Orderflow did not make: "
             "it belongs to another application; name an empty database in the URL"
         )
