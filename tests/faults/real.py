@@ -19,6 +19,7 @@ from tests.faults.refusals import Refusals
 from tests.faults.roles import Role
 from tests.faults.servers import Services
 from tests.faults.stage import TOPIC, Stage, free_port
+from tests.pgbouncer import PgBouncer
 
 from orderflow.messaging import PARTITIONS
 
@@ -57,6 +58,7 @@ class RealStage(Stage):
             "fulfillment": urls["ORDERFLOW_FULFILLMENT_DATABASE_URL"],
         }
         postgres = [postgres_url.port or 0]
+        self._pgbouncer = PgBouncer(urls["ORDERFLOW_DATABASE_URL"], port=free_port())
         self.proxies = {
             "client-api": Proxy("client-api", lambda: self._api_ports, needle=b"POST /api/orders"),
             "fulfillment-api": Proxy("fulfillment-api", lambda: self._api_ports, needle=b"PATCH "),
@@ -64,6 +66,7 @@ class RealStage(Stage):
             "api-postgres": Proxy("api-postgres", lambda: postgres, needle=b"COMMIT"),
             "relay-postgres": Proxy("relay-postgres", lambda: postgres, needle=b"COMMIT"),
             "fulfillment-postgres": Proxy("fulfillment-postgres", lambda: postgres, needle=b"COMMIT"),
+            "pooled-postgres": Proxy("pooled-postgres", lambda: [self._pgbouncer.port], needle=b"COMMIT"),
             "kafka": kafka_proxy,
         }
         for proxy in self.proxies.values():
@@ -74,6 +77,8 @@ class RealStage(Stage):
         self._make_roles(urls)
 
     def _make_roles(self, urls: dict[str, str]) -> None:
+        """The first of each kind reaches PostgreSQL through PgBouncer, the others directly."""
+
         def through(variable: str, proxy: str) -> str:
             url = urlsplit(urls[variable])
             return url._replace(netloc=url.netloc.replace(f":{url.port}", f":{self._port(proxy)}")).geturl()
@@ -83,14 +88,18 @@ class RealStage(Stage):
         for index, port in enumerate(self._api_ports):
             environment = {
                 **bus,
-                "ORDERFLOW_DATABASE_URL": through("ORDERFLOW_DATABASE_URL", "api-postgres"),
+                "ORDERFLOW_DATABASE_URL": through(
+                    "ORDERFLOW_DATABASE_URL", "pooled-postgres" if index == 0 else "api-postgres"
+                ),
                 "ORDERFLOW_PORT": str(port),
             }
             self.roles[f"api-{index}"] = self.role(f"api-{index}", ["api"], environment)
         for index in range(RELAYS):
             environment = {
                 **bus,
-                "ORDERFLOW_DATABASE_URL": through("ORDERFLOW_DATABASE_URL", "relay-postgres"),
+                "ORDERFLOW_DATABASE_URL": through(
+                    "ORDERFLOW_DATABASE_URL", "pooled-postgres" if index == 0 else "relay-postgres"
+                ),
             }
             self.roles[f"relay-{index}"] = self.role(f"relay-{index}", ["relay"], environment)
         self.workers = {self._worker(index, through): self._url(index) for index in range(WORKERS)}
@@ -111,7 +120,8 @@ class RealStage(Stage):
             "ORDERFLOW_HOST": host,
             "ORDERFLOW_BUS_URL": self._bus,
             "ORDERFLOW_FULFILLMENT_DATABASE_URL": through(
-                "ORDERFLOW_FULFILLMENT_DATABASE_URL", "fulfillment-postgres"
+                "ORDERFLOW_FULFILLMENT_DATABASE_URL",
+                "pooled-postgres" if index == 0 else "fulfillment-postgres",
             ),
             "ORDERFLOW_FULFILLMENT_PORT": str(self._worker_ports[index]),
             "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{self._port('fulfillment-api')}",
@@ -134,6 +144,8 @@ class RealStage(Stage):
         await self.further.stop()
         await self.namesake.stop()
         await super().stop()
+        shutil.copy(self._pgbouncer.log_file, self.directory / "pgbouncer.log")
+        self._pgbouncer.close()
         for log in self._services.directory.glob("*/*.log"):
             shutil.copy(log, self.directory)
         await self._services.clean()
@@ -182,6 +194,8 @@ class RealStage(Stage):
             "immediate:postgres": postgres.kill(signal.SIGQUIT),
             "kill-all:fulfillment": faults.kill_all(*workers),
             "kill-all": faults.kill_all(*self.sampled.values()),
+            "restart:postgres": postgres.restart(),
+            "kill:pgbouncer": self._kill_pgbouncer,
             "stop:api": faults.stop(*apis, seconds=(2, 9)),
             "stop:relay": faults.stop(*relays, seconds=(LEASE_OF_OUTBOX_S + 1, LEASE_OF_OUTBOX_S + 4)),
             "stop:fulfillment": faults.stop(*workers, seconds=(7, 14)),
@@ -216,6 +230,12 @@ class RealStage(Stage):
             **self.carrier_kinds(),
             **self.link_kinds(),
         }
+
+    async def _kill_pgbouncer(self, _draw: random.Random) -> str:
+        """The pooler is gone with every connection that it held, and comes again."""
+        self._pgbouncer.kill()
+        self._pgbouncer.start()
+        return "pgbouncer"
 
     async def _same_rows(self, draw: random.Random) -> str:
         """Kafka stalls, so that orders wait in the outbox; then one relay sweeps and is stopped with its rows

@@ -15,6 +15,7 @@ from tests.faults.roles import limit_file_size
 
 SERVICES = Path(__file__).resolve().parents[2] / "deploy" / "services" / "services.py"
 DISK_FULL_BYTES = 1024 * 1024
+ENDS_S_MAX = 60.0
 DISK_FULL_S = 4.0
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """A broker that shares few cores with everything else is back sooner without its second compiler."""
@@ -105,6 +106,20 @@ class Server:
         async def inject(_draw: random.Random) -> str:
             async with self.faulted:
                 self._signal(number, only_first=True)
+                await self._start(self._name)
+            return self._name
+
+        return inject
+
+    def restart(self) -> Fault:
+        """As an upgrade or a new setting does: PostgreSQL cuts its sessions, ends and starts again."""
+
+        async def inject(_draw: random.Random) -> str:
+            async with self.faulted:
+                self._signal(signal.SIGINT, only_first=True)
+                async with asyncio.timeout(ENDS_S_MAX):
+                    while self._find():  # noqa: ASYNC110 - another program ends
+                        await asyncio.sleep(0.05)
                 await self._start(self._name)
             return self._name
 

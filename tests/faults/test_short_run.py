@@ -46,13 +46,14 @@ def test_embedded_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_c
 
 @pytest.mark.timeout(600)
 def test_real_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_or_full(
-    postgres_url: str, kafka_url: str, tmp_path: Path
+    start_pgbouncer: object, kafka_url: str, tmp_path: Path
 ) -> None:
     """On servers of its own: the shared ones only show that there are some to be had."""
     kinds = (
         *("kill:api", "kill:fulfillment", "kill:kafka", "immediate:", "stop:fulfillment", "crash:inbox."),
         *("crash:orders.", "cut-after:", "carrier:apply-then-", "commit-late", "offsets-lost"),
         *("away:fulfillment", "join:fulfillment", "carrier-switched", "read-only:", "refuses-"),
+        *("restart:postgres", "kill:pgbouncer"),
     )
     options = Options(SEED, seconds=100, rate=RATE, times=1, alone=0, kinds=kinds)
     tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL passes through
