@@ -25,6 +25,11 @@ COMMIT_TIMEOUT_S = 3.0
 COMMIT_RETRY_S = 0.1
 CLOSE_TIMEOUT_S = 5.0
 LAG_UNKNOWN_S_MAX = 10.0
+ANEW_S = 600.0
+"""For so long after a topic was made again, a partition that comes to us for the first time is read from its
+beginning. The group's offset may be worth nothing: a member that has not seen yet that this is another topic
+goes on at its old place in it, and commits. Long enough for every member to see it; short enough that little
+is read twice."""
 COMMIT_STEP_S = 0.002
 """librdkafka's poll does not return for the answer to a commit: wait in steps."""
 
@@ -92,8 +97,9 @@ class KafkaConsumer:
         self._unreachable_since_s: float | None = time.monotonic()
         self._lag_known_at_s = 0.0
         self._closing: threading.Thread | None = None
-        self._anew: set[int] = set()
-        """Partitions to be read from their beginning when they are assigned."""
+        self._anew_until_s = 0.0
+        self._begun_anew: set[int] = set()
+        """Partitions of a topic that was made again which we have read from their beginning since."""
         self._consumer = self._new_consumer()
         self._watch = GroupWatch(bootstrap, topic, group, classic=protocol == "classic", settings=settings)
 
@@ -137,11 +143,11 @@ class KafkaConsumer:
     # poll has in hand would be lost, and committed over.
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._anew:
+        if time.monotonic() < self._anew_until_s:
             for each in partitions:
-                if each.partition in self._anew:
+                if each.partition not in self._begun_anew:
                     each.offset = OFFSET_BEGINNING
-            self._anew.clear()
+                    self._begun_anew.add(each.partition)
             consumer.incremental_assign(partitions)
         self._delivered.update({each.partition: range(0) for each in partitions})
         self._forget_lag()
@@ -225,7 +231,8 @@ class KafkaConsumer:
         if mend is None:
             return
         if mend is Mend.READ_ANEW:
-            self._anew.update(self._delivered)
+            self._anew_until_s = time.monotonic() + ANEW_S
+            self._begun_anew.clear()
         else:
             self._rejoined += 1
         self._error = mend.value
