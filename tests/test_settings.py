@@ -69,7 +69,15 @@ def test_a_secret_that_cannot_be_decoded_is_refused_without_its_content(secrets:
 
 
 TEXTS = {
-    *("api_key", "carrier", "consumer_group", "data_dir", "database_url", "fulfillment_database_url"),
+    *(
+        "allowed_hosts",
+        "api_key",
+        "carrier",
+        "consumer_group",
+        "data_dir",
+        "database_url",
+        "fulfillment_database_url",
+    ),
     *("host", "orders_topic"),
 }
 """Settings that may say almost anything, but no more than so much."""

@@ -48,6 +48,7 @@ from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.settings import Settings
+from orderflow.web.front_door import FrontDoor
 from orderflow.web.server import address, bind, serving, stop_on_signals
 
 INTAKE_QUEUE_SECONDS_MAX = 2.0
@@ -150,7 +151,9 @@ def run_relay(settings: Settings) -> int:
                 if listener is None:
                     await stop.wait()
                     return
-                async with serving(create_health_app(parts.health), listener):
+                async with serving(
+                    create_health_app(parts.health), listener, door=FrontDoor(settings.own_hosts)
+                ):
                     await stop.wait()
 
         _say("Relay: running")
@@ -331,7 +334,7 @@ async def _order_service(
         api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
         parked = ParkedEvents(writer=parts.writer, reader=parts.reader, releases=settings.env == "dev")
         app = orders_http.create_app(api, parts.health, parked)
-        async with serving(app, listener, short_way=PostOrder(intake)):
+        async with serving(app, listener, door=FrontDoor(settings.own_hosts), short_way=PostOrder(intake)):
             try:
                 yield
             finally:
@@ -376,7 +379,8 @@ async def _fulfillment_service(
         served=settings.env == "dev",
     )
     try:
-        async with serving(fulfillment_http.create_app(api, actions), listener):
+        app = fulfillment_http.create_app(api, actions)
+        async with serving(app, listener, door=FrontDoor(settings.own_hosts)):
             await worker.run(stop)
     finally:
         for keeper in keepers:

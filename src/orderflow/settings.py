@@ -36,6 +36,7 @@ KEPT_S_MAX = 10 * 365 * 86_400
 _LINK_NAME = re.compile(
     r"ORDERFLOW_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
 )
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
 # Read before or beside the settings themselves.
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     consumer_group: str = Field("fulfillment-service-group", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     group_protocol: Literal["classic", "consumer"] = "classic"
     host: str = Field("127.0.0.1", min_length=1, max_length=253)
+    allowed_hosts: str = Field("", max_length=TEXT_CHARS_MAX)
     port: int = Field(8080, ge=0, le=65535)
     api_workers: int = Field(1, ge=1, le=64)
     fulfillment_port: int = Field(8081, ge=0, le=65535)
@@ -96,6 +98,13 @@ class Settings(BaseSettings):
         directory = os.environ.get(f"{PREFIX}SECRETS_DIR")
         secrets = (SecretsSettingsSource(settings_cls, directory),) if directory else ()
         return (init_settings, _Environment(settings_cls, env_settings), *secrets, *toml)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, value: str) -> str:
+        if not all(_HOST_NAME.fullmatch(name) for name in value.replace(",", " ").split()):
+            raise ValueError("must be names of hosts, without scheme and port, with spaces between")
+        return value
 
     @field_validator("data_dir")
     @classmethod
@@ -153,6 +162,11 @@ class Settings(BaseSettings):
         if self.carrier not in ("simulated", "http") and ":" not in self.carrier:
             raise ValueError(f"{PREFIX}CARRIER: must be simulated, http or package.module:Class")
         return self
+
+    @property
+    def own_hosts(self) -> tuple[str, ...]:
+        """The names by which browsers reach our pages."""
+        return (self.host, *self.allowed_hosts.replace(",", " ").split())
 
     @property
     def carrier_delay_range_ms(self) -> tuple[int, int]:

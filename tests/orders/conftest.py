@@ -31,10 +31,13 @@ from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
 from orderflow.web.deadlines import Limits
+from orderflow.web.front_door import FrontDoor
 from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0
 TOPIC = "order-events"
+HOSTS = ("shop.example",)
+"""The names of their own that services in tests have."""
 
 ORDER: dict[str, Any] = {
     "customer": {"customerId": "CUST-1", "name": "Ada Lovelace"},
@@ -154,7 +157,12 @@ class Service:
 
     async def _serve(self) -> None:
         async with serving(
-            self.app, self.listener, short_way=self._short_way, limits=self._limits, drain_s=2
+            self.app,
+            self.listener,
+            door=FrontDoor(HOSTS),
+            short_way=self._short_way,
+            limits=self._limits,
+            drain_s=2,
         ):
             self._started.set()
             await self._stop.wait()

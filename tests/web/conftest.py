@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.orders.conftest import Service
+from tests.orders.conftest import HOSTS, Service
 
 from orderflow.database.engine import Reader, connect
 from orderflow.database.migrate import migrate
@@ -25,6 +25,7 @@ from orderflow.runtime.health import Health
 from orderflow.simulators.carrier_ledger import Ledger
 from orderflow.simulators.carrier_server import create_app as create_carrier
 from orderflow.web.deadlines import Limits
+from orderflow.web.front_door import FrontDoor
 from orderflow.web.server import bind, serving
 
 LISTENERS = ("orders", "orders, the usual way", "relay", "fulfillment", "carrier-sim")
@@ -72,7 +73,8 @@ def listening(name: str, directory: Path, limits: Limits | None = None) -> Gener
     with ExitStack() as stack:
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
         app = _application(name, directory, stack)
-        stack.enter_context(in_thread(lambda: serving(app, listener, limits=limits, drain_s=2)))
+        door = FrontDoor(HOSTS)
+        stack.enter_context(in_thread(lambda: serving(app, listener, door=door, limits=limits, drain_s=2)))
         yield listener.getsockname()[1]
 
 

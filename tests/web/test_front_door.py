@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tests.web.conftest import converse, received
+from tests.web.conftest import PATHS, converse, received
 
 BODY = b'{"customer":{"customerId":"c-1","name":"Ada"},"items":[{"productId":"p-1","quantity":1}]}'
 
@@ -20,15 +20,24 @@ OWN = {
     "our own page": [b"Origin: http://shop.example", b"Sec-Fetch-Site: same-origin"],
     "our own page behind a proxy": [b"Origin: https://shop.example"],
     "our own page, by the browser's word": [
-        b"Origin: https://public.example",
+        b"Origin: https://shop.example",
         b"Sec-Fetch-Site: same-origin",
+        b"Host: api:8080",
     ],
     "a person's own doing": [b"Sec-Fetch-Site: none"],
 }
 
 
+NAMES = [b"127.0.0.1:8080", b"10.0.0.7", b"[::1]:8080", b"localhost:8080", b"a.localhost", b"SHOP.example:80"]
+STRANGE_NAMES = [
+    *(b"evil.example:8080", b"evil.example", b"127.0.0.1.evil.example", b"localhost.evil.example"),
+    *(b"notlocalhost", b"shop.example.", b"xshop.example", b"1.2.3", b"[evil.example]", b"u@localhost", b""),
+]
+
+
 def request(method: str, path: str, *lines: bytes, body: bytes = BODY) -> bytes:
-    head = [f"{method} {path} HTTP/1.1".encode(), b"Host: shop.example", *lines]
+    host = () if any(line.startswith(b"Host:") for line in lines) else (b"Host: shop.example",)
+    head = [f"{method} {path} HTTP/1.1".encode(), *host, *lines]
     return b"\r\n".join([*head, b"Content-Length: %d" % len(body), b"", body])
 
 
@@ -47,6 +56,32 @@ def test_our_own_page_and_other_programs_may(listener: tuple[str, int], name: st
     path, port = listener
     sent = request("POST", path, *OWN[name], b"Content-Type: application/json")
     assert b"cross-origin" not in received(port, sent)
+
+
+def page_at(name: bytes) -> list[list[bytes]]:
+    """What browsers say of a page that they have loaded from that name, and that sends to it."""
+    site = b"Sec-Fetch-Site: same-origin"
+    sent = [[b"Origin: http://" + name], [site], [b"Origin: https://" + name, site]]
+    return [[b"Host: " + name, b"Connection: close", *lines] for lines in sent]
+
+
+@pytest.mark.parametrize("name", STRANGE_NAMES)
+def test_a_page_under_a_name_that_is_not_ours_changes_nothing(listener: tuple[str, int], name: bytes) -> None:
+    """Whoever owns a name may have it lead here (DNS rebinding): host and origin then agree."""
+    path, port = listener
+    for lines in page_at(name):
+        assert b"urn:orderflow:problem:cross-origin" in received(port, request("POST", path, *lines))
+    # Programs that are no browsers may call us by any name.
+    assert b"cross-origin" not in received(
+        port, request("POST", path, b"Host: " + name, b"Connection: close")
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_under_an_address_or_a_name_of_ours_may(listener: tuple[str, int], name: bytes) -> None:
+    path, port = listener
+    for lines in page_at(name):
+        assert b"cross-origin" not in received(port, request("POST", path, *lines))
 
 
 def test_a_page_of_another_origin_may_read_what_it_can(listener: tuple[str, int]) -> None:
@@ -80,3 +115,14 @@ def test_a_trace_in_a_header_goes_on(listener: tuple[str, int], capfd: pytest.Ca
     lines = [line for line in capfd.readouterr().out.splitlines() if trace in line]
     assert len(lines) == 1
     assert f"path={path}" in lines[0]
+
+
+def test_of_two_traces_neither_goes_on(listener: tuple[str, int], capfd: pytest.CaptureFixture[str]) -> None:
+    path, port = listener
+    traces = ["4bf92f3577b34da6a3ce929d0e0e4736", "5bf92f3577b34da6a3ce929d0e0e4736"]
+    received(
+        port, request("POST", path, *(f"traceparent: 00-{t}-00f067aa0ba902b7-01".encode() for t in traces))
+    )
+    written = capfd.readouterr().out
+    assert "trace_id" in written or path == PATHS["carrier-sim"]
+    assert not any(trace in written for trace in traces)

@@ -42,6 +42,14 @@ def chunked(body: bytes, *lines: bytes, trailer: bytes = b"", **more: Any) -> by
 
 UPGRADE = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
 
+TWICE = (
+    (b"Authorization: Bearer a", b"Authorization: Bearer b"),
+    (b"Origin: http://evil.example", b"Origin: http://x"),
+    (b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Site: same-origin"),
+    (b"X-Correlation-ID: a", b"X-Correlation-ID: a"),
+    (b"Last-Event-ID: 1", b"last-event-id: 2"),
+)
+
 EACH: dict[str, tuple[tuple[bytes, ...], list[int | str]]] = {
     # An offered upgrade is ignored, whatever comes with it.
     "upgrade, in one packet": ((sized(BODY, *UPGRADE) + BODY,), [OWN]),
@@ -155,7 +163,19 @@ EACH: dict[str, tuple[tuple[bytes, ...], list[int | str]]] = {
     ),
     "NUL in a header": ((sized(BODY, b"X: a\0b") + BODY,), [400, CLOSED]),
     "no host": ((sized(BODY, host=False) + BODY,), [400, CLOSED]),
-    "two hosts": ((sized(BODY, b"Host: y") + BODY,), [400, CLOSED]),
+    # A field that may come once, twice: the same value, too, and whichever comes first.
+    **{
+        f"two headers: {line.decode()}, {other.decode()}": ((sized(BODY, line, other) + BODY,), [400, CLOSED])
+        for line, other in TWICE
+    },
+    "a second host": ((sized(BODY, b"Host: y") + BODY,), [400, CLOSED]),
+    "the same host again": ((sized(BODY, b"Host: x") + BODY,), [400, CLOSED]),
+    "a second content type": ((sized(BODY, b"Content-Type: text/plain") + BODY,), [400, CLOSED]),
+    "a second length": ((sized(BODY, b"Content-Length: %d" % len(BODY)) + BODY,), [400, CLOSED]),
+    "two codings of the transfer": (
+        (chunked(BODY, b"Transfer-Encoding: chunked") + HIDDEN,),
+        [400, CLOSED],
+    ),
     "no host in HTTP/1.0": ((sized(BODY, host=False, version=b"1.0") + BODY,), [OWN, CLOSED]),
     "HTTP/2.0": ((sized(BODY, version=b"2.0") + BODY,), [505, CLOSED]),
     "empty lines before a request": ((b"\r\n\r\n" + sized(BODY) + BODY,), [OWN]),

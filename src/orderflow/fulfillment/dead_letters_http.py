@@ -22,7 +22,6 @@ from orderflow.fulfillment.discard import Discarded, Discarder
 from orderflow.fulfillment.redrive import RATE_PER_S_MAX, Redrive, Redriven, StartRedrive, StopRedrive
 from orderflow.web.answers import json_response
 from orderflow.web.bodies import read_json_body
-from orderflow.web.headers import refuse_idempotency_key
 from orderflow.web.problems import ProblemError, validation_problem
 
 BODY_BYTES_MAX = 10_000
@@ -66,7 +65,6 @@ class DeadLetterActions:
         self._served = served
 
     async def redrive(self, request: Request) -> Response:
-        refuse_idempotency_key(request)
         letter_id = self._letter_id(request)
         command = Redrive(letter_id, ACTOR, self._clock())
         result, why = await self._writer.submit_one(redrive.redrive, command)
@@ -101,7 +99,6 @@ class DeadLetterActions:
         return await self._redrive(command.id, 202)
 
     async def stop_redrive(self, request: Request) -> Response:
-        refuse_idempotency_key(request)
         self._require_served()
         redrive_id = readable_order_id(request.path_params["redrive_id"])
         if redrive_id is None:

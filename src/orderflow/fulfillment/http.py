@@ -19,7 +19,7 @@ from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.worker import WorkerStatus
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, json_text, problem_response
-from orderflow.web.headers import NoQuery, read_query
+from orderflow.web.headers import read_query, takes
 from orderflow.web.problems import ProblemError, broken_contract, field_error
 
 PAGE_DEFAULT = 50
@@ -52,7 +52,6 @@ class FulfillmentApi:
         self._status = status
 
     async def get_shipment(self, request: Request) -> Response:
-        read_query(NoQuery, request)
         order_id = readable_order_id(request.path_params["order_id"])
         shipment = await self._reader.run(queries.get_shipment, order_id) if order_id else None
         if shipment is None:
@@ -75,16 +74,13 @@ class FulfillmentApi:
         )
         return json_text(page)
 
-    async def list_groups(self, request: Request) -> Response:
-        read_query(NoQuery, request)
+    async def list_groups(self, _request: Request) -> Response:
         return json_response(await self._reader.run(queries.dead_letter_groups))
 
-    async def list_redrives(self, request: Request) -> Response:
-        read_query(NoQuery, request)
+    async def list_redrives(self, _request: Request) -> Response:
         return json_response(await self._reader.run(queries.list_redrives))
 
     async def get_redrive(self, request: Request) -> Response:
-        read_query(NoQuery, request)
         redrive_id = readable_order_id(request.path_params["redrive_id"])
         found = await self._reader.run(queries.list_redrives, redrive_id=redrive_id) if redrive_id else None
         if not (found and found["items"]):
@@ -92,7 +88,6 @@ class FulfillmentApi:
         return json_response(found["items"][0])
 
     async def get_dead_letter(self, request: Request) -> Response:
-        read_query(NoQuery, request)
         letter_id = readable_order_id(request.path_params["letter_id"])
         letter = await self._reader.run(queries.get_dead_letter, letter_id) if letter_id else None
         if letter is None:
@@ -142,19 +137,19 @@ def _ready_document(status: WorkerStatus) -> dict[str, Any]:
 def create_app(service: FulfillmentApi, actions: DeadLetterActions) -> Starlette:
     """The Fulfillment Service as an ASGI application, to be served by `web.server`."""
     routes = [
-        Route("/health/live", service.live),
-        Route("/health/ready", service.ready),
-        Route("/api/fulfillment/shipments", service.list_shipments),
-        Route("/api/fulfillment/shipments/{order_id}", service.get_shipment),
-        Route(LETTERS, service.list_dead_letters),
-        Route(f"{LETTERS}/groups", service.list_groups),
-        Route(f"{LETTERS}/redrive", actions.start_redrive, methods=["POST"]),
-        Route(f"{LETTERS}/redrives", service.list_redrives),
-        Route(f"{LETTERS}/redrives/{{redrive_id}}", service.get_redrive),
-        Route(f"{LETTERS}/redrives/{{redrive_id}}/stop", actions.stop_redrive, methods=["POST"]),
-        Route(f"{LETTERS}/{{letter_id}}", service.get_dead_letter),
-        Route(f"{LETTERS}/{{letter_id}}/redrive", actions.redrive, methods=["POST"]),
-        Route(f"{LETTERS}/{{letter_id}}/discard", actions.discard, methods=["POST"]),
+        Route("/health/live", takes(service.live)),
+        Route("/health/ready", takes(service.ready)),
+        Route("/api/fulfillment/shipments", takes(service.list_shipments, reads_query=True)),
+        Route("/api/fulfillment/shipments/{order_id}", takes(service.get_shipment)),
+        Route(LETTERS, takes(service.list_dead_letters, reads_query=True)),
+        Route(f"{LETTERS}/groups", takes(service.list_groups)),
+        Route(f"{LETTERS}/redrive", takes(actions.start_redrive), methods=["POST"]),
+        Route(f"{LETTERS}/redrives", takes(service.list_redrives)),
+        Route(f"{LETTERS}/redrives/{{redrive_id}}", takes(service.get_redrive)),
+        Route(f"{LETTERS}/redrives/{{redrive_id}}/stop", takes(actions.stop_redrive), methods=["POST"]),
+        Route(f"{LETTERS}/{{letter_id}}", takes(service.get_dead_letter)),
+        Route(f"{LETTERS}/{{letter_id}}/redrive", takes(actions.redrive), methods=["POST"]),
+        Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
     ]
     handlers = EXCEPTION_HANDLERS | dict.fromkeys(TRANSIENT, _on_database_unavailable)
     app = Starlette(routes=routes, exception_handlers=handlers)

@@ -10,6 +10,7 @@ from orderflow.database.readiness import Readiness
 from orderflow.orders.model import utc_text
 from orderflow.runtime.health import Health
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response
+from orderflow.web.headers import takes
 from orderflow.web.problems import ProblemError
 
 
@@ -50,5 +51,5 @@ def create_health_app(health: HealthApi) -> Starlette:
     async def ready(_request: Request) -> Response:
         return await health.ready()
 
-    routes = [Route("/health/live", live), Route("/health/ready", ready)]
+    routes = [Route("/health/live", takes(live)), Route("/health/ready", takes(ready))]
     return Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)

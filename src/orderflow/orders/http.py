@@ -38,7 +38,15 @@ from orderflow.web.answers import (
     problem_response,
 )
 from orderflow.web.bodies import BodyBudget, read_json_body
-from orderflow.web.headers import NoQuery, header_values, if_match, read_query, refuse_if_match
+from orderflow.web.headers import (
+    NoQuery,
+    header_values,
+    idempotency_key,
+    if_match,
+    read_query,
+    refuse_what_is_not_taken,
+    takes,
+)
 from orderflow.web.problems import ProblemError, field_error, validation_problem
 
 
@@ -71,8 +79,8 @@ class OrdersApi:
 
     async def post_order(self, request: Request) -> Response:
         self._intake.check_room()
-        body = await read_json_body(request, api.BODY_BYTES_MAX, self._bodies, takes_key=True)
-        key = parsing.idempotency_key(header_values(request, b"idempotency-key"))
+        body = await self._body(request, api.BODY_BYTES_MAX)
+        key = idempotency_key(header_values(request, b"idempotency-key"))
         try:
             order = parsing.ORDER.validate_json(body)
         except ValidationError as error:
@@ -123,7 +131,6 @@ class OrdersApi:
         return Response(status_code=204)
 
     async def patch_statuses(self, request: Request) -> Response:
-        refuse_if_match(request)
         body = await self._body(request, api.BATCH_BODY_BYTES_MAX)
         entries = parsing.entries(
             body, parsing.UPDATES, api.StatusUpdatesEnvelope, api.StatusUpdate, "updates"
@@ -229,12 +236,12 @@ def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> A
         docs_url=None,
         redoc_url=None,
     )
-    hot: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
-        ("POST", "/api/orders", service.post_order),
-        ("POST", "/api/orders/batch", service.post_batch),
-        ("PATCH", "/api/orders/status", service.patch_statuses),
-        ("PATCH", "/api/orders/{order_id}/status", service.patch_status),
-        ("POST", "/api/outbox/parked/release", parked.release),
+    hot = [
+        ("POST", "/api/orders", takes(service.post_order, key=True)),
+        ("POST", "/api/orders/batch", takes(service.post_batch)),
+        ("PATCH", "/api/orders/status", takes(service.patch_statuses)),
+        ("PATCH", "/api/orders/{order_id}/status", takes(service.patch_status, versions=True)),
+        ("POST", "/api/outbox/parked/release", takes(parked.release)),
     ]
     for method, path, endpoint in hot:
         app.router.routes.append(Route(path, endpoint, methods=[method]))
@@ -244,14 +251,14 @@ def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> A
         ("/api/orders/{order_id}/timeline", service.timeline, NoQuery, api.Timeline),
         ("/api/stats", service.stats, NoQuery, api.Stats),
         ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
-        ("/health/live", health.live, None, None),
-        ("/health/ready", health.ready, None, None),
+        ("/health/live", health.live, NoQuery, None),
+        ("/health/ready", health.ready, NoQuery, None),
     ):
         app.add_api_route(
             path,
             endpoint,
             methods=["GET"],
-            dependencies=[] if query is None else [Depends(_knows(query))],
+            dependencies=[Depends(_takes(query))],
             response_model=None,
             responses=openapi.get_responses(answer),
         )
@@ -260,10 +267,11 @@ def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> A
     return app
 
 
-def _knows(query: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
+def _takes(query: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
     """FastAPI takes the last of repeated parameters, and passes over unknown ones where there are none."""
 
     async def check(request: Request) -> None:
+        refuse_what_is_not_taken(request)
         read_query(query, request)
 
     return check

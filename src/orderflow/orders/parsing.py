@@ -1,7 +1,6 @@
 """What a request says, validated: queries, headers, bodies and the entries of bulk bodies."""
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -48,8 +47,6 @@ BATCH: TypeAdapter[api.BatchIn] = TypeAdapter(api.BatchIn)
 PATCH: TypeAdapter[api.StatusPatch] = TypeAdapter(api.StatusPatch)
 UPDATES: TypeAdapter[api.StatusUpdatesIn] = TypeAdapter(api.StatusUpdatesIn)
 
-_KEY: TypeAdapter[str] = TypeAdapter(api.IdempotencyKey)
-
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -74,23 +71,6 @@ def cursor(text: str | None) -> str | None:
 
 def unknown_order() -> ProblemError:
     return ProblemError(404, "There is no order with this id.", kind="unknown-order", title="Unknown order")
-
-
-def idempotency_key(given: Sequence[bytes]) -> str | None:
-    """Of the headers of that name. It is UTF-8, and has the same spelling as in the body of a batch. Raises
-    ProblemError 422."""
-    if not given:
-        return None
-    if len(given) > 1:
-        raise _wrong_key("is given more than once")
-    try:
-        return _KEY.validate_python(given[0].decode())
-    except (UnicodeDecodeError, ValidationError):
-        raise _wrong_key("must be 1 to 255 printable characters in UTF-8") from None
-
-
-def _wrong_key(why: str) -> ProblemError:
-    return broken_contract([field_error(("Idempotency-Key",), why, "header")])
 
 
 def check_prices(order: api.OrderIn, at: tuple[str | int, ...] = ()) -> None:

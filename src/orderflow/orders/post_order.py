@@ -12,12 +12,15 @@ from orderflow.orders import parsing
 from orderflow.orders.events import EventTooLarge
 from orderflow.orders.intake import Accepted, Intake
 from orderflow.web.exchanges import Exchange
+from orderflow.web.headers import idempotency_key
 from orderflow.web.problems import ProblemError
 
 PATH = b"/api/orders"
 
 _JSON = b"application/json"
 _CREATED_HEADERS = b"location: /api/orders/%b\r\n%bcontent-type: application/json\r\n"
+_OTHERS = frozenset((b"content-encoding", b"if-match", b"if-none-match"))
+"""Headers that need a closer look."""
 _REPLAYED = b"idempotent-replayed: true\r\n"
 
 
@@ -34,7 +37,7 @@ class PostOrder:
             or exchange.method != b"POST"
             or len(given) != len(exchange.headers)
             or given.get(b"content-type") != _JSON
-            or b"content-encoding" in given
+            or not _OTHERS.isdisjoint(given)
             or self._intake.is_full
         ):
             return False
@@ -42,9 +45,7 @@ class PostOrder:
         if len(body) > BODY_BYTES_MAX:
             return False
         try:
-            key = (
-                parsing.idempotency_key([given[b"idempotency-key"]]) if b"idempotency-key" in given else None
-            )
+            key = idempotency_key([given[b"idempotency-key"]]) if b"idempotency-key" in given else None
             order = parsing.ORDER.validate_json(body)
         except (ValidationError, ProblemError):
             return False

@@ -41,11 +41,11 @@ from orderflow.simulators.carrier_faults import Faults
 from orderflow.simulators.carrier_ledger import Answer, Ledger, State
 from orderflow.web.bodies import read_body
 from orderflow.web.front_door import FrontDoor
+from orderflow.web.headers import header_values, idempotency_key, read_query, takes
 from orderflow.web.problems import ProblemError
 from orderflow.web.server import address, bind, serving, stop_on_signals
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
-KEY_CHARS_MAX = 255
 NAME_CHARS_MAX = 200
 REQUESTS_IN_PROGRESS_MAX = 20_000
 DRAIN_S_MAX = 10
@@ -60,6 +60,12 @@ class KeyLifetime(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seconds: float | None = Field(ge=0, le=KEY_LIFETIME_S_MAX)
+
+
+class FindQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reference: str = Field(min_length=1, max_length=NAME_CHARS_MAX)
 
 
 class _CarrierSim:
@@ -81,7 +87,8 @@ class _CarrierSim:
         self.faults = Faults()
 
     async def shipments(self, request: Request) -> Response:
-        return await self._bounded(self._create if request.method == "POST" else self._find, request)
+        create, find = takes(self._create, key=True), takes(self._find, reads_query=True)
+        return await self._bounded(create if request.method == "POST" else find, request)
 
     async def shipment(self, request: Request) -> Response:
         return await self._bounded(self._void, request)
@@ -103,9 +110,9 @@ class _CarrierSim:
         return JSONResponse({"seconds": self._key_lifetime_s})
 
     async def _create(self, request: Request) -> Response:
-        key = request.headers.get("Idempotency-Key", "")
-        if not 1 <= len(key) <= KEY_CHARS_MAX:
-            raise HTTPException(400, f"Idempotency-Key is needed, 1 to {KEY_CHARS_MAX} characters")
+        key = idempotency_key(header_values(request, b"idempotency-key"))
+        if key is None:
+            raise HTTPException(400, "Idempotency-Key is needed")
         body = await read_body(request, BODY_BYTES_MAX)
         order_id = _order_id(body)
         call_number = next(self._call_numbers)
@@ -128,9 +135,7 @@ class _CarrierSim:
         return JSONResponse(_label(answer), status_code=201)
 
     async def _find(self, request: Request) -> Response:
-        order_id = request.query_params.get("reference", "")
-        if not 1 <= len(order_id) <= NAME_CHARS_MAX:
-            raise HTTPException(400, f"reference is needed, 1 to {NAME_CHARS_MAX} characters")
+        order_id = read_query(FindQuery, request).reference
         self._fail_transiently(order_id, next(self._call_numbers))
         if wrong := await self.faults.before(self.faults.draw("find", order_id)):
             return wrong
@@ -189,11 +194,11 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/v1/shipments", sim.shipments, methods=["GET", "POST"]),
-            Route("/v1/shipments/{shipment_id}", sim.shipment, methods=["DELETE"]),
-            Route("/v1/ledger", sim.ledger),
-            Route("/v1/faults", sim.faults.handle, methods=["GET", "PUT"]),
-            Route("/v1/key-lifetime", sim.key_lifetime, methods=["GET", "PUT"]),
-            Route("/health/live", sim.live),
+            Route("/v1/shipments/{shipment_id}", takes(sim.shipment), methods=["DELETE"]),
+            Route("/v1/ledger", takes(sim.ledger)),
+            Route("/v1/faults", takes(sim.faults.handle), methods=["GET", "PUT"]),
+            Route("/v1/key-lifetime", takes(sim.key_lifetime), methods=["GET", "PUT"]),
+            Route("/health/live", takes(sim.live)),
         ],
         exception_handlers={
             HTTPException: _on_http_exception,
@@ -228,7 +233,7 @@ async def serving_carrier_sim(
     outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
     with bind(host, port, "--port") as listener, closing(Ledger(ledger)) as book:
         app = create_app(ledger=book, outcomes=outcomes, key_lifetime_s=key_lifetime_s)
-        async with serving(app, listener, door=FrontDoor(logs=False), drain_s=DRAIN_S_MAX):
+        async with serving(app, listener, door=FrontDoor((host,), logs=False), drain_s=DRAIN_S_MAX):
             yield address(listener)
 
 
@@ -326,7 +331,9 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
     problem = cast("ProblemError", error)
-    return _problem(problem.status, problem.detail, problem.headers)
+    # 422 means that the order is rejected, and nothing else.
+    status = 400 if problem.status == 422 else problem.status
+    return _problem(status, problem.detail, problem.headers)
 
 
 async def _on_client_gone(_request: Request, _error: Exception) -> Response:

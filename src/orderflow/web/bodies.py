@@ -1,13 +1,18 @@
 """Bodies of requests, bounded one by one and together."""
 
+import re
+
 from starlette.requests import Request
 
-from orderflow.web.headers import refuse_idempotency_key
+from orderflow.web.headers import header_values
 from orderflow.web.problems import ProblemError
 
 DISCARD_BYTES_MAX = 4 << 20
 BODIES_BYTES_MAX = 128 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_CHARSET = re.compile(r';[ \t]*charset[ \t]*=[ \t]*("[^"]*"|[^;]*)', re.IGNORECASE)
+_UTF_8 = frozenset(("utf-8", "utf8"))
 
 
 class BodyBudget:
@@ -34,21 +39,22 @@ class BodyBudget:
 def require_json(request: Request) -> None:
     """Raises ProblemError 415. A web page cannot send JSON to another origin without asking first; leaving
     the content type out would be a way around that."""
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if content_type != "application/json" or coding != "identity":
-        raise ProblemError(415, "Send the body as plain JSON with content-type: application/json.")
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.split(";")[0].strip().lower()
+    charsets = {found.strip(' \t"').lower() for found in _CHARSET.findall(content_type)}
+    codings = {
+        coding.strip().lower()
+        for value in header_values(request, b"content-encoding")
+        for coding in value.split(b",")
+    }
+    if media_type != "application/json" or not charsets <= _UTF_8 or not codings <= {b"", b"identity"}:
+        raise ProblemError(415, "Send the body as plain JSON in UTF-8 with content-type: application/json.")
 
 
-async def read_json_body(
-    request: Request, bytes_max: int, budget: BodyBudget | None = None, *, takes_key: bool = False
-) -> bytes:
+async def read_json_body(request: Request, bytes_max: int, budget: BodyBudget | None = None) -> bytes:
     """The body without a byte order mark (RFC 8259, 8.1), at most `bytes_max` bytes of it. Raises
-    ProblemError: 400 empty, 413 too large, 415 not JSON, 422 with an `Idempotency-Key` that is not taken
-    here, 503 beyond the budget."""
+    ProblemError: 400 empty, 413 too large, 415 not JSON, 503 beyond the budget."""
     require_json(request)
-    if not takes_key:
-        refuse_idempotency_key(request)
     body = await read_body(request, bytes_max, budget)
     if not body:
         raise ProblemError(400, "The body is empty: send JSON.")

@@ -13,7 +13,7 @@ import httptools
 from orderflow.web.deadlines import Awaited, Deadline
 from orderflow.web.exchanges import Exchange, Headers
 from orderflow.web.host import Host
-from orderflow.web.messages import check_head, head_without_offer, not_http
+from orderflow.web.messages import by_name, check_head, head_without_offer, not_http
 from orderflow.web.outlet import Outlet
 from orderflow.web.problems import ProblemError
 
@@ -201,12 +201,12 @@ class Connection(asyncio.Protocol):
         if parser.should_upgrade() and method != b"CONNECT":
             self._offers_upgrade = True
             return
-        given = dict(self._headers)
         version = parser.get_http_version()
         try:
             if self._read_bytes > self._limits.head_bytes and self._parsed_bytes() > self._limits.head_bytes:
                 raise self._large_head()
-            check_head(method, version, self._headers, given)
+            given = by_name(self._headers)
+            check_head(method, version, given)
             exchange = Exchange(
                 self,
                 self._host.door,

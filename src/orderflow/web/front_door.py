@@ -6,7 +6,8 @@ answered. The short way of `POST /api/orders` passes it as the application does.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import NamedTuple
 
 import structlog
@@ -19,6 +20,7 @@ SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 """Methods that change nothing (RFC 9110, 9.2.1)."""
 
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,200}")
+_PORT = re.compile(rb":[0-9]*\Z")
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -38,9 +40,11 @@ class Refusal(NamedTuple):
 
 
 class FrontDoor:
-    """`logs` is off for a server whose requests another program logs."""
+    """`hosts` are the names by which browsers reach our pages, beside `localhost` and addresses. `logs` is
+    off for a server whose requests another program logs."""
 
-    def __init__(self, *, logs: bool = True) -> None:
+    def __init__(self, hosts: Iterable[str] = (), *, logs: bool = True) -> None:
+        self._hosts = frozenset(host.lower() for host in ("localhost", *hosts))
         self._log = structlog.get_logger().bind() if logs else None
 
     def begin(self, method: bytes, headers: Mapping[bytes, bytes]) -> Caller | Refusal:
@@ -49,16 +53,34 @@ class FrontDoor:
             correlation_id_from(headers.get(b"x-correlation-id")),
             traceparent_from(headers.get(b"traceparent")),
         )
-        if method not in SAFE_METHODS and _is_foreign(headers):
+        if method not in SAFE_METHODS and self._is_foreign(headers):
             return Refusal(
                 ProblemError(
                     403,
-                    "A page of another origin may not change anything here.",
+                    "A page of another origin may not change anything here; pages of this service may, under "
+                    "its address, localhost, or a name in ORDERFLOW_ALLOWED_HOSTS.",
                     kind="cross-origin",
                 ),
                 caller,
             )
         return caller
+
+    def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a browser sends it for a page that is not ours. Other programs send neither header.
+
+        `Sec-Fetch-Site` is the browser's own word (`same-site` is another origin, too). Where there is none,
+        an `Origin` is ours when it names the host and port that the request was sent to. In both cases the
+        page's host must be one of ours: a name that somebody else owns may lead here, too (DNS rebinding).
+        """
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+        if (site is None and origin is None) or site == b"none":
+            return False
+        host = headers.get(b"host", b"")
+        page = host if origin is None else origin.partition(b"://")[2]
+        if site != b"same-origin" and (site is not None or page.lower() != host.lower()):
+            return True
+        name = _host_name(page)
+        return not (name in self._hosts or name.endswith(".localhost") or _is_address(name))
 
     def stranger(self) -> Caller:
         """Who sends what is no request."""
@@ -93,19 +115,17 @@ class FrontDoor:
         )
 
 
-def _is_foreign(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a browser sends it for a page that is not ours. Other programs send neither header.
+def _host_name(authority: bytes) -> str:
+    """Of `host:port`, without the port and without the brackets of an IPv6 address."""
+    return _PORT.sub(b"", authority).strip(b"[]").decode("latin-1").lower()
 
-    `Sec-Fetch-Site` is the browser's own word (`same-site` is another origin, too). Where there is none, an
-    `Origin` is ours when it names the host and port that the request was sent to.
-    """
-    site = headers.get(b"sec-fetch-site")
-    if site is not None:
-        return site not in (b"same-origin", b"none")
-    origin = headers.get(b"origin")
-    if origin is None:
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
         return False
-    return origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower()
+    return True
 
 
 def correlation_id_from(given: bytes | None) -> str:

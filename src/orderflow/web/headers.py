@@ -2,15 +2,22 @@
 latin-1, names that nobody knows."""
 
 import re
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
+from starlette.responses import Response
 
-from orderflow.web.problems import broken_contract, field_error
+from orderflow.contracts.orders_api import IdempotencyKey
+from orderflow.web.problems import ProblemError, broken_contract, field_error
 
 _ENTITY_TAG = re.compile(rb'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _VERSION = re.compile(rb"[1-9][0-9]{0,8}")
+_KEY: TypeAdapter[str] = TypeAdapter(IdempotencyKey)
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def header_values(request: Request, name: bytes) -> list[bytes]:
@@ -18,12 +25,52 @@ def header_values(request: Request, name: bytes) -> list[bytes]:
     return [value for given, value in request.scope["headers"] if given == name]
 
 
-def refuse_idempotency_key(request: Request) -> None:
-    """Raises ProblemError 422: a key that is not honoured must not look as if it were."""
-    if header_values(request, b"idempotency-key"):
-        raise broken_contract(
-            [field_error(("Idempotency-Key",), "is not taken here; it is for POST /api/orders", "header")]
-        )
+def takes(
+    endpoint: Endpoint, *, reads_query: bool = False, key: bool = False, versions: bool = False
+) -> Endpoint:
+    """The endpoint, for requests that ask nothing beside their body that it does not do: see
+    `refuse_what_is_not_taken`. One that `reads_query` does so by `read_query`."""
+
+    async def checked(request: Request) -> Response:
+        refuse_what_is_not_taken(request, key=key, versions=versions)
+        if not reads_query:
+            read_query(NoQuery, request)
+        return await endpoint(request)
+
+    return checked
+
+
+def refuse_what_is_not_taken(request: Request, *, key: bool = False, versions: bool = False) -> None:
+    """Raises ProblemError 422 for an `Idempotency-Key` without `key`, and for a condition without `versions`:
+    what is not honoured must not look as if it were. A GET may leave `If-None-Match` out of account
+    (RFC 9110, 13.2.1): its answer is the whole one."""
+    refused = [] if key else ["Idempotency-Key"]
+    refused += [] if versions else ["If-Match"]
+    refused += [] if request.method in _SAFE else ["If-None-Match"]
+    errors = [
+        field_error((name,), "is not taken here", "header")
+        for name in refused
+        if header_values(request, name.lower().encode())
+    ]
+    if errors:
+        raise broken_contract(errors)
+
+
+def idempotency_key(given: Sequence[bytes]) -> str | None:
+    """Of the headers of that name. It is UTF-8, and has the same spelling as in the body of a batch. Raises
+    ProblemError 422."""
+    if not given:
+        return None
+    if len(given) > 1:
+        raise _wrong_key("is given more than once")
+    try:
+        return _KEY.validate_python(given[0].decode())
+    except (UnicodeDecodeError, ValidationError):
+        raise _wrong_key("must be 1 to 255 printable characters in UTF-8") from None
+
+
+def _wrong_key(why: str) -> ProblemError:
+    return broken_contract([field_error(("Idempotency-Key",), why, "header")])
 
 
 def if_match(request: Request) -> frozenset[int] | None:
@@ -43,14 +90,6 @@ def if_match(request: Request) -> frozenset[int] | None:
         if found[1] is None and _VERSION.fullmatch(found[2]):
             versions.add(int(found[2]))
     return frozenset(versions)
-
-
-def refuse_if_match(request: Request) -> None:
-    """Raises ProblemError 422."""
-    if header_values(request, b"if-match"):
-        raise broken_contract(
-            [field_error(("If-Match",), "is not taken here; it is for one order", "header")]
-        )
 
 
 def _comma_separated(text: bytes) -> list[bytes]:

@@ -1,10 +1,19 @@
 """What is decided about a message beside the parser."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import httptools
 
 from orderflow.web.problems import ProblemError
+
+ONCE = frozenset(
+    (
+        *(b"host", b"content-type", b"authorization", b"origin", b"sec-fetch-site"),
+        *(b"last-event-id", b"x-correlation-id"),
+    )
+)
+"""Header fields that we read and that are no lists (RFC 9110, 5.3). The parser refuses a second length."""
 
 
 def not_http() -> ProblemError:
@@ -20,10 +29,24 @@ def head_without_offer(
     return b"%b %b HTTP/%b\r\n%b\r\n" % (parser.get_method(), target, version, b"".join(lines))
 
 
+def by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers by name, of repeated ones the last; two traces are none (W3C Trace Context). Raises
+    ProblemError 400 where one of `ONCE` comes twice: two programs would read it in two ways."""
+    given = dict(headers)
+    if len(given) == len(headers):
+        return given
+    counts = Counter(name for name, _ in headers)
+    for name, count in counts.items():
+        if count > 1 and name in ONCE:
+            raise ProblemError(400, f"The request has more than one header {name.decode()}.")
+    if counts[b"traceparent"] > 1:
+        del given[b"traceparent"]
+    return given
+
+
 def check_head(
     method: bytes,
     version: str,
-    headers: Sequence[tuple[bytes, bytes]],
     given: Mapping[bytes, bytes],
 ) -> None:
     """What the parser lets pass, and RFC 9112 does not. Raises ProblemError."""
@@ -36,5 +59,3 @@ def check_head(
         raise ProblemError(501, "The only transfer coding that is understood is HTTP/1.1's chunked.")
     if version == "1.1" and b"host" not in given:
         raise ProblemError(400, "The request names no host.")
-    if len(given) != len(headers) and sum(name == b"host" for name, _ in headers) > 1:
-        raise ProblemError(400, "The request names two hosts.")
