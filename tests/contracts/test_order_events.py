@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode
+from orderflow.contracts.order_events import (
+    REGISTRY,
+    InvalidEvent,
+    OrderCreated,
+    UnknownType,
+    decode,
+    json_schemas,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRET = "s3cret-value"
@@ -81,13 +88,40 @@ def test_a_higher_schema_version_is_named_as_such_and_its_order_with_it(version:
     assert len(str(error)) < 200
 
 
-@pytest.mark.parametrize(
-    "event_type", [None, "", "OrderCreatedEvent", "ordercreated", SECRET, 1, ["OrderCreated"]]
-)
-def test_an_unknown_type_is_named_as_such(event_type: object) -> None:
-    error = refused(encoded(golden("order-created-v2") | {"eventType": event_type}))
-    assert error.kind == "unknown-type"
+@pytest.mark.parametrize("event_type", ["OrderCreatedEvent", "ordercreated", SECRET])
+@pytest.mark.parametrize("version", [1, 2, 99, "x"])
+def test_an_unknown_type_is_told_from_broken_events_whatever_its_version(
+    event_type: str, version: object
+) -> None:
+    changes = {"eventType": event_type, "schemaVersion": version}
+    error = refused(encoded(golden("order-created-v2") | changes))
+    assert isinstance(error, UnknownType)
+    assert (error.kind, error.event_type) == ("unknown-type", event_type)
     assert SECRET not in str(error)
+
+
+@pytest.mark.parametrize("event_type", [None, "", 1, ["OrderCreated"]])
+def test_an_event_without_a_type_breaks_the_contract(event_type: object) -> None:
+    error = refused(encoded(golden("order-created-v2") | {"eventType": event_type}))
+    assert error.kind == "contract-violation"
+
+
+def test_each_version_in_the_registry_has_a_json_schema_that_says_what_it_requires() -> None:
+    schemas = json_schemas()
+    assert set(schemas) == {f"{name}.v{version}" for name, version in REGISTRY}
+    for version in (1, 2):
+        document = golden(f"order-created-v{version}")
+        schema = schemas[f"OrderCreated.v{version}"]
+        optional = {"shipTo"} if version > 1 else {"shipTo", "schemaVersion"}
+        assert set(schema["required"]) == set(document) - optional
+        assert schema.get("additionalProperties") is not False
+
+
+def test_the_versions_of_a_type_have_no_gaps_and_only_the_newest_needs_no_upcaster() -> None:
+    for name in {name for name, _ in REGISTRY}:
+        versions = sorted(version for of, version in REGISTRY if of == name)
+        assert versions == list(range(1, versions[-1] + 1))
+        assert [v for v in versions if REGISTRY[name, v].upcast is None] == versions[-1:]
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,7 @@ def test_ready_names_what_is_down_and_fails_only_without_its_own_database(
             assert (status, ready["status"], ready["degraded"]) == (200, "ready", [])
             assert ready["consumer"]["group"] == "fulfillment"
             assert ready["circuits"] == {"carrier": "closed", "orders": "closed"}
+            assert ready["skippedEvents"] == {}
             world.network.down = True
             await world.place()
             await world.until(lambda: worker.health.is_degraded("orders"), "the outage is seen")

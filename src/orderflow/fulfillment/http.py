@@ -131,6 +131,7 @@ def _ready_document(status: WorkerStatus) -> dict[str, Any]:
             "error": consumer.error,
         },
         "circuits": {part: circuit.value for part, circuit in status.circuits.items()},
+        "skippedEvents": status.skipped_events,
     }
 
 

@@ -1,7 +1,6 @@
 """Events become shipments: poll, insert, and only then commit the offsets."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -12,7 +11,15 @@ import structlog
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
-from orderflow.contracts.order_events import InvalidEvent, OrderCreated, decode, readable_order_id
+from orderflow.contracts.order_events import (
+    Event,
+    InvalidEvent,
+    OrderCreated,
+    UnknownType,
+    decode,
+    readable_order_id,
+)
+from orderflow.contracts.traceparent import parse_traceparent
 from orderflow.database import bulk
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
@@ -22,6 +29,7 @@ from orderflow.fulfillment.dead_letters import DeadLetter
 from orderflow.fulfillment.durable import PAUSE_S, write_blocking
 from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, State, clean
+from orderflow.fulfillment.skipped_events import SkippedEvents
 from orderflow.fulfillment.tables import processed_events, shipments
 from orderflow.messaging import BusUnavailable, Consumer, Headers, Record
 from orderflow.runtime.crashpoints import crash_point
@@ -38,7 +46,6 @@ POLL_TIMEOUT_S = 0.5
 CONFLICTING_EVENT = "conflicting-event"
 
 LOOP = "inbox"
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,7 @@ class Inbox:
         self._owner = owner
         self._hand_over = hand_over
         self._clock = clock
+        self.skipped = SkippedEvents()
         self._records_max = POLL_RECORDS_FIRST
         self.loop = ThreadLoop(LOOP, self.run_once, health=health, pause_s=lambda: 0.0, finish=consumer.close)
         self._uncommitted: dict[int, Record] = {}
@@ -263,7 +271,11 @@ class Inbox:
         received: list[tuple[Record, Receive]] = []
         letters: list[DeadLetter] = []
         for record in records:
-            decoded = _decode(record, owner if len(received) < reserved else nobody, now)
+            try:
+                decoded = _decode(record, owner if len(received) < reserved else nobody, now)
+            except UnknownType as error:
+                self.skipped.add(error.event_type)
+                continue
             if isinstance(decoded, DeadLetter):
                 letters.append(decoded)
             else:
@@ -325,8 +337,11 @@ def _next_poll(records: Sequence[Record], records_max: int) -> int:
 
 
 def _decode(record: Record, owner: Owner, now: datetime) -> Receive | DeadLetter:
+    """Raises UnknownType."""
     try:
         return received(record.value, record.headers, owner, now)
+    except UnknownType:
+        raise
     except InvalidEvent as error:
         order_id = error.order_id or _order_id_in(record.key)
         return dead_letters.of_record(record, kind=error.kind, reason=str(error), order_id=order_id, at=now)
@@ -351,14 +366,20 @@ def _conflicting(record: Record, command: Receive, reason: str) -> DeadLetter:
 
 
 def received(value: bytes | None, headers: Headers, owner: Owner, now: datetime) -> Receive:
-    """The shipment that an event asks for. Raises InvalidEvent."""
+    """What an event asks for. Raises InvalidEvent; UnknownType where no handler is for it."""
     event = decode(value)
+    return HANDLERS[type(event)](event, headers, owner, now)
+
+
+def _ship(event: OrderCreated, headers: Headers, owner: Owner, now: datetime) -> Receive:
     created_at = event.created_at
     shipment = Shipment(
         order_id=event.order_id,
         owner=owner,
         correlation_id=clean(event.metadata.correlation_id, TEXT_CHARS_MAX) or event.order_id,
-        traceparent=_traceparent(headers),
+        traceparent=parse_traceparent(
+            next((value for name, value in headers if name == "traceparent"), None)
+        ),
         request=carrier_request(event),
         ordered_at=created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC),
         received_at=now,
@@ -366,13 +387,9 @@ def received(value: bytes | None, headers: Headers, owner: Owner, now: datetime)
     return Receive(shipment, event.event_id)
 
 
+HANDLERS: Mapping[type[Event], Callable[[Event, Headers, Owner, datetime], Receive]] = {OrderCreated: _ship}
+"""What an event of each type asks for."""
+
+
 def _order_id_in(key: bytes | None) -> str | None:
     return readable_order_id(key.decode("ascii", "replace")) if key else None
-
-
-def _traceparent(headers: Headers) -> str | None:
-    for name, value in headers:
-        if name == "traceparent":
-            text = value.decode("ascii", "replace")
-            return text if _TRACEPARENT.fullmatch(text) else None
-    return None

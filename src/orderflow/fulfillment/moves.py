@@ -6,6 +6,7 @@ from datetime import datetime
 
 import structlog
 
+from orderflow.contracts.traceparent import trace_id
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import durable
@@ -131,7 +132,7 @@ def _log(move: Move) -> None:
         event,
         order_id=shipment.order_id,
         correlation_id=shipment.correlation_id,
-        trace_id=shipment.traceparent[3:35] if shipment.traceparent else None,
+        trace_id=trace_id(shipment.traceparent),
         attempts=shipment.attempts,
         duration_ms=round((move.at - shipment.received_at).total_seconds() * 1000),
         **told,

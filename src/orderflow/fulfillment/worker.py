@@ -56,6 +56,8 @@ class WorkerStatus:
     disabled: str | None
     """Why the worker cannot do its job; None while it can."""
     circuits: dict[str, Circuit]
+    skipped_events: dict[str, int]
+    """By type: events that nobody here handles, since the start."""
 
 
 class FulfillmentWorker:
@@ -173,6 +175,7 @@ class FulfillmentWorker:
             degraded=self.health.degraded() + troubles,
             disabled=self.health.disabled(),
             circuits={**circuits, "orders": self._orders_circuit.circuit},
+            skipped_events=self.inbox.skipped.counts(),
         )
 
     @property

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import structlog
 
+from orderflow.contracts.traceparent import parse_traceparent, trace_id
 from orderflow.runtime.ids import new_uuid4, random_hex
 from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
 
@@ -21,7 +22,6 @@ SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,200}")
 _PORT = re.compile(rb":[0-9]*\Z")
-_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Caller(NamedTuple):
@@ -137,11 +137,4 @@ def correlation_id_from(given: bytes | None) -> str:
 
 def traceparent_from(given: bytes | None) -> str:
     """The client's trace goes on; without a valid one a new, unsampled trace begins (W3C Trace Context)."""
-    if given is not None and _TRACEPARENT.fullmatch(given):
-        return given.decode("ascii")
-    return f"00-{random_hex()}-{random_hex()[:16]}-00"
-
-
-def trace_id(parent: str | None) -> str | None:
-    """The trace's id out of a W3C traceparent."""
-    return parent.split("-")[1] if parent else None
+    return parse_traceparent(given) or f"00-{random_hex()}-{random_hex()[:16]}-00"

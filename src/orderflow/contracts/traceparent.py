@@ -1,0 +1,15 @@
+"""The `traceparent` header of W3C Trace Context, as HTTP requests and events carry it."""
+
+import re
+
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def parse_traceparent(given: bytes | None) -> str | None:
+    """The header's value where it is a valid one of version 00, else None."""
+    return given.decode("ascii") if given is not None and _TRACEPARENT.fullmatch(given) else None
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """The id of the trace that a valid traceparent belongs to."""
+    return traceparent[3:35] if traceparent else None

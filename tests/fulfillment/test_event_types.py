@@ -1,0 +1,67 @@
+"""What the inbox does with events by their type: ship, skip, or keep as evidence."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.fulfillment.conftest import World
+
+from orderflow.fulfillment.skipped_events import OTHER, TYPES_MAX, SkippedEvents
+from orderflow.fulfillment.tables import dead_letters
+from orderflow.messaging import Message
+
+OpenCarrier = Callable[[str], Any]
+
+
+def publish(world: World, order_id: str, event: dict[str, Any]) -> None:
+    world.log.publisher().publish([Message("order-events", order_id, json.dumps(event).encode(), ())])
+
+
+def test_an_event_of_an_unknown_type_is_counted_and_skipped_without_alarm(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            (first,) = await world.place()
+            for version in (1, 2, 99):
+                publish(
+                    world, first, {"eventType": "OrderPraised", "schemaVersion": version, "orderId": first}
+                )
+            (second,) = await world.place()
+            async with world.working(carrier) as worker:
+                await world.until_closed([first, second])
+                await world.until(lambda: worker.status().skipped_events, "the events are counted")
+                assert worker.status().skipped_events == {"OrderPraised": 3}
+            assert world.rows(dead_letters) == []
+            for order_id in (first, second):
+                order = await world.order(order_id)
+                assert (order["status"], order["attention"]) == ("Shipped", None)
+
+    asyncio.run(scenario())
+
+
+def test_a_higher_version_of_a_known_type_is_a_dead_letter(world: World, http_carrier: OpenCarrier) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            (order_id,) = await world.place()
+            publish(world, order_id, {"eventType": "OrderCreated", "schemaVersion": 3, "orderId": order_id})
+            async with world.working(carrier) as worker:
+                await world.until(lambda: world.rows(dead_letters), "the event is a dead letter")
+                assert worker.status().skipped_events == {}
+            assert [row["kind"] for row in world.rows(dead_letters)] == ["newer-schema"]
+
+    asyncio.run(scenario())
+
+
+def test_types_from_outside_cannot_fill_the_memory_or_the_health_document() -> None:
+    skipped = SkippedEvents()
+    for number in range(1_000):
+        skipped.add(f"Type{number}")
+    skipped.add("Type0")
+    skipped.add("x" * 65)
+    skipped.add("a name\nof two lines")
+    counts = skipped.counts()
+    assert len(counts) <= TYPES_MAX + 1
+    assert counts["Type0"] == 2
+    assert counts[OTHER] == 1_000 - TYPES_MAX + 2
