@@ -1,25 +1,15 @@
 """Events become shipments: poll, insert, and only then commit the offsets."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
-from orderflow.contracts.order_events import (
-    Event,
-    InvalidEvent,
-    OrderCreated,
-    UnknownType,
-    decode,
-    readable_order_id,
-)
-from orderflow.contracts.traceparent import parse_traceparent
+from orderflow.contracts.order_events import InvalidEvent, UnknownType, readable_order_id
 from orderflow.database import bulk
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
@@ -27,11 +17,12 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import dead_letters
 from orderflow.fulfillment.dead_letters import DeadLetter
 from orderflow.fulfillment.durable import PAUSE_S, write_blocking
+from orderflow.fulfillment.event_handlers import Receive, received
 from orderflow.fulfillment.holding import Holding
-from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, State, clean
+from orderflow.fulfillment.model import Owner, Shipment, State
 from orderflow.fulfillment.skipped_events import SkippedEvents
 from orderflow.fulfillment.tables import processed_events, shipments
-from orderflow.messaging import BusUnavailable, Consumer, Headers, Record
+from orderflow.messaging import BusUnavailable, Consumer, Record
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
@@ -46,18 +37,6 @@ POLL_TIMEOUT_S = 0.5
 CONFLICTING_EVENT = "conflicting-event"
 
 LOOP = "inbox"
-
-
-@dataclass(frozen=True, slots=True)
-class Receive:
-    """A shipment to be made. Its owner's epoch is 0 where nobody has room for it."""
-
-    shipment: Shipment
-    event_id: str
-
-    @property
-    def rows(self) -> int:
-        return 2
 
 
 class Received(Enum):
@@ -182,17 +161,6 @@ _INSERT_EVENTS = bulk.InsertAbsent(processed_events, ("event_id", "order_id", "a
 
 def _event(command: Receive) -> tuple[object, ...]:
     return (command.event_id, command.shipment.order_id, command.shipment.received_at)
-
-
-def carrier_request(event: OrderCreated) -> bytes:
-    """The carrier's body: what to ship and where to, no prices and no customer."""
-    body: dict[str, Any] = {
-        "orderId": event.order_id,
-        "items": [{"productId": item.product_id, "quantity": item.quantity} for item in event.items],
-    }
-    if event.ship_to is not None:
-        body["shipTo"] = event.ship_to.model_dump(exclude_none=True)
-    return to_json(body)
 
 
 class Inbox:
@@ -363,32 +331,6 @@ def _conflicting(record: Record, command: Receive, reason: str) -> DeadLetter:
         at=command.shipment.received_at,
         attention=False,
     )
-
-
-def received(value: bytes | None, headers: Headers, owner: Owner, now: datetime) -> Receive:
-    """What an event asks for. Raises InvalidEvent; UnknownType where no handler is for it."""
-    event = decode(value)
-    return HANDLERS[type(event)](event, headers, owner, now)
-
-
-def _ship(event: OrderCreated, headers: Headers, owner: Owner, now: datetime) -> Receive:
-    created_at = event.created_at
-    shipment = Shipment(
-        order_id=event.order_id,
-        owner=owner,
-        correlation_id=clean(event.metadata.correlation_id, TEXT_CHARS_MAX) or event.order_id,
-        traceparent=parse_traceparent(
-            next((value for name, value in headers if name == "traceparent"), None)
-        ),
-        request=carrier_request(event),
-        ordered_at=created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC),
-        received_at=now,
-    )
-    return Receive(shipment, event.event_id)
-
-
-HANDLERS: Mapping[type[Event], Callable[[Event, Headers, Owner, datetime], Receive]] = {OrderCreated: _ship}
-"""What an event of each type asks for."""
 
 
 def _order_id_in(key: bytes | None) -> str | None:

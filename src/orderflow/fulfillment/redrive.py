@@ -21,7 +21,8 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.dead_letters import PROGRAM, Action, LetterState
 from orderflow.fulfillment.durable import TRANSIENT
-from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive, received
+from orderflow.fulfillment.event_handlers import received
+from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, carrier_changed, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments

@@ -1,0 +1,61 @@
+"""What an event of each type asks of fulfillment: a handler per type."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from orderflow.contracts.order_events import Event, OrderCreated, decode
+from orderflow.contracts.traceparent import parse_traceparent
+from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, clean
+from orderflow.messaging import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """A shipment to be made. Its owner's epoch is 0 where nobody has room for it."""
+
+    shipment: Shipment
+    event_id: str
+
+    @property
+    def rows(self) -> int:
+        return 2
+
+
+def received(value: bytes | None, headers: Headers, owner: Owner, now: datetime) -> Receive:
+    """What an event asks for. Raises InvalidEvent; UnknownType where no handler is for it."""
+    event = decode(value)
+    return HANDLERS[type(event)](event, headers, owner, now)
+
+
+def _ship(event: OrderCreated, headers: Headers, owner: Owner, now: datetime) -> Receive:
+    shipment = Shipment(
+        order_id=event.order_id,
+        owner=owner,
+        correlation_id=clean(event.metadata.correlation_id, TEXT_CHARS_MAX) or event.order_id,
+        traceparent=parse_traceparent(
+            next((value for name, value in headers if name == "traceparent"), None)
+        ),
+        request=carrier_request(event),
+        ordered_at=event.created_at,
+        received_at=now,
+    )
+    return Receive(shipment, event.event_id)
+
+
+HANDLERS: Mapping[type[Event], Callable[[Event, Headers, Owner, datetime], Receive]] = {OrderCreated: _ship}
+"""What an event of each type asks for."""
+
+
+def carrier_request(event: OrderCreated) -> bytes:
+    """The carrier's body: what to ship and where to, no prices and no customer."""
+    body: dict[str, Any] = {
+        "orderId": event.order_id,
+        "items": [{"productId": item.product_id, "quantity": item.quantity} for item in event.items],
+    }
+    if event.ship_to is not None:
+        body["shipTo"] = event.ship_to.model_dump(exclude_none=True)
+    return to_json(body)
