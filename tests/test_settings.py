@@ -177,10 +177,45 @@ def _open_parts(loaded: settings.Settings) -> None:
 
 def test_a_setting_that_is_shown_keeps_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in settings.Settings.model_fields:
-        if name.endswith("_url"):
-            scheme = {"bus_url": "kafka", "database_url": "postgresql"}.get(name, "http")
+        if name.endswith("_url") and name != "bus_url":
+            scheme = "postgresql" if name == "database_url" else "http"
             monkeypatch.setenv(f"ORDERFLOW_{name.upper()}", f"{scheme}://u:s3cret@h:1/d?password=s3cret")
     monkeypatch.delenv("ORDERFLOW_CARRIER_URL")
     shown = str(settings.shown(settings.load()))
     assert "s3cret" not in shown
     assert "postgresql://u:***@h:1/d" in shown
+
+
+def refusal_of(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> str:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(settings.SettingsError) as refused:
+        settings.load()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["kafka://h:abc", "kafka://h:0", "kafka://h:65536", "kafka://h", "kafka://u:s3cret@h:1", "amqp://h:1"],
+)
+def test_a_wrong_broker_is_refused_with_the_settings(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Before anything is waited for, and without a password that may be in it."""
+    refusal = refusal_of(monkeypatch, "ORDERFLOW_BUS_URL", url)
+    assert refusal.startswith("ORDERFLOW_BUS_URL: ")
+    assert "s3cret" not in refusal
+
+
+@pytest.mark.parametrize(
+    "seed", [str(10**23), str(2**63), str(-(2**63) - 1), "9" * 4_000, "--1", "-", "\u0661"]
+)
+def test_a_former_carriers_seed_has_the_bounds_of_the_present_ones(
+    monkeypatch: pytest.MonkeyPatch, seed: str
+) -> None:
+    refusal = refusal_of(monkeypatch, "ORDERFLOW_FORMER_CARRIERS", f"simulated:{seed}")
+    assert refusal.startswith("ORDERFLOW_FORMER_CARRIERS: ")
+
+
+@pytest.mark.parametrize("hosts", ["http://h", "h:80", "*", "a/b", "[::1]", "ü"])
+def test_an_allowed_host_is_a_name_alone(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    assert refusal_of(monkeypatch, "ORDERFLOW_ALLOWED_HOSTS", hosts).startswith("ORDERFLOW_ALLOWED_HOSTS: ")
+    monkeypatch.setenv("ORDERFLOW_ALLOWED_HOSTS", "a.example, b.example")
+    assert settings.load().own_hosts == ("127.0.0.1", "a.example", "b.example")

@@ -42,6 +42,9 @@ _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 # Read before or beside the settings themselves.
 _NOT_SETTINGS = frozenset({"CONFIG", "SECRETS_DIR"})
 
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_SEED = re.compile(r"-?[0-9]{1,30}")
+SEED_MIN, SEED_MAX = -(2**63), 2**63 - 1
 CARRIER_DELAY_MS_MAX = 600_000
 
 
@@ -72,7 +75,7 @@ class Settings(BaseSettings):
     former_carriers: str = Field("", max_length=TEXT_CHARS_MAX)
     carrier_delay_ms: str = Field("1000-5000", pattern=r"^\d{1,7}-\d{1,7}$")
     carrier_failure_rate: float = Field(0.15, ge=0, le=1)
-    carrier_seed: int = Field(0, ge=-(2**63), lt=2**63)
+    carrier_seed: int = Field(0, ge=SEED_MIN, le=SEED_MAX)
     carrier_error_rate: float = Field(0.0, ge=0, le=1)
     carrier_key_lifetime_s: int = Field(86_400, ge=1, le=31_536_000)
     in_flight_max: int | None = Field(None, ge=1, le=100_000)
@@ -116,8 +119,8 @@ class Settings(BaseSettings):
     @field_validator("bus_url")
     @classmethod
     def _bus_is_known(cls, value: str) -> str:
-        if value != "embedded:" and not value.startswith("kafka://"):
-            raise ValueError("must be embedded: or kafka://host:port[,host:port]")
+        if value != "embedded:":
+            bootstrap_servers(value)
         return value
 
     @field_validator("orders_url", "fulfillment_url", "carrier_url")
@@ -258,11 +261,28 @@ def unknown_variables() -> list[str]:
     )
 
 
+def bootstrap_servers(url: str) -> str:
+    """`host:port[,host:port]` of `kafka://host:port[,host:port]`. Raises ValueError for anything else."""
+    scheme, separator, addresses = url.partition("://")
+    parts = addresses.removesuffix("/").split(",")
+    matches = [_ADDRESS.fullmatch(part) for part in parts]
+    if scheme != "kafka" or not separator:
+        raise ValueError("must be embedded: or start with kafka://, as in kafka://host:9092,other:9092")
+    if not all(match is not None and 0 < int(match["port"]) < 65536 for match in matches):
+        # The URL is not repeated: somebody may have put a password into it.
+        raise ValueError(
+            "a Kafka URL lists host:port, separated by commas, as in kafka://host:9092,other:9092"
+        )
+    return ",".join(parts)
+
+
 def _former_carrier(named: str) -> tuple[str, str]:
     adapter, _, rest = named.partition(":")
     if adapter in ("http", "https") and urlsplit(named).hostname:
         return "http", named
-    if adapter == "simulated" and rest.lstrip("-").isdecimal():
+    if adapter == "simulated" and _SEED.fullmatch(rest):
+        if not SEED_MIN <= int(rest) <= SEED_MAX:
+            raise ValueError(f"a seed must be within {SEED_MIN} and {SEED_MAX}")
         return adapter, rest
     if adapter in ("http", "https", "simulated") or not (adapter and rest):
         raise ValueError("each must be an http(s) URL, simulated:SEED or package.module:Class")

@@ -33,6 +33,8 @@ WRONG = [
     [*CREATE, "--item", ""],
     [*CREATE, "--idempotency-key", ""],
     [*CREATE, "--idempotency-key", "x" * 256],
+    [*CREATE, "--idempotency-key", " \t"],
+    [*CREATE, "--idempotency-key", "a\x1bb"],
     ["dead-letters", "list", "--limit", "0"],
     ["dead-letters", "list", "--groups", "--kind", "x"],
     ["dead-letters", "redrive"],
@@ -48,7 +50,10 @@ WRONG = [
     [*SIM, "--failure-rate", "-0.1"],
     [*SIM, "--key-lifetime-s", "nan"],
     [*SIM, "--key-lifetime-s", "0"],
+    [*SIM, "--failure-rate", "1.1"],
     [*SIM, "--seed", "x"],
+    [*SIM, "--seed", str(10**23)],
+    [*SIM, "--seed", str(-(2**63) - 1)],
     [*SIM, "--port", "65536"],
     [*SIM, "--port", "-1"],
     ["health", "nobody"],
@@ -73,6 +78,12 @@ def test_wrong_use_is_a_line_and_exit_code_2(
     told = capsys.readouterr()
     assert (told.out, len(told.err.splitlines())) == ("", 1), told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_share_or_seed_is_told_with_its_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, value in (("--seed", str(2**63)), ("--failure-rate", "2"), ("--error-rate", "nan")):
+        assert cli.run([*SIM, option, value]) == 2
+        assert option in capsys.readouterr().err
 
 
 COMMANDS = [

@@ -113,7 +113,18 @@ def test_the_version_is_told_without_loading_the_parts() -> None:
         ["orders", "create", "--name", "Ada"],
         ["orders", "create", "--nonsense"],
         ["orders", "create", "--customer-id", "c", "--name", "n", "--item", "A:1:5"],
-        ["orders", "create", "--customer-id", "c", "--name", "n", "--item", "A:1", "--idempotency-key", "ü"],
+        [
+            "orders",
+            "create",
+            "--customer-id",
+            "c",
+            "--name",
+            "n",
+            "--item",
+            "A:1",
+            "--idempotency-key",
+            "\x85",
+        ],
         ["orders", "parked"],
         ["orders", "parked", "list", "--limit", "0"],
         ["orders", "parked", "release"],
@@ -211,7 +222,7 @@ def test_an_order_is_created_waited_for_shown_and_listed(tool: Tool, up: Up) -> 
         "--item",
         "A1:2:1250:EUR",
         "--idempotency-key",
-        "n",
+        " Bestellung-ü-\U0001f600 ",
     ]
     done = tool("orders", "create", *options, "--wait", "--json", **up.urls)
     assert done.returncode == 0, done.stderr

@@ -36,6 +36,8 @@ from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0
 TOPIC = "order-events"
+SECRET = "s3cret-personal-data"
+UNKNOWN_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
 HOSTS = ("shop.example",)
 """The names of their own that services in tests have."""
 
@@ -283,3 +285,28 @@ def start(database_url: str) -> Iterator[Start]:
 @pytest.fixture
 def service(start: Start) -> Service:
     return start()
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all that must never reach a database; what is in it at the end proves it."""
+    service = Service(f"sqlite:///{tmp_path_factory.mktemp('refusing') / 'orders.db'}")
+    yield service
+    orders = service.orders
+    service.close()
+    assert orders == 0
+
+
+def is_problem(answer: Answer, status: int) -> dict[str, Any]:
+    """The answer is problem details with every member of the contract; returns them."""
+    assert answer.status == status, answer.body[:500]
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.document
+    assert {"type", "title", "status", "detail", "instance", "correlationId"} <= set(document)
+    assert document["status"] == status
+    assert document["correlationId"] == answer.headers["x-correlation-id"]
+    assert status != 422 or all(set(error) >= {"pointer", "message"} for error in document["errors"])
+    assert SECRET.encode() not in answer.body
+    assert b"Traceback" not in answer.body
+    assert len(answer.body) < 50_000
+    return document

@@ -34,7 +34,6 @@ ORDER_BYTES_MAX = 1 << 20
 _ITEM = re.compile(
     r"(?P<product>[^:]+):(?P<quantity>[0-9]{1,9})(:(?P<amount>[0-9]{1,15}):(?P<currency>[A-Z]{3}))?"
 )
-_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 
 
 def list_orders(
@@ -179,9 +178,7 @@ def create(
         key = idempotency_key
     elif key is None:
         key = f"cli-{uuid.uuid4()}"
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise WrongUse("an idempotency key sent in a header is 1 to 255 printable ASCII characters")
-    placed = asyncio.run(_create(load_settings(), order, key, wait_seconds if wait else None))
+    placed = asyncio.run(_create(load_settings(), order, _checked(key), wait_seconds if wait else None))
     if json:
         write_line(as_json(placed))
     else:
@@ -190,6 +187,19 @@ def create(
         complain(f"still {placed['status']} after {wait_seconds:g} s")
         return 1
     return 0
+
+
+def _checked(key: object) -> str:
+    """The idempotency key as the API spells it. Raises WrongUse."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from orderflow.contracts.orders_api import IdempotencyKey
+
+    rule: TypeAdapter[str] = TypeAdapter(IdempotencyKey)
+    try:
+        return rule.validate_python(key)
+    except ValidationError:
+        raise WrongUse("an idempotency key is 1 to 255 printable characters") from None
 
 
 async def _create(settings: Settings, order: dict[str, Any], key: str, wait_s: float | None) -> Any:

@@ -83,6 +83,13 @@ def carrier_sim(
         raise WrongUse("--delay-ms takes LOW-HIGH in milliseconds, such as 0-0 or 1000-5000")
     if not 0 <= port <= 65535:
         raise WrongUse("--port takes 0 to 65535")
+    for option, share in (("--failure-rate", failure_rate), ("--error-rate", error_rate)):
+        if not 0 <= share <= 1:
+            raise WrongUse(f"{option} takes 0 to 1")
+    from orderflow.settings import SEED_MAX, SEED_MIN
+
+    if not SEED_MIN <= seed <= SEED_MAX:
+        raise WrongUse(f"--seed takes {SEED_MIN} to {SEED_MAX}")
     if key_lifetime_s is not None and not 0 < key_lifetime_s < math.inf:
         raise WrongUse("--key-lifetime-s takes a number of seconds above 0")
     import sqlite3

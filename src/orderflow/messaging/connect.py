@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orderflow.messaging import DEAD_LETTER_BYTES_MAX, BusMisconfigured, Consumer, Publisher
+from orderflow.messaging import DEAD_LETTER_BYTES_MAX, Consumer, Publisher
 from orderflow.runtime.health import Health
 from orderflow.settings import Settings
 
@@ -49,10 +49,7 @@ def open_bus(settings: Settings) -> Generator[Bus]:
         return
     from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, TopicKeeper, bootstrap_servers
 
-    try:
-        bootstrap = bootstrap_servers(settings.bus_url)
-    except ValueError as error:
-        raise BusMisconfigured(f"ORDERFLOW_BUS_URL: {error}") from None
+    bootstrap = bootstrap_servers(settings.bus_url)
     yield Bus(
         lambda: KafkaPublisher(bootstrap, delivery_timeout_s=DELIVERY_TIMEOUT_S),
         lambda: KafkaPublisher(

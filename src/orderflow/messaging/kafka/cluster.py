@@ -1,7 +1,6 @@
 """What every client of a cluster has: the cluster's address, its settings, its own log."""
 
 import logging
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -23,24 +22,7 @@ NOT_ALLOWED = (
     KafkaError._AUTHENTICATION,
 )
 
-_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
-
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-def bootstrap_servers(url: str) -> str:
-    """`host:port[,host:port]` of `kafka://host:port[,host:port]`. Raises ValueError for anything else."""
-    scheme, separator, addresses = url.partition("://")
-    parts = addresses.removesuffix("/").split(",")
-    matches = [_ADDRESS.fullmatch(part) for part in parts]
-    if scheme != "kafka" or not separator:
-        raise ValueError("a Kafka URL starts with kafka://, as in kafka://host:9092,other:9092")
-    if not all(match is not None and 0 < int(match["port"]) < 65536 for match in matches):
-        # The URL is not repeated: somebody may have put a password into it.
-        raise ValueError(
-            "a Kafka URL lists host:port, separated by commas, as in kafka://host:9092,other:9092"
-        )
-    return ",".join(parts)
 
 
 class _ClientLog(logging.Handler):
