@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from orderflow.contracts.order_events import readable_order_id
+from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import queries
@@ -20,27 +21,18 @@ from orderflow.fulfillment.model import State
 from orderflow.fulfillment.worker import WorkerStatus
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, json_text, problem_response
 from orderflow.web.headers import read_query, takes
-from orderflow.web.problems import ProblemError, broken_contract, field_error
+from orderflow.web.problems import ProblemError
 
-PAGE_DEFAULT = 50
-PAGE_MAX = 200
 LETTERS = "/api/fulfillment/dead-letters"
 
 
-class _PageQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
-    cursor: Annotated[str, Field(max_length=200)] | None = None
-
-
-class _LettersQuery(_PageQuery):
-    state: list[LetterState] = []
+class _LettersQuery(PageQuery):
+    state: list[LetterState] = Field([])
     kind: Annotated[str, Field(max_length=64)] | None = None
 
 
-class _ShipmentsQuery(_PageQuery):
-    state: list[State] = []
+class _ShipmentsQuery(PageQuery):
+    state: list[State] = Field([])
 
 
 class FulfillmentApi:
@@ -60,17 +52,19 @@ class FulfillmentApi:
 
     async def list_shipments(self, request: Request) -> Response:
         query = read_query(_ShipmentsQuery, request)
-        after = _decode_cursor(query.cursor)
         page = await self._reader.run(
-            queries.list_shipments, states=query.state, limit=query.limit, after=after
+            queries.list_shipments, states=query.state, limit=query.limit, after=query.cursor
         )
         return json_text(page)
 
     async def list_dead_letters(self, request: Request) -> Response:
         query = read_query(_LettersQuery, request)
-        after = _decode_cursor(query.cursor)
         page = await self._reader.run(
-            queries.list_dead_letters, kind=query.kind, states=query.state, limit=query.limit, after=after
+            queries.list_dead_letters,
+            kind=query.kind,
+            states=query.state,
+            limit=query.limit,
+            after=query.cursor,
         )
         return json_text(page)
 
@@ -161,13 +155,3 @@ def create_app(service: FulfillmentApi, actions: DeadLetterActions) -> Starlette
 async def _on_database_unavailable(request: Request, _error: Exception) -> Response:
     problem = ProblemError(503, "The database does not answer now.", headers={"Retry-After": "2"})
     return problem_response(problem, request)
-
-
-def _decode_cursor(cursor: str | None) -> str:
-    """The id to go on after; the lowest one at the beginning. Raises ProblemError."""
-    if cursor is None:
-        return "00000000-0000-0000-0000-000000000000"
-    try:
-        return queries.decode_cursor(cursor)
-    except ValueError as error:
-        raise broken_contract([field_error(["cursor"], str(error), "query")]) from None

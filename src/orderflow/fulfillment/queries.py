@@ -3,8 +3,6 @@
 No customer, no address and no event bytes leave here: they may hold personal data.
 """
 
-import base64
-import binascii
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,8 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.contracts.order_events import readable_order_id
-from orderflow.database.pages import fitting, page
+from orderflow.contracts.pages import fitting, page
 from orderflow.fulfillment.dead_letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
@@ -38,10 +35,14 @@ def get_shipment(connection: Connection, order_id: str) -> Document | None:
     return None if found is None else _shipment(found)
 
 
-def list_shipments(connection: Connection, *, states: Sequence[State], limit: int, after: str) -> bytes:
+def list_shipments(
+    connection: Connection, *, states: Sequence[State], limit: int, after: str | None
+) -> bytes:
     """A page of shipments by order id, those after the given one, as JSON."""
     c = shipments.c
-    wanted = sa.select(*_SHIPMENT).where(c.order_id > after).order_by(c.order_id).limit(limit + 1)
+    wanted = sa.select(*_SHIPMENT).order_by(c.order_id).limit(limit + 1)
+    if after is not None:
+        wanted = wanted.where(c.order_id > after)
     if states:
         wanted = wanted.where(c.state.in_(states))
         # These say the same once more, so that a partial index answers for what is rare.
@@ -54,10 +55,12 @@ def list_shipments(connection: Connection, *, states: Sequence[State], limit: in
 
 
 def list_dead_letters(
-    connection: Connection, *, kind: str | None, states: Sequence[LetterState], limit: int, after: str
+    connection: Connection, *, kind: str | None, states: Sequence[LetterState], limit: int, after: str | None
 ) -> bytes:
     """A page of dead letters by id, those after the given one, as JSON."""
-    wanted = sa.select(*_LETTER).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(limit + 1)
+    wanted = sa.select(*_LETTER).order_by(dead_letters.c.id).limit(limit + 1)
+    if after is not None:
+        wanted = wanted.where(dead_letters.c.id > after)
     if kind is not None:
         wanted = wanted.where(dead_letters.c.kind == kind)
     if states:
@@ -122,23 +125,7 @@ def _page(
 ) -> bytes:
     found = fitting(document(row) for row in rows[:limit])
     more = len(rows) > len(found)
-    return page(found, encode_cursor(rows[len(found) - 1][key]) if more else None)
-
-
-def encode_cursor(after: str) -> str:
-    return base64.urlsafe_b64encode(after.encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> str:
-    """The id to go on after. Raises ValueError."""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    after = readable_order_id(text)
-    if after is None:
-        raise ValueError("is not one that this API has given")
-    return after
+    return page(found, rows[len(found) - 1][key] if more else None)
 
 
 def _shipment(found: RowMapping) -> Document:

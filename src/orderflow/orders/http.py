@@ -20,13 +20,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.orders import commands, openapi, parsing, queries
 from orderflow.orders.health import HealthApi
 from orderflow.orders.intake import Accepted, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, IllegalTransition, offered
-from orderflow.orders.parked_http import PageQuery, ParkedEvents
+from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.waiting import Waiters
 from orderflow.web import docs_page
 from orderflow.web.answers import (
@@ -212,7 +213,7 @@ class OrdersApi:
             created_from=query.created_from,
             created_to=query.created_to,
             limit=query.limit,
-            before=parsing.cursor(query.cursor),
+            before=query.cursor,
         )
         return json_text(page)
 

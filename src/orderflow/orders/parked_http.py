@@ -7,14 +7,15 @@ from typing import Annotated
 
 import structlog
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
-from orderflow.orders import parsing, queries
+from orderflow.orders import queries
 from orderflow.orders.intake import write_problem
 from orderflow.orders.parked import Release, Released, release
 from orderflow.web.answers import json_response, json_text
@@ -26,13 +27,6 @@ log = structlog.get_logger()
 BODY_BYTES_MAX = 10_000
 
 
-class PageQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, Field(ge=1, le=queries.PAGE_MAX)] = 50
-    cursor: Annotated[str, Field(max_length=64)] | None = None
-
-
 class ParkedEvents:
     """The endpoints. `releases`: else releasing answers 403."""
 
@@ -42,8 +36,7 @@ class ParkedEvents:
         self._releases = releases
 
     async def list_parked(self, query: Annotated[PageQuery, Query()]) -> Response:
-        behind = parsing.cursor(query.cursor)
-        return json_text(await self._reader.run(queries.list_parked, limit=query.limit, behind=behind))
+        return json_text(await self._reader.run(queries.list_parked, limit=query.limit, behind=query.cursor))
 
     async def release(self, request: Request) -> Response:
         if not self._releases:

@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
 from orderflow.contracts import orders_api as api
-from orderflow.orders import commands, queries
+from orderflow.contracts.pages import PageQuery
+from orderflow.orders import commands
 from orderflow.orders.model import Attention, AttentionChange, Fulfillment, Status
 from orderflow.web.front_door import Caller
 from orderflow.web.problems import ProblemError, broken_contract, field_error, validation_problem
@@ -17,19 +18,15 @@ from orderflow.web.problems import ProblemError, broken_contract, field_error, v
 WAIT_MS_MAX = 60_000
 
 
-class ListQuery(BaseModel):
+class ListQuery(PageQuery):
     """Filters of `GET /api/orders`; times are ISO 8601 with an offset, `createdTo` is exclusive."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
-
-    status: list[Status] = []
+    status: list[Status] = Field([])
     customer_id: api.Text | None = None
     product_id: api.Text | None = None
     attention: bool | None = None
     created_from: api.Instant | None = None
     created_to: api.Instant | None = None
-    limit: Annotated[int, Field(ge=1, le=queries.PAGE_MAX)] = 50
-    cursor: Annotated[str, Field(max_length=64)] | None = None
 
 
 class OrderQuery(BaseModel):
@@ -55,18 +52,6 @@ def order_id(text: str) -> str:
     if not _UUID.fullmatch(order_id):
         raise unknown_order()
     return order_id
-
-
-def cursor(text: str | None) -> str | None:
-    """The order id that a page goes on behind; None for the first page."""
-    try:
-        return None if text is None else queries.decode_cursor(text)
-    except ValueError as error:
-        raise ProblemError(
-            422,
-            "The request breaks the contract: see errors.",
-            errors=[field_error(("cursor",), str(error), "query")],
-        ) from None
 
 
 def unknown_order() -> ProblemError:

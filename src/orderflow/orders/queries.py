@@ -1,7 +1,5 @@
 """What can be asked about orders. Plain SQL in, documents of `contracts.orders_api` out."""
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,13 +9,12 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
+from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page
 from orderflow.database.dialects import one_of
-from orderflow.database.pages import fitting, page
 from orderflow.orders.counters import counted
 from orderflow.orders.model import Status, offered, unix_ms, utc_text
 from orderflow.orders.tables import order_changes, order_items, orders, outbox
 
-PAGE_MAX = 200
 PAGE_ITEMS_MAX = 10_000
 """Items of the orders on a page: more than any one order has."""
 
@@ -79,7 +76,7 @@ def list_orders(
     attention: bool | None = None,
     created_from: datetime | None = None,
     created_to: datetime | None = None,
-    limit: int = 50,
+    limit: int = PAGE_DEFAULT,
     before: str | None = None,
 ) -> bytes:
     """A page as JSON, newest first. The key is the order id, whose first bits are the creation time: new
@@ -112,29 +109,13 @@ def list_orders(
     items = _first_items(connection, rows[:limit])
     found = fitting(_document(row, items[row["order_id"]]) for row in rows if row["order_id"] in items)
     more = len(rows) > len(found)
-    return page(found, encode_cursor(rows[len(found) - 1]["order_id"]) if more else None)
+    return page(found, rows[len(found) - 1]["order_id"] if more else None)
 
 
 def first_order_id(at: datetime) -> str:
     """The smallest id an order created at that millisecond can have."""
     digits = f"{max(0, unix_ms(at)):012x}"[-12:]
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
-
-
-def encode_cursor(order_id: str) -> str:
-    return base64.urlsafe_b64encode(bytes.fromhex(order_id.replace("-", ""))).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> str:
-    """The order id in it. Raises ValueError."""
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("not a cursor that this API gave out") from None
-    if len(raw) != 16:
-        raise ValueError("not a cursor that this API gave out")
-    digits = raw.hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _documents(connection: Connection, rows: Sequence[RowMapping]) -> list[Document]:
@@ -315,7 +296,7 @@ def list_parked(connection: Connection, *, limit: int, behind: str | None = None
     rows = connection.execute(statement).mappings().all()
     found = fitting(_parked_entry(row) for row in rows[:limit])
     more = len(rows) > len(found)
-    return page(found, encode_cursor(rows[len(found) - 1]["order_id"]) if more else None)
+    return page(found, rows[len(found) - 1]["order_id"] if more else None)
 
 
 def _parked_entry(row: RowMapping) -> Document:

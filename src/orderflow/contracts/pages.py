@@ -1,0 +1,61 @@
+"""Pages of lists, alike on every port: `limit` and `cursor` in, `{"items":[…],"nextCursor"}` out.
+
+A page is bounded in bytes as well as in number, for one order may hold 1,000 items. A cursor holds the id
+of the last item on its page; clients do not look into it.
+"""
+
+import base64
+import binascii
+import uuid
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
+
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+PAGE_BYTES_MAX = 4 << 20
+"""A page may be one item larger."""
+
+
+def encode_cursor(last_id: str) -> str:
+    return base64.urlsafe_b64encode(uuid.UUID(last_id).bytes).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    """The id of the item that the next page follows. Raises ValueError."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return str(uuid.UUID(bytes=raw))
+    except (binascii.Error, ValueError):
+        raise ValueError("not a cursor that this API gave out") from None
+
+
+class PageQuery(BaseModel):
+    """What every list takes. `cursor` is decoded: the id of the last item on the page before."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    cursor: Annotated[str, Field(max_length=64), AfterValidator(decode_cursor)] | None = None
+
+
+def fitting(items: Iterable[dict[str, Any]], bytes_max: int = PAGE_BYTES_MAX) -> list[bytes]:
+    """The first items as JSON, as many as fit; at least one where there is one."""
+    page: list[bytes] = []
+    size = 0
+    for item in items:
+        text = to_json(item)
+        size += len(text)
+        if page and size > bytes_max:
+            break
+        page.append(text)
+    return page
+
+
+def page(items: list[bytes], last_id: str | None) -> bytes:
+    """A page as JSON; `last_id` is the id of its last item, None where nothing follows it."""
+    cursor = None if last_id is None else encode_cursor(last_id)
+    return b'{"items":[%b],"nextCursor":%b}' % (b",".join(items), to_json(cursor))
