@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast
 
 import aiohttp
 
 from orderflow.cli.terminal import CommandFailed, WrongUse
+from orderflow.contracts.retry_after import retry_after_s
 from orderflow.settings import Settings
 
 CONNECT_TIMEOUT_S = 5.0
@@ -93,7 +95,10 @@ class Client:
         if response.status == 422 and method == "GET":  # of a query, so of what the command was given
             raise WrongUse(problem_text(document or self._foreign(response)))
         if response.status >= 300:
-            raise Refused(response.status, document or self._foreign(response), _retry_after_s(response))
+            wait_s = retry_after_s(
+                response.headers.get("Retry-After"), now=datetime.now(UTC), seconds_max=RETRY_AFTER_S_MAX
+            )
+            raise Refused(response.status, document or self._foreign(response), wait_s)
         if document is None:
             raise CommandFailed(self._foreign(response)["detail"])
         return document
@@ -147,9 +152,3 @@ def _object(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
-
-
-def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds only: nobody sends us the form with a date."""
-    value = response.headers.get("Retry-After", "")
-    return min(float(value), RETRY_AFTER_S_MAX) if value.isdecimal() else None

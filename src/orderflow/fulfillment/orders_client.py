@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import aiohttp
@@ -14,6 +15,7 @@ import structlog
 from pydantic_core import from_json, to_json
 
 from orderflow.contracts.orders_api import BATCH_MAX
+from orderflow.contracts.retry_after import retry_after_s
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, durable, model
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
@@ -28,6 +30,8 @@ log = structlog.get_logger()
 
 CALL_S_MAX = 10.0
 RETRY_AFTER_S_MAX = 5.0
+"""A longer wait would outlast the outage that it is about."""
+
 WAIT_S = 1.0
 SENDERS = 2
 ATTENTIONS_MAX = 200
@@ -71,13 +75,21 @@ class BulkRefused(Exception):
 class OrdersClient:
     """`PATCH /api/orders/status` (CONTRACT, "Order Service HTTP"). No redirects, no proxies."""
 
-    def __init__(self, url: str, *, api_key: str | None = None, timeout_s: float = CALL_S_MAX) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = CALL_S_MAX,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """`api_key` travels as a bearer token and never appears in an error."""
         self._url = url.rstrip("/") + "/api/orders/status"
         self._headers = {"Content-Type": "application/json"}
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._clock = clock
         self._session: aiohttp.ClientSession | None = None
 
     async def patch(self, updates: Sequence[dict[str, Any]]) -> list[Answer]:
@@ -93,7 +105,7 @@ class OrdersClient:
             ) as response:
                 body = await response.read() if response.status == 200 else b""
                 status = response.status
-                retry_after_s = _retry_after_s(response.headers.get("Retry-After", ""))
+                retry_after = response.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # What the other end sent may be quoted in the error's text, and this is logged.
             said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
@@ -101,17 +113,13 @@ class OrdersClient:
         if status in _BULK_REFUSALS:
             raise BulkRefused(status)
         if status != 200:
-            raise OrdersUnavailable(f"the Order Service answered {status}", retry_after_s=retry_after_s)
+            wait_s = retry_after_s(retry_after, now=self._clock(), seconds_max=RETRY_AFTER_S_MAX)
+            raise OrdersUnavailable(f"the Order Service answered {status}", retry_after_s=wait_s or 0.0)
         return _answers(body, len(updates))
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-
-
-def _retry_after_s(header: str) -> float:
-    """Seconds; the Order Service sends no dates. A longer wait would outlast the outage it is about."""
-    return min(float(header), RETRY_AFTER_S_MAX) if header.isdecimal() and len(header) < 10 else 0.0
 
 
 def _answers(body: bytes, expected: int) -> list[Answer]:

@@ -128,7 +128,7 @@ class FulfillmentWorker:
                 sleep=sleep,
             )
         self.dispatcher = self.dispatchers[carriers.current.name]
-        self._client = OrdersClient(orders_url, api_key=api_key)
+        self._client = OrdersClient(orders_url, api_key=api_key, clock=clock)
         self.sender = StatusSender(
             self._client,
             self.writer,

@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,6 +25,7 @@ import aiohttp
 from pydantic_core import from_json
 from yarl import URL
 
+from orderflow.contracts.retry_after import retry_after_s
 from orderflow.fulfillment.carriers import (
     CarrierRefused,
     CarrierRejected,
@@ -182,7 +182,7 @@ class HttpCarrier:
         if status in (401, 403, 404):
             raise CarrierUnavailable(reason, doubtful=False, status=status)
         if status in (408, 429) or 500 <= status <= 599:
-            wait_s = _retry_after_s(answer.retry_after, self._clock())
+            wait_s = retry_after_s(answer.retry_after, now=self._clock(), seconds_max=RETRY_AFTER_S_MAX)
             raise CarrierUnavailable(reason, doubtful=status != 429, retry_after_s=wait_s, status=status)
         if 300 <= status <= 499:
             raise CarrierRefused(reason, status=status)
@@ -267,19 +267,3 @@ def _label(parsed: object) -> Label | None:
 def _unreadable(answer: _Answer) -> CarrierUnavailable:
     told = f"HTTP {answer.status} with an unreadable answer"
     return CarrierUnavailable(told, doubtful=True, status=answer.status)
-
-
-def _retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds or an HTTP date (RFC 9110, 10.2.3), within 0 to 3600; None for anything else."""
-    if header is None:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        wait_s = float(text[:400])
-    else:
-        try:
-            at = parsedate_to_datetime(text)
-            wait_s = (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(wait_s, 0.0), RETRY_AFTER_S_MAX)
