@@ -33,7 +33,6 @@ from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import counters, outbox
 from orderflow.orders import http as orders_http
 from orderflow.orders import relay as relaying
-from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.orders.http import OrdersApi
 from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
@@ -49,6 +48,7 @@ from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, r
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.settings import Settings
 from orderflow.web.front_door import FrontDoor
+from orderflow.web.health import HealthApi, create_health_app
 from orderflow.web.server import address, bind, serving, stop_on_signals
 
 INTAKE_QUEUE_SECONDS_MAX = 2.0
@@ -304,7 +304,9 @@ async def _orders_parts(
         part.start()
     watching = asyncio.create_task(_watch(health, stop))
     try:
-        yield _OrdersParts(writer, relay, reader, HealthApi(Readiness(writer, counters.probe), health))
+        database_trouble = Readiness(writer, counters.probe).trouble
+        shown = HealthApi(database_trouble, disabled=health.disabled, degraded=health.degraded)
+        yield _OrdersParts(writer, relay, reader, shown)
     finally:
         stop.set()
         for part in (*keepers, retention, reconciler, relay, writer, reader):
@@ -370,7 +372,7 @@ async def _fulfillment_service(
     keepers = bus.topic_keepers(worker.health)
     for keeper in keepers:
         keeper.start()
-    api = FulfillmentApi(reader=reader, readiness=worker.readiness, status=worker.status)
+    health = fulfillment_http.health_api(worker.readiness, worker.status)
     actions = DeadLetterActions(
         writer=worker.writer,
         reader=reader,
@@ -379,7 +381,7 @@ async def _fulfillment_service(
         served=settings.env == "dev",
     )
     try:
-        app = fulfillment_http.create_app(api, actions)
+        app = fulfillment_http.create_app(FulfillmentApi(reader), health, actions)
         async with serving(app, listener, door=FrontDoor(settings.own_hosts)):
             await worker.run(stop)
     finally:

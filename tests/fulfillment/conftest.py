@@ -30,13 +30,13 @@ from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import counters
-from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.relay import Relay
 from orderflow.simulators.carrier_server import serving_carrier_sim
+from orderflow.web.health import HealthApi
 from orderflow.web.server import address, bind, serving
 
 WAIT_S_MAX = 30.0
@@ -120,7 +120,11 @@ class World:
             writer.start()
             relay.start()
             parked = ParkedEvents(writer=writer, reader=reader, releases=True)
-            health = HealthApi(Readiness(writer, counters.probe), writer.health)
+            health = HealthApi(
+                Readiness(writer, counters.probe).trouble,
+                disabled=writer.health.disabled,
+                degraded=writer.health.degraded,
+            )
             self.network.app = create_app(api, health, parked)
             try:
                 async with serving(self.network, listener):

@@ -15,7 +15,7 @@ from tests.fulfillment.conftest import World
 from orderflow.database.engine import Reader
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
 from orderflow.fulfillment.dead_letters_http import DeadLetterActions
-from orderflow.fulfillment.http import FulfillmentApi, create_app
+from orderflow.fulfillment.http import FulfillmentApi, create_app, health_api
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.web.server import address, bind, serving
@@ -39,8 +39,8 @@ async def fulfillment_api(
         clock=lambda: datetime.now(UTC),
         served=served,
     )
-    api = FulfillmentApi(reader=reader, readiness=worker.readiness, status=worker.status)
-    app = create_app(api, actions)
+    health = health_api(worker.readiness, worker.status)
+    app = create_app(FulfillmentApi(reader), health, actions)
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener), aiohttp.ClientSession(address(listener)) as session:
 

@@ -23,7 +23,6 @@ from orderflow.database.readiness import Readiness
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import counters
-from orderflow.orders.health import HealthApi
 from orderflow.orders.http import OrdersApi, create_app
 from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
@@ -32,6 +31,7 @@ from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
 from orderflow.web.deadlines import Limits
 from orderflow.web.front_door import FrontDoor
+from orderflow.web.health import HealthApi
 from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0
@@ -138,7 +138,11 @@ class Service:
             intake=intake,
         )
         parked = ParkedEvents(writer=self.writer, reader=self.reader, releases=releases)
-        health = HealthApi(Readiness(self.writer, counters.probe), self.writer.health)
+        health = HealthApi(
+            Readiness(self.writer, counters.probe).trouble,
+            disabled=self.writer.health.disabled,
+            degraded=self.writer.health.degraded,
+        )
         self.app = create_app(self.api, health, parked)
         if writing:
             self.writer.start()

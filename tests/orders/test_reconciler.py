@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from orderflow.contracts.instants import utc_text
 from orderflow.contracts.orders_api import OrderIn
 from orderflow.database import engine, migrate
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands, outbox, parked
 from orderflow.orders.events import order_created
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.model import Status, unix_ms, utc_text
+from orderflow.orders.model import Status, unix_ms
 from orderflow.orders.queries import get_order
 from orderflow.orders.reconciler import RE_EMISSIONS_MAX, Reconciler
 from orderflow.orders.tables import outbox as outbox_table

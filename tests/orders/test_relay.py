@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from tests.orders.conftest import ORDER, TOPIC, Flaky, Service, Start, eventually
 
+from orderflow.contracts.instants import utc_text
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import GroupCommit
@@ -20,7 +21,6 @@ from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import outbox as rows
 from orderflow.orders.events import message, order_created
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.model import utc_text
 from orderflow.orders.outbox import OutboxRow
 from orderflow.orders.relay import HAND_OFF_ROWS_MAX, Relay
 from orderflow.orders.tables import outbox

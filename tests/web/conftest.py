@@ -20,12 +20,12 @@ from orderflow.fulfillment.dead_letters_http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.http import create_app as create_fulfillment
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
-from orderflow.orders.health import HealthApi, create_health_app
 from orderflow.runtime.health import Health
 from orderflow.simulators.carrier_ledger import Ledger
 from orderflow.simulators.carrier_server import create_app as create_carrier
 from orderflow.web.deadlines import Limits
 from orderflow.web.front_door import FrontDoor
+from orderflow.web.health import HealthApi, create_health_app
 from orderflow.web.server import bind, serving
 
 LISTENERS = ("orders", "orders, the usual way", "relay", "fulfillment", "carrier-sim")
@@ -90,11 +90,19 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     stack.callback(reader.close)
     nothing: Any = None
     if name == "relay":
-        return create_health_app(HealthApi(nothing, Health()))
+        return create_health_app(_health())
     actions = DeadLetterActions(
         writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC), served=False
     )
-    return create_fulfillment(FulfillmentApi(reader=reader, readiness=nothing, status=nothing), actions)
+    return create_fulfillment(FulfillmentApi(reader), _health(), actions)
+
+
+def _health() -> HealthApi:
+    async def no_trouble() -> None:
+        return None
+
+    health = Health()
+    return HealthApi(no_trouble, disabled=health.disabled, degraded=health.degraded)
 
 
 @pytest.fixture(params=LISTENERS, scope="module")

@@ -34,6 +34,14 @@ class Readiness:
         self._seconds_max = seconds_max
         self._asking: asyncio.Task[list[Any]] | None = None
 
+    async def trouble(self) -> str | None:
+        """Why the database takes no writes, None while it does; found out as by `check`."""
+        try:
+            await self.check()
+        except DatabaseUnavailable as error:
+            return str(error)
+        return None
+
     async def check(self) -> None:
         """Return once a write was committed. Raises DatabaseUnavailable with what it met instead, or after
         2 s."""

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.contracts.pages import PageQuery
-from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.database.engine import Reader
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import queries
 from orderflow.fulfillment.dead_letters import LetterState
@@ -21,6 +21,7 @@ from orderflow.fulfillment.model import State
 from orderflow.fulfillment.worker import WorkerStatus
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, json_text, problem_response
 from orderflow.web.headers import read_query, takes
+from orderflow.web.health import HealthApi
 from orderflow.web.problems import ProblemError
 
 LETTERS = "/api/fulfillment/dead-letters"
@@ -36,12 +37,10 @@ class _ShipmentsQuery(PageQuery):
 
 
 class FulfillmentApi:
-    """The endpoints. `status` tells how the worker in this process is."""
+    """The endpoints that read."""
 
-    def __init__(self, *, reader: Reader, readiness: Readiness, status: Callable[[], WorkerStatus]) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._readiness = readiness
-        self._status = status
 
     async def get_shipment(self, request: Request) -> Response:
         order_id = readable_order_id(request.path_params["order_id"])
@@ -88,31 +87,21 @@ class FulfillmentApi:
             raise ProblemError(404, "There is no such dead letter.")
         return json_response(letter)
 
-    async def live(self, _request: Request) -> Response:
-        return json_response({"status": "ok"})
 
-    async def ready(self, _request: Request) -> Response:
-        """503 only when this worker cannot do its job; another part that is down is degraded."""
-        status = self._status()
-        if status.disabled:
-            raise _not_ready(f"This worker cannot work: {status.disabled}.")
-        try:
-            await self._readiness.check()
-        except DatabaseUnavailable as error:
-            raise _not_ready(f"The fulfillment database takes no writes: {error}.") from None
-        return json_response(_ready_document(self._status()))
+def health_api(readiness: Readiness, status: Callable[[], WorkerStatus]) -> HealthApi:
+    """Health of the worker in this process."""
+    return HealthApi(
+        readiness.trouble,
+        disabled=lambda: status().disabled,
+        degraded=lambda: status().degraded,
+        details=lambda: _details(status()),
+    )
 
 
-def _not_ready(detail: str) -> ProblemError:
-    return ProblemError(503, detail, kind="not-ready", headers={"Retry-After": "2"})
-
-
-def _ready_document(status: WorkerStatus) -> dict[str, Any]:
+def _details(status: WorkerStatus) -> dict[str, Any]:
     consumer = status.consumer
     age_s = consumer.last_poll_age_s
     return {
-        "status": "degraded" if status.degraded else "ready",
-        "degraded": [{"part": d.part, "reason": d.reason, "since": d.since} for d in status.degraded],
         "workerId": status.worker_id,
         "epoch": status.epoch,
         "inFlight": status.in_flight,
@@ -129,11 +118,10 @@ def _ready_document(status: WorkerStatus) -> dict[str, Any]:
     }
 
 
-def create_app(service: FulfillmentApi, actions: DeadLetterActions) -> Starlette:
+def create_app(service: FulfillmentApi, health: HealthApi, actions: DeadLetterActions) -> Starlette:
     """The Fulfillment Service as an ASGI application, to be served by `web.server`."""
     routes = [
-        Route("/health/live", takes(service.live)),
-        Route("/health/ready", takes(service.ready)),
+        *health.routes(),
         Route("/api/fulfillment/shipments", takes(service.list_shipments, reads_query=True)),
         Route("/api/fulfillment/shipments/{order_id}", takes(service.get_shipment)),
         Route(LETTERS, takes(service.list_dead_letters, reads_query=True)),

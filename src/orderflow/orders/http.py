@@ -24,7 +24,6 @@ from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.orders import commands, openapi, parsing, queries
-from orderflow.orders.health import HealthApi
 from orderflow.orders.intake import Accepted, Intake, database_unavailable, write_problem
 from orderflow.orders.model import TERMINAL, IllegalTransition, offered
 from orderflow.orders.parked_http import ParkedEvents
@@ -48,6 +47,7 @@ from orderflow.web.headers import (
     refuse_what_is_not_taken,
     takes,
 )
+from orderflow.web.health import HealthApi
 from orderflow.web.problems import ProblemError, field_error, validation_problem
 
 

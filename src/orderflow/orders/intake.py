@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from orderflow.contracts.instants import utc_text
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.contracts.orders_api import OrderIn
 from orderflow.database.engine import DatabaseUnavailable, Reader, reason
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
 from orderflow.orders import commands, queries
 from orderflow.orders.events import EventTooLarge, order_created
-from orderflow.orders.model import utc_text
 from orderflow.runtime.ids import new_uuid4, new_uuid7
 from orderflow.web.front_door import Caller
 from orderflow.web.problems import ProblemError

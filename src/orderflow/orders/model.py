@@ -7,11 +7,6 @@ from enum import StrEnum
 from typing import Final
 
 
-def utc_text(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and Z."""
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
 def unix_ms(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
+from orderflow.contracts.instants import utc_text
 from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page
 from orderflow.database.dialects import one_of
 from orderflow.orders.counters import counted
-from orderflow.orders.model import Status, offered, unix_ms, utc_text
+from orderflow.orders.model import Status, offered, unix_ms
 from orderflow.orders.tables import order_changes, order_items, orders, outbox
 
 PAGE_ITEMS_MAX = 10_000
