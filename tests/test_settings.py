@@ -186,6 +186,14 @@ def test_a_setting_that_is_shown_keeps_its_secrets(monkeypatch: pytest.MonkeyPat
     assert "postgresql://u:***@h:1/d" in shown
 
 
+@pytest.mark.parametrize("name", sorted(settings.Settings.model_fields))
+def test_bytes_that_are_no_text_are_refused_in_every_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    variable = f"ORDERFLOW_{name.upper()}"
+    assert refusal_of(monkeypatch, variable, "/data/\udcff\udcfe") == f"{variable}: is not UTF-8"
+
+
 def refusal_of(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> str:
     monkeypatch.setenv(variable, value)
     with pytest.raises(settings.SettingsError) as refused:

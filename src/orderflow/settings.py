@@ -205,6 +205,9 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """The settings of this process. Raises SettingsError, which names every wrong setting and no secret."""
+    for name, value in os.environ.items():
+        if name.startswith(PREFIX) and not _is_utf_8(value):
+            raise SettingsError(f"{name}: is not UTF-8")
     file = os.environ.get(f"{PREFIX}CONFIG")
     if file and not Path(file).is_file():
         raise SettingsError(f"{PREFIX}CONFIG names {file}, which is no file")
@@ -218,6 +221,11 @@ def load() -> Settings:
     except ValueError as error:
         raise SettingsError(f"{' or '.join(filter(None, (directory, file)))}: {error}") from None
     return settings
+
+
+def _is_utf_8(text: str) -> bool:
+    """Python has other bytes of the environment as lone surrogates."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 class _Environment(PydanticBaseSettingsSource):

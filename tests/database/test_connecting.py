@@ -30,6 +30,8 @@ on_a_server = pytest.mark.parametrize("database_url", ["postgresql", "pgbouncer"
         ("postgresql://u:s3cret@h:port/d", "a port is a number"),
         ("postgresql://u:s3cret@h:99999/d", "a port is a number"),
         ("postgresql://u:s3cret@h1:5432,h2:x/d", "a port is a number"),
+        ("postgresql://u:p@s3cret@h:5432/d", "as %40"),
+        ("postgresql://u:p@s3cret@h1:1,h2:2/d", "cannot be read"),
         ("postgresql://u:s3cret@h:5432", "names no database"),
         ("postgresql://u@h/?password=s3cret", "names no database"),
         ("postgresql://u:s3cret@h/d?pasword=s3cret", "pasword"),

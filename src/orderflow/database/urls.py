@@ -96,6 +96,11 @@ def _check_file(url: URL) -> None:
 
 
 def _check_server(url: URL) -> None:
+    if "@" in (url.host or ""):
+        # Part of the password would be shown as the host's name.
+        raise DatabaseMisconfigured(
+            "the database URL cannot be read: write an @ in the user or the password as %40"
+        )
     if not url.database:
         raise DatabaseMisconfigured(
             f"the database URL names no database: {mask_urls(url.render_as_string())}; add /name at its end"
