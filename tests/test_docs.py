@@ -1,0 +1,29 @@
+"""What the documents refer to is there, and a decision is known by its number."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DECISIONS = ROOT / "docs" / "decisions"
+_LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+def test_every_link_between_documents_leads_to_a_file() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")]
+    assert len(pages) > 20
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in _LINK.findall(page.read_text())
+        if not (page.parent / link).exists()
+    ]
+    assert broken == []
+
+
+def test_a_decision_has_a_number_of_its_own_and_says_it_in_its_title() -> None:
+    files = sorted(DECISIONS.glob("*.md"))
+    numbers = Counter(file.name[:4] for file in files)
+    assert [number for number, count in numbers.items() if count > 1] == []
+    for file in files:
+        assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name
