@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orderflow.contracts.order import OrderFields
 from orderflow.contracts.order_events import (
     REGISTRY,
     InvalidEvent,
@@ -18,6 +19,7 @@ from orderflow.contracts.order_events import (
     decode,
     json_schemas,
 )
+from orderflow.contracts.orders_api import OrderIn
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRET = "s3cret-value"
@@ -226,3 +228,26 @@ def test_no_json_whatever_makes_the_decoder_fail_in_another_way(document: object
 @given(st.binary())
 def test_no_bytes_whatever_make_the_decoder_fail_in_another_way(value: bytes) -> None:
     assert refused(value).kind in ("undecodable", "contract-violation", "unknown-type", "newer-schema")
+
+
+def ordered(*, lines: int, name: str, priced: bool) -> dict[str, Any]:
+    price = {"unitPrice": {"amountMinor": 10**12, "currency": "GBP"}} if priced else {}
+    return {
+        "customer": {"customerId": name, "name": name},
+        "items": [{"productId": name, "quantity": 1_000_000} | price],
+        "shipTo": {"name": name, "lines": [name] * lines, "city": name, "country": name},
+    }
+
+
+_TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=200
+)
+
+
+@given(st.builds(ordered, lines=st.integers(1, 10), name=_TEXTS, priced=st.booleans()))
+def test_whatever_a_request_may_order_can_be_read_from_its_event(order: dict[str, Any]) -> None:
+    taken = OrderIn.model_validate_json(encoded(order))
+    content = taken.model_dump(mode="json", exclude_none=True)
+    assert content == order
+    event = decode(encoded(golden("order-created-v2") | content))
+    assert event.model_dump(mode="json", exclude_none=True, include=set(OrderFields.model_fields)) == content

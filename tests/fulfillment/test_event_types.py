@@ -3,14 +3,19 @@
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.fulfillment.conftest import World
 
+from orderflow.contracts.order_events import decode
+from orderflow.fulfillment.event_handlers import carrier_request
 from orderflow.fulfillment.skipped_events import OTHER, TYPES_MAX, SkippedEvents
 from orderflow.fulfillment.tables import dead_letters
 from orderflow.messaging import Message
 
+GOLDEN = Path(__file__).parents[1] / "contracts" / "golden"
 OpenCarrier = Callable[[str], Any]
 
 
@@ -65,3 +70,24 @@ def test_types_from_outside_cannot_fill_the_memory_or_the_health_document() -> N
     assert len(counts) <= TYPES_MAX + 1
     assert counts["Type0"] == 2
     assert counts[OTHER] == 1_000 - TYPES_MAX + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "request_"),
+    [
+        (
+            "order-created-v1",
+            '{"orderId":"3f2504e0-4f89-41d3-9a0c-0305e82c3301",'
+            '"items":[{"productId":"PROD-001","quantity":2},{"productId":"PROD-002","quantity":1}]}',
+        ),
+        (
+            "order-created-v2",
+            '{"orderId":"019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60","items":[{"productId":"PROD-001","quantity":2}],'
+            '"shipTo":{"name":"Ada Lovelace","lines":["12 St James\'s Square"],"city":"London",'
+            '"region":"London","postalCode":"SW1Y 4JH","country":"GB"}}',
+        ),
+    ],
+)
+def test_a_carrier_gets_the_same_bytes_from_every_release(name: str, request_: str) -> None:
+    event = decode((GOLDEN / f"{name}.json").read_bytes())
+    assert carrier_request(event) == request_.encode()

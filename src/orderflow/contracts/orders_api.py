@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from orderflow.contracts.order import CustomerFields, ItemFields, OrderFields, PriceFields, ShipToFields
+
 ITEMS_MAX = 1_000
 BATCH_MAX = 1_000
 BODY_BYTES_MAX = 1 << 20
@@ -88,6 +90,10 @@ def _integral(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_integral)]
+Quantity = Annotated[Whole, Field(ge=1, le=1_000_000)]
+AmountMinor = Annotated[Whole, Field(ge=0, le=10**12)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+AddressLines = Annotated[list[Text], Field(min_length=1, max_length=10)]
 
 
 class Contract(BaseModel):
@@ -104,38 +110,23 @@ class Contract(BaseModel):
     )
 
 
-class Customer(Contract):
-    customer_id: Text
-    name: Text
+class Customer(Contract, CustomerFields[Text]): ...
 
 
-class Money(Contract):
+class Money(Contract, PriceFields[AmountMinor, Currency]):
     """An amount in the currency's minor unit (pence, cents); never a float."""
 
-    amount_minor: Annotated[Whole, Field(ge=0, le=10**12)]
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+class Item(Contract, ItemFields[Text, Quantity, Money]): ...
 
 
-class Item(Contract):
-    product_id: Text
-    quantity: Annotated[Whole, Field(ge=1, le=1_000_000)]
-    unit_price: Money | None = None
+class ShipTo(Contract, ShipToFields[Text, AddressLines]): ...
 
 
-class ShipTo(Contract):
-    name: Text
-    lines: Annotated[list[Text], Field(min_length=1, max_length=10)]
-    city: Text
-    region: Text | None = None
-    postal_code: Text | None = None
-    country: Text
+Items = Annotated[list[Item], Field(min_length=1, max_length=ITEMS_MAX)]
 
 
-class OrderIn(Contract):
-    customer: Customer
-    items: Annotated[list[Item], Field(min_length=1, max_length=ITEMS_MAX)]
-    ship_to: ShipTo | None = None
-
+class OrderIn(Contract, OrderFields[Customer, Items, ShipTo]):
     def price_errors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """(location, message) for each item that breaks the rule: all items priced in one currency, or
         none."""
@@ -216,10 +207,7 @@ class AttentionOut(Contract):
     since: datetime
 
 
-class OrderOut(Contract):
-    customer: Customer
-    items: list[Item]
-    ship_to: ShipTo | None = None
+class OrderOut(Contract, OrderFields[Customer, list[Item], ShipTo]):
     order_id: OrderId
     status: str
     version: int

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from orderflow.contracts.order import CustomerFields, ItemFields, OrderFields, PriceFields, ShipToFields
+
 ORDER_CREATED = "OrderCreated"
 SCHEMA_VERSION = 2
 """The version that we write."""
@@ -52,38 +54,25 @@ class Metadata(_Event):
     ]
 
 
-class EventCustomer(_Event):
-    customer_id: BoundedText
-    name: BoundedText
+class EventCustomer(_Event, CustomerFields[BoundedText]): ...
 
 
-class EventPrice(_Event):
-    amount_minor: int
-    currency: BoundedText
+class EventPrice(_Event, PriceFields[int, BoundedText]): ...
 
 
-class EventItem(_Event):
-    product_id: BoundedText
-    quantity: Annotated[int, Field(ge=1)]
-    unit_price: EventPrice | None = None
+class EventItem(_Event, ItemFields[BoundedText, Annotated[int, Field(ge=1)], EventPrice]): ...
 
 
-class EventShipTo(_Event):
-    name: BoundedText
-    lines: list[BoundedText]
-    city: BoundedText
-    region: BoundedText | None = None
-    postal_code: BoundedText | None = None
-    country: BoundedText
+class EventShipTo(_Event, ShipToFields[BoundedText, list[BoundedText]]): ...
 
 
-class _Order(_Event):
+_Items = Annotated[list[EventItem], Field(min_length=1, max_length=10_000)]
+
+
+class _Order(_Event, OrderFields[EventCustomer, _Items, EventShipTo]):
     """What every version says about the order."""
 
     order_id: Uuid
-    customer: EventCustomer
-    items: Annotated[list[EventItem], Field(min_length=1, max_length=10_000)]
-    ship_to: EventShipTo | None = None
     created_at: UtcInstant
     metadata: Metadata
 

@@ -1,0 +1,50 @@
+"""What an order is made of: each name is said here, once for requests, answers and events.
+
+How strictly a value is taken differs: a request is refused for values that an event in the log may still
+have. So each model gets the types of its values from `orders_api` and from `order_events`.
+"""
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+TextT = TypeVar("TextT")
+LinesT = TypeVar("LinesT")
+AmountT = TypeVar("AmountT")
+CurrencyT = TypeVar("CurrencyT")
+QuantityT = TypeVar("QuantityT")
+PriceT = TypeVar("PriceT")
+CustomerT = TypeVar("CustomerT")
+ItemsT = TypeVar("ItemsT")
+ShipToT = TypeVar("ShipToT")
+
+
+class CustomerFields(BaseModel, Generic[TextT]):
+    customer_id: TextT
+    name: TextT
+
+
+class PriceFields(BaseModel, Generic[AmountT, CurrencyT]):
+    amount_minor: AmountT
+    currency: CurrencyT
+
+
+class ItemFields(BaseModel, Generic[TextT, QuantityT, PriceT]):
+    product_id: TextT
+    quantity: QuantityT
+    unit_price: PriceT | None = None
+
+
+class ShipToFields(BaseModel, Generic[TextT, LinesT]):
+    name: TextT
+    lines: LinesT
+    city: TextT
+    region: TextT | None = None
+    postal_code: TextT | None = None
+    country: TextT
+
+
+class OrderFields(BaseModel, Generic[CustomerT, ItemsT, ShipToT]):
+    customer: CustomerT
+    items: ItemsT
+    ship_to: ShipToT | None = None
