@@ -1,4 +1,4 @@
-"""docs/architecture.md names what is there: every hop is a file, and each imports its way to the next."""
+"""The architecture page names what is there and hops follow imports; tests keep the rules of CONTRIBUTING."""
 
 import ast
 import re
@@ -81,3 +81,10 @@ def test_every_file_that_the_page_names_is_there() -> None:
 def test_the_house_has_few_rooms() -> None:
     rooms = [path for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
     assert len(rooms) <= ROOMS_MAX
+
+
+def test_tests_patch_nothing_of_ours_and_name_no_type_any() -> None:
+    for file in (ROOT / "tests").rglob("*.py"):
+        text = file.read_text()
+        assert set(re.findall(r"monkeypatch\.setattr\(([^,]+),", text)) <= {"sys"}, file
+        assert not re.search(r"^[A-Z]\w+ = Any$", text, re.MULTILINE), file

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Literal
@@ -13,6 +14,7 @@ from tests.conformance.conftest import Eventually, OpenKafka, Publish, Read
 
 from orderflow.messaging import BusMisconfigured, BusUnavailable, Message, Position, PublishFailed, Record
 from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, bootstrap_servers
+from orderflow.messaging.kafka.publisher import BATCHES_OF_ONE_S
 
 Protocol = Literal["classic", "consumer"]
 ALL = tuple(range(12))
@@ -224,15 +226,15 @@ def test_a_message_that_was_refused_for_its_size_is_taken_when_the_limit_is_rais
     assert isinstance(publisher.publish([large])[0], Position)
 
 
-def test_batches_may_be_large_again_after_a_while(
-    kafka: OpenKafka, publish: Publish, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orderflow.messaging.kafka.publisher.BATCHES_OF_ONE_S", 0.0)
+def test_batches_may_be_large_again_after_a_while(kafka: OpenKafka, publish: Publish) -> None:
     kafka.configure("max.message.bytes", "4000")
-    publisher = kafka.publisher()
+    later_s = 0.0
+    publisher = KafkaPublisher(kafka.address, monotonic=lambda: time.monotonic() + later_s)
     messages = [Message(kafka.topic, "a", _noise(560)) for _ in range(50)]
     publish(publisher, messages)
+    later_s = BATCHES_OF_ONE_S
     publish(publisher, messages)
+    publisher.close()
 
 
 @pytest.mark.parametrize("denied", ["WRITE", "ALL"])

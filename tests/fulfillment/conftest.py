@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -304,6 +304,10 @@ async def _http_carrier(url: str) -> AsyncGenerator[HttpCarrier]:
         await carrier.close()
 
 
+OpenCarrier = Callable[[str], AbstractAsyncContextManager[HttpCarrier]]
+"""Opens a carrier over HTTP at an address, and closes it."""
+
+
 @pytest.fixture
-def http_carrier() -> Callable[[str], Any]:
+def http_carrier() -> OpenCarrier:
     return _http_carrier

@@ -2,13 +2,12 @@
 order's schedule while the carrier is away for everybody."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.carriers import (
@@ -22,7 +21,6 @@ from orderflow.fulfillment.model import DURABLE_WAITS_MS
 from orderflow.fulfillment.tables import dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 
-OpenCarrier = Callable[[str], Any]
 LIFETIME = timedelta(hours=1)
 AWAY = CarrierUnavailable("no answer", doubtful=True)
 

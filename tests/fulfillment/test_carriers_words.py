@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers import (
     CarrierRefused,
@@ -17,7 +18,6 @@ from orderflow.fulfillment.carriers import (
 from orderflow.fulfillment.model import Park, RecordLabel, RecordRejection, after_call, after_look_up
 from orderflow.fulfillment.tables import dead_letters
 
-World = Any
 WORDS = "Ada Lovelace of St James's Square is not at home"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 LONG = "T" * 201

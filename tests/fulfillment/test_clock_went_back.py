@@ -1,12 +1,11 @@
 """A database whose clock goes back by an hour holds up nothing that was to happen in that hour."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.database.dialects import now_ms
 from orderflow.fulfillment import attentions, claims, dead_letters, redrive
@@ -16,8 +15,6 @@ from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
 from orderflow.runtime.ids import new_uuid4
 
-World = Any
-OpenCarrier = Callable[[str], Any]
 HOUR_MS = 3_600_000
 
 

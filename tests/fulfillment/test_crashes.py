@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.carriers import Carrier, Label, ShipmentRequest
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import BusUnavailable, Consumer, ConsumerState, Record
 
-OpenCarrier = Callable[[str], Any]
 ORDERS = 5
 GROUP_OF_ANOTHER = "another"
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment import queries, redrive
 from orderflow.fulfillment.carriers import (
@@ -25,7 +24,6 @@ from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redr
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Message
 
-OpenCarrier = Callable[[str], Any]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 

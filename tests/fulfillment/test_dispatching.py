@@ -1,19 +1,17 @@
 """Carrier calls under trouble: circuits, fairness, expired keys and carriers that answer nonsense."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.carriers import Carrier, CarrierUnavailable, Label, ShipmentRequest
 from orderflow.fulfillment.tables import dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 
-OpenCarrier = Callable[[str], Any]
 NO_TIME = timedelta(0)
 
 

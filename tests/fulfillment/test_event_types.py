@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.contracts.order_events import decode
 from orderflow.fulfillment.event_handlers import carrier_request
@@ -16,7 +15,6 @@ from orderflow.fulfillment.tables import dead_letters
 from orderflow.messaging import Message
 
 GOLDEN = Path(__file__).parents[1] / "contracts" / "golden"
-OpenCarrier = Callable[[str], Any]
 
 
 def publish(world: World, order_id: str, event: dict[str, Any]) -> None:

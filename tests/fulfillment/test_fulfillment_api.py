@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.database.engine import Reader
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
@@ -20,7 +20,6 @@ from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.web.server import address, bind, serving
 
-OpenCarrier = Callable[[str], Any]
 Get = Callable[..., Awaitable[tuple[int, Any]]]
 """Gets a path, or posts to it where a body is given."""
 

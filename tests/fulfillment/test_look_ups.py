@@ -1,18 +1,16 @@
 """Beyond the lifetime of the carrier's keys: what a look-up finds decides, and doubt is for a person."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.carriers import Carrier, CarrierUnavailable, Label, ShipmentRequest
 from orderflow.fulfillment.tables import dead_letters, shipments
 
-OpenCarrier = Callable[[str], Any]
 NO_TIME = timedelta(0)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,14 +9,13 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.model import DURABLE_WAITS_MS
 from orderflow.fulfillment.tables import attentions, dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 
-OpenCarrier = Callable[[str], Any]
 SCHEDULE = len(DURABLE_WAITS_MS)
 
 

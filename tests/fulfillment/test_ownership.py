@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +28,6 @@ from orderflow.fulfillment.shipments import Move, apply
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 
-OpenCarrier = Callable[[str], Any]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 OLD, NEW = Owner("w", 1), Owner("w", 2)
 

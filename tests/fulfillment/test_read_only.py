@@ -1,21 +1,18 @@
 """A fulfillment database that takes no writes for a while, as after a failover, spoils nothing."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import event
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.database.engine import Database
 from orderflow.fulfillment.tables import dead_letters
-
-World = Any
-OpenCarrier = Callable[[str], Any]
 
 
 @contextmanager

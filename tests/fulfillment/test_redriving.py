@@ -3,12 +3,11 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment import redrive
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
@@ -16,7 +15,6 @@ from orderflow.fulfillment.redrive import Redrive, Redriven, StartRedrive
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives
 from orderflow.messaging import Message
 
-OpenCarrier = Callable[[str], Any]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 LONGEST = "x" * 1000
 

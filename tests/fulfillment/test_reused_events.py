@@ -2,15 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
 
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.tables import attentions, dead_letters
 from orderflow.messaging import Message, Record
-
-OpenCarrier = Callable[[str], Any]
 
 
 async def taken_out(world: World, count: int) -> list[Record]:

@@ -3,11 +3,9 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.carriers import (
     Carrier,
@@ -18,8 +16,6 @@ from orderflow.fulfillment.carriers import (
 )
 from orderflow.fulfillment.tables import attentions, dead_letters, shipments
 from orderflow.messaging import Message, Record
-
-OpenCarrier = Callable[[str], Any]
 
 
 class Watched:

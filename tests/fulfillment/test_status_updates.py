@@ -4,18 +4,16 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.tables import dead_letters
 
-OpenCarrier = Callable[[str], Any]
 Update = dict[str, Any]
 
 

@@ -30,6 +30,7 @@ from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
 from orderflow.web.deadlines import Limits
+from orderflow.web.exchanges import Exchange, ShortWay
 from orderflow.web.front_door import FrontDoor
 from orderflow.web.health import HealthApi
 from orderflow.web.server import serving
@@ -95,6 +96,18 @@ class Flaky:
         self._publisher.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The short way, and what it said to each request."""
+
+    way: ShortWay
+    said: list[bool]
+
+    def take(self, exchange: Exchange) -> bool:
+        self.said.append(self.way.take(exchange))
+        return self.said[-1]
+
+
 class Service:
     """One Order Service process: server, writer, reader and, if asked for, relay."""
 
@@ -151,7 +164,9 @@ class Service:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
-        self._short_way = PostOrder(intake) if short_way else None
+        self.taken: list[bool] = []
+        """What the short way said to each request that came to it."""
+        self._short_way = Watched(PostOrder(intake), self.taken) if short_way else None
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._started = threading.Event()

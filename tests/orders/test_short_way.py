@@ -12,9 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from tests.orders.conftest import ORDER, Service
 
-from orderflow.orders.post_order import PostOrder
 from orderflow.web.connections import BUFFERED_BYTES_MAX, HELD_SECONDS_MAX
-from orderflow.web.exchanges import Exchange
 
 BODY = json.dumps(ORDER).encode()
 OTHER = json.dumps({**ORDER, "customer": {"customerId": "c-2", "name": 'Zoë "Z" \\ O\'Hara'}}).encode()
@@ -106,20 +104,6 @@ CONVERSATIONS: dict[str, tuple[list[bytes], int]] = {
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What the short way said to each request that came to it."""
-    said: list[bool] = []
-    take = PostOrder.take
-
-    def counting(self: PostOrder, exchange: Exchange) -> bool:
-        said.append(take(self, exchange))
-        return said[-1]
-
-    monkeypatch.setattr(PostOrder, "take", counting)
-    return said
-
-
-@pytest.fixture
 def both(database_url: str, tmp_path: Path) -> Iterator[tuple[Service, Service]]:
     short, usual = Service(database_url), Service(f"sqlite:///{tmp_path / 'usual.db'}", short_way=False)
     yield short, usual
@@ -171,15 +155,15 @@ def answers(received: bytes) -> list[tuple[list[bytes], bytes]]:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_both_ways_answer_alike(name: str, both: tuple[Service, Service], taken: list[bool]) -> None:
+def test_both_ways_answer_alike(name: str, both: tuple[Service, Service]) -> None:
     parts, expected = CONVERSATIONS[name]
     short, usual = (answers(converse(service, parts)) for service in both)
     assert short == usual
-    assert taken.count(True) == expected
+    assert both[0].taken.count(True) == expected
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_full_queue_is_refused_alike(database_url: str, tmp_path: Path, taken: list[bool]) -> None:
+def test_a_full_queue_is_refused_alike(database_url: str, tmp_path: Path) -> None:
     services = [
         Service(url, queue_commands_max=0, short_way=short)
         for url, short in ((database_url, True), (f"sqlite:///{tmp_path / 'usual.db'}", False))
@@ -187,7 +171,7 @@ def test_a_full_queue_is_refused_alike(database_url: str, tmp_path: Path, taken:
     short, usual = (answers(converse(service, [request()])) for service in services)
     assert short == usual
     assert b"503" in short[1][0][-1] + b"".join(short[1][0])
-    assert taken == [False]
+    assert services[0].taken == [False]
     for service in services:
         service.close()
 

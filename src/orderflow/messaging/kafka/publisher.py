@@ -1,7 +1,7 @@
 """Publishing to Kafka."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -56,7 +56,8 @@ class KafkaPublisher:
     The partitioner is `consistent_random`, librdkafka's own default: keys stay on the partitions where other
     librdkafka clients put them. `message_bytes_max` counts key, value and headers: for dead letters it must
     be DEAD_LETTER_BYTES_MAX. `delivery_timeout_s` must be shorter than the lease of what is published.
-    `settings` are librdkafka's, for TLS and SASL. Raises BusMisconfigured if they are wrong.
+    `settings` are librdkafka's, for TLS and SASL. `monotonic` gives seconds. Raises BusMisconfigured if the
+    settings are wrong.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class KafkaPublisher:
         delivery_timeout_s: float = DELIVERY_TIMEOUT_S,
         queue_messages_max: int = QUEUE_MESSAGES_MAX,
         settings: Settings | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self._delivery_timeout_s = delivery_timeout_s
         self._fatal: str | None = None
         self._batches_of_one_until_s: float | None = None
@@ -97,8 +100,8 @@ class KafkaPublisher:
 
     def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
         """As the port says. Takes at most the delivery time-out and DELIVERY_GRACE_S."""
-        deadline_s = time.monotonic() + self._delivery_timeout_s + DELIVERY_GRACE_S
-        if self._batches_of_one_until_s is not None and time.monotonic() >= self._batches_of_one_until_s:
+        deadline_s = self._monotonic() + self._delivery_timeout_s + DELIVERY_GRACE_S
+        if self._batches_of_one_until_s is not None and self._monotonic() >= self._batches_of_one_until_s:
             self._batches_of_one_until_s = None
             self._replace_producer("batches may be large again")
         were_alone = len(messages) == 1 or self._batches_of_one_until_s is not None
@@ -106,7 +109,7 @@ class KafkaPublisher:
         refused = [i for i, o in enumerate(outcomes) if isinstance(o, PublishFailed) and o.too_large]
         if refused and not were_alone:
             # The broker has refused a batch, which says nothing about the messages in it: ask about each.
-            self._batches_of_one_until_s = time.monotonic() + BATCHES_OF_ONE_S
+            self._batches_of_one_until_s = self._monotonic() + BATCHES_OF_ONE_S
             self._replace_producer("a batch was refused for its size")
             again = self._send([messages[i] for i in refused], deadline_s)
             for index, outcome in zip(refused, again, strict=True):
@@ -119,7 +122,7 @@ class KafkaPublisher:
         call = _Call(len(messages))
         for index, message in enumerate(messages):
             self._enqueue(call, index, message, deadline_s)
-        while call.open and self._fatal is None and (left_s := deadline_s - time.monotonic()) > 0:
+        while call.open and self._fatal is None and (left_s := deadline_s - self._monotonic()) > 0:
             self._producer.poll(left_s)
         unanswered = PublishFailed(self._fatal or "no acknowledgement in time")
         outcomes = [unanswered if outcome is None else outcome for outcome in call.outcomes]
@@ -128,7 +131,7 @@ class KafkaPublisher:
         return outcomes
 
     def _enqueue(self, call: _Call, index: int, message: Message, deadline_s: float) -> None:
-        while self._fatal is None and time.monotonic() < deadline_s:
+        while self._fatal is None and self._monotonic() < deadline_s:
             try:
                 self._producer.produce(
                     message.topic,
