@@ -23,8 +23,10 @@ from bench.servers import find_servers
 from orderflow.database.engine import connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
+from orderflow.database.transaction import Transaction
 from orderflow.orders import commands, outbox, parsing
 from orderflow.orders.events import message
+from orderflow.orders.hand_off import HandOff
 from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.runtime import telemetry
@@ -77,7 +79,7 @@ def front() -> dict[str, float]:
     protocol.connection_made(nothing)
     order = parsing.ORDER.validate_json(body)
     writer = GroupCommit(None, "parts", queue_commands_max=10**9)  # pyright: ignore[reportArgumentType]
-    intake = Intake(writer, None, topic="order-events", relay_takes=lambda _: True)  # pyright: ignore[reportArgumentType]
+    intake = Intake(writer, None, topic="order-events")  # pyright: ignore[reportArgumentType]
     caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
     prepared = intake._prepare(order, "k", caller)  # pyright: ignore[reportPrivateUsage]
     line = partial(FrontDoor().end, caller, method="POST", path="/api/orders", status=201)
@@ -96,11 +98,12 @@ def back(url: str) -> dict[str, float]:
     database = connect(url, application="bench-parts")
     migrate(database, ORDERS)
     writer = GroupCommit(database.writer, "parts")
-    intake = Intake(writer, None, topic="order-events", relay_takes=lambda _: True)  # pyright: ignore[reportArgumentType]
+    intake = Intake(writer, None, topic="order-events")  # pyright: ignore[reportArgumentType]
     caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
     orders = [parsing.ORDER.validate_json(body) for body in bodies.usual()[:BATCH]]
     keys = count()
-    place = partial(commands.place_orders, relay_takes=lambda _: True)
+    hand_off = HandOff(is_open=lambda: True, on_put=lambda: None)
+    place = partial(commands.place_orders, hand_off=hand_off)
 
     def batch() -> list[commands.PlaceOrder]:
         return [
@@ -108,15 +111,20 @@ def back(url: str) -> dict[str, float]:
             for n, order in enumerate(orders)
         ]
 
-    def in_transaction(handler: Any, batches: list[Any]) -> float:
+    def in_transaction(use_case: Any, batches: list[Any]) -> float:
         rounds: list[float] = []
         for given in batches:
             began = time.thread_time()
             with database.writer.connect() as connection:
                 connection.begin()
-                handler(connection, given, again=False)
+                tx = Transaction(connection)
+                use_case(tx, given)
+                tx.send()
                 connection.commit()
+                for call in tx.follow_ups:
+                    call()
             rounds.append((time.thread_time() - began) / BATCH)
+            hand_off.take()
         return 1e6 * min(rounds)
 
     placed = [batch() for _ in range(BATCHES)]

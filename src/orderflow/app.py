@@ -290,7 +290,6 @@ async def _orders_parts(
     health = Health(essential=("writer-orders", *essential))
     writer = GroupCommit(database.writer, "orders", queue_seconds_max=INTAKE_QUEUE_SECONDS_MAX, health=health)
     relay = Relay(writer, bus.publisher())
-    writer.after_commit = relay.after_commit
     reconciler = Reconciler(writer, patience_s=settings.reconcile_after_s)
     retention = Retention(
         writer,
@@ -331,7 +330,7 @@ async def _order_service(
     """The Order Service on its socket."""
     async with _orders_parts(settings, database, bus, stop) as parts:
         intake = Intake(
-            parts.writer, parts.reader, topic=settings.orders_topic, relay_takes=parts.relay.takes
+            parts.writer, parts.reader, topic=settings.orders_topic, hand_off=parts.relay.hand_off
         )
         api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
         parked = ParkedEvents(writer=parts.writer, reader=parts.reader, releases=settings.env == "dev")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from orderflow.database.bulk import Insert, InsertAbsent, Writes, write
+from orderflow.database.bulk import Insert, InsertAbsent
 from orderflow.database.engine import Database, connect
+from orderflow.database.transaction import Transaction
 
 WAIT_S_MAX = 30.0
 
@@ -25,28 +25,22 @@ class Note:
 
     id: int
 
-    @property
-    def rows(self) -> int:
-        return 1
-
 
 @dataclass
 class WriteNotes:
-    """A handler as the group commit takes them; `before` runs in the transaction, ahead of its insert."""
+    """A use case as the group commit takes them; `before` runs in the transaction, ahead of its insert."""
 
     before: Callable[[Sequence[Note]], None] = lambda _notes: None
     batches: list[list[int]] = field(default_factory=list[list[int]])
 
-    def __call__(self, connection: Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
+    def __call__(self, tx: Transaction, commands: Sequence[Note]) -> list[int]:
         self.batches.append([note.id for note in commands])
         self.before(commands)
         rows = [(note.id,) for note in commands]
-        if again:
-            write(connection, _INSERT_ABSENT, rows)
+        if tx.may_be_committed:
+            tx.write(_INSERT_ABSENT, rows)
         else:
-            writes = Writes(connection)
-            writes.add(_INSERT, rows)
-            writes.send()
+            tx.add(_INSERT, rows)
         return [note.id for note in commands]
 
 

@@ -10,6 +10,7 @@ import orderflow
 from orderflow.database import bulk
 from orderflow.database.dialects import DIALECTS, locked
 from orderflow.database.engine import Database
+from orderflow.database.transaction import Transaction
 from orderflow.orders import placement
 from orderflow.orders.placement.order import POSITION, PlaceOrder
 
@@ -42,16 +43,11 @@ def test_new_orders_have_a_statement_in_every_dialect() -> None:
 def test_a_row_is_updated_by_its_key_and_only_where_the_condition_holds(noted: Database) -> None:
     renumber = bulk.Update(notes, ("id",), computed={"id": notes.c.id + 100}, where=notes.c.id > 1)
     with noted.writer.begin() as connection:
-        assert bulk.write(connection, bulk.InsertAbsent(notes, ("id",)), [(1,), (2,), (3,)]) == {
-            (1,),
-            (2,),
-            (3,),
-        }
-        writes = bulk.Writes(connection)
-        writes.add(renumber, [(1,), (2,)])
-        writes.add(bulk.Insert(notes, ("id",)), [(9,)])
-        writes.send()
-        assert set(connection.scalars(sa.select(notes.c.id))) == {1, 102, 3, 9}
+        tx = Transaction(connection)
+        assert tx.write(bulk.InsertAbsent(notes, ("id",)), [(1,), (2,), (3,)]) == {(1,), (2,), (3,)}
+        tx.add(renumber, [(1,), (2,)])
+        tx.add(bulk.Insert(notes, ("id",)), [(9,)])
+        assert set(tx.connection.scalars(sa.select(notes.c.id))) == {1, 102, 3, 9}
 
 
 def test_rows_that_are_there_are_left_alone_or_added_to(noted: Database) -> None:
@@ -65,11 +61,10 @@ def test_rows_that_are_there_are_left_alone_or_added_to(noted: Database) -> None
     add = bulk.InsertOrUpdate(counts, ("name",), ("note",), added=("count",))
     with noted.writer.begin() as connection:
         counts.create(connection)
+        tx = Transaction(connection)
         for rows in ([("a", "x", 1), ("b", "y", 2)], [("b", "z", 40)]):
-            writes = bulk.Writes(connection)
-            writes.add(add, rows)
-            writes.send()
+            tx.add(add, rows)
         absent = bulk.InsertAbsent(counts, ("name", "count"))
-        assert bulk.write(connection, absent, [("a", 7), ("c", 7)]) == {("c",)}
+        assert tx.write(absent, [("a", 7), ("c", 7)]) == {("c",)}
         found = {tuple(row) for row in connection.execute(sa.select(counts))}
     assert found == {("a", 1, "x"), ("b", 42, "z"), ("c", 7, None)}

@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
 from tests.database.conftest import Note, WriteNotes, notes, stored
 from tests.database.test_group_commit import queue
@@ -18,6 +17,7 @@ from orderflow.database.dialects import Failure, classify
 from orderflow.database.engine import Database, DatabaseUnavailable
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Probe, Readiness
+from orderflow.database.transaction import Transaction
 
 POSTGRESQL = {
     "08000": Failure.UNAVAILABLE,  # the connection failed, in any way
@@ -121,10 +121,10 @@ def test_an_unknown_error_of_one_command_among_good_ones_is_its_own(
     noted: Database, writer: GroupCommit
 ) -> None:
     class OneIsWrong(WriteNotes):
-        def __call__(self, connection: Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
+        def __call__(self, tx: Transaction, commands: Sequence[Note]) -> list[int]:
             if any(note.id == 3 for note in commands):
-                connection.execute(sa.text("SELECT something FROM nowhere"))
-            return super().__call__(connection, commands, again=again)
+                tx.connection.execute(sa.text("SELECT something FROM nowhere"))
+            return super().__call__(tx, commands)
 
     outcomes = queue(writer, OneIsWrong(), *range(6))
     writer.start()
@@ -153,8 +153,8 @@ def test_a_session_that_stays_read_only_after_a_failover_leaves_the_pool(
         assert writer.submit_blocking(WriteNotes(), [Note(number)]) == [number]
 
 
-def probe(connection: Connection, commands: Sequence[Probe], /, *, again: bool) -> list[None]:
-    connection.execute(sa.update(notes).values(id=notes.c.id))
+def probe(tx: Transaction, commands: Sequence[Probe]) -> list[None]:
+    tx.connection.execute(sa.update(notes).values(id=notes.c.id))
     return [None] * len(commands)
 
 

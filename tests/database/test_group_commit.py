@@ -17,6 +17,7 @@ from tests.lost_answers import LostAnswers
 
 from orderflow.database.engine import Database, DatabaseUnavailable
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
+from orderflow.database.transaction import Transaction
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 """For what a file, which has one writer and no sessions, cannot do."""
@@ -197,16 +198,67 @@ def test_a_loop_that_ended_before_its_answer_does_not_end_the_writer(
     assert stored(noted) == [1, 2]
 
 
-def test_a_hook_that_fails_after_the_commit_changes_no_answer(noted: Database, writer: GroupCommit) -> None:
-    def fail(_committed: object) -> None:
+class FollowUps(WriteNotes):
+    """Notes whose writing calls `call` after the commit."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        super().__init__()
+        self._call = call
+
+    def __call__(self, tx: Transaction, commands: Sequence[Note]) -> list[int]:
+        tx.after_commit(self._call)
+        return super().__call__(tx, commands)
+
+
+def test_what_fails_after_the_commit_changes_no_answer_and_stops_nothing_that_follows(
+    writer: GroupCommit,
+) -> None:
+    def fail() -> None:
         raise RuntimeError
 
-    writer.after_commit = fail
-    handler = WriteNotes()
-    outcomes = queue(writer, handler, 1, 2)
+    failing, called = FollowUps(fail), list[str]()
+    first = queue(writer, failing, 1, 2)
+    second = queue(writer, FollowUps(lambda: called.append("after")), 3)
+    writer.start()
+    assert first() + second() == [1, 2, 3]
+    assert failing.batches == [[1, 2]]
+    assert called == ["after"]
+
+
+def test_what_follows_the_commit_is_not_called_before_the_rows_are_there(
+    noted: Database, writer: GroupCommit
+) -> None:
+    seen: list[list[int]] = []
+    outcomes = queue(writer, FollowUps(lambda: seen.append(stored(noted))), 1)
+    writer.start()
+    assert outcomes() == [1]
+    assert seen == [[1]]
+
+
+def test_what_follows_the_commit_is_not_called_for_a_write_that_failed(
+    noted: Database, writer: GroupCommit
+) -> None:
+    with noted.writer.begin() as connection:
+        connection.execute(sa.insert(notes), [{"id": 2}])
+    called: list[str] = []
+    outcomes = queue(writer, FollowUps(lambda: called.append("after")), 2)
+    writer.start()
+    assert isinstance(outcomes()[0], IntegrityError)
+    assert called == []
+
+
+def test_commands_that_say_nothing_of_their_rows_count_as_one_row_each(noted: Database) -> None:
+    writer = GroupCommit(noted.writer, "test", queue_rows_max=2)
+    outcomes = queue(writer, WriteNotes(), 1, 2)
+
+    async def another() -> None:
+        await writer.submit(WriteNotes(), [Note(3)])
+
+    with pytest.raises(QueueFull):
+        asyncio.run(another())
     writer.start()
     assert outcomes() == [1, 2]
-    assert handler.batches == [[1, 2]]
+    writer.close()
 
 
 @pytest.mark.parametrize("commits", [True, False])
@@ -270,9 +322,9 @@ def test_rows_that_two_writers_lock_in_opposite_order_are_written_all_the_same(
     def locking(order: tuple[int, int]) -> Any:
         first_time = [True]
 
-        def handler(connection: sa.Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
+        def handler(tx: Transaction, commands: Sequence[Note]) -> list[int]:
             for index, number in enumerate(order):
-                connection.execute(sa.update(notes).where(notes.c.id == number).values(id=number))
+                tx.connection.execute(sa.update(notes).where(notes.c.id == number).values(id=number))
                 if index == 0 and first_time[0]:
                     first_time[0] = False
                     met.wait()
@@ -299,9 +351,9 @@ def test_rows_that_two_writers_lock_in_opposite_order_are_written_all_the_same(
 def test_a_row_that_another_session_holds_is_contended_and_its_neighbours_are_written(
     noted: Database, writer: GroupCommit
 ) -> None:
-    def impatient(connection: sa.Connection, commands: Sequence[Note], *, again: bool) -> list[int]:
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 50")
-        connection.execute(sa.insert(notes), [{"id": note.id} for note in commands])
+    def impatient(tx: Transaction, commands: Sequence[Note]) -> list[int]:
+        tx.connection.exec_driver_sql("SET LOCAL lock_timeout = 50")
+        tx.connection.execute(sa.insert(notes), [{"id": note.id} for note in commands])
         return [note.id for note in commands]
 
     with noted.writer.connect() as other:

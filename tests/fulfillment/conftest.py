@@ -113,9 +113,8 @@ class World:
             self.orders_url = address(listener)
             writer = GroupCommit(self.orders.writer, "orders")
             relay = Relay(writer, self.log.publisher())
-            writer.after_commit = relay.after_commit
             reader = Reader(self.orders)
-            intake = Intake(writer, reader, topic=TOPIC, relay_takes=relay.takes)
+            intake = Intake(writer, reader, topic=TOPIC, hand_off=relay.hand_off)
             api = OrdersApi(writer=writer, reader=reader, intake=intake)
             writer.start()
             relay.start()

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.database.dialects import now_ms
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions, claims, dead_letters, redrive
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.dead_letters import ClaimCopies
@@ -34,10 +35,11 @@ def test_a_shipment_is_not_due_later_than_it_can_have_been_put_off(
     order_id = new_uuid4()
     world.put_shipment(order_id, state="received", waits=waits, note=note, due_at_ms=now_ms() + ahead_ms)
     with world.fulfillment.writer.begin() as connection:
-        assert claims.recall(connection, [claims.Recall()], again=False) == [int(recalled)]
+        tx = Transaction(connection)
+        assert claims.recall(tx, [claims.Recall()]) == [int(recalled)]
         due = sa.select(shipments.c.due_at_ms <= now_ms())
         assert bool(connection.scalar(due)) is recalled
-        assert claims.recall(connection, [claims.Recall()], again=False) == [0]
+        assert claims.recall(tx, [claims.Recall()]) == [0]
 
 
 def test_a_worker_takes_what_is_dated_ahead(world: World, http_carrier: OpenCarrier) -> None:
@@ -63,12 +65,13 @@ def test_attentions_copies_and_redrives_that_are_dated_ahead_go_on(world: World)
     world.execute(sa.insert(letters).values(letter | {"copy_due_ms": ahead}))
     world.execute(sa.insert(redrives).values(group | {"step_due_ms": ahead}))
     with world.fulfillment.writer.begin() as connection:
-        attentions.put(connection, [Attention(order_id, "stuck", "why", None)])
-        connection.execute(sa.update(attentions.attentions).values(due_at_ms=ahead))
-        (claimed,) = attentions.claim(connection, [ClaimAttentions(10)], again=False)
+        tx = Transaction(connection)
+        attentions.put(tx, [Attention(order_id, "stuck", "why", None)])
+        tx.connection.execute(sa.update(attentions.attentions).values(due_at_ms=ahead))
+        (claimed,) = attentions.claim(tx, [ClaimAttentions(10)])
         assert [attention.order_id for attention in claimed] == [order_id]
-        assert attentions.claim(connection, [ClaimAttentions(10)], again=False) == [[]]
-        (copies,) = dead_letters.claim_copies(connection, [ClaimCopies(10)], again=False)
+        assert attentions.claim(tx, [ClaimAttentions(10)]) == [[]]
+        (copies,) = dead_letters.claim_copies(tx, [ClaimCopies(10)])
         assert len(copies) == 1
-        assert redrive.step(connection, [redrive.Step(now)], again=False) == [1]
-        assert redrive.step(connection, [redrive.Step(now)], again=False) == [0]
+        assert redrive.step(tx, [redrive.Step(now)]) == [1]
+        assert redrive.step(tx, [redrive.Step(now)]) == [0]

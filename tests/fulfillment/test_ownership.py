@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from tests.fulfillment.conftest import World
 
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.model import (
@@ -103,7 +104,9 @@ def test_of_two_lives_in_one_batch_only_the_current_one_is_told_that_it_has_writ
         world.put_shipment(order_id, state="calling", worker_id=NEW.worker_id, epoch=NEW.epoch)
         moves = [move(order_id, OLD, of_old), move(order_id, NEW, of_new)]
         with world.fulfillment.writer.begin() as connection:
-            assert apply(connection, moves, again=False) == [False, True], (of_old, of_new)
+            tx = Transaction(connection)
+            assert apply(tx, moves) == [False, True], (of_old, of_new)
+            tx.send()
         written = row(world, order_id)
         assert written["note"] in ("new", None)
         assert (written["shipment_id"], written["error"]) == (None, None)

@@ -136,13 +136,11 @@ class Service:
         self.log = EmbeddedLog(log_path) if log_path else None
         self.publisher = Flaky(self.log.publisher()) if self.log else None
         self.relay = Relay(self.writer, self.publisher) if self.publisher else None
-        if self.relay:
-            self.writer.after_commit = self.relay.after_commit
         intake = Intake(
             self.writer,
             self.reader,
             topic=TOPIC,
-            relay_takes=self.relay.takes if self.relay else lambda _count: False,
+            hand_off=self.relay.hand_off if self.relay else None,
             key_wait_s=key_wait_s,
         )
         self.api = OrdersApi(

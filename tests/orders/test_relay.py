@@ -17,12 +17,14 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
+from orderflow.database.transaction import Transaction
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import outbox as rows
 from orderflow.orders.events import message, order_created
+from orderflow.orders.hand_off import ROWS_MAX
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.outbox import OutboxRow
-from orderflow.orders.relay import HAND_OFF_ROWS_MAX, Relay
+from orderflow.orders.relay import Relay
 from orderflow.orders.tables import outbox
 from orderflow.runtime.ids import new_uuid4
 
@@ -222,7 +224,7 @@ def test_a_row_refused_for_its_size_is_parked_and_blocks_only_its_own_order(benc
     relay, flaky, _ = bench.relay()
     flaky.refuses = lambda message: message.key == event(1).order_id
     assert drain(relay) == 1
-    assert (relay.trouble, relay.takes(1)) == (None, True)
+    assert (relay.trouble, relay.hand_off.has_room(1)) == (None, True)
     bench.end_leases()
     assert drain(relay) == 0
     bench.end_leases()
@@ -238,7 +240,7 @@ def test_trouble_stops_the_hand_off_and_one_probe_at_a_time_ends_it(bench: Bench
     flaky.down = True
     drain(relay)
     assert relay.trouble is not None
-    assert not relay.takes(1)
+    assert not relay.hand_off.has_room(1)
     bench.end_leases()
     drain(relay)
     assert [len(call) for call in flaky.calls] == [10, 1]
@@ -246,13 +248,13 @@ def test_trouble_stops_the_hand_off_and_one_probe_at_a_time_ends_it(bench: Bench
     bench.end_leases()
     assert drain(relay) == 10
     assert [len(call) for call in flaky.calls] == [10, 1, 1, 9]
-    assert (relay.trouble, relay.takes(1)) == (None, True)
+    assert (relay.trouble, relay.hand_off.has_room(1)) == (None, True)
 
 
 def test_the_hand_off_is_bounded(bench: Bench) -> None:
     relay, _, _ = bench.relay()
-    assert relay.takes(HAND_OFF_ROWS_MAX)
-    assert not relay.takes(HAND_OFF_ROWS_MAX + 1)
+    assert relay.hand_off.has_room(ROWS_MAX)
+    assert not relay.hand_off.has_room(ROWS_MAX + 1)
 
 
 def test_two_relays_never_hold_one_row_at_the_same_time(bench: Bench) -> None:
@@ -281,8 +283,8 @@ def test_what_two_sessions_claim_at_once_is_disjoint(bench: Bench) -> None:
     """Claims that overlap in time, which only a server has: the rows of the open one are skipped."""
     bench.append(*(event(number) for number in range(10)))
     with bench.database.writer.connect() as one, bench.database.writer.connect() as two:
-        first = rows.claim(one, [rows.Claim(6)], again=False)[0]
-        second = rows.claim(two, [rows.Claim(6)], again=False)[0]
+        first = rows.claim(Transaction(one), [rows.Claim(6)])[0]
+        second = rows.claim(Transaction(two), [rows.Claim(6)])[0]
         one.rollback()
         two.rollback()
     assert [len(first), len(second)] == [6, 4]

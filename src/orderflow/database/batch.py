@@ -4,37 +4,27 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from orderflow.database.dialects import Failure, classify
+from orderflow.database.transaction import Transaction
 
 log = structlog.get_logger()
 
 
-class Command(Protocol):
-    @property
-    def rows(self) -> int:
-        """About how many rows the command writes; bounds the transaction."""
-        ...
+C = TypeVar("C")
+R = TypeVar("R")
+
+UseCase = Callable[[Transaction, Sequence[C]], Sequence[R]]
+"""Writes a list of commands in the given transaction and returns one result each, in order."""
 
 
-C_contra = TypeVar("C_contra", bound=Command, contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Handler(Protocol[C_contra, R_co]):
-    """Writes a list of commands in the given transaction and returns one result each, in order.
-
-    `again`: an earlier COMMIT of these very commands may have succeeded; what is there already is a success.
-    """
-
-    def __call__(
-        self, connection: Connection, commands: Sequence[C_contra], /, *, again: bool
-    ) -> Sequence[R_co]: ...
+def rows_of(command: object) -> int:
+    """About how many rows the command writes, which bounds the transaction: what it says as `rows`, or 1."""
+    return getattr(command, "rows", 1)
 
 
 @dataclass(slots=True)
@@ -52,23 +42,24 @@ class Ticket:
 class Entry:
     ticket: Ticket
     index: int
-    handler: Handler[Any, Any]
-    command: Command
+    use_case: UseCase[Any, Any]
+    command: object
 
 
-def handled(connection: Connection, batch: list[Entry], *, again: bool) -> list[Any]:
-    """The handlers' results. A session that cannot write is not used again: it may have outlived a failover,
-    and stay read-only for as long as it lives."""
+def run_use_cases(tx: Transaction, batch: list[Entry]) -> list[Any]:
+    """Their results. A session that cannot write is not used again: it may have outlived a failover, and stay
+    read-only for as long as it lives."""
     outcomes: list[Any] = [None] * len(batch)
     try:
-        connection.begin()
-        for handler, indexes in _by_handler(batch):
-            results = handler(connection, [batch[i].command for i in indexes], again=again)
+        tx.connection.begin()
+        for use_case, indexes in _by_use_case(batch):
+            results = use_case(tx, [batch[i].command for i in indexes])
             for i, result in zip(indexes, results, strict=True):
                 outcomes[i] = result
+        tx.send()
     except SQLAlchemyError as error:
         if classify(error) is Failure.UNAVAILABLE:
-            connection.invalidate()
+            tx.invalidate()
         raise
     return outcomes
 
@@ -77,10 +68,10 @@ def is_unknown(outcome: object) -> bool:
     return isinstance(outcome, SQLAlchemyError) and classify(outcome) is Failure.UNKNOWN
 
 
-def _by_handler(batch: list[Entry]) -> list[tuple[Handler[Any, Any], list[int]]]:
-    groups: dict[int, tuple[Handler[Any, Any], list[int]]] = {}
+def _by_use_case(batch: list[Entry]) -> list[tuple[UseCase[Any, Any], list[int]]]:
+    groups: dict[int, tuple[UseCase[Any, Any], list[int]]] = {}
     for index, entry in enumerate(batch):
-        groups.setdefault(id(entry.handler), (entry.handler, []))[1].append(index)
+        groups.setdefault(id(entry.use_case), (entry.use_case, []))[1].append(index)
     return list(groups.values())
 
 

@@ -3,7 +3,8 @@
 A round trip costs more than a row, so a statement here is as good for one row as for a thousand. Rows hold
 texts, numbers, times and None; bytes are given as UTF-8 text, ids are texts, no key comes twice in a call.
 
-A statement is a constant of the module that uses it, and compiled once for each database.
+A statement is a constant of the module that uses it, and compiled once for each database. A `Transaction`
+sends it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,9 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import DIALECTS, Dialect, of
-from orderflow.database.dialects.dialect import ROWS, Query, Rows
+from orderflow.database.dialects import DIALECTS, Dialect
+from orderflow.database.dialects.dialect import ROWS, Query
 
 Computed = Mapping[str, sa.ColumnElement[Any]]
 """Columns with an expression that is the same for all rows."""
@@ -111,7 +111,7 @@ def _source(
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class Text:
     """A statement as the driver takes it; None stands where the rows go among its parameters."""
 
     sql: str
@@ -122,39 +122,9 @@ class _Text:
 
 
 @cache
-def _compiled(statement: Statement, dialect_name: str) -> _Text:
+def compiled(statement: Statement, dialect_name: str) -> Text:
+    """The statement in the words of that database."""
     dialect = DIALECTS[dialect_name]
     compiled = statement.build(dialect).compile(dialect=dialect.compiler)
     names = compiled.positiontup or ()
-    return _Text(str(compiled), tuple([None if name == ROWS else compiled.params[name] for name in names]))
-
-
-class Writes:
-    """Writes to different tables, sent together: as a single statement where the database has such."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._parts: list[tuple[Statement, Rows]] = []
-
-    def add(self, statement: Statement, rows: Rows) -> None:
-        if rows:
-            self._parts.append((statement, rows))
-
-    def send(self) -> None:
-        parts, self._parts = self._parts, []
-        dialect = of(self._connection)
-        sent = [(_compiled(part, dialect.name), dialect.encode(rows)) for part, rows in parts]
-        if dialect.together is not None and len(sent) > 1:
-            parameters = tuple([p for text, rows in sent for p in text.with_rows(rows)])
-            self._connection.exec_driver_sql(dialect.together([text.sql for text, _ in sent]), parameters)
-            return
-        for text, rows in sent:
-            self._connection.exec_driver_sql(text.sql, text.with_rows(rows))
-
-
-def write(connection: Connection, statement: InsertAbsent | Update, rows: Rows) -> set[tuple[Any, ...]]:
-    """Send one statement that returns keys; the keys."""
-    dialect = of(connection)
-    text = _compiled(statement, dialect.name)
-    found = connection.exec_driver_sql(text.sql, text.with_rows(dialect.encode(rows)))
-    return {tuple(row) for row in found}
+    return Text(str(compiled), tuple([None if name == ROWS else compiled.params[name] for name in names]))

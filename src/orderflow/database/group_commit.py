@@ -21,16 +21,25 @@ import structlog
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from orderflow.database.batch import Command, Entry, Handler, Ticket, answer, handled, is_unknown
+from orderflow.database.batch import (
+    Entry,
+    Ticket,
+    UseCase,
+    answer,
+    is_unknown,
+    rows_of,
+    run_use_cases,
+)
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.engine import DatabaseUnavailable, reason
+from orderflow.database.transaction import Transaction
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
-C = TypeVar("C", bound=Command)
+C = TypeVar("C")
 R = TypeVar("R")
 
 QUEUE_COMMANDS_MAX = 10_000
@@ -77,8 +86,6 @@ class GroupCommit:
     """Nothing more is taken while the oldest command has waited for longer than this."""
     in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX
     """How long a lost answer to COMMIT is pursued, in seconds."""
-    after_commit: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
-    """Gets (command, result) pairs right after their COMMIT, on the writer's thread; must not block."""
     health: Health = field(default_factory=Health)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
@@ -118,10 +125,10 @@ class GroupCommit:
         return len(self._queue)
 
     async def submit(
-        self, handler: Handler[C, R], commands: Sequence[C], *, later: bool = False
+        self, use_case: UseCase[C, R], commands: Sequence[C], *, later: bool = False
     ) -> list[R | Exception]:
-        """One outcome per command, after COMMIT: the handler's result, or Contended, OutcomeUnknown,
-        DatabaseUnavailable or the handler's own error. Raises QueueFull when there is no room.
+        """One outcome per command, after COMMIT: the use case's result, or Contended, OutcomeUnknown,
+        DatabaseUnavailable or the use case's own error. Raises QueueFull when there is no room.
 
         `later`: nobody is in a hurry, see `submit_later`."""
         loop = asyncio.get_running_loop()
@@ -132,33 +139,33 @@ class GroupCommit:
                 future.set_result(outcomes)
 
         if later and commands:
-            self.submit_later(handler, commands, resolve, loop=loop)
+            self.submit_later(use_case, commands, resolve, loop=loop)
         else:
-            self._enqueue(handler, commands, resolve, loop)
+            self._enqueue(use_case, commands, resolve, loop)
         return await future
 
     def submit_then(
         self,
-        handler: Handler[C, R],
+        use_case: UseCase[C, R],
         commands: Sequence[C],
         then: Callable[[list[R | Exception]], object],
     ) -> None:
         """As `submit`, but the outcomes go to `then`, called on the event loop: no task waits for them."""
-        self._enqueue(handler, commands, then, asyncio.get_running_loop())
+        self._enqueue(use_case, commands, then, asyncio.get_running_loop())
 
-    async def submit_one(self, handler: Handler[C, R], command: C) -> R:
+    async def submit_one(self, use_case: UseCase[C, R], command: C) -> R:
         """As `submit` for a single command; a failure is raised."""
-        return _result(await self.submit(handler, [command]))
+        return _result(await self.submit(use_case, [command]))
 
-    def submit_blocking(self, handler: Handler[C, R], commands: Sequence[C]) -> list[R | Exception]:
+    def submit_blocking(self, use_case: UseCase[C, R], commands: Sequence[C]) -> list[R | Exception]:
         """As `submit`, from a thread of our own loops: their work is bounded already and always has room."""
         future: Future[list[Any]] = Future()
-        self._enqueue(handler, commands, future.set_result, None)
+        self._enqueue(use_case, commands, future.set_result, None)
         return future.result()
 
     def submit_later(
         self,
-        handler: Handler[C, R],
+        use_case: UseCase[C, R],
         commands: Sequence[C],
         then: Callable[[list[R | Exception]], object],
         *,
@@ -175,27 +182,27 @@ class GroupCommit:
                 raise QueueFull
             is_first = not self._later
             self._later.extend(
-                [Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
+                [Entry(ticket, index, use_case, command) for index, command in enumerate(commands)]
             )
         if is_first:
             self.loop.wake()
 
     def _enqueue(
         self,
-        handler: Handler[Any, Any],
-        commands: Sequence[Command],
+        use_case: UseCase[Any, Any],
+        commands: Sequence[object],
         then: Callable[[list[Any]], object],
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
         now = self.monotonic()
         ticket = Ticket([None] * len(commands), len(commands), then, loop, now)
-        rows = sum([command.rows for command in commands])
+        rows = sum(map(rows_of, commands))
         with self._lock:
             if self._closing or (loop is not None and self._is_full(len(commands), rows, now)):
                 raise QueueFull
             self._queued_rows += rows
             self._queue.extend(
-                [Entry(ticket, index, handler, command) for index, command in enumerate(commands)]
+                [Entry(ticket, index, use_case, command) for index, command in enumerate(commands)]
             )
         self.loop.wake()
         if not commands:
@@ -243,7 +250,7 @@ class GroupCommit:
         batch: list[Entry] = []
         rows = 0
         while (queue := self._later or self._queue) and len(batch) < BATCH_COMMANDS_MAX:
-            more = queue[0].command.rows
+            more = rows_of(queue[0].command)
             if batch and rows + more > BATCH_ROWS_MAX:
                 break
             rows += more
@@ -264,7 +271,7 @@ class GroupCommit:
         while True:
             tries += 1
             try:
-                return self._transaction(batch, again=in_doubt_since is not None)
+                return self._transaction(batch, may_be_committed=in_doubt_since is not None)
             except _CommitLost:
                 in_doubt_since = in_doubt_since or self.monotonic()
             except Exception as error:
@@ -310,17 +317,18 @@ class GroupCommit:
         if not unknown:
             return outcomes
         written = {
-            id(e.handler) for e, o in zip(batch, outcomes, strict=True) if not isinstance(o, Exception)
+            id(e.use_case) for e, o in zip(batch, outcomes, strict=True) if not isinstance(o, Exception)
         }
         for i in unknown:
-            if id(batch[i].handler) not in written:
+            if id(batch[i].use_case) not in written:
                 outcomes[i] = self._unavailable(outcomes[i])
                 self.engine.dispose()
         return outcomes
 
-    def _transaction(self, batch: list[Entry], *, again: bool) -> list[Any]:
+    def _transaction(self, batch: list[Entry], *, may_be_committed: bool) -> list[Any]:
         with self.engine.connect() as connection:
-            outcomes = handled(connection, batch, again=again)
+            tx = Transaction(connection, may_be_committed=may_be_committed)
+            outcomes = run_use_cases(tx, batch)
             crash_point(f"{self.name}.written")
             try:
                 connection.commit()
@@ -332,21 +340,18 @@ class GroupCommit:
             away_s = round(self.monotonic() - self._unavailable_since, 1)
             self._unavailable_since = None
             log.info("commit.recovered", writer=self.name, away_s=away_s)
-        self._tell(batch, outcomes)
+        self._follow_up(tx)
         self.committed_transactions += 1
         self.committed_commands += len(batch)
         return outcomes
 
-    def _tell(self, batch: list[Entry], outcomes: list[Any]) -> None:
+    def _follow_up(self, tx: Transaction) -> None:
         """What goes wrong after COMMIT must not look as if the write had: it would be written again."""
-        if self.after_commit is None:
-            return
-        try:
-            self.after_commit(
-                [(entry.command, result) for entry, result in zip(batch, outcomes, strict=True)]
-            )
-        except Exception:
-            log.exception("commit.hook_failed", writer=self.name, commands=len(batch))
+        for call in tx.follow_ups:
+            try:
+                call()
+            except Exception:
+                log.exception("commit.follow_up_failed", writer=self.name)
 
 
 def _result(outcomes: Sequence[Any]) -> Any:

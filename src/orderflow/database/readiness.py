@@ -8,8 +8,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from orderflow.database.batch import UseCase
 from orderflow.database.engine import DatabaseUnavailable
-from orderflow.database.group_commit import GroupCommit, Handler
+from orderflow.database.group_commit import GroupCommit
 
 READY_S_MAX = 2.0
 
@@ -18,16 +19,12 @@ READY_S_MAX = 2.0
 class Probe:
     """Asks for a write that changes nothing."""
 
-    @property
-    def rows(self) -> int:
-        return 1
-
 
 class Readiness:
-    """Asks one probe at a time, however many want to know. `probe` is a handler for the group commit."""
+    """Asks one probe at a time, however many want to know. `probe` is the use case that makes it."""
 
     def __init__(
-        self, writer: GroupCommit, probe: Handler[Probe, None], *, seconds_max: float = READY_S_MAX
+        self, writer: GroupCommit, probe: UseCase[Probe, None], *, seconds_max: float = READY_S_MAX
     ) -> None:
         self._writer = writer
         self._probe = probe

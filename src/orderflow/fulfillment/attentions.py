@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
 from orderflow.database.dialects import has_passed, locked, now_ms
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.tables import attentions
 
 CLEARED = "cleared"
@@ -26,10 +26,6 @@ class Attention:
     kind: str
     reason: str
     correlation_id: str | None
-
-    @property
-    def rows(self) -> int:
-        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +49,10 @@ def status_update(attention: Attention) -> dict[str, Any]:
     return update
 
 
-def put(connection: Connection, new: Sequence[Attention]) -> None:
+def put(tx: Transaction, new: Sequence[Attention]) -> None:
     """Owe these; the newest of an order replaces what was not sent yet."""
     newest = {attention.order_id: attention for attention in new}
-    writes = bulk.Writes(connection)
-    writes.add(_PUT, [(i, a.kind, a.reason, a.correlation_id) for i, a in sorted(newest.items())])
-    writes.send()
+    tx.add(_PUT, [(i, a.kind, a.reason, a.correlation_id) for i, a in sorted(newest.items())])
 
 
 _PUT = bulk.InsertOrUpdate(
@@ -66,27 +60,24 @@ _PUT = bulk.InsertOrUpdate(
 )
 
 
-def forget(connection: Connection, order_id: str) -> None:
+def forget(tx: Transaction, order_id: str) -> None:
     """What was not sent yet is true no more."""
-    connection.execute(sa.delete(attentions).where(attentions.c.order_id == order_id))
+    tx.connection.execute(sa.delete(attentions).where(attentions.c.order_id == order_id))
 
 
-def clear(connection: Connection, order_id: str) -> None:
+def clear(tx: Transaction, order_id: str) -> None:
     """A person has seen to it, and the order will not move on by itself: it asks for nobody any more."""
-    put(connection, [Attention(order_id, CLEARED, "seen to", None)])
+    put(tx, [Attention(order_id, CLEARED, "seen to", None)])
 
 
-def claim(
-    connection: Connection, commands: Sequence[ClaimAttentions], /, *, again: bool
-) -> list[list[Attention]]:
-    """Those that are due, the oldest first; others leave them alone for 30 s. A handler for the group
-    commit."""
-    del again  # what a lost answer may have taken is due again soon
-    return [_claim(connection, command.rows_max) for command in commands]
+def claim(tx: Transaction, commands: Sequence[ClaimAttentions]) -> list[list[Attention]]:
+    """Those that are due, the oldest first; others leave them alone for 30 s."""
+    # What a lost answer may have taken is due again soon.
+    return [_claim(tx, command.rows_max) for command in commands]
 
 
-def _claim(connection: Connection, rows_max: int) -> list[Attention]:
-    due = connection.execute(
+def _claim(tx: Transaction, rows_max: int) -> list[Attention]:
+    due = tx.connection.execute(
         locked(
             sa.select(attentions)
             .where(has_passed(attentions.c.due_at_ms, longest_ms=RESEND_MS))
@@ -97,7 +88,7 @@ def _claim(connection: Connection, rows_max: int) -> list[Attention]:
         )
     ).all()
     if due:
-        connection.execute(
+        tx.connection.execute(
             sa.update(attentions)
             .where(attentions.c.order_id.in_([found.order_id for found in due]))
             .values(due_at_ms=now_ms() + RESEND_MS)
@@ -105,11 +96,10 @@ def _claim(connection: Connection, rows_max: int) -> list[Attention]:
     return [Attention(found.order_id, found.kind, found.reason, found.correlation_id) for found in due]
 
 
-def acknowledge(connection: Connection, sent: Sequence[Attention], /, *, again: bool) -> list[None]:
-    """Forget what was acknowledged, but not what replaced it meanwhile. A handler for the group commit."""
-    del again
+def acknowledge(tx: Transaction, sent: Sequence[Attention]) -> list[None]:
+    """Forget what was acknowledged, but not what replaced it meanwhile."""
     for attention in sorted(sent, key=lambda a: a.order_id):
-        connection.execute(
+        tx.connection.execute(
             sa.delete(attentions).where(
                 attentions.c.order_id == attention.order_id,
                 attentions.c.kind == attention.kind,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from pydantic_core import to_json
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from orderflow.database.dialects import locked, now_ms, one_of
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.holding import within
@@ -44,28 +45,26 @@ class ClaimDue:
         return self.rows_max
 
 
-def claim_due(
-    connection: Connection, commands: Sequence[ClaimDue], /, *, again: bool
-) -> list[list[Shipment] | None]:
-    """Take free shipments under the owner's epoch, the longest due first. A handler for the group commit.
+def claim_due(tx: Transaction, commands: Sequence[ClaimDue]) -> list[list[Shipment] | None]:
+    """Take free shipments under the owner's epoch, the longest due first.
 
     A shipment is free when no live lease has its exact worker and epoch. One that a carrier may have is left
     to workers that can ask that carrier; where none can for a minute, anybody takes it, for a person. One
     that was in mid-call counts an interruption. None: the answer to an earlier try was lost, and nobody knows
     which shipments it took.
     """
-    if again:
+    if tx.may_be_committed:
         return [None] * len(commands)
-    return [_claim_fairly(connection, command) for command in commands]
+    return [_claim_fairly(tx, command) for command in commands]
 
 
-def _claim_fairly(connection: Connection, command: ClaimDue) -> list[Shipment]:
+def _claim_fairly(tx: Transaction, command: ClaimDue) -> list[Shipment]:
     parties = {
         "parties": to_json(command.parties).decode(),
-        "reachable": to_json(sorted(lease.reachable_parties(connection))).decode(),
+        "reachable": to_json(sorted(lease.reachable_parties(tx))).decode(),
     }
-    retried = _claim(connection, command.owner, row.waits > 0, command.retried_max, parties)
-    fresh = _claim(connection, command.owner, row.waits == 0, command.rows_max - len(retried), parties)
+    retried = _claim(tx, command.owner, row.waits > 0, command.retried_max, parties)
+    fresh = _claim(tx, command.owner, row.waits == 0, command.rows_max - len(retried), parties)
     return retried + fresh
 
 
@@ -78,18 +77,17 @@ class Recall:
         return RECALLED_ROWS_MAX
 
 
-def recall(connection: Connection, commands: Sequence[Recall], /, *, again: bool) -> list[int]:
+def recall(tx: Transaction, commands: Sequence[Recall]) -> list[int]:
     """Make shipments due now whose due time was written before the database's clock went back; the number of
-    them. A handler for the group commit."""
-    del again
-    return [_recall(connection) for _ in commands]
+    them."""
+    return [_recall(tx) for _ in commands]
 
 
-def _recall(connection: Connection) -> int:
-    order_ids = list(connection.scalars(_DATED_AHEAD))
+def _recall(tx: Transaction) -> int:
+    order_ids = list(tx.connection.scalars(_DATED_AHEAD))
     if order_ids:
         due_now = sa.update(shipments).where(one_of(row.order_id, "ids")).values(due_at_ms=now_ms())
-        connection.execute(due_now, {"ids": to_json(order_ids).decode()})
+        tx.connection.execute(due_now, {"ids": to_json(order_ids).decode()})
     return len(order_ids)
 
 
@@ -114,7 +112,7 @@ _MAY_TAKE = sa.or_(
 
 
 def _claim(
-    connection: Connection,
+    tx: Transaction,
     owner: Owner,
     which: sa.ColumnElement[bool],
     rows_max: int,
@@ -135,12 +133,12 @@ def _claim(
         .order_by(row.due_at_ms, row.order_id)
         .limit(rows_max)
     )
-    due = connection.execute(locked(free, shipments, skip_locked=True), parties)
+    due = tx.connection.execute(locked(free, shipments, skip_locked=True), parties)
     order_ids = within(((order_id, size) for order_id, size in due), CLAIM_BYTES_MAX)
     if not order_ids:
         return []
     interrupted = sa.case((row.state == State.CALLING, 1), else_=0)
-    claimed = connection.execute(
+    claimed = tx.connection.execute(
         sa.update(shipments)
         .where(one_of(row.order_id, "ids"))
         .values(
@@ -182,19 +180,14 @@ class NameParty:
 
     party: str
 
-    @property
-    def rows(self) -> int:
-        return 1
 
-
-def name_party(connection: Connection, commands: Sequence[NameParty], /, *, again: bool) -> list[int]:
-    """The number of intents that are the party's from here on. A handler for the group commit."""
-    del again
+def name_party(tx: Transaction, commands: Sequence[NameParty]) -> list[int]:
+    """The number of intents that are the party's from here on."""
     nameless = sa.and_(row.party.is_(None), row.intent_at.is_not(None))
     # Both halves have an index.
     is_open = sa.or_(row.due_at_ms.is_not(None), row.parked_kind.is_not(None))
     name = sa.update(shipments).where(nameless, is_open)
-    return [connection.execute(name.values(party=command.party)).rowcount for command in commands]
+    return [tx.connection.execute(name.values(party=command.party)).rowcount for command in commands]
 
 
 def _shipment(found: RowMapping, owner: Owner) -> Shipment:

@@ -12,10 +12,11 @@ from typing import cast
 import sqlalchemy as sa
 import structlog
 from pydantic_core import from_json, to_json
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from orderflow.database.dialects import has_passed, insert_absent, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.holding import within
@@ -134,22 +135,21 @@ def unpacked(headers: bytes) -> Headers:
     return tuple((name, value.encode("latin-1")) for name, value in pairs)
 
 
-def insert(connection: Connection, letters: Sequence[DeadLetter], /, *, again: bool) -> list[None]:
-    """Keep the letters and the attention their orders are owed. A handler for the group commit."""
-    del again
+def insert(tx: Transaction, letters: Sequence[DeadLetter]) -> list[None]:
+    """Keep the letters and the attention their orders are owed."""
     by_id = {letter.id: letter for letter in letters}
     for letter in sorted(by_id.values(), key=lambda kept: kept.id):
-        _insert(connection, letter)
+        _insert(tx, letter)
     owed = {
         letter.order_id: attentions.Attention(letter.order_id, "dead-letter", letter.attention, None)
         for letter in by_id.values()
         if letter.order_id is not None and letter.attention is not None
     }
-    attentions.put(connection, list(owed.values()))
+    attentions.put(tx, list(owed.values()))
     return [None] * len(letters)
 
 
-def _insert(connection: Connection, letter: DeadLetter) -> bool:
+def _insert(tx: Transaction, letter: DeadLetter) -> bool:
     """False where it is there already."""
     values = {
         "id": letter.id,
@@ -167,14 +167,14 @@ def _insert(connection: Connection, letter: DeadLetter) -> bool:
         "state": LetterState.OPEN,
         "copy_due_ms": now_ms(),
     }
-    return insert_absent(connection, dead_letters, values)
+    return insert_absent(tx.connection, dead_letters, values)
 
 
-def give_up(connection: Connection, letter: DeadLetter) -> None:
+def give_up(tx: Transaction, letter: DeadLetter) -> None:
     """Keep the letter of a shipment, or open it again where the shipment was given up before."""
-    if _insert(connection, letter):
+    if _insert(tx, letter):
         return
-    connection.execute(
+    tx.connection.execute(
         sa.update(dead_letters)
         .where(dead_letters.c.id == letter.id)
         .values(
@@ -186,14 +186,14 @@ def give_up(connection: Connection, letter: DeadLetter) -> None:
             copy_due_ms=now_ms(),
         )
     )
-    record(connection, letter.id, Action.FAILED_AGAIN, actor=PROGRAM, note=letter.reason, at=letter.at)
+    record(tx, letter.id, Action.FAILED_AGAIN, actor=PROGRAM, note=letter.reason, at=letter.at)
 
 
 def record(
-    connection: Connection, letter_id: str, action: Action, *, actor: str, note: str | None, at: datetime
+    tx: Transaction, letter_id: str, action: Action, *, actor: str, note: str | None, at: datetime
 ) -> None:
     """Write down what was done with a letter, by whom."""
-    connection.execute(
+    tx.connection.execute(
         sa.insert(dead_letter_actions).values(
             id=str(uuid.uuid4()),
             letter_id=letter_id,
@@ -218,20 +218,13 @@ class ClaimCopies:
 class Copied:
     id: str
 
-    @property
-    def rows(self) -> int:
-        return 1
+
+def claim_copies(tx: Transaction, commands: Sequence[ClaimCopies]) -> list[list[RowMapping]]:
+    """Letters without a copy; others leave them alone for 30 s."""
+    return [_claim_copies(tx, command.rows_max) for command in commands]
 
 
-def claim_copies(
-    connection: Connection, commands: Sequence[ClaimCopies], /, *, again: bool
-) -> list[list[RowMapping]]:
-    """Letters without a copy; others leave them alone for 30 s. A handler for the group commit."""
-    del again
-    return [_claim_copies(connection, command.rows_max) for command in commands]
-
-
-def _claim_copies(connection: Connection, rows_max: int) -> list[RowMapping]:
+def _claim_copies(tx: Transaction, rows_max: int) -> list[RowMapping]:
     size = sa.func.coalesce(sa.func.length(dead_letters.c.value), 0)
     wanting = (
         sa.select(dead_letters.c.id, size)
@@ -242,11 +235,11 @@ def _claim_copies(connection: Connection, rows_max: int) -> list[RowMapping]:
         .order_by(dead_letters.c.copy_due_ms)
         .limit(rows_max)
     )
-    due = connection.execute(locked(wanting, dead_letters, skip_locked=True))
+    due = tx.connection.execute(locked(wanting, dead_letters, skip_locked=True))
     ids = within(((letter_id, size) for letter_id, size in due), COPY_BYTES_MAX)
     if not ids:
         return []
-    claimed = connection.execute(
+    claimed = tx.connection.execute(
         sa.update(dead_letters)
         .where(dead_letters.c.id.in_(ids))
         .values(copy_due_ms=now_ms() + COPY_RETRY_MS)
@@ -255,11 +248,10 @@ def _claim_copies(connection: Connection, rows_max: int) -> list[RowMapping]:
     return list(claimed.mappings())
 
 
-def mark_copied(connection: Connection, copies: Sequence[Copied], /, *, again: bool) -> list[None]:
-    """These are on the dead-letter topic. A handler for the group commit."""
-    del again
+def mark_copied(tx: Transaction, copies: Sequence[Copied]) -> list[None]:
+    """These are on the dead-letter topic."""
     ids = sorted({copy.id for copy in copies})
-    connection.execute(sa.update(dead_letters).where(dead_letters.c.id.in_(ids)).values(copy_due_ms=None))
+    tx.connection.execute(sa.update(dead_letters).where(dead_letters.c.id.in_(ids)).values(copy_due_ms=None))
     return [None] * len(copies)
 
 

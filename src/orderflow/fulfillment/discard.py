@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from orderflow.database.dialects import insert_absent, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions, dead_letters
 from orderflow.fulfillment.carriers import (
     Carrier,
@@ -90,31 +91,29 @@ class Begun:
     tried_before: bool
 
 
-def begin(
-    connection: Connection, commands: Sequence[Begin], /, *, again: bool
-) -> list[Begun | tuple[Discarded, str]]:
-    """Nothing else is done with the letters from here on. A handler for the group commit."""
-    return [_begin(connection, command, again=again) for command in commands]
+def begin(tx: Transaction, commands: Sequence[Begin]) -> list[Begun | tuple[Discarded, str]]:
+    """Nothing else is done with the letters from here on."""
+    return [_begin(tx, command) for command in commands]
 
 
-def _begin(connection: Connection, command: Begin, *, again: bool) -> Begun | tuple[Discarded, str]:
-    letter = lock(connection, command.letter_id)
+def _begin(tx: Transaction, command: Begin) -> Begun | tuple[Discarded, str]:
+    letter = lock(tx, command.letter_id)
     if letter is None:
         return Discarded.UNKNOWN, "There is no such dead letter."
     if letter["state"] == LetterState.DISCARDED:
         return Discarded.DONE, ""
     if letter["state"] not in (LetterState.OPEN, LetterState.DISCARDING):
         return Discarded.NOT_OPEN, f"The dead letter is {letter['state']}."
-    shipment = None if letter["topic"] is not None else _parked(connection, letter["order_id"])
+    shipment = None if letter["topic"] is not None else _parked(tx, letter["order_id"])
     if letter["topic"] is None and shipment is None:
         return Discarded.NOT_OPEN, "Its shipment is not parked any more."
-    connection.execute(
+    tx.connection.execute(
         sa.update(letters)
         .where(letters.c.id == command.letter_id)
         .values(state=LetterState.DISCARDING, redrive_id=command.token)
     )
     tried_before = letter["state"] == LetterState.DISCARDING and not (
-        again and letter["redrive_id"] == command.token
+        tx.may_be_committed and letter["redrive_id"] == command.token
     )
     if shipment is None or shipment["intent_at"] is None:
         return Begun(None, tried_before)
@@ -123,10 +122,10 @@ def _begin(connection: Connection, command: Begin, *, again: bool) -> Begun | tu
     return Begun(Called(request, shipment["party"], shipment["intent_at"]), tried_before)
 
 
-def _parked(connection: Connection, order_id: str) -> RowMapping | None:
+def _parked(tx: Transaction, order_id: str) -> RowMapping | None:
     c = shipments.c
     wanted = sa.select(shipments).where(c.order_id == order_id, c.state == State.PARKED)
-    return connection.execute(locked(wanted, shipments)).mappings().first()
+    return tx.connection.execute(locked(wanted, shipments)).mappings().first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +144,11 @@ class Refuse:
         return 2
 
 
-def refuse(connection: Connection, commands: Sequence[Refuse], /, *, again: bool) -> list[None]:
-    """The discard was not possible. Nobody reopens a letter that another try has begun with. A handler for
-    the group commit."""
-    del again
+def refuse(tx: Transaction, commands: Sequence[Refuse]) -> list[None]:
+    """The discard was not possible. Nobody reopens a letter that another try has begun with."""
     for command in commands:
         if command.reopen:
-            connection.execute(
+            tx.connection.execute(
                 sa.update(letters)
                 .where(
                     letters.c.id == command.letter_id,
@@ -161,7 +158,7 @@ def refuse(connection: Connection, commands: Sequence[Refuse], /, *, again: bool
                 .values(state=LetterState.OPEN)
             )
         dead_letters.record(
-            connection,
+            tx,
             command.letter_id,
             Action.DISCARD_REFUSED,
             actor=command.actor,
@@ -183,21 +180,19 @@ class End:
         return 4
 
 
-def end(connection: Connection, commands: Sequence[End], /, *, again: bool) -> list[None]:
-    """Nothing is left at the carrier: the letters are closed and their orders fail. A handler for the group
-    commit."""
-    del again
+def end(tx: Transaction, commands: Sequence[End]) -> list[None]:
+    """Nothing is left at the carrier: the letters are closed and their orders fail."""
     for command in commands:
-        letter = lock(connection, command.letter_id)
+        letter = lock(tx, command.letter_id)
         if letter is None or letter["state"] != LetterState.DISCARDING:
             continue
-        connection.execute(
+        tx.connection.execute(
             sa.update(letters)
             .where(letters.c.id == command.letter_id)
             .values(state=LetterState.DISCARDED, outcome=_note(command))
         )
         dead_letters.record(
-            connection,
+            tx,
             command.letter_id,
             Action.DISCARD,
             actor=command.actor,
@@ -205,9 +200,9 @@ def end(connection: Connection, commands: Sequence[End], /, *, again: bool) -> l
             at=command.at,
         )
         if letter["topic"] is None:
-            _fail_parked(connection, letter["order_id"], command)
+            _fail_parked(tx, letter["order_id"], command)
         elif letter["order_id"] is not None:
-            _fail_without_shipment(connection, letter, command)
+            _fail_without_shipment(tx, letter, command)
     return [None] * len(commands)
 
 
@@ -215,11 +210,11 @@ def _note(command: End) -> str:
     return clean(f"discarded: {command.reason}", ERROR_CHARS_MAX)
 
 
-def _fail_parked(connection: Connection, order_id: str, command: End) -> None:
-    shipment = _parked(connection, order_id)
+def _fail_parked(tx: Transaction, order_id: str, command: End) -> None:
+    shipment = _parked(tx, order_id)
     if shipment is None:
         return
-    attentions.forget(connection, order_id)
+    attentions.forget(tx, order_id)
     values: dict[str, object] = {
         "parked_kind": None,
         "shipment_id": None,
@@ -233,23 +228,25 @@ def _fail_parked(connection: Connection, order_id: str, command: End) -> None:
     if shipment["parked_kind"] in _NO_ORDER_TO_FAIL:
         values |= {"state": State.CLOSED, "closed_at": command.at}
         if shipment["parked_kind"] != UNKNOWN_ORDER:
-            attentions.clear(connection, order_id)
+            attentions.clear(tx, order_id)
     else:
         # Without an intent the gate may be shut: then Processing is asked for first.
         state = State.RECEIVED if shipment["intent_at"] is None else State.REJECTED
         values |= {"state": state, "due_at_ms": now_ms()}
-    connection.execute(sa.update(shipments).where(shipments.c.order_id == order_id).values(values))
+    tx.connection.execute(sa.update(shipments).where(shipments.c.order_id == order_id).values(values))
 
 
-def _fail_without_shipment(connection: Connection, letter: RowMapping, command: End) -> None:
+def _fail_without_shipment(tx: Transaction, letter: RowMapping, command: End) -> None:
     """The order whose event cannot be read gets a shipment that never ships and fails it."""
     order_id: str = letter["order_id"]
-    found = connection.execute(sa.select(shipments.c.state).where(shipments.c.order_id == order_id)).first()
+    found = tx.connection.execute(
+        sa.select(shipments.c.state).where(shipments.c.order_id == order_id)
+    ).first()
     if found is not None or letter["kind"] not in _ORDERS_EVENT:
         if found is None or found.state != State.PARKED:
-            attentions.clear(connection, order_id)
+            attentions.clear(tx, order_id)
         return
-    attentions.forget(connection, order_id)
+    attentions.forget(tx, order_id)
     values = {
         "order_id": order_id,
         "event_id": letter["id"],
@@ -265,7 +262,7 @@ def _fail_without_shipment(connection: Connection, letter: RowMapping, command: 
         "note": _note(command),
         "due_at_ms": now_ms(),
     }
-    insert_absent(connection, shipments, values)
+    insert_absent(tx.connection, shipments, values)
 
 
 class Discarder:

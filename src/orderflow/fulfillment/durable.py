@@ -4,28 +4,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from orderflow.database.batch import UseCase
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.database.group_commit import (
-    Command,
     Contended,
     GroupCommit,
-    Handler,
     OutcomeUnknown,
     QueueFull,
 )
 
-C = TypeVar("C", bound=Command)
+C = TypeVar("C")
 R = TypeVar("R")
 
 PAUSE_S = 0.5
 
 TRANSIENT = (DatabaseUnavailable, Contended, OutcomeUnknown, QueueFull)
-"""Failures of a write that may succeed when it is tried again; every handler here may be repeated."""
+"""Failures of a write that may succeed when it is tried again; every use case here may be repeated."""
 
 
 async def write(
     writer: GroupCommit,
-    handler: Handler[C, R],
+    use_case: UseCase[C, R],
     commands: Sequence[C],
     *,
     on_wait: Callable[[], object],
@@ -39,7 +38,7 @@ async def write(
     pending = list(range(len(commands)))
     while pending:
         try:
-            results = await writer.submit(handler, [commands[index] for index in pending], later=later)
+            results = await writer.submit(use_case, [commands[index] for index in pending], later=later)
         except QueueFull as error:
             results = [error] * len(pending)
         tried, pending = pending, _settle(outcomes, pending, results)
@@ -53,14 +52,14 @@ async def write(
 
 
 def write_blocking(
-    writer: GroupCommit, handler: Handler[C, R], commands: Sequence[C], *, wait: Callable[[], bool]
+    writer: GroupCommit, use_case: UseCase[C, R], commands: Sequence[C], *, wait: Callable[[], bool]
 ) -> list[R | Exception] | None:
     """As `write`, from a thread. `wait` is called between tries; None when it answers False."""
     outcomes: list[R | Exception] = [QueueFull()] * len(commands)
     pending = list(range(len(commands)))
     while pending:
         try:
-            results = writer.submit_blocking(handler, [commands[index] for index in pending])
+            results = writer.submit_blocking(use_case, [commands[index] for index in pending])
         except QueueFull as error:
             results = [error] * len(pending)
         pending = _settle(outcomes, pending, results)

@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
 from orderflow.contracts.order_events import InvalidEvent, UnknownType, readable_order_id
 from orderflow.database import bulk
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import dead_letters
 from orderflow.fulfillment.dead_letters import DeadLetter
 from orderflow.fulfillment.durable import PAUSE_S, write_blocking
@@ -46,31 +46,30 @@ class Received(Enum):
     CONFLICTING = "the order has a shipment already, with other content"
 
 
-def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bool) -> list[Received]:
+def receive(tx: Transaction, commands: Sequence[Receive]) -> list[Received]:
     """Insert shipments and their events' ids.
 
     An event is dropped as repeated only if its shipment's row exists. The first content of an order is what
-    is shipped. An event with the id of another order's is no repetition: its order is shipped, too. A handler
-    for the group commit.
+    is shipped. An event with the id of another order's is no repetition: its order is shipped, too.
     """
-    del again  # a row that is there already, is our owner's and still `received`, is our owner's to work on
+    # A row that is there already, is our owner's and still `received`, is our owner's to work on.
     first: dict[str, Receive] = {}
     for command in commands:
         first.setdefault(command.shipment.order_id, command)
-    inserted = bulk.write(connection, _INSERT, [_row(first[order_id]) for order_id in sorted(first)])
+    inserted = tx.write(_INSERT, [_row(first[order_id]) for order_id in sorted(first)])
     new = sorted(order_id for (order_id,) in inserted)
-    there = _there(connection, first.keys() - set(new))
+    there = _there(tx, first.keys() - set(new))
     if new:
         events = {first[order_id].event_id: first[order_id] for order_id in new}
         rows = [_event(events[event_id]) for event_id in sorted(events)]
-        written = bulk.write(connection, _INSERT_EVENTS, rows)
+        written = tx.write(_INSERT_EVENTS, rows)
         doubted = [] if len(written) == len(new) else new
     else:
         doubted = []
-    reused = _reused(connection, [first[order_id] for order_id in (*doubted, *there)])
+    reused = _reused(tx, [first[order_id] for order_id in (*doubted, *there)])
     if unheld := reused.intersection(new):
         theirs = shipments.c.order_id.in_(sorted(unheld))
-        connection.execute(sa.update(shipments).where(theirs).values(worker_id=None, epoch=None))
+        tx.connection.execute(sa.update(shipments).where(theirs).values(worker_id=None, epoch=None))
     results: list[Received] = []
     for command in commands:
         shipment = command.shipment
@@ -90,23 +89,23 @@ def receive(connection: Connection, commands: Sequence[Receive], /, *, again: bo
     return results
 
 
-def _reused(connection: Connection, commands: Sequence[Receive]) -> set[str]:
+def _reused(tx: Transaction, commands: Sequence[Receive]) -> set[str]:
     """The orders whose events bear the id of another order's."""
     if not commands:
         return set()
     c = processed_events.c
     event_ids = sorted({command.event_id for command in commands})
-    known = connection.execute(sa.select(c.event_id, c.order_id).where(c.event_id.in_(event_ids)))
+    known = tx.connection.execute(sa.select(c.event_id, c.order_id).where(c.event_id.in_(event_ids)))
     order_of = {found.event_id: found.order_id for found in known}
     orders = [(command.shipment.order_id, command.event_id) for command in commands]
     return {order_id for order_id, event_id in orders if order_of.get(event_id, order_id) != order_id}
 
 
-def _there(connection: Connection, order_ids: set[str]) -> dict[str, Any]:
+def _there(tx: Transaction, order_ids: set[str]) -> dict[str, Any]:
     """The rows of shipments that were there before."""
     if not order_ids:
         return {}
-    rows = connection.execute(
+    rows = tx.connection.execute(
         sa.select(
             shipments.c.order_id,
             shipments.c.state,

@@ -18,6 +18,7 @@ from orderflow.database import bulk
 from orderflow.database.dialects import now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Probe
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import Owner
 from orderflow.fulfillment.tables import shipments, workers
@@ -42,20 +43,12 @@ class Acquire:
     former_epoch: int = 0
     """Of this very process's former life under the name; 0 where it had none."""
 
-    @property
-    def rows(self) -> int:
-        return 1
-
 
 @dataclass(frozen=True, slots=True)
 class OfOwner:
     """Something to be done with what one owner has."""
 
     owner: Owner
-
-    @property
-    def rows(self) -> int:
-        return 1
 
 
 def is_live(worker_id: sa.ColumnElement[str | None], epoch: sa.ColumnElement[int | None]) -> sa.Exists:
@@ -72,18 +65,18 @@ def _has_not_ended() -> sa.ColumnElement[bool]:
     return sa.and_(until > now_ms(), until <= now_ms() + LEASE_MS)
 
 
-def acquire(connection: Connection, commands: Sequence[Acquire], /, *, again: bool) -> list[Owner | None]:
+def acquire(tx: Transaction, commands: Sequence[Acquire]) -> list[Owner | None]:
     """Begin a new life: an epoch that this worker never had. None where another process lives under the name
-    that this one had. A handler for the group commit."""
-    del again  # one more epoch does no harm
-    connection.execute(sa.delete(workers).where(workers.c.lease_until_ms < now_ms() - FORGET_WORKER_MS))
-    return [_acquire(connection, command) for command in commands]
+    that this one had."""
+    # One more epoch does no harm.
+    tx.connection.execute(sa.delete(workers).where(workers.c.lease_until_ms < now_ms() - FORGET_WORKER_MS))
+    return [_acquire(tx, command) for command in commands]
 
 
-def _acquire(connection: Connection, command: Acquire) -> Owner | None:
-    if command.former_epoch and _is_another_alive(connection, command):
+def _acquire(tx: Transaction, command: Acquire) -> Owner | None:
+    if command.former_epoch and _is_another_alive(tx, command):
         return None
-    bulk.write(connection, _NEW_WORKER, [(command.worker_id,)])
+    tx.write(_NEW_WORKER, [(command.worker_id,)])
     # Never an epoch it had before, even if the clock went back.
     later = sa.case((workers.c.epoch >= now_ms(), workers.c.epoch + 1), else_=now_ms())
     taken = (
@@ -96,14 +89,14 @@ def _acquire(connection: Connection, command: Acquire) -> Owner | None:
         )
         .returning(workers.c.epoch)
     )
-    return Owner(command.worker_id, connection.execute(taken).scalar_one())
+    return Owner(command.worker_id, tx.connection.execute(taken).scalar_one())
 
 
-def _is_another_alive(connection: Connection, command: Acquire) -> bool:
+def _is_another_alive(tx: Transaction, command: Acquire) -> bool:
     another = sa.select(workers.c.epoch).where(
         workers.c.worker_id == command.worker_id, workers.c.epoch != command.former_epoch, _has_not_ended()
     )
-    return connection.execute(another).first() is not None
+    return tx.connection.execute(another).first() is not None
 
 
 _NEW_WORKER = bulk.InsertAbsent(
@@ -111,10 +104,10 @@ _NEW_WORKER = bulk.InsertAbsent(
 )
 
 
-def reachable_parties(connection: Connection) -> set[str]:
+def reachable_parties(tx: Transaction) -> set[str]:
     """The carriers that live workers can ask."""
     known = sa.select(workers.c.parties).where(_has_not_ended(), workers.c.parties.is_not(None))
-    return {party for parties in connection.execute(known).scalars() for party in from_json(parties)}
+    return {party for parties in tx.connection.execute(known).scalars() for party in from_json(parties)}
 
 
 def end_all(connection: Connection) -> None:
@@ -122,14 +115,13 @@ def end_all(connection: Connection) -> None:
     connection.execute(sa.delete(workers))
 
 
-def heartbeat(connection: Connection, commands: Sequence[OfOwner], /, *, again: bool) -> list[bool]:
-    """Prolong live leases; False for one that was lost. A handler for the group commit."""
-    del again
-    return [_prolong(connection, command.owner) for command in commands]
+def heartbeat(tx: Transaction, commands: Sequence[OfOwner]) -> list[bool]:
+    """Prolong live leases; False for one that was lost."""
+    return [_prolong(tx, command.owner) for command in commands]
 
 
-def _prolong(connection: Connection, owner: Owner) -> bool:
-    prolonged = connection.execute(
+def _prolong(tx: Transaction, owner: Owner) -> bool:
+    prolonged = tx.connection.execute(
         sa.update(workers)
         .where(workers.c.worker_id == owner.worker_id, workers.c.epoch == owner.epoch, _has_not_ended())
         .values(lease_until_ms=now_ms() + LEASE_MS)
@@ -138,17 +130,16 @@ def _prolong(connection: Connection, owner: Owner) -> bool:
     return prolonged.first() is not None
 
 
-def release(connection: Connection, commands: Sequence[OfOwner], /, *, again: bool) -> list[int]:
+def release(tx: Transaction, commands: Sequence[OfOwner]) -> list[int]:
     """Let go of every shipment of these owners and end their leases, so that others go on at once.
 
-    The number of shipments let go of. A handler for the group commit.
+    The number of shipments let go of.
     """
-    del again
-    return [_release(connection, command.owner) for command in commands]
+    return [_release(tx, command.owner) for command in commands]
 
 
-def _release(connection: Connection, owner: Owner) -> int:
-    let_go = connection.execute(
+def _release(tx: Transaction, owner: Owner) -> int:
+    let_go = tx.connection.execute(
         sa.update(shipments)
         .where(
             shipments.c.due_at_ms.is_not(None),
@@ -157,7 +148,7 @@ def _release(connection: Connection, owner: Owner) -> int:
         )
         .values(worker_id=None, epoch=None)
     )
-    connection.execute(
+    tx.connection.execute(
         sa.delete(workers).where(workers.c.worker_id == owner.worker_id, workers.c.epoch == owner.epoch)
     )
     return let_go.rowcount
@@ -202,11 +193,10 @@ class Lease:
         """Who this worker is now; epoch 0 owns nothing. From any thread."""
         return self._owner
 
-    def probe(self, connection: Connection, commands: Sequence[Probe], /, *, again: bool) -> list[None]:
-        """Write this worker's row as it is, which prolongs nothing. A handler for the group commit."""
-        del again
+    def probe(self, tx: Transaction, commands: Sequence[Probe]) -> list[None]:
+        """Write this worker's row as it is, which prolongs nothing."""
         own = workers.c.worker_id == self._worker_id
-        connection.execute(sa.update(workers).where(own).values(epoch=workers.c.epoch))
+        tx.connection.execute(sa.update(workers).where(own).values(epoch=workers.c.epoch))
         return [None] * len(commands)
 
     async def acquire(self, *, loop: str = LOOP) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from orderflow.contracts.order_events import InvalidEvent
 from orderflow.database.dialects import Failure, classify, has_passed, insert_absent, locked, now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions, dead_letters, lease
 from orderflow.fulfillment.dead_letters import PROGRAM, Action, LetterState
 from orderflow.fulfillment.durable import TRANSIENT
@@ -64,16 +65,14 @@ class Redrive:
         return 4
 
 
-def redrive(
-    connection: Connection, commands: Sequence[Redrive], /, *, again: bool
-) -> list[tuple[Redriven, str]]:
-    """Put each back on its way, and say why not. A handler for the group commit."""
-    del again  # one that is redriven already is a success
-    return [_redrive(connection, command) for command in commands]
+def redrive(tx: Transaction, commands: Sequence[Redrive]) -> list[tuple[Redriven, str]]:
+    """Put each back on its way, and say why not."""
+    # One that is redriven already is a success.
+    return [_redrive(tx, command) for command in commands]
 
 
-def _redrive(connection: Connection, command: Redrive) -> tuple[Redriven, str]:
-    letter = lock(connection, command.letter_id)
+def _redrive(tx: Transaction, command: Redrive) -> tuple[Redriven, str]:
+    letter = lock(tx, command.letter_id)
     if letter is None:
         return Redriven.UNKNOWN, "There is no such dead letter."
     if letter["state"] == LetterState.REDRIVEN:
@@ -81,35 +80,33 @@ def _redrive(connection: Connection, command: Redrive) -> tuple[Redriven, str]:
     if letter["state"] != LetterState.OPEN:
         return Redriven.NOT_OPEN, f"The dead letter is {letter['state']}."
     values: dict[str, Any] = {"redriven_at": command.at, "redrive_id": command.redrive_id}
-    dead_letters.record(
-        connection, command.letter_id, Action.REDRIVE, actor=command.actor, note=None, at=command.at
-    )
-    failure, order_id = _try(connection, letter, command.at)
+    dead_letters.record(tx, command.letter_id, Action.REDRIVE, actor=command.actor, note=None, at=command.at)
+    failure, order_id = _try(tx, letter, command.at)
     if failure is None:
         values |= {"state": LetterState.REDRIVEN, "order_id": order_id}
     else:
         values |= {"attempts": letters.c.attempts + 1}
         dead_letters.record(
-            connection, command.letter_id, Action.FAILED_AGAIN, actor=PROGRAM, note=failure, at=command.at
+            tx, command.letter_id, Action.FAILED_AGAIN, actor=PROGRAM, note=failure, at=command.at
         )
-    connection.execute(sa.update(letters).where(letters.c.id == command.letter_id).values(values))
+    tx.connection.execute(sa.update(letters).where(letters.c.id == command.letter_id).values(values))
     return (Redriven.BACK, "") if failure is None else (Redriven.FAILED, failure)
 
 
-def lock(connection: Connection, letter_id: str) -> RowMapping | None:
+def lock(tx: Transaction, letter_id: str) -> RowMapping | None:
     """The letter, which nobody else changes before this transaction ends."""
-    found = connection.execute(locked(sa.select(letters).where(letters.c.id == letter_id), letters))
+    found = tx.connection.execute(locked(sa.select(letters).where(letters.c.id == letter_id), letters))
     return found.mappings().first()
 
 
-def _try(connection: Connection, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
+def _try(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
     """Why the letter cannot go on, and its order as far as it is known. What the database will never take
     is this letter's failure alone: others of its transaction go on."""
     try:
-        with connection.begin_nested():
+        with tx.savepoint():
             if letter["topic"] is None:
-                return _put_back(connection, letter["order_id"]), letter["order_id"]
-            return _process(connection, letter, at)
+                return _put_back(tx, letter["order_id"]), letter["order_id"]
+            return _process(tx, letter, at)
     except Exception as error:
         if classify(error) not in (Failure.DATA, Failure.DEFECT):
             raise
@@ -117,7 +114,7 @@ def _try(connection: Connection, letter: RowMapping, at: datetime) -> tuple[str 
         return reason(error), letter["order_id"]
 
 
-def _put_back(connection: Connection, order_id: str) -> str | None:
+def _put_back(tx: Transaction, order_id: str) -> str | None:
     """The shipment goes on where it was parked, with a whole schedule of retries before it; not where no live
     worker can ask the carrier that may have it."""
     c = shipments.c
@@ -129,12 +126,12 @@ def _put_back(connection: Connection, order_id: str) -> str | None:
     )
     parked = sa.and_(c.order_id == order_id, c.state == State.PARKED)
     stood = sa.select(where_it_stood.label("state"), c.party).where(parked)
-    found = connection.execute(locked(stood, shipments)).first()
+    found = tx.connection.execute(locked(stood, shipments)).first()
     if found is not None and found.state == State.READY and found.party is not None:
-        reachable = lease.reachable_parties(connection)
+        reachable = lease.reachable_parties(tx)
         if reachable and found.party not in reachable:
             return carrier_changed(found.party)
-    put = connection.execute(
+    put = tx.connection.execute(
         sa.update(shipments)
         .where(parked)
         .values(
@@ -149,17 +146,17 @@ def _put_back(connection: Connection, order_id: str) -> str | None:
     )
     if put.first() is None:
         return "its shipment is not parked"
-    attentions.forget(connection, order_id)
+    attentions.forget(tx, order_id)
     return None
 
 
-def _process(connection: Connection, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
+def _process(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
     """Why the event cannot be processed now either, and its order as far as it is known."""
     try:
         command = received(letter["value"], dead_letters.unpacked(letter["headers"]), _NOBODY, at)
     except InvalidEvent as error:
         return f"{error.kind}: {error}", letter["order_id"]
-    if receive(connection, [command], again=False)[0] is Received.CONFLICTING:
+    if receive(tx, [command])[0] is Received.CONFLICTING:
         return "its order has a shipment already, with other content", letter["order_id"]
     return None, command.shipment.order_id
 
@@ -175,18 +172,13 @@ class StartRedrive:
     actor: str
     at: datetime
 
-    @property
-    def rows(self) -> int:
-        return 1
+
+def start(tx: Transaction, commands: Sequence[StartRedrive]) -> list[bool]:
+    """False where one of the kind runs already."""
+    return [_start(tx, command) for command in commands]
 
 
-def start(connection: Connection, commands: Sequence[StartRedrive], /, *, again: bool) -> list[bool]:
-    """False where one of the kind runs already. A handler for the group commit."""
-    del again
-    return [_start(connection, command) for command in commands]
-
-
-def _start(connection: Connection, command: StartRedrive) -> bool:
+def _start(tx: Transaction, command: StartRedrive) -> bool:
     values = {
         "id": command.id,
         "kind": command.kind,
@@ -198,8 +190,10 @@ def _start(connection: Connection, command: StartRedrive) -> bool:
         "started_at": command.at,
         "step_due_ms": now_ms(),
     }
-    insert_absent(connection, redrives, values)
-    return connection.execute(sa.select(redrives.c.id).where(redrives.c.id == command.id)).first() is not None
+    insert_absent(tx.connection, redrives, values)
+    return (
+        tx.connection.execute(sa.select(redrives.c.id).where(redrives.c.id == command.id)).first() is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,21 +202,16 @@ class StopRedrive:
     actor: str
     at: datetime
 
-    @property
-    def rows(self) -> int:
-        return 1
 
-
-def stop(connection: Connection, commands: Sequence[StopRedrive], /, *, again: bool) -> list[None]:
-    """What runs ends; what it has redriven goes on. A handler for the group commit."""
-    del again
+def stop(tx: Transaction, commands: Sequence[StopRedrive]) -> list[None]:
+    """What runs ends; what it has redriven goes on."""
     for command in commands:
-        _end(connection, command.id, "stopped", f"stopped by {command.actor}", command.at)
+        _end(tx, command.id, "stopped", f"stopped by {command.actor}", command.at)
     return [None] * len(commands)
 
 
-def _end(connection: Connection, redrive_id: str, state: str, note: str, at: datetime) -> None:
-    connection.execute(
+def _end(tx: Transaction, redrive_id: str, state: str, note: str, at: datetime) -> None:
+    tx.connection.execute(
         sa.update(redrives)
         .where(redrives.c.id == redrive_id, redrives.c.state == "running")
         .values(state=state, note=note, ended_at=at)
@@ -238,18 +227,18 @@ class Step:
         return FOLLOWED_MAX
 
 
-def step(connection: Connection, commands: Sequence[Step], /, *, again: bool) -> list[int]:
+def step(tx: Transaction, commands: Sequence[Step]) -> list[int]:
     """Resolve what is done, and go on with every group's redrive that is due; the number of letters that
-    were redriven. A handler for the group commit."""
-    del again  # a step that was made is not due again
+    were redriven."""
+    # A step that was made is not due again.
     done: list[int] = []
     for command in commands:
-        _follow(connection, command.at)
-        done.append(sum(_step(connection, found, command.at) for found in _due(connection)))
+        _follow(tx, command.at)
+        done.append(sum(_step(tx, found, command.at) for found in _due(tx)))
     return done
 
 
-def _follow(connection: Connection, at: datetime) -> None:
+def _follow(tx: Transaction, at: datetime) -> None:
     c = shipments.c
     done = (
         sa.select(letters.c.id, letters.c.kind, letters.c.topic, c.order_id, c.shipment_id, c.error, c.note)
@@ -258,25 +247,25 @@ def _follow(connection: Connection, at: datetime) -> None:
         .order_by(letters.c.id)
         .limit(FOLLOWED_MAX)
     )
-    finished = connection.execute(locked(done, letters, skip_locked=True)).all()
+    finished = tx.connection.execute(locked(done, letters, skip_locked=True)).all()
     for found in finished:
         outcome = "Shipped" if found.shipment_id else f"Failed: {found.error}" if found.error else found.note
         outcome = None if outcome is None else clean(outcome, ERROR_CHARS_MAX)
-        connection.execute(
+        tx.connection.execute(
             sa.update(letters)
             .where(letters.c.id == found.id)
             .values(state=LetterState.RESOLVED, outcome=outcome)
         )
-        dead_letters.record(connection, found.id, Action.RESOLVE, actor=PROGRAM, note=outcome, at=at)
+        dead_letters.record(tx, found.id, Action.RESOLVE, actor=PROGRAM, note=outcome, at=at)
     events = [found for found in finished if found.topic is not None and found.kind != CONFLICTING_EVENT]
     if events:
-        _clear_attentions(connection, {found.order_id for found in events})
+        _clear_attentions(tx, {found.order_id for found in events})
 
 
-def _clear_attentions(connection: Connection, order_ids: set[str]) -> None:
+def _clear_attentions(tx: Transaction, order_ids: set[str]) -> None:
     """Orders whose events are resolved ask for nobody any more, unless others of their events do. They may
     have ended before their events became dead letters: then nothing else takes the attention away."""
-    asking = connection.execute(
+    asking = tx.connection.execute(
         sa.select(letters.c.order_id).where(
             letters.c.order_id.in_(sorted(order_ids)),
             letters.c.topic.is_not(None),
@@ -285,21 +274,21 @@ def _clear_attentions(connection: Connection, order_ids: set[str]) -> None:
         )
     )
     for order_id in sorted(order_ids - set(asking.scalars())):
-        attentions.clear(connection, order_id)
+        attentions.clear(tx, order_id)
 
 
-def _due(connection: Connection) -> Sequence[RowMapping]:
+def _due(tx: Transaction) -> Sequence[RowMapping]:
     due = (
         sa.select(redrives)
         .where(redrives.c.state == "running", has_passed(redrives.c.step_due_ms, longest_ms=STEP_MS))
         .order_by(redrives.c.id)
     )
-    return connection.execute(locked(due, redrives, skip_locked=True)).mappings().all()
+    return tx.connection.execute(locked(due, redrives, skip_locked=True)).mappings().all()
 
 
-def _step(connection: Connection, group: RowMapping, at: datetime) -> int:
+def _step(tx: Transaction, group: RowMapping, at: datetime) -> int:
     """Redrive a second's worth of the group; the number of letters."""
-    undecided, failures = _so_far(connection, group["id"])
+    undecided, failures = _so_far(tx, group["id"])
     wanted = sa.select(letters.c.id).where(
         letters.c.kind == group["kind"],
         letters.c.state == LetterState.OPEN,
@@ -309,36 +298,38 @@ def _step(connection: Connection, group: RowMapping, at: datetime) -> int:
     if group["reason"] is not None:
         wanted = wanted.where(letters.c.reason == group["reason"])
     room = min(group["rate_per_s"], UNDECIDED_MAX - undecided)
-    ids = connection.execute(wanted.order_by(letters.c.at, letters.c.id).limit(max(1, room))).scalars().all()
+    ids = (
+        tx.connection.execute(wanted.order_by(letters.c.at, letters.c.id).limit(max(1, room))).scalars().all()
+    )
     count = 0
     for letter_id in ids[: max(0, room)]:
         if failures >= FAILURES_IN_A_ROW_MAX:
             break
-        result, _ = _redrive(connection, Redrive(letter_id, group["actor"], at, group["id"]))
+        result, _ = _redrive(tx, Redrive(letter_id, group["actor"], at, group["id"]))
         failures = failures + 1 if result is Redriven.FAILED else failures
         count += 1
-    connection.execute(
+    tx.connection.execute(
         sa.update(redrives)
         .where(redrives.c.id == group["id"])
         .values(redriven=redrives.c.redriven + count, step_due_ms=now_ms() + STEP_MS)
     )
     if failures >= FAILURES_IN_A_ROW_MAX:
         note = f"stopped by itself: {failures} redriven items in a row failed again"
-        _end(connection, group["id"], "stopped", note, at)
+        _end(tx, group["id"], "stopped", note, at)
         log.warning("redrive.stopped", redrive_id=group["id"], kind=group["kind"], reason=note)
     elif not ids and undecided == 0:
-        _end(connection, group["id"], "done", "every item has its outcome", at)
+        _end(tx, group["id"], "done", "every item has its outcome", at)
     return count
 
 
-def _so_far(connection: Connection, redrive_id: str) -> tuple[int, int]:
+def _so_far(tx: Transaction, redrive_id: str) -> tuple[int, int]:
     """How many items are undecided, and how many of those decided last failed in a row.
 
     An item has failed once its first round of calls has: the durable schedule goes on, but its end is too
     far away to wait for.
     """
     c = shipments.c
-    latest = connection.execute(
+    latest = tx.connection.execute(
         sa.select(letters.c.state, c.state.label("shipment_state"), c.waits)
         .outerjoin(shipments, c.order_id == letters.c.order_id)
         .where(letters.c.redrive_id == redrive_id)

@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import to_json
-from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
 from orderflow.database.dialects import locked, now_ms, one_of
+from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions, dead_letters
 from orderflow.fulfillment.model import (
     CallCarrier,
@@ -38,24 +38,19 @@ class Move:
     decision: Written
     at: datetime
 
-    @property
-    def rows(self) -> int:
-        return 1
 
-
-def apply(connection: Connection, moves: Sequence[Move], /, *, again: bool) -> list[bool]:
+def apply(tx: Transaction, moves: Sequence[Move]) -> list[bool]:
     """Write the decisions; False where the row no longer belongs to the shipment's owner: nothing is changed.
 
-    A handler for the group commit. A shipment that the decision lets go of has no owner afterwards, so that
-    a repeat of it (`again`) also answers False, which means the same to the caller: hands off.
+    A shipment that the decision lets go of has no owner afterwards. So repeating the decision after a lost
+    answer also says False, which means the same to the caller: hands off.
     """
-    del again
     ours: set[Key] = set()
     todo: dict[type[Written], list[Move]] = {}
     for move in sorted(moves, key=_order_id):
         todo.setdefault(type(move.decision), []).append(move)
     for kind, writes in todo.items():
-        ours |= _WRITE[kind](connection, writes)
+        ours |= _WRITE[kind](tx, writes)
     return [_key(move) in ours for move in moves]
 
 
@@ -80,19 +75,19 @@ def _statement(values: Sequence[str], computed: bulk.Computed = MappingProxyType
 
 
 def _update(
-    connection: Connection, statement: bulk.Update, rows: Sequence[tuple[Move, tuple[object, ...]]]
+    tx: Transaction, statement: bulk.Update, rows: Sequence[tuple[Move, tuple[object, ...]]]
 ) -> set[tuple[Any, ...]]:
-    return bulk.write(connection, statement, [(*_key(move), *new) for move, new in rows])
+    return tx.write(statement, [(*_key(move), *new) for move, new in rows])
 
 
-def _locked(connection: Connection, moves: Sequence[Move]) -> list[Move]:
+def _locked(tx: Transaction, moves: Sequence[Move]) -> list[Move]:
     """The moves whose rows are their owner's, and now locked."""
     by_owner: dict[Owner, list[str]] = {}
     for move in moves:
         by_owner.setdefault(move.shipment.owner, []).append(move.shipment.order_id)
     ours: set[Key] = set()
     for owner, order_ids in by_owner.items():
-        locked = connection.execute(
+        locked = tx.connection.execute(
             _OURS, {"ids": to_json(order_ids).decode(), "worker": owner.worker_id, "of_epoch": owner.epoch}
         )
         ours.update((order_id, owner.worker_id, owner.epoch) for order_id in locked.scalars())
@@ -125,7 +120,7 @@ def _fenced(move: Move) -> dict[str, object]:
 _LET_GO: dict[str, Any] = {"worker_id": None, "epoch": None}
 
 
-def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[Key]:
+def _write_intents(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
     rows = [
         (
             move,
@@ -133,7 +128,7 @@ def _write_intents(connection: Connection, moves: Sequence[Move]) -> set[Key]:
         )
         for move in moves
     ]
-    return _update(connection, _INTENT, rows)
+    return _update(tx, _INTENT, rows)
 
 
 _INTENT = _statement(("state", "attempts", "intent_at", "party"))
@@ -142,9 +137,9 @@ _NO_WAITS = {"waits": sa.literal(0)}
 """The status update that is owed from here on has a whole schedule of its own."""
 
 
-def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[Key]:
+def _write_labels(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
     return _update(
-        connection,
+        tx,
         _LABEL,
         [
             (
@@ -166,9 +161,9 @@ def _write_labels(connection: Connection, moves: Sequence[Move]) -> set[Key]:
 _LABEL = _statement(("state", "shipment_id", "carrier", "tracking_number", "shipped_at"), _NO_WAITS)
 
 
-def _write_rejections(connection: Connection, moves: Sequence[Move]) -> set[Key]:
+def _write_rejections(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
     return _update(
-        connection,
+        tx,
         _REJECTION,
         [
             (move, (State.REJECTED.value, move.decision.error))
@@ -192,11 +187,11 @@ _WAIT = _ONE.values(
 )
 
 
-def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[Key]:
-    ours = _locked(connection, moves)
+def _write_waits(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
+    ours = _locked(tx, moves)
     if not ours:
         return set()
-    connection.execute(
+    tx.connection.execute(
         _WAIT,
         [
             _fenced(move)
@@ -213,13 +208,13 @@ def _write_waits(connection: Connection, moves: Sequence[Move]) -> set[Key]:
     return set(map(_key, ours))
 
 
-def _write_closed(connection: Connection, moves: Sequence[Move]) -> set[Key]:
+def _write_closed(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
     by_order = {_order_id(move): move for move in moves}
     if len(by_order) < len(moves):  # of several lives, and closed rows do not tell whose they were
-        moves = _locked(connection, moves)
+        moves = _locked(tx, moves)
         by_order = {_order_id(move): move for move in moves}
     closed = _update(
-        connection,
+        tx,
         _CLOSE,
         [
             (move, (State.CLOSED.value, move.at, move.decision.note))
@@ -246,23 +241,23 @@ _PARK = _ONE.values(
 )
 
 
-def _write_parked(connection: Connection, moves: Sequence[Move]) -> set[Key]:
-    ours = _locked(connection, moves)
+def _write_parked(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
+    ours = _locked(tx, moves)
     for move in ours:
         park, shipment = move.decision, move.shipment
         if not isinstance(park, Park):
             continue
-        connection.execute(_PARK, _fenced(move) | {"b_kind": park.kind, "b_note": park.note})
-        dead_letters.give_up(connection, dead_letters.of_shipment(shipment, park, move.at))
+        tx.connection.execute(_PARK, _fenced(move) | {"b_kind": park.kind, "b_note": park.note})
+        dead_letters.give_up(tx, dead_letters.of_shipment(shipment, park, move.at))
         if park.attention is not None:
             attentions.put(
-                connection,
+                tx,
                 [attentions.Attention(shipment.order_id, park.kind, park.attention, shipment.correlation_id)],
             )
     return set(map(_key, ours))
 
 
-_WRITE: dict[type[Written], Callable[[Connection, Sequence[Move]], set[Key]]] = {
+_WRITE: dict[type[Written], Callable[[Transaction, Sequence[Move]], set[Key]]] = {
     CallCarrier: _write_intents,
     RecordLabel: _write_labels,
     RecordRejection: _write_rejections,

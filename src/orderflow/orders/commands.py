@@ -2,20 +2,22 @@
 transaction that the group commit opened; orders, idempotency keys, counters and outbox rows are written
 here, visibly."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import to_json
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from orderflow.database import bulk
 from orderflow.database.dialects import lock_timeout, locked, one_of
 from orderflow.database.group_commit import Contended
+from orderflow.database.transaction import Transaction
 from orderflow.orders import outbox
 from orderflow.orders.counters import count_statuses
+from orderflow.orders.hand_off import HandOff
 from orderflow.orders.model import (
     Attention,
     AttentionChange,
@@ -34,10 +36,7 @@ ROW_LOCK_TIMEOUT_MS = 50
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The order is durable, and new. `handed_off`: its event goes to this process's relay after the
-    commit."""
-
-    handed_off: bool = False
+    """The order is durable, and new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +55,25 @@ PlaceResult = Placed | Replay | KeyReused | Contended
 
 
 def place_orders(
-    connection: Connection,
-    commands: Sequence[PlaceOrder],
-    *,
-    again: bool,
-    relay_takes: Callable[[int], bool] = lambda _count: False,
+    tx: Transaction, commands: Sequence[PlaceOrder], *, hand_off: HandOff | None = None
 ) -> list[PlaceResult]:
     """Insert the orders whose idempotency key is new, with their items, events and counters.
 
-    `relay_takes` says whether this process's relay has room for so many events after the commit. `again`: the
-    answer to COMMIT was lost, and an order that is there under our own id was committed.
+    `hand_off` takes their events after the commit, where this process's relay has room for them; otherwise
+    they wait for whichever relay finds them. An order that is there under our own id was committed by a try
+    whose answer was lost.
     """
-    committed = _committed(connection, commands) if again else set[str]()
+    committed = _committed(tx, commands) if tx.may_be_committed else set[str]()
     new = [command for command in _first_of_each_key(commands) if command.order_id not in committed]
-    handed_off = relay_takes(len(new))
-    refused = insert_new(connection, new, lease_ms=outbox.LEASE_MS if handed_off else -1)
-    if len(new) == len(commands) and not refused:
-        return [Placed(handed_off)] * len(commands)
-    results = dict.fromkeys(committed, Placed())
-    results |= {command.order_id: Placed(handed_off) for command in new if command.order_id not in refused}
-    there = _find_keys(connection, [c for c in commands if c.order_id not in results])
+    leased = hand_off is not None and hand_off.has_room(len(new))
+    refused = insert_new(tx, new, lease_ms=outbox.LEASE_MS if leased else -1)
+    placed = [command for command in new if command.order_id not in refused] if refused else new
+    if hand_off is not None and leased:
+        tx.after_commit(lambda: hand_off.put([command.event for command in placed]))
+    if len(placed) == len(commands):
+        return [Placed()] * len(commands)
+    results = dict.fromkeys([*committed, *(command.order_id for command in placed)], Placed())
+    there = _find_keys(tx, [c for c in commands if c.order_id not in results])
     return [results.get(command.order_id) or _of_earlier(command, there) for command in commands]
 
 
@@ -85,22 +83,20 @@ def _first_of_each_key(commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
     return commands if len(firsts) == len(commands) else [*firsts.values()]
 
 
-def _committed(connection: Connection, commands: Sequence[PlaceOrder]) -> set[str]:
+def _committed(tx: Transaction, commands: Sequence[PlaceOrder]) -> set[str]:
     ids = to_json([command.order_id for command in commands]).decode()
-    return set(connection.scalars(_THERE, {"ids": ids}))
+    return set(tx.connection.scalars(_THERE, {"ids": ids}))
 
 
 _THERE = sa.select(orders.c.order_id).where(one_of(orders.c.order_id, "ids"))
 
 
-def _find_keys(
-    connection: Connection, commands: Sequence[PlaceOrder]
-) -> dict[tuple[str, str], tuple[str, str]]:
+def _find_keys(tx: Transaction, commands: Sequence[PlaceOrder]) -> dict[tuple[str, str], tuple[str, str]]:
     """Order id and request hash of these commands' keys."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for caller in {command.caller for command in commands}:
         keys = [command.key for command in commands if command.caller == caller]
-        rows = connection.execute(_KEYS, {"by": caller, "keys": to_json(keys).decode()})
+        rows = tx.connection.execute(_KEYS, {"by": caller, "keys": to_json(keys).decode()})
         found.update({(caller, row.key): (row.order_id, row.request_hash) for row in rows})
     return found
 
@@ -165,16 +161,14 @@ class StaleVersion:
 UpdateResult = Updated | UnknownOrder | StaleVersion | IllegalTransition
 
 
-def update_orders(
-    connection: Connection, commands: Sequence[UpdateOrder], *, again: bool
-) -> list[UpdateResult]:
+def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[UpdateResult]:
     """Apply the updates in list order. Illegal ones change nothing and fail alone; repeats are a success.
 
-    `again`: the answer to COMMIT was lost. An order that the earlier try has changed is left alone, and its
+    Where the answer to COMMIT was lost, an order that the earlier try has changed is left alone, and its
     updates are answered as that try would have answered them.
     """
-    rows = _lock_orders(connection, {command.order_id for command in commands})
-    earlier = _earlier_results(connection, commands, rows) if again else {}
+    rows = _lock_orders(tx, {command.order_id for command in commands})
+    earlier = _earlier_results(tx, commands, rows) if tx.may_be_committed else {}
     states = {order_id: state_of(row) for order_id, row in rows.items()}
     changed: dict[str, UpdateOrder] = {}
     history: list[tuple[object, ...]] = []
@@ -202,15 +196,13 @@ def update_orders(
             changed[command.order_id] = command
             history.append(_change(command, after))
     if changed:
-        writes = bulk.Writes(connection)
-        _write_changes(writes, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
-        count_statuses(writes, _differences(rows, states))
-        writes.send()
+        _write_changes(tx, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
+        count_statuses(tx, _differences(rows, states))
     return results
 
 
 def _earlier_results(
-    connection: Connection, commands: Sequence[UpdateOrder], rows: dict[str, RowMapping]
+    tx: Transaction, commands: Sequence[UpdateOrder], rows: dict[str, RowMapping]
 ) -> dict[int, UpdateResult]:
     """The answers of an earlier try by index, for the orders that it has changed.
 
@@ -218,7 +210,7 @@ def _earlier_results(
     the order had when an update that left no trace was looked at, and so whether that one was legal.
     """
     results: dict[int, UpdateResult] = {}
-    for order_id, made in _history(connection, list(rows)).items():
+    for order_id, made in _history(tx, list(rows)).items():
         own = [(index, command) for index, command in enumerate(commands) if command.order_id == order_id]
         traces = [made[_trace(command)] for _, command in own if _trace(command) in made]
         if not traces:
@@ -244,13 +236,11 @@ def _trace(command: UpdateOrder) -> tuple[datetime, str]:
     return command.at, command.correlation_id
 
 
-def _history(
-    connection: Connection, order_ids: Sequence[str]
-) -> dict[str, dict[tuple[datetime, str], _Move]]:
+def _history(tx: Transaction, order_ids: Sequence[str]) -> dict[str, dict[tuple[datetime, str], _Move]]:
     """The changes of each order by their instant and correlation id."""
     history: dict[str, dict[tuple[datetime, str], _Move]] = {}
     last: dict[str, Status] = {}
-    for row in connection.execute(_CHANGES, {"ids": to_json(order_ids).decode()}):
+    for row in tx.connection.execute(_CHANGES, {"ids": to_json(order_ids).decode()}):
         move = _Move(last.get(row.order_id, Status.CREATED), Status(row.status))
         history.setdefault(row.order_id, {})[row.at, row.correlation_id] = move
         last[row.order_id] = move.after
@@ -277,9 +267,9 @@ def _without_trace(state: OrderState, command: UpdateOrder) -> UpdateResult:
     return Updated(changed=False)
 
 
-def _lock_orders(connection: Connection, order_ids: set[str]) -> dict[str, RowMapping]:
+def _lock_orders(tx: Transaction, order_ids: set[str]) -> dict[str, RowMapping]:
     """The orders, locked in order of their id so that two batches never wait for each other in a ring."""
-    rows = connection.execute(_LOCKED, {"ids": to_json(order_ids).decode()}).mappings()
+    rows = tx.connection.execute(_LOCKED, {"ids": to_json(order_ids).decode()}).mappings()
     return {row["order_id"]: row for row in rows}
 
 
@@ -333,10 +323,10 @@ def _change(command: UpdateOrder, after: OrderState) -> tuple[object, ...]:
 
 
 def _write_changes(
-    writes: bulk.Writes, states: dict[str, tuple[OrderState, datetime]], history: list[tuple[object, ...]]
+    tx: Transaction, states: dict[str, tuple[OrderState, datetime]], history: list[tuple[object, ...]]
 ) -> None:
-    writes.add(_UPDATE, [(order_id, *_state_row(state), at) for order_id, (state, at) in states.items()])
-    writes.add(_ADD_HISTORY, history)
+    tx.add(_UPDATE, [(order_id, *_state_row(state), at) for order_id, (state, at) in states.items()])
+    tx.add(_ADD_HISTORY, history)
 
 
 _UPDATE = bulk.Update(orders, ("order_id",), (*(column.name for column in _STATE_COLUMNS[1:]), "updated_at"))

@@ -8,9 +8,10 @@ from functools import cache
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.bulk import InsertOrUpdate, Writes
+from orderflow.database.bulk import InsertOrUpdate
 from orderflow.database.dialects import locked
 from orderflow.database.readiness import Probe
+from orderflow.database.transaction import Transaction
 from orderflow.orders.model import Status
 from orderflow.orders.tables import status_counts
 
@@ -28,21 +29,18 @@ def own_slot() -> int:
     return random.SystemRandom().randrange(_FOLDED + 1, 2**31)
 
 
-def count_statuses(writes: Writes, changes: Mapping[Status, int]) -> None:
+def count_statuses(tx: Transaction, changes: Mapping[Status, int]) -> None:
     """Add to this process's counters; `counted` sums the slots."""
-    _add(writes, own_slot(), changes)
+    _add(tx, own_slot(), changes)
 
 
-def _add(writes: Writes, slot: int, changes: Mapping[Status, int]) -> None:
-    writes.add(_ADD, [(slot, status.value, orders) for status, orders in sorted(changes.items()) if orders])
+def _add(tx: Transaction, slot: int, changes: Mapping[Status, int]) -> None:
+    tx.add(_ADD, [(slot, status.value, orders) for status, orders in sorted(changes.items()) if orders])
 
 
-def probe(connection: Connection, commands: Sequence[Probe], /, *, again: bool) -> list[None]:
-    """Add nothing to this process's own counter: a write like any other. A handler for the group commit."""
-    del again
-    writes = Writes(connection)
-    writes.add(_ADD, [(own_slot(), Status.CREATED.value, 0)])
-    writes.send()
+def probe(tx: Transaction, commands: Sequence[Probe]) -> list[None]:
+    """Add nothing to this process's own counter: a write like any other."""
+    tx.add(_ADD, [(own_slot(), Status.CREATED.value, 0)])
     return [None] * len(commands)
 
 
@@ -59,13 +57,13 @@ def counted(connection: Connection) -> dict[str, int]:
     return dict.fromkeys((status.value for status in Status), 0) | {name: int(count) for name, count in rows}
 
 
-def fold(connection: Connection) -> None:
+def fold(tx: Transaction) -> None:
     """Add the counters that are nobody's at this moment to one slot, when there are many. A process whose
     counters were folded begins anew."""
-    slots = connection.scalar(sa.select(sa.func.count(sa.distinct(status_counts.c.slot))))
+    slots = tx.connection.scalar(sa.select(sa.func.count(sa.distinct(status_counts.c.slot))))
     if slots is None or slots <= SLOTS_MAX:
         return
-    taken = connection.execute(
+    taken = tx.connection.execute(
         locked(
             sa.select(status_counts.c.slot, status_counts.c.status, status_counts.c.orders).where(
                 status_counts.c.slot.not_in([_FOLDED, own_slot()])
@@ -74,7 +72,7 @@ def fold(connection: Connection) -> None:
             skip_locked=True,
         )
     ).all()
-    connection.execute(
+    tx.connection.execute(
         sa.delete(status_counts).where(
             status_counts.c.slot == sa.bindparam("in_slot"),
             status_counts.c.status == sa.bindparam("of_status"),
@@ -84,6 +82,4 @@ def fold(connection: Connection) -> None:
     totals = Counter[Status]()
     for row in taken:
         totals[Status(row.status)] += row.orders
-    writes = Writes(connection)
-    _add(writes, _FOLDED, totals)
-    writes.send()
+    _add(tx, _FOLDED, totals)

@@ -20,6 +20,7 @@ from orderflow.database.engine import DatabaseUnavailable, Reader, reason
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
 from orderflow.orders import commands, queries
 from orderflow.orders.events import EventTooLarge, order_created
+from orderflow.orders.hand_off import HandOff
 from orderflow.runtime.ids import new_uuid4, new_uuid7
 from orderflow.web.front_door import Caller
 from orderflow.web.problems import ProblemError
@@ -50,8 +51,8 @@ _NO_CONTENT = {"idempotency_key"}
 
 
 class Intake:
-    """`relay_takes` asks this process's relay for room; `clock` gives creation times; `key_wait_s` bounds the
-    wait for another process that holds an idempotency key."""
+    """`hand_off` leads to this process's relay, where it has one; `clock` gives creation times; `key_wait_s`
+    bounds the wait for another process that holds an idempotency key."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Intake:
         reader: Reader,
         *,
         topic: str,
-        relay_takes: Callable[[int], bool],
+        hand_off: HandOff | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         key_wait_s: float = KEY_WAIT_S,
     ) -> None:
@@ -69,7 +70,7 @@ class Intake:
         self._clock = clock
         self._key_wait_s = key_wait_s
         self._concluding: set[asyncio.Task[None]] = set()
-        self._place_orders = partial(commands.place_orders, relay_takes=relay_takes)
+        self._place_orders = partial(commands.place_orders, hand_off=hand_off)
 
     @property
     def is_full(self) -> bool:

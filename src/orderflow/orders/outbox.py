@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
 from orderflow.database.dialects import has_passed, locked, now_ms, one_of
+from orderflow.database.transaction import Transaction
 from orderflow.orders.tables import outbox
 
 LEASE_MS = 15_000
@@ -86,34 +87,32 @@ class Claim:
         return self.rows_max
 
 
-def claim(connection: Connection, commands: Sequence[Claim], *, again: bool) -> list[list[OutboxRow]]:
+def claim(tx: Transaction, commands: Sequence[Claim]) -> list[list[OutboxRow]]:
     """Lease free rows, the oldest orders first, of each order its lowest unpublished version only."""
-    del again  # what an earlier try may have leased comes free again when that lease ends
-    return [_claim(connection, command.rows_max) for command in commands]
+    # What an earlier try may have leased comes free again when that lease ends.
+    return [_claim(tx, command.rows_max) for command in commands]
 
 
-def _claim(connection: Connection, rows_max: int) -> list[OutboxRow]:
+def _claim(tx: Transaction, rows_max: int) -> list[OutboxRow]:
     """Two plain look-ups: joined into one statement, a planner with old statistics makes it quadratic."""
-    free = [OutboxRow(*row) for row in connection.execute(_FREE, {"rows_max": rows_max})]
+    free = [OutboxRow(*row) for row in tx.connection.execute(_FREE, {"rows_max": rows_max})]
     later = sorted({row.order_id for row in free if row.order_version > 1})
     firsts: dict[str, int] = {}
     if later:
-        firsts = dict(connection.execute(_FIRSTS, {"ids": to_json(later).decode()}).all())
+        firsts = dict(tx.connection.execute(_FIRSTS, {"ids": to_json(later).decode()}).all())
     claimed: list[OutboxRow] = []
     blocked: list[OutboxRow] = []
     for row in free:
         is_first = firsts.get(row.order_id, row.order_version) >= row.order_version
         (claimed if is_first else blocked).append(row)
     if len(blocked) > rows_max // 2:
-        _lease(connection, _LEASE_BLOCKED, blocked)
-    _lease(connection, _LEASE, claimed)
+        _lease(tx, _LEASE_BLOCKED, blocked)
+    _lease(tx, _LEASE, claimed)
     return claimed
 
 
-def _lease(connection: Connection, lease: bulk.Update, rows: Sequence[OutboxRow]) -> None:
-    writes = bulk.Writes(connection)
-    writes.add(lease, [row[:2] for row in rows])
-    writes.send()
+def _lease(tx: Transaction, lease: bulk.Update, rows: Sequence[OutboxRow]) -> None:
+    tx.add(lease, [row[:2] for row in rows])
 
 
 _LEASE = bulk.Update(outbox, OutboxRow._fields[:2], computed={"leased_until_ms": now_ms() + LEASE_MS})
@@ -142,13 +141,11 @@ _FIRSTS = (
 )
 
 
-def mark(connection: Connection, commands: Sequence[MarkAll], *, again: bool) -> list[None]:
-    """Record what became of the rows; a handler for the group commit."""
-    del again  # marking twice changes nothing
+def mark(tx: Transaction, commands: Sequence[MarkAll]) -> list[None]:
+    """Record what became of the rows."""
+    # Marking twice changes nothing.
     marks = sorted((mark for command in commands for mark in command.marks), key=itemgetter(0, 1))
-    writes = bulk.Writes(connection)
-    writes.add(_MARK, marks)
-    writes.send()
+    tx.add(_MARK, marks)
     return [None] * len(commands)
 
 

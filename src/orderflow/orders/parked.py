@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import to_json
-from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
 from orderflow.database.dialects import now_ms, one_of
+from orderflow.database.transaction import Transaction
 from orderflow.orders.commands import UpdateOrder, update_orders
 from orderflow.orders.model import Attention, AttentionChange
 from orderflow.orders.outbox import TRIED_AGAIN_AFTER_MS, UNPUBLISHED, MarkAll, mark
@@ -83,44 +83,39 @@ class Released(NamedTuple):
     behind: str | None
 
 
-def park(connection: Connection, commands: Sequence[Refused], /, *, again: bool) -> list[None]:
-    """Park the rows and ask for a person; a handler for the group commit. An order that asks for one already
-    goes on saying why it did."""
-    del again  # parking twice changes nothing
+def park(tx: Transaction, commands: Sequence[Refused]) -> list[None]:
+    """Park the rows and ask for a person. An order that asks for one already goes on saying why it did."""
+    # Parking twice changes nothing.
     refused = {command[:2]: command for command in sorted(commands, key=itemgetter(0, 1))}
-    writes = bulk.Writes(connection)
-    writes.add(_PARK, [(*key, row.reason[:REASON_CHARS_MAX]) for key, row in refused.items()])
-    writes.send()
+    tx.add(_PARK, [(*key, row.reason[:REASON_CHARS_MAX]) for key, row in refused.items()])
     firsts = {row.order_id: row for row in reversed(refused.values())}
-    _change_attention(connection, None, [_asking(row) for row in firsts.values()])
+    _change_attention(tx, None, [_asking(row) for row in firsts.values()])
     return [None] * len(commands)
 
 
-def unpark(connection: Connection, commands: Sequence[Taken], /, *, again: bool) -> list[None]:
-    """Mark the rows as published and take the attention from their orders; a handler for the group commit."""
-    mark(connection, [command.marks for command in commands], again=again)
+def unpark(tx: Transaction, commands: Sequence[Taken]) -> list[None]:
+    """Mark the rows as published and take the attention from their orders."""
+    mark(tx, [command.marks for command in commands])
     rows = {mark[:2] for command in commands for mark in command.marks.marks}
-    writes = bulk.Writes(connection)
-    writes.add(_UNPARK, [(*key, None) for key in sorted(rows)])
-    writes.send()
+    tx.add(_UNPARK, [(*key, None) for key in sorted(rows)])
     taken_at = {row.order_id: command.at for command in commands for row in command.marks.marks}
-    _change_attention(connection, TOO_LARGE, [_silent(order_id, at) for order_id, at in taken_at.items()])
+    _change_attention(tx, TOO_LARGE, [_silent(order_id, at) for order_id, at in taken_at.items()])
     return [None] * len(commands)
 
 
-def release(connection: Connection, commands: Sequence[Release], /, *, again: bool) -> list[Released]:
-    """Free the rows for the next sweep of any relay; a handler for the group commit."""
-    del again  # releasing twice changes nothing
-    return [_release(connection, command) for command in commands]
+def release(tx: Transaction, commands: Sequence[Release]) -> list[Released]:
+    """Free the rows for the next sweep of any relay."""
+    # Releasing twice changes nothing.
+    return [_release(tx, command) for command in commands]
 
 
-def _release(connection: Connection, command: Release) -> Released:
+def _release(tx: Transaction, command: Release) -> Released:
     parked = outbox.c.parked_reason.is_not(None)
     if command.order_id is not None:
         of_order = sa.update(outbox).where(parked, outbox.c.order_id == command.order_id)
-        return Released(connection.execute(of_order.values(leased_until_ms=0)).rowcount, None)
+        return Released(tx.connection.execute(of_order.values(leased_until_ms=0)).rowcount, None)
     window = [parked, outbox.c.order_id > command.behind]
-    last = connection.scalar(
+    last = tx.connection.scalar(
         sa.select(outbox.c.order_id)
         .where(*window)
         .order_by(outbox.c.order_id)
@@ -130,16 +125,16 @@ def _release(connection: Connection, command: Release) -> Released:
     if last is not None:
         window.append(outbox.c.order_id <= last)
     step = sa.update(outbox).where(*window).values(leased_until_ms=0)
-    return Released(connection.execute(step).rowcount, last)
+    return Released(tx.connection.execute(step).rowcount, last)
 
 
-def _change_attention(connection: Connection, kind: str | None, updates: Sequence[UpdateOrder]) -> None:
+def _change_attention(tx: Transaction, kind: str | None, updates: Sequence[UpdateOrder]) -> None:
     """Apply the updates to those of the orders whose attention is of this kind; None: that have none."""
     with_it = orders.c.attention_kind.is_(None) if kind is None else orders.c.attention_kind == kind
     ids = to_json([update.order_id for update in updates]).decode()
     of_kind = sa.select(orders.c.order_id).where(one_of(orders.c.order_id, "ids"), with_it)
-    found = set(connection.scalars(of_kind, {"ids": ids}))
-    update_orders(connection, [update for update in updates if update.order_id in found], again=False)
+    found = set(tx.connection.scalars(of_kind, {"ids": ids}))
+    update_orders(tx, [update for update in updates if update.order_id in found])
 
 
 def _asking(row: Refused) -> UpdateOrder:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
 from orderflow.database.dialects import locked
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.transaction import Transaction
 from orderflow.orders.commands import UpdateOrder, update_orders
 from orderflow.orders.model import Attention, AttentionChange, Status
 from orderflow.orders.queries import first_order_id
@@ -55,18 +55,18 @@ class Reconciled:
     unpublished: str | None
 
 
-def reconcile(connection: Connection, commands: Sequence[Reconcile], /, *, again: bool) -> list[Reconciled]:
-    """Free the first event of overdue orders for the relay; a handler for the group commit."""
-    del again  # what was sent again is not overdue any more
-    return [_reconcile(connection, command) for command in commands]
+def reconcile(tx: Transaction, commands: Sequence[Reconcile]) -> list[Reconciled]:
+    """Free the first event of overdue orders for the relay."""
+    # What was sent again is not overdue any more.
+    return [_reconcile(tx, command) for command in commands]
 
 
-def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
+def _reconcile(tx: Transaction, command: Reconcile) -> Reconciled:
     # By status: in one statement, a planner with old statistics may walk through every order there is.
     waiting = sorted(
         order_id
         for status in _WAITING
-        for order_id in connection.scalars(
+        for order_id in tx.connection.scalars(
             sa.select(orders.c.order_id)
             .where(
                 orders.c.status == status,
@@ -95,22 +95,22 @@ def _reconcile(connection: Connection, command: Reconcile) -> Reconciled:
         )
         .order_by(outbox.c.order_id)
     )
-    overdue = connection.execute(locked(silent, outbox, skip_locked=True)).all()
+    overdue = tx.connection.execute(locked(silent, outbox, skip_locked=True)).all()
     again = [row.order_id for row in overdue if row.re_emissions < RE_EMISSIONS_MAX]
     stuck = [row.order_id for row in overdue if row.re_emissions >= RE_EMISSIONS_MAX]
     if again:
-        connection.execute(
+        tx.connection.execute(
             sa.update(outbox)
             .where(outbox.c.order_id.in_(again), outbox.c.order_version == 1)
             .values(published_at=None, leased_until_ms=0, re_emissions=outbox.c.re_emissions + 1)
         )
     if stuck:
-        update_orders(connection, [_stuck(order_id, command.now) for order_id in stuck], again=False)
-    return Reconciled(again, stuck, behind, _unpublished(connection, command.now - command.patience))
+        update_orders(tx, [_stuck(order_id, command.now) for order_id in stuck])
+    return Reconciled(again, stuck, behind, _unpublished(tx, command.now - command.patience))
 
 
-def _unpublished(connection: Connection, before: datetime) -> str | None:
-    return connection.scalar(
+def _unpublished(tx: Transaction, before: datetime) -> str | None:
+    return tx.connection.scalar(
         sa.select(outbox.c.order_id)
         .where(
             outbox.c.published_at.is_(None),

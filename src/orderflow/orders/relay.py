@@ -6,7 +6,6 @@ the table, by claim.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,11 +13,12 @@ from typing import Any
 
 import structlog
 
+from orderflow.database.batch import UseCase
 from orderflow.database.engine import DatabaseUnavailable, reason
-from orderflow.database.group_commit import GroupCommit, Handler, QueueFull
+from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
-from orderflow.orders.commands import Placed, PlaceOrder
 from orderflow.orders.events import message
+from orderflow.orders.hand_off import HandOff
 from orderflow.orders.outbox import CLAIM_ROWS_MAX, Claim, Mark, MarkAll, OutboxRow, claim, mark
 from orderflow.orders.parked import Refused, Taken, park, unpark
 from orderflow.runtime.crashpoints import crash_point
@@ -26,7 +26,6 @@ from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
-HAND_OFF_ROWS_MAX = 2_000
 PAUSE_PER_ROW_S = 0.0003
 PAUSE_S_MAX = 0.05
 """What comes within the pause goes together: the log pays for each batch and partition, hardly for a row. It
@@ -55,7 +54,6 @@ class Relay:
         self._publisher = publisher
         self._clock = clock
         self._monotonic = monotonic
-        self._handed_off: deque[OutboxRow] = deque()
         self._next_sweep = 0.0
         self._not_before = 0.0
         self.loop = ThreadLoop(
@@ -64,28 +62,14 @@ class Relay:
             health=writer.health,
             pause_s=self._pause_s,
             on_failure="try again",
-            is_drained=lambda: not self._handed_off or self.trouble is not None,
+            is_drained=lambda: not self.hand_off or self.trouble is not None,
             finish=self._finish,
         )
         self.trouble: tuple[str, datetime] | None = None
         """Why the log does not take events, and since when; None while it does."""
-
-    def takes(self, rows: int) -> bool:
-        """Whether so many rows may be handed off; asked by the writer inside the transaction that leases
-        them."""
-        has_room = len(self._handed_off) + rows <= HAND_OFF_ROWS_MAX
-        return has_room and self.trouble is None and not self.loop.is_stopping
-
-    def after_commit(self, committed: Sequence[tuple[Any, Any]]) -> None:
-        """The group commit's hook: take over the rows that were leased for this relay."""
-        rows = [
-            command.event
-            for command, result in committed
-            if isinstance(command, PlaceOrder) and isinstance(result, Placed) and result.handed_off
-        ]
-        if rows:
-            self._handed_off.extend(rows)
-            self.loop.wake()
+        self.hand_off = HandOff(
+            is_open=lambda: self.trouble is None and not self.loop.is_stopping, on_put=self.loop.wake
+        )
 
     def start(self) -> None:
         self.loop.start()
@@ -96,17 +80,17 @@ class Relay:
         self.loop.join()
 
     def _finish(self) -> None:
-        self._record([Mark(row.order_id, row.order_version) for row in self._handed_off])
+        self._record([Mark(row.order_id, row.order_version) for row in self.hand_off.take()])
         self._publisher.close()
 
     def _pause_s(self) -> float:
-        due = self._not_before if self._handed_off else max(self._not_before, self._next_sweep)
+        due = self._not_before if self.hand_off else max(self._not_before, self._next_sweep)
         return due - self._monotonic()
 
     def run_once(self) -> int:
         """Publish and mark one batch, of what was handed off and of what waits in the table; returns how many
         rows the log took."""
-        batch = [self._handed_off.popleft() for _ in range(len(self._handed_off))]
+        batch = self.hand_off.take()
         if self._monotonic() >= self._next_sweep:
             batch += self._claim()
         self._not_before = self._monotonic() + min(PAUSE_S_MAX, PAUSE_PER_ROW_S * len(batch))
@@ -172,9 +156,9 @@ class Relay:
         if marks:
             self._submit(mark, [MarkAll(marks)])
 
-    def _submit(self, handler: Handler[Any, None], commands: Sequence[Any]) -> None:
+    def _submit(self, use_case: UseCase[Any, None], commands: Sequence[Any]) -> None:
         with suppress(QueueFull):
-            self._writer.submit_later(handler, commands, _marked)
+            self._writer.submit_later(use_case, commands, _marked)
 
 
 def _refused(row: OutboxRow, reason: str, now: datetime) -> Refused:

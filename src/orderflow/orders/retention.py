@@ -12,11 +12,10 @@ from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects import of
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
+from orderflow.database.transaction import Transaction
 from orderflow.orders.counters import fold
 from orderflow.orders.model import TERMINAL
 from orderflow.orders.queries import first_order_id
@@ -52,19 +51,19 @@ class Removed(NamedTuple):
     behind: str | None
 
 
-def remove(connection: Connection, commands: Sequence[Remove], /, *, again: bool) -> list[Removed]:
-    """One step each; a handler for the group commit. Of several processes one works at a time."""
-    del again  # what was removed is not found any more
-    if not of(connection).try_lock(connection, "orderflow-retention"):
+def remove(tx: Transaction, commands: Sequence[Remove]) -> list[Removed]:
+    """One step each. Of several processes one works at a time."""
+    # What was removed is not found any more.
+    if not tx.dialect.try_lock(tx.connection, "orderflow-retention"):
         return [Removed(0, None) for _ in commands]
-    fold(connection)
-    return [_remove(connection, command) for command in commands]
+    fold(tx)
+    return [_remove(tx, command) for command in commands]
 
 
-def _remove(connection: Connection, command: Remove) -> Removed:
+def _remove(tx: Transaction, command: Remove) -> Removed:
     table = _TABLES[command.kind]
     window = [table.c.order_id > command.behind, table.c.order_id < first_order_id(command.before)]
-    last = connection.scalar(
+    last = tx.connection.scalar(
         sa.select(table.c.order_id)
         .where(*window)
         .order_by(table.c.order_id)
@@ -78,7 +77,7 @@ def _remove(connection: Connection, command: Remove) -> Removed:
         window.append(sa.exists().where(orders.c.order_id == table.c.order_id, *ended))
     if command.kind == "events":
         window.append(table.c.published_at.is_not(None))
-    removed = connection.execute(sa.delete(table).where(*window))
+    removed = tx.connection.execute(sa.delete(table).where(*window))
     return Removed(removed.rowcount, last)
 
 

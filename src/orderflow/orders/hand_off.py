@@ -1,0 +1,37 @@
+"""The short way from the writer to the relay of the same process."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from orderflow.orders.outbox import OutboxRow
+
+ROWS_MAX = 2_000
+
+
+class HandOff:
+    """Events that this process has committed and leased for its own relay, which takes them from here.
+
+    `is_open` says whether the relay wants them at all, `on_put` wakes it. Any thread may call this.
+    """
+
+    def __init__(self, *, is_open: Callable[[], bool], on_put: Callable[[], object]) -> None:
+        self._rows: deque[OutboxRow] = deque()
+        self._is_open = is_open
+        self._on_put = on_put
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def has_room(self, rows: int) -> bool:
+        """Whether so many more may come. It is asked in the transaction that leases them."""
+        return len(self._rows) + rows <= ROWS_MAX and self._is_open()
+
+    def put(self, rows: Sequence[OutboxRow]) -> None:
+        """These are committed, with a lease."""
+        if rows:
+            self._rows.extend(rows)
+            self._on_put()
+
+    def take(self) -> list[OutboxRow]:
+        """Everything that is here."""
+        return [self._rows.popleft() for _ in range(len(self._rows))]
