@@ -25,7 +25,7 @@ from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
 from orderflow.fulfillment.carriers.parties import Carriers
-from orderflow.fulfillment.dead_letters_http import DeadLetterActions
+from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.worker import FulfillmentWorker

@@ -9,11 +9,11 @@ from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.database.dialects import now_ms
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import attentions, claims, dead_letters, redrive
+from orderflow.fulfillment import attentions, claims
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
-from orderflow.fulfillment.dead_letters import ClaimCopies
-from orderflow.fulfillment.tables import dead_letters as letters
-from orderflow.fulfillment.tables import redrives, shipments
+from orderflow.fulfillment.dead_letters import copies, redrive
+from orderflow.fulfillment.dead_letters.copies import ClaimCopies
+from orderflow.fulfillment.tables import dead_letters, redrives, shipments
 from orderflow.runtime.ids import new_uuid4
 
 HOUR_MS = 3_600_000
@@ -62,7 +62,7 @@ def test_attentions_copies_and_redrives_that_are_dated_ahead_go_on(world: World)
     letter |= {"state": "open", "topic": "order-events", "value": b"{", "headers": b"[]"}
     group = {"id": new_uuid4(), "kind": "malformed", "rate_per_s": 1, "actor": "a", "state": "running"}
     group |= {"redriven": 0, "started_at": now}
-    world.execute(sa.insert(letters).values(letter | {"copy_due_ms": ahead}))
+    world.execute(sa.insert(dead_letters).values(letter | {"copy_due_ms": ahead}))
     world.execute(sa.insert(redrives).values(group | {"step_due_ms": ahead}))
     with world.fulfillment.writer.begin() as connection:
         tx = Transaction(connection)
@@ -71,7 +71,7 @@ def test_attentions_copies_and_redrives_that_are_dated_ahead_go_on(world: World)
         (claimed,) = attentions.claim(tx, [ClaimAttentions(10)])
         assert [attention.order_id for attention in claimed] == [order_id]
         assert attentions.claim(tx, [ClaimAttentions(10)]) == [[]]
-        (copies,) = dead_letters.claim_copies(tx, [ClaimCopies(10)])
-        assert len(copies) == 1
+        (claimed_copies,) = copies.claim_copies(tx, [ClaimCopies(10)])
+        assert len(claimed_copies) == 1
         assert redrive.step(tx, [redrive.Step(now)]) == [1]
         assert redrive.step(tx, [redrive.Step(now)]) == [0]

@@ -236,7 +236,7 @@ def test_a_live_lease_keeps_its_shipments(world: World, http_carrier: OpenCarrie
                 consumer = world.log.consumer("order-events", GROUP_OF_ANOTHER)
                 async with world.stepping(carrier, name="another", consumer=consumer) as another:
                     await owner.lease.run_once()
-                    assert await another.sweep.run_once() == 0
+                    assert await another.recovery.run_once() == 0
 
     asyncio.run(scenario())
 
@@ -253,9 +253,9 @@ def test_a_worker_that_lost_its_lease_begins_a_new_life_with_empty_hands(
                 world.execute(sa.update(workers).values(lease_until_ms=0))
                 await worker.lease.run_once()
                 assert worker.lease.owner.epoch > before.epoch
-                assert len(worker.holding) == 0
+                assert len(worker.capacity) == 0
                 assert worker.sender.owed == 0
-                assert await worker.sweep.run_once() == ORDERS  # its old rows are free
+                assert await worker.recovery.run_once() == ORDERS  # its old rows are free
                 epochs = {row["epoch"] for row in world.rows()}
                 assert epochs == {worker.lease.owner.epoch}
             await another_worker_ends_it(world, carrier, order_ids)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from tests.fulfillment.conftest import OpenCarrier, World
 
-from orderflow.fulfillment import queries, redrive
+from orderflow.fulfillment import queries
 from orderflow.fulfillment.carriers import (
     Carrier,
     CarrierRefused,
@@ -18,8 +18,9 @@ from orderflow.fulfillment.carriers import (
     Label,
     ShipmentRequest,
 )
-from orderflow.fulfillment.discard import Discarded
-from orderflow.fulfillment.redrive import Redrive, Redriven, StartRedrive
+from orderflow.fulfillment.dead_letters import redrive
+from orderflow.fulfillment.dead_letters.discard import Discarded
+from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven, StartRedrive
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Message

@@ -14,7 +14,7 @@ from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.database.engine import Reader
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
-from orderflow.fulfillment.dead_letters_http import DeadLetterActions
+from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi, create_app, health_api
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from tests.fulfillment.conftest import World
 
+from orderflow.fulfillment.capacity import REQUEST_BYTES_MAX, Capacity
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.claims import CLAIM_BYTES_MAX
-from orderflow.fulfillment.dead_letters import COPY_BYTES_MAX
-from orderflow.fulfillment.holding import REQUEST_BYTES_MAX, Holding
+from orderflow.fulfillment.dead_letters.copies import COPY_BYTES_MAX
 from orderflow.fulfillment.inbox import POLL_BYTES_MAX
 from orderflow.fulfillment.model import Owner, Shipment
 from orderflow.fulfillment.tables import dead_letters
@@ -68,7 +68,7 @@ def event(bytes_about: int) -> bytes:
 
 
 def test_no_room_is_left_while_large_requests_fill_the_memory() -> None:
-    holding = Holding(1_000, owner=lambda: ME)
+    holding = Capacity(1_000, owner=lambda: ME)
     large = [shipment(BODY) for _ in range(REQUEST_BYTES_MAX // MIB)]
     assert len(holding.take(large[1:], reserved=holding.reserve(len(large) - 1))) == len(large) - 1
     assert holding.reserve(1) == 1
@@ -105,9 +105,9 @@ def test_large_shipments_are_claimed_in_portions_and_none_is_left_behind(world: 
         for _ in range(count):
             world.put_shipment(str(uuid.uuid4()), state="ready", due_at_ms=0, request=BODY)
         async with world.stepping(carrier()) as worker:
-            assert await worker.sweep.run_once() == portion
-            assert worker.holding.backlog, "fresh ones wait behind what is left"
-            assert await worker.sweep.run_once() == count - portion
+            assert await worker.recovery.run_once() == portion
+            assert worker.capacity.backlog, "fresh ones wait behind what is left"
+            assert await worker.recovery.run_once() == count - portion
 
     asyncio.run(scenario())
 

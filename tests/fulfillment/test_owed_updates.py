@@ -87,7 +87,7 @@ def test_an_update_that_is_never_taken_ends_as_a_dead_letter_while_others_flow(
                     await received(world, worker)
                     assert await worker.sender.run_once() == 2
                     world.execute(sa.update(shipments).where(waiting).values(due_at_ms=0))
-                    assert await worker.sweep.run_once() == (waits < SCHEDULE)
+                    assert await worker.recovery.run_once() == (waits < SCHEDULE)
                 assert row(world, stuck)["state"] == "parked"
                 (letter,) = world.rows(dead_letters)
                 assert (letter["kind"], letter["order_id"]) == ("update-unavailable", stuck)
@@ -113,7 +113,7 @@ def test_what_the_carrier_made_an_order_wait_is_not_counted_against_its_status_u
                 await world.until(worker.sender.run_once, "Processing is acknowledged")
             world.execute(sa.update(shipments).values(state="ready", waits=SCHEDULE))
             async with world.stepping(carrier) as worker:
-                assert await worker.sweep.run_once() == 2
+                assert await worker.recovery.run_once() == 2
                 await worker.dispatcher.run_once()
                 await world.until(lambda: set(world.states().values()) == {state}, "outcomes are recorded")
                 assert {found["waits"] for found in world.rows()} == {0}
@@ -136,7 +136,7 @@ def test_what_opened_the_gate_late_is_not_counted_against_the_carrier(
                 await received(world, worker)
             world.execute(sa.update(shipments).values(waits=SCHEDULE))
             async with world.stepping(away, name="another") as worker:
-                assert await worker.sweep.run_once() == 1
+                assert await worker.recovery.run_once() == 1
                 assert await worker.sender.run_once() == 1
                 await worker.dispatcher.run_once()
                 await world.until(lambda: world.rows()[0]["waits"] == 1, "the first of the carrier's waits")

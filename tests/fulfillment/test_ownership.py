@@ -25,7 +25,7 @@ from orderflow.fulfillment.model import (
     Wait,
     Written,
 )
-from orderflow.fulfillment.shipments import Move, apply
+from orderflow.fulfillment.shipments import Change, apply
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 
@@ -43,7 +43,7 @@ async def receive(world: World, worker: FulfillmentWorker, count: int) -> None:
         return len(world.rows()) == count
 
     await world.until(received, "the shipments are received")
-    await world.until(lambda: len(worker.holding) == count, "they are held")
+    await world.until(lambda: len(worker.capacity) == count, "they are held")
 
 
 def row(world: World, order_id: str) -> Any:
@@ -73,18 +73,18 @@ def test_a_shipment_let_go_of_is_claimed_again_while_its_neighbour_still_waits_t
                     world.execute(
                         sa.update(shipments).where(shipments.c.order_id == free).values(due_at_ms=0)
                     )
-                    assert await worker.sweep.run_once() == 1
+                    assert await worker.recovery.run_once() == 1
                 assert await answered == 2
-                assert len(worker.holding) == 1, "the one that was claimed again"
+                assert len(worker.capacity) == 1, "the one that was claimed again"
                 assert row(world, free)["worker_id"] == "w"
                 assert row(world, locked)["worker_id"] is None
 
     asyncio.run(scenario())
 
 
-def move(order_id: str, owner: Owner, decision: Written) -> Move:
+def move(order_id: str, owner: Owner, decision: Written) -> Change:
     shipment = Shipment(order_id, owner, "abc", None, b"{}", NOW, NOW, intent_at=NOW, state=State.CALLING)
-    return Move(shipment, decision, NOW)
+    return Change(shipment, decision, NOW)
 
 
 OLD_DECISIONS: list[Written] = [

@@ -13,14 +13,14 @@ import pytest
 import sqlalchemy as sa
 from tests.fulfillment.conftest import World
 
-from orderflow.fulfillment import redrive
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.parties import PARTY_CHARS_MAX, Party, party_of
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.claims import PARTY_AWAY_MS
-from orderflow.fulfillment.discard import Discarded
-from orderflow.fulfillment.redrive import Redrive, Redriven
+from orderflow.fulfillment.dead_letters import redrive
+from orderflow.fulfillment.dead_letters.discard import Discarded
+from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
 from orderflow.fulfillment.tables import dead_letters, shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.runtime.settings_error import SettingsError
@@ -171,7 +171,7 @@ def test_a_worker_leaves_what_it_cannot_ask_about_to_a_live_one_that_can(world: 
                 await asyncio.sleep(1.0)
                 assert world.states()[two.order_id] == "ready"
                 await two.heal()
-                await live.sweep.run_once()
+                await live.recovery.run_once()
                 await live.dispatcher.run_once()
                 await world.until(lambda: world.states()[two.order_id] == "shipped", "it is concluded")
             assert await two.ledgers() == ([two.order_id], [fresh])

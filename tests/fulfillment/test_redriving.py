@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from tests.fulfillment.conftest import OpenCarrier, World
 
-from orderflow.fulfillment import redrive
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
-from orderflow.fulfillment.redrive import Redrive, Redriven, StartRedrive
+from orderflow.fulfillment.dead_letters import redrive
+from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven, StartRedrive
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives
 from orderflow.messaging import Message
 

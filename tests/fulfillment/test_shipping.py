@@ -239,7 +239,7 @@ def test_a_worker_without_room_leaves_shipments_to_the_sweep(world: World, http_
         async with world.running(), http_carrier(world.carrier_url) as carrier:
             order_ids = await world.place(10)
             async with world.stepping(carrier) as worker:
-                worker.holding.reserve(10**6)
+                worker.capacity.reserve(10**6)
 
                 async def received() -> bool:
                     await asyncio.to_thread(worker.inbox.run_once)
@@ -247,10 +247,10 @@ def test_a_worker_without_room_leaves_shipments_to_the_sweep(world: World, http_
 
                 await world.until(received, "the shipments are received")
                 assert {row["worker_id"] for row in world.rows()} == {None}
-                assert await worker.sweep.run_once() == 0
-                worker.holding.give_back(4)
-                assert await worker.sweep.run_once() == 4
-                assert len(worker.holding) == 4
+                assert await worker.recovery.run_once() == 0
+                worker.capacity.give_back(4)
+                assert await worker.recovery.run_once() == 4
+                assert len(worker.capacity) == 4
             async with world.working(carrier):
                 await world.until_closed(order_ids)
 

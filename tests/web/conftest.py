@@ -16,7 +16,7 @@ from tests.orders.conftest import HOSTS, Service
 from orderflow.database.engine import Reader, connect
 from orderflow.database.migrate import migrate
 from orderflow.fulfillment.carriers.simulated import SimulatedOutcomes
-from orderflow.fulfillment.dead_letters_http import DeadLetterActions
+from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.http import create_app as create_fulfillment
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT

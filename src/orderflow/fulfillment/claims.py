@@ -10,8 +10,8 @@ from sqlalchemy.engine import RowMapping
 from orderflow.database.dialects import locked, now_ms, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import lease
+from orderflow.fulfillment.capacity import within
 from orderflow.fulfillment.carriers import Label
-from orderflow.fulfillment.holding import within
 from orderflow.fulfillment.model import WAIT_MS_MAX, Owner, Shipment, State
 from orderflow.fulfillment.tables import shipments
 

@@ -34,7 +34,7 @@ from orderflow.fulfillment.model import (
     after_probe,
     cause,
 )
-from orderflow.fulfillment.moves import Mover
+from orderflow.fulfillment.recorder import Recorder
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
@@ -60,7 +60,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        mover: Mover,
+        recorder: Recorder,
         party: Party,
         health: Health,
         breaker: CircuitBreaker,
@@ -73,7 +73,7 @@ class Dispatcher:
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._mover = mover
+        self._recorder = recorder
         self._carrier = party.carrier
         self._party = party.name
         self._breaker = breaker
@@ -178,7 +178,7 @@ class Dispatcher:
     ) -> list[bool]:
         """Write the intents; a permit is given back where no call will follow, whatever the reason."""
         try:
-            written = await self._mover.move([(s, CallCarrier()) for s in intents], loop=loop)
+            written = await self._recorder.record([(s, CallCarrier()) for s in intents], loop=loop)
         except BaseException:
             for permit in permits:
                 self._breaker.abandoned(permit)
@@ -278,7 +278,7 @@ class Dispatcher:
     async def _conclude(
         self, shipment: Shipment, decision: RecordLabel | RecordRejection | Wait | Park
     ) -> None:
-        if not (await self._mover.move([(shipment, decision)]))[0]:
+        if not (await self._recorder.record([(shipment, decision)]))[0]:
             return
         crash_point("outcome.recorded")
         if isinstance(decision, RecordLabel):

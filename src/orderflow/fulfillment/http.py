@@ -14,10 +14,10 @@ from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import Reader
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import queries
-from orderflow.fulfillment.dead_letters import LetterState
-from orderflow.fulfillment.dead_letters_http import DeadLetterActions
-from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment.dead_letters.http import DeadLetterActions
+from orderflow.fulfillment.dead_letters.letters import LetterState
 from orderflow.fulfillment.model import State
+from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.fulfillment.worker import WorkerStatus
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, json_text, problem_response
 from orderflow.web.headers import read_query, takes

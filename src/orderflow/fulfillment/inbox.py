@@ -14,14 +14,14 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import dead_letters
-from orderflow.fulfillment.dead_letters import DeadLetter
-from orderflow.fulfillment.durable import PAUSE_S, write_blocking
+from orderflow.fulfillment.capacity import Capacity
+from orderflow.fulfillment.dead_letters import letters as dead_letters
+from orderflow.fulfillment.dead_letters.letters import DeadLetter
 from orderflow.fulfillment.event_handlers import Receive, received
-from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.model import Owner, Shipment, State
 from orderflow.fulfillment.skipped_events import SkippedEvents
 from orderflow.fulfillment.tables import processed_events, shipments
+from orderflow.fulfillment.until_written import PAUSE_S, write_blocking
 from orderflow.messaging import BusUnavailable, Consumer, Record
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
@@ -173,7 +173,7 @@ class Inbox:
         self,
         consumer: Consumer,
         writer: GroupCommit,
-        holding: Holding,
+        capacity: Capacity,
         health: Health,
         *,
         owner: Callable[[], Owner],
@@ -182,7 +182,7 @@ class Inbox:
     ) -> None:
         self._consumer = consumer
         self._writer = writer
-        self._holding = holding
+        self._capacity = capacity
         self._health = health
         self._owner = owner
         self._hand_over = hand_over
@@ -232,8 +232,8 @@ class Inbox:
         """False where the worker was stopped before the database took it all: it will be delivered again."""
         now = self._clock()
         owner = self._owner()
-        wanted = 0 if self._holding.backlog or owner.epoch == 0 else len(records)
-        reserved = self._holding.reserve(wanted)
+        wanted = 0 if self._capacity.backlog or owner.epoch == 0 else len(records)
+        reserved = self._capacity.reserve(wanted)
         nobody = Owner(owner.worker_id, 0)
         received: list[tuple[Record, Receive]] = []
         letters: list[DeadLetter] = []
@@ -248,7 +248,7 @@ class Inbox:
             else:
                 received.append((record, decoded))
         if len(received) > reserved:
-            self._holding.backlog = True
+            self._capacity.backlog = True
         taken: list[Shipment] = []
         try:
             return self._write_received(received, taken, letters, now) and self._write_letters(letters)

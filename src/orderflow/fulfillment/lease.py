@@ -19,9 +19,9 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Probe
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment.durable import TRANSIENT
 from orderflow.fulfillment.model import Owner
 from orderflow.fulfillment.tables import shipments, workers
+from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 

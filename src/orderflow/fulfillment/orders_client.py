@@ -17,11 +17,11 @@ from pydantic_core import from_json, to_json
 from orderflow.contracts.orders_api import BATCH_MAX
 from orderflow.contracts.retry_after import retry_after_s
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import attentions, durable, model
+from orderflow.fulfillment import attentions, model, until_written
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.model import Close, OpenGate, RecordRejection, Shipment, State
-from orderflow.fulfillment.moves import Mover
+from orderflow.fulfillment.recorder import Recorder
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
@@ -162,7 +162,7 @@ class StatusSender:
         self,
         client: OrdersClient,
         writer: GroupCommit,
-        mover: Mover,
+        recorder: Recorder,
         health: Health,
         breaker: CircuitBreaker,
         *,
@@ -172,7 +172,7 @@ class StatusSender:
     ) -> None:
         self._client = client
         self._writer = writer
-        self._mover = mover
+        self._recorder = recorder
         self._health = health
         self._breaker = breaker
         self._open_gates = open_gates
@@ -254,12 +254,12 @@ class StatusSender:
                 decisions.append((shipment, decision))
         self._open_gates(opened)
         if closed:
-            closing = asyncio.create_task(self._mover.move(closed, later=True))
+            closing = asyncio.create_task(self._recorder.record(closed, later=True))
             self._closing.add(closing)
             closing.add_done_callback(self._closed)
         if decisions:
             life = self._life
-            written = await self._mover.move(decisions, loop=loop)
+            written = await self._recorder.record(decisions, loop=loop)
             if life != self._life:
                 return
             self.accept(
@@ -359,5 +359,5 @@ class StatusSender:
         try:
             if self._breaker.wait_s == 0:
                 await self.send_attentions()
-        except durable.TRANSIENT as error:
+        except until_written.TRANSIENT as error:
             log.debug("attentions.wait", reason=str(error))

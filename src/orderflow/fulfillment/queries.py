@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.pages import fitting, page
-from orderflow.fulfillment.dead_letters import LetterState
+from orderflow.fulfillment.dead_letters.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
 

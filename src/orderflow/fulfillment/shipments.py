@@ -12,7 +12,8 @@ from pydantic_core import to_json
 from orderflow.database import bulk
 from orderflow.database.dialects import locked, now_ms, one_of
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import attentions, dead_letters
+from orderflow.fulfillment import attentions
+from orderflow.fulfillment.dead_letters import letters as dead_letters
 from orderflow.fulfillment.model import (
     CallCarrier,
     Close,
@@ -31,7 +32,7 @@ row = shipments.c
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Change:
     """A decision about a shipment, to be written at `at`."""
 
     shipment: Shipment
@@ -39,59 +40,59 @@ class Move:
     at: datetime
 
 
-def apply(tx: Transaction, moves: Sequence[Move]) -> list[bool]:
+def apply(tx: Transaction, changes: Sequence[Change]) -> list[bool]:
     """Write the decisions; False where the row no longer belongs to the shipment's owner: nothing is changed.
 
     A shipment that the decision lets go of has no owner afterwards. So repeating the decision after a lost
     answer also says False, which means the same to the caller: hands off.
     """
     ours: set[Key] = set()
-    todo: dict[type[Written], list[Move]] = {}
-    for move in sorted(moves, key=_order_id):
-        todo.setdefault(type(move.decision), []).append(move)
+    todo: dict[type[Written], list[Change]] = {}
+    for change in sorted(changes, key=_order_id):
+        todo.setdefault(type(change.decision), []).append(change)
     for kind, writes in todo.items():
         ours |= _WRITE[kind](tx, writes)
-    return [_key(move) in ours for move in moves]
+    return [_key(change) in ours for change in changes]
 
 
-def _order_id(move: Move) -> str:
-    return move.shipment.order_id
+def _order_id(change: Change) -> str:
+    return change.shipment.order_id
 
 
 Key = tuple[str, str, int]
-"""Order id, worker and epoch: a batch may hold moves of an old and of a new life for the same order."""
+"""Order id, worker and epoch: a batch may hold changes of an old and of a new life for the same order."""
 
 
-def _key(move: Move) -> Key:
-    owner = move.shipment.owner
-    return move.shipment.order_id, owner.worker_id, owner.epoch
+def _key(change: Change) -> Key:
+    owner = change.shipment.owner
+    return change.shipment.order_id, owner.worker_id, owner.epoch
 
 
 def _statement(values: Sequence[str], computed: bulk.Computed = MappingProxyType({})) -> bulk.Update:
-    """Sets the values of each move's row, where it is its owner's; returns the keys of those, as far as they
-    remain."""
+    """Sets the values of each change's row, where it is its owner's; returns the keys of those, as far as
+    they remain."""
     keys = ("order_id", "worker_id", "epoch")
     return bulk.Update(shipments, keys, values, computed, returning=True)
 
 
 def _update(
-    tx: Transaction, statement: bulk.Update, rows: Sequence[tuple[Move, tuple[object, ...]]]
+    tx: Transaction, statement: bulk.Update, rows: Sequence[tuple[Change, tuple[object, ...]]]
 ) -> set[tuple[Any, ...]]:
-    return tx.write(statement, [(*_key(move), *new) for move, new in rows])
+    return tx.write(statement, [(*_key(change), *new) for change, new in rows])
 
 
-def _locked(tx: Transaction, moves: Sequence[Move]) -> list[Move]:
-    """The moves whose rows are their owner's, and now locked."""
+def _locked(tx: Transaction, changes: Sequence[Change]) -> list[Change]:
+    """The changes whose rows are their owner's, and now locked."""
     by_owner: dict[Owner, list[str]] = {}
-    for move in moves:
-        by_owner.setdefault(move.shipment.owner, []).append(move.shipment.order_id)
+    for change in changes:
+        by_owner.setdefault(change.shipment.owner, []).append(change.shipment.order_id)
     ours: set[Key] = set()
     for owner, order_ids in by_owner.items():
         locked = tx.connection.execute(
             _OURS, {"ids": to_json(order_ids).decode(), "worker": owner.worker_id, "of_epoch": owner.epoch}
         )
         ours.update((order_id, owner.worker_id, owner.epoch) for order_id in locked.scalars())
-    return [move for move in moves if _key(move) in ours]
+    return [change for change in changes if _key(change) in ours]
 
 
 _OURS = locked(
@@ -113,20 +114,25 @@ _ONE = sa.update(shipments).where(
 )
 
 
-def _fenced(move: Move) -> dict[str, object]:
-    return dict(zip(("id", "worker", "of_epoch"), _key(move), strict=True))
+def _fenced(change: Change) -> dict[str, object]:
+    return dict(zip(("id", "worker", "of_epoch"), _key(change), strict=True))
 
 
 _LET_GO: dict[str, Any] = {"worker_id": None, "epoch": None}
 
 
-def _write_intents(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
+def _write_intents(tx: Transaction, changes: Sequence[Change]) -> set[Key]:
     rows = [
         (
-            move,
-            (State.CALLING.value, move.shipment.attempts + 1, move.shipment.intent_at, move.shipment.party),
+            change,
+            (
+                State.CALLING.value,
+                change.shipment.attempts + 1,
+                change.shipment.intent_at,
+                change.shipment.party,
+            ),
         )
-        for move in moves
+        for change in changes
     ]
     return _update(tx, _INTENT, rows)
 
@@ -137,13 +143,13 @@ _NO_WAITS = {"waits": sa.literal(0)}
 """The status update that is owed from here on has a whole schedule of its own."""
 
 
-def _write_labels(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
+def _write_labels(tx: Transaction, changes: Sequence[Change]) -> set[Key]:
     return _update(
         tx,
         _LABEL,
         [
             (
-                move,
+                change,
                 (
                     State.SHIPPED.value,
                     label.shipment_id,
@@ -152,8 +158,8 @@ def _write_labels(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
                     label.shipped_at,
                 ),
             )
-            for move in moves
-            if isinstance(move.decision, RecordLabel) and (label := move.decision.label)
+            for change in changes
+            if isinstance(change.decision, RecordLabel) and (label := change.decision.label)
         ],
     )
 
@@ -161,14 +167,14 @@ def _write_labels(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
 _LABEL = _statement(("state", "shipment_id", "carrier", "tracking_number", "shipped_at"), _NO_WAITS)
 
 
-def _write_rejections(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
+def _write_rejections(tx: Transaction, changes: Sequence[Change]) -> set[Key]:
     return _update(
         tx,
         _REJECTION,
         [
-            (move, (State.REJECTED.value, move.decision.error))
-            for move in moves
-            if isinstance(move.decision, RecordRejection)
+            (change, (State.REJECTED.value, change.decision.error))
+            for change in changes
+            if isinstance(change.decision, RecordRejection)
         ],
     )
 
@@ -187,39 +193,39 @@ _WAIT = _ONE.values(
 )
 
 
-def _write_waits(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
-    ours = _locked(tx, moves)
+def _write_waits(tx: Transaction, changes: Sequence[Change]) -> set[Key]:
+    ours = _locked(tx, changes)
     if not ours:
         return set()
     tx.connection.execute(
         _WAIT,
         [
-            _fenced(move)
+            _fenced(change)
             | {
-                "to_state": move.decision.to_state,
-                "waited": move.shipment.waits + move.decision.counts,
-                "after_ms": move.decision.after_ms,
-                "b_note": move.decision.note,
+                "to_state": change.decision.to_state,
+                "waited": change.shipment.waits + change.decision.counts,
+                "after_ms": change.decision.after_ms,
+                "b_note": change.decision.note,
             }
-            for move in ours
-            if isinstance(move.decision, Wait)
+            for change in ours
+            if isinstance(change.decision, Wait)
         ],
     )
     return set(map(_key, ours))
 
 
-def _write_closed(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
-    by_order = {_order_id(move): move for move in moves}
-    if len(by_order) < len(moves):  # of several lives, and closed rows do not tell whose they were
-        moves = _locked(tx, moves)
-        by_order = {_order_id(move): move for move in moves}
+def _write_closed(tx: Transaction, changes: Sequence[Change]) -> set[Key]:
+    by_order = {_order_id(change): change for change in changes}
+    if len(by_order) < len(changes):  # of several lives, and closed rows do not tell whose they were
+        changes = _locked(tx, changes)
+        by_order = {_order_id(change): change for change in changes}
     closed = _update(
         tx,
         _CLOSE,
         [
-            (move, (State.CLOSED.value, move.at, move.decision.note))
-            for move in moves
-            if isinstance(move.decision, Close)
+            (change, (State.CLOSED.value, change.at, change.decision.note))
+            for change in changes
+            if isinstance(change.decision, Close)
         ],
     )
     return {_key(by_order[order_id]) for (order_id,) in closed}
@@ -241,14 +247,14 @@ _PARK = _ONE.values(
 )
 
 
-def _write_parked(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
-    ours = _locked(tx, moves)
-    for move in ours:
-        park, shipment = move.decision, move.shipment
+def _write_parked(tx: Transaction, changes: Sequence[Change]) -> set[Key]:
+    ours = _locked(tx, changes)
+    for change in ours:
+        park, shipment = change.decision, change.shipment
         if not isinstance(park, Park):
             continue
-        tx.connection.execute(_PARK, _fenced(move) | {"b_kind": park.kind, "b_note": park.note})
-        dead_letters.give_up(tx, dead_letters.of_shipment(shipment, park, move.at))
+        tx.connection.execute(_PARK, _fenced(change) | {"b_kind": park.kind, "b_note": park.note})
+        dead_letters.give_up(tx, dead_letters.of_shipment(shipment, park, change.at))
         if park.attention is not None:
             attentions.put(
                 tx,
@@ -257,7 +263,7 @@ def _write_parked(tx: Transaction, moves: Sequence[Move]) -> set[Key]:
     return set(map(_key, ours))
 
 
-_WRITE: dict[type[Written], Callable[[Transaction, Sequence[Move]], set[Key]]] = {
+_WRITE: dict[type[Written], Callable[[Transaction, Sequence[Change]], set[Key]]] = {
     CallCarrier: _write_intents,
     RecordLabel: _write_labels,
     RecordRejection: _write_rejections,

@@ -15,19 +15,19 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import dispatcher, inbox, lease
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
+from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.carriers.parties import Carriers
-from orderflow.fulfillment.dead_letters import DeadLetterCopier
-from orderflow.fulfillment.discard import Discarder
+from orderflow.fulfillment.dead_letters.copies import DeadLetterCopier
+from orderflow.fulfillment.dead_letters.discard import Discarder
+from orderflow.fulfillment.dead_letters.redrive import Redriver
 from orderflow.fulfillment.dispatcher import Dispatcher
-from orderflow.fulfillment.durable import TRANSIENT
-from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.inbox import Inbox
 from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Shipment
-from orderflow.fulfillment.moves import Mover
 from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
-from orderflow.fulfillment.redrive import Redriver
-from orderflow.fulfillment.sweep import Sweep
+from orderflow.fulfillment.recorder import Recorder
+from orderflow.fulfillment.recovery import Recovery
+from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.messaging import Consumer, ConsumerState, Publisher
 from orderflow.runtime.health import STALL_S_MAX, Degraded, Health
 from orderflow.runtime.loop import TaskLoop
@@ -106,9 +106,9 @@ class FulfillmentWorker:
             sleep=sleep,
         )
         self.readiness = Readiness(self.writer, self.lease.probe)
-        self.holding = Holding(held_max, owner=lambda: self.lease.owner)
+        self.capacity = Capacity(held_max, owner=lambda: self.lease.owner)
         self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
-        mover = Mover(self.writer, self.holding, self.health, clock=clock, sleep=sleep)
+        recorder = Recorder(self.writer, self.capacity, self.health, clock=clock, sleep=sleep)
         self._carrier_circuits: dict[str, CircuitBreaker] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
         for party in carriers:
@@ -116,7 +116,7 @@ class FulfillmentWorker:
             circuit = CircuitBreaker(f"carrier{former}", clock=clock, monotonic=monotonic)
             self._carrier_circuits[f"carrier{former}"] = circuit
             self.dispatchers[party.name] = Dispatcher(
-                mover,
+                recorder,
                 party,
                 self.health,
                 circuit,
@@ -132,17 +132,17 @@ class FulfillmentWorker:
         self.sender = StatusSender(
             self._client,
             self.writer,
-            mover,
+            recorder,
             self.health,
             self._orders_circuit,
             open_gates=self._call_carriers,
             monotonic=monotonic,
         )
-        self.sweep = Sweep(
+        self.recovery = Recovery(
             self.writer,
             self.lease,
-            self.holding,
-            mover,
+            self.capacity,
+            recorder,
             self.health,
             parties=carriers.names,
             to_orders=self.sender.accept,
@@ -151,7 +151,7 @@ class FulfillmentWorker:
         self.inbox = Inbox(
             consumer,
             self.writer,
-            self.holding,
+            self.capacity,
             self.health,
             owner=lambda: self.lease.owner,
             hand_over=self._hand_over,
@@ -171,7 +171,7 @@ class FulfillmentWorker:
             epoch=owner.epoch,
             consumer=self._consumer.state(),
             in_flight=self._in_flight,
-            held=len(self.holding),
+            held=len(self.capacity),
             degraded=self.health.degraded() + troubles,
             disabled=self.health.disabled(),
             circuits={**circuits, "orders": self._orders_circuit.circuit},
@@ -196,13 +196,13 @@ class FulfillmentWorker:
             self._loop.call_soon_threadsafe(self._take, shipments, reserved)
 
     def _take(self, shipments: list[Shipment], reserved: int) -> None:
-        self.sender.accept(self.holding.take(shipments, reserved=reserved))
+        self.sender.accept(self.capacity.take(shipments, reserved=reserved))
 
     def _abandon(self) -> None:
         for each in self.dispatchers.values():
             each.abandon()
         self.sender.abandon()
-        self.holding.clear()
+        self.capacity.clear()
 
     def bind(self) -> None:
         """Hand over to the running event loop what the inbox takes."""
@@ -228,7 +228,7 @@ class FulfillmentWorker:
 
     @property
     def _loops(self) -> list[TaskLoop]:
-        parts = (self.lease, self.sweep, *self.dispatchers.values(), self.copier, self.redriver)
+        parts = (self.lease, self.recovery, *self.dispatchers.values(), self.copier, self.redriver)
         return [*(part.loop for part in parts), *self.sender.loops]
 
     async def _drain(self) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import RowMapping
 from orderflow.database.dialects import insert_absent, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import attentions, dead_letters
+from orderflow.fulfillment import attentions
 from orderflow.fulfillment.carriers import (
     Carrier,
     CarrierRefused,
@@ -27,7 +27,8 @@ from orderflow.fulfillment.carriers import (
 )
 from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
 from orderflow.fulfillment.carriers.parties import Carriers
-from orderflow.fulfillment.dead_letters import Action, LetterState
+from orderflow.fulfillment.dead_letters.letters import Action, LetterState, record
+from orderflow.fulfillment.dead_letters.redrive import lock
 from orderflow.fulfillment.model import (
     ERROR_CHARS_MAX,
     UNKNOWN_ORDER,
@@ -36,7 +37,6 @@ from orderflow.fulfillment.model import (
     clean,
     idempotency_key,
 )
-from orderflow.fulfillment.redrive import lock
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import shipments
 
@@ -157,7 +157,7 @@ def refuse(tx: Transaction, commands: Sequence[Refuse]) -> list[None]:
                 )
                 .values(state=LetterState.OPEN)
             )
-        dead_letters.record(
+        record(
             tx,
             command.letter_id,
             Action.DISCARD_REFUSED,
@@ -191,7 +191,7 @@ def end(tx: Transaction, commands: Sequence[End]) -> list[None]:
             .where(letters.c.id == command.letter_id)
             .values(state=LetterState.DISCARDED, outcome=_note(command))
         )
-        dead_letters.record(
+        record(
             tx,
             command.letter_id,
             Action.DISCARD,

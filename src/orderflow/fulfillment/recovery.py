@@ -10,6 +10,7 @@ import structlog
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.database.group_commit import GroupCommit, OutcomeUnknown
+from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.claims import (
     CLAIM_BYTES_MAX,
     ClaimDue,
@@ -19,11 +20,10 @@ from orderflow.fulfillment.claims import (
     name_party,
     recall,
 )
-from orderflow.fulfillment.durable import TRANSIENT
-from orderflow.fulfillment.holding import Holding
 from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Park, Shipment, State, after_claim
-from orderflow.fulfillment.moves import Mover
+from orderflow.fulfillment.recorder import Recorder
+from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 
@@ -33,10 +33,10 @@ CLAIM_ROWS_MAX = 1_000
 PAUSE_S = 0.5
 BACKLOG_PAUSE_S = 0.05
 RECALL_PERIOD_S = 10.0
-LOOP = "sweep"
+LOOP = "recovery"
 
 
-class Sweep:
+class Recovery:
     """`to_orders` gets shipments that owe a status update, `to_carrier` those whose gate is open. `parties`:
     the carriers that this worker can ask, the one for fresh orders first."""
 
@@ -44,8 +44,8 @@ class Sweep:
         self,
         writer: GroupCommit,
         lease: Lease,
-        holding: Holding,
-        mover: Mover,
+        capacity: Capacity,
+        recorder: Recorder,
         health: Health,
         *,
         parties: tuple[str, ...],
@@ -55,8 +55,8 @@ class Sweep:
     ) -> None:
         self._writer = writer
         self._lease = lease
-        self._holding = holding
-        self._mover = mover
+        self._capacity = capacity
+        self._recorder = recorder
         self._health = health
         self._parties = parties
         self._nameless_seen_to = False
@@ -82,10 +82,10 @@ class Sweep:
         """Take what there is room for, half of it at most for what has failed before; the number of
         shipments taken."""
         owner = self._lease.owner
-        reserved = self._holding.reserve(CLAIM_ROWS_MAX) if owner.epoch > 0 else 0
+        reserved = self._capacity.reserve(CLAIM_ROWS_MAX) if owner.epoch > 0 else 0
         if reserved == 0:
             return 0
-        retried_max = min(reserved // 2, self._holding.retried_room)
+        retried_max = min(reserved // 2, self._capacity.retried_room)
         claimed: list[Shipment] | None = []
         try:
             await self._name_party()
@@ -97,7 +97,7 @@ class Sweep:
         except TRANSIENT as error:
             self._health.trouble("database", str(error) or type(error).__name__)
         finally:
-            taken = self._holding.take(claimed or [], reserved=reserved)
+            taken = self._capacity.take(claimed or [], reserved=reserved)
         if claimed is None:
             # Some rows may name this worker without being in its memory: a new life frees them.
             await self._lease.renounce(loop=LOOP)
@@ -105,8 +105,8 @@ class Sweep:
         retried = sum(shipment.waits > 0 for shipment in claimed)
         claimed_bytes = sum(len(shipment.request) for shipment in claimed)
         is_cut = claimed_bytes > CLAIM_BYTES_MAX - EVENT_BYTES_MAX
-        self._holding.backlog = len(claimed) == reserved or is_cut
-        self._is_behind = self._holding.backlog or retried == retried_max > 0
+        self._capacity.backlog = len(claimed) == reserved or is_cut
+        self._is_behind = self._capacity.backlog or retried == retried_max > 0
         await self._route(taken)
         return len(taken)
 
@@ -131,4 +131,4 @@ class Sweep:
         self._to_carrier(gate_open)
         self._to_orders(owing)
         if parked:
-            await self._mover.move(parked, loop=LOOP)
+            await self._recorder.record(parked, loop=LOOP)

@@ -9,8 +9,8 @@ import structlog
 from orderflow.contracts.traceparent import trace_id
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import durable
-from orderflow.fulfillment.holding import Holding
+from orderflow.fulfillment import until_written
+from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.model import (
     CallCarrier,
     Close,
@@ -21,7 +21,7 @@ from orderflow.fulfillment.model import (
     Wait,
     Written,
 )
-from orderflow.fulfillment.shipments import Move, apply
+from orderflow.fulfillment.shipments import Change, apply
 from orderflow.runtime.health import Health
 
 log = structlog.get_logger()
@@ -31,25 +31,25 @@ UNWRITABLE_WAIT_MS = 60_000
 written as soon as it ends."""
 
 
-class Mover:
+class Recorder:
     """Writes decisions about held shipments; those that a decision lets go of leave the memory."""
 
     def __init__(
         self,
         writer: GroupCommit,
-        holding: Holding,
+        capacity: Capacity,
         health: Health,
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._writer = writer
-        self._holding = holding
+        self._capacity = capacity
         self._health = health
         self._clock = clock
         self._sleep = sleep
 
-    async def move(
+    async def record(
         self,
         decisions: Sequence[tuple[Shipment, Written]],
         *,
@@ -69,51 +69,53 @@ class Mover:
             if loop is not None:
                 self._health.progress(loop)
 
-        moves = [Move(shipment, decision, now) for shipment, decision in decisions]
+        changes = [Change(shipment, decision, now) for shipment, decision in decisions]
 
         def on_outcome(index: int, outcome: bool | Exception) -> None:
             # At once: a row that is free may be claimed again, by this worker too, while others wait here.
             if isinstance(outcome, bool):
-                self._after(moves[index], written=outcome)
+                self._after(changes[index], written=outcome)
 
-        outcomes = await durable.write(
+        outcomes = await until_written.write(
             self._writer,
             apply,
-            moves,
+            changes,
             on_wait=on_wait,
             on_outcome=on_outcome,
             later=later,
             sleep=self._sleep,
         )
-        for move, outcome in zip(moves, outcomes, strict=True):
+        for change, outcome in zip(changes, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                await self._set_aside(move, outcome, on_wait)
+                await self._set_aside(change, outcome, on_wait)
         return [outcome is True for outcome in outcomes]
 
-    async def _set_aside(self, move: Move, error: Exception, on_wait: Callable[[], object]) -> None:
+    async def _set_aside(self, change: Change, error: Exception, on_wait: Callable[[], object]) -> None:
         """A decision that the database will not take must stop neither this shipment nor the others."""
-        log.error("shipment.unwritable", order_id=move.shipment.order_id, reason=reason(error))
+        log.error("shipment.unwritable", order_id=change.shipment.order_id, reason=reason(error))
         wait = Wait(UNWRITABLE_WAIT_MS, "the last outcome could not be recorded", counts=False)
-        later = Move(move.shipment, wait, move.at)
-        outcome = (await durable.write(self._writer, apply, [later], on_wait=on_wait, sleep=self._sleep))[0]
+        later = Change(change.shipment, wait, change.at)
+        outcome = (
+            await until_written.write(self._writer, apply, [later], on_wait=on_wait, sleep=self._sleep)
+        )[0]
         if isinstance(outcome, Exception):
             raise outcome
         self._after(later, written=outcome)
 
-    def _after(self, move: Move, *, written: bool) -> None:
-        shipment, decision = move.shipment, move.decision
+    def _after(self, change: Change, *, written: bool) -> None:
+        shipment, decision = change.shipment, change.decision
         if not written:
             log.warning("shipment.not_ours", order_id=shipment.order_id, epoch=shipment.owner.epoch)
         if not written or isinstance(decision, (Wait, Close, Park)):
-            self._holding.let_go([shipment])
+            self._capacity.let_go([shipment])
         if written:
-            _log(move)
+            _log(change)
 
 
-def _log(move: Move) -> None:
+def _log(change: Change) -> None:
     """Never the carrier's own words, for they may name a person: these stay with the shipment."""
-    shipment = move.shipment
-    match move.decision:
+    shipment = change.shipment
+    match change.decision:
         case CallCarrier():
             return
         case RecordLabel():
@@ -134,6 +136,6 @@ def _log(move: Move) -> None:
         correlation_id=shipment.correlation_id,
         trace_id=trace_id(shipment.traceparent),
         attempts=shipment.attempts,
-        duration_ms=round((move.at - shipment.received_at).total_seconds() * 1000),
+        duration_ms=round((change.at - shipment.received_at).total_seconds() * 1000),
         **told,
     )

@@ -21,12 +21,12 @@ def within(sized: Iterable[tuple[str, int]], bytes_max: int) -> list[str]:
     return fitting
 
 
-class Holding:
+class Capacity:
     """The shipments of this worker that are somewhere in memory, at most `shipments_max`, and about
     REQUEST_BYTES_MAX: what was reserved before its size was known may exceed that.
 
     Room is reserved, from any thread, before a row is taken in the database; `take` turns it into a shipment.
-    While fresh rows wait in the database (`backlog`), room goes to the sweep only, which takes the longest
+    While fresh rows wait in the database (`backlog`), room goes to recovery only, which takes the longest
     due first: so the newest never overtake forever. What has failed before (`waits`) gets at most half of
     the room: however much of it is due, fresh orders find theirs.
     """

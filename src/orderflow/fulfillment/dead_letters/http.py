@@ -17,9 +17,16 @@ from orderflow.contracts.order_events import readable_order_id
 from orderflow.contracts.orders_api import Reason
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import queries, redrive
-from orderflow.fulfillment.discard import Discarded, Discarder
-from orderflow.fulfillment.redrive import RATE_PER_S_MAX, Redrive, Redriven, StartRedrive, StopRedrive
+from orderflow.fulfillment import queries
+from orderflow.fulfillment.dead_letters import redrive
+from orderflow.fulfillment.dead_letters.discard import Discarded, Discarder
+from orderflow.fulfillment.dead_letters.redrive import (
+    RATE_PER_S_MAX,
+    Redrive,
+    Redriven,
+    StartRedrive,
+    StopRedrive,
+)
 from orderflow.web.answers import json_response
 from orderflow.web.bodies import read_json_body
 from orderflow.web.problems import ProblemError, validation_problem

@@ -19,14 +19,14 @@ from orderflow.database.dialects import Failure, classify, has_passed, insert_ab
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import attentions, dead_letters, lease
-from orderflow.fulfillment.dead_letters import PROGRAM, Action, LetterState
-from orderflow.fulfillment.durable import TRANSIENT
+from orderflow.fulfillment import attentions, lease
+from orderflow.fulfillment.dead_letters.letters import PROGRAM, Action, LetterState, record, unpacked
 from orderflow.fulfillment.event_handlers import received
 from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, carrier_changed, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
+from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 
@@ -80,15 +80,13 @@ def _redrive(tx: Transaction, command: Redrive) -> tuple[Redriven, str]:
     if letter["state"] != LetterState.OPEN:
         return Redriven.NOT_OPEN, f"The dead letter is {letter['state']}."
     values: dict[str, Any] = {"redriven_at": command.at, "redrive_id": command.redrive_id}
-    dead_letters.record(tx, command.letter_id, Action.REDRIVE, actor=command.actor, note=None, at=command.at)
+    record(tx, command.letter_id, Action.REDRIVE, actor=command.actor, note=None, at=command.at)
     failure, order_id = _try(tx, letter, command.at)
     if failure is None:
         values |= {"state": LetterState.REDRIVEN, "order_id": order_id}
     else:
         values |= {"attempts": letters.c.attempts + 1}
-        dead_letters.record(
-            tx, command.letter_id, Action.FAILED_AGAIN, actor=PROGRAM, note=failure, at=command.at
-        )
+        record(tx, command.letter_id, Action.FAILED_AGAIN, actor=PROGRAM, note=failure, at=command.at)
     tx.connection.execute(sa.update(letters).where(letters.c.id == command.letter_id).values(values))
     return (Redriven.BACK, "") if failure is None else (Redriven.FAILED, failure)
 
@@ -153,7 +151,7 @@ def _put_back(tx: Transaction, order_id: str) -> str | None:
 def _process(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
     """Why the event cannot be processed now either, and its order as far as it is known."""
     try:
-        command = received(letter["value"], dead_letters.unpacked(letter["headers"]), _NOBODY, at)
+        command = received(letter["value"], unpacked(letter["headers"]), _NOBODY, at)
     except InvalidEvent as error:
         return f"{error.kind}: {error}", letter["order_id"]
     if receive(tx, [command])[0] is Received.CONFLICTING:
@@ -256,7 +254,7 @@ def _follow(tx: Transaction, at: datetime) -> None:
             .where(letters.c.id == found.id)
             .values(state=LetterState.RESOLVED, outcome=outcome)
         )
-        dead_letters.record(tx, found.id, Action.RESOLVE, actor=PROGRAM, note=outcome, at=at)
+        record(tx, found.id, Action.RESOLVE, actor=PROGRAM, note=outcome, at=at)
     events = [found for found in finished if found.topic is not None and found.kind != CONFLICTING_EVENT]
     if events:
         _clear_attentions(tx, {found.order_id for found in events})
