@@ -1,6 +1,8 @@
 """What differs between databases is said once, in the dialect's own file."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -8,12 +10,13 @@ from tests.database.conftest import notes
 
 import orderflow
 from orderflow.database import bulk
-from orderflow.database.dialects import DIALECTS, locked
+from orderflow.database.dialects import DIALECTS, locked, one_of
 from orderflow.database.engine import Database
 from orderflow.database.transaction import Transaction
 from orderflow.orders import placement
 from orderflow.orders.placement.order import POSITION, PlaceOrder
 
+EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}
 SOURCE = Path(orderflow.__file__).parent
 DIALECT_FILES = {f"{name}.py" for name in DIALECTS}
 
@@ -68,3 +71,31 @@ def test_rows_that_are_there_are_left_alone_or_added_to(noted: Database) -> None
         assert tx.write(absent, [("a", 7), ("c", 7)]) == {("c",)}
         found = {tuple(row) for row in connection.execute(sa.select(counts))}
     assert found == {("a", 1, "x"), ("b", 42, "z"), ("c", 7, None)}
+
+
+KEPT = sa.Table(
+    "kept", sa.MetaData(), sa.Column("id", sa.CHAR(36), primary_key=True), sa.Column("n", sa.Integer)
+)
+_NAMED = one_of(KEPT.c.id, "ids")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.select(KEPT.c.n).where(_NAMED),
+        sa.select(KEPT.c.n).where(KEPT.c.n > 0, _NAMED),
+        sa.update(KEPT).where(_NAMED).values(n=0),
+        sa.delete(KEPT).where(sa.and_(KEPT.c.n == 0, _NAMED)),
+    ],
+)
+def test_rows_of_given_ids_are_found_by_the_index(database: Database, statement: sa.Select[Any]) -> None:
+    with database.writer.begin() as connection:
+        KEPT.create(connection)
+        connection.execute(sa.insert(KEPT), [{"id": f"{i:036}", "n": i} for i in range(2_000)])
+        compiled = statement.compile(dialect=connection.dialect)
+        values = compiled.params | {"ids": f'["{1:036}"]'}
+        plan = connection.exec_driver_sql(
+            f"{EXPLAIN[connection.dialect.name]} {compiled}",
+            tuple(values[name] for name in compiled.positiontup or ()) if compiled.positional else values,
+        )
+        assert not re.search(r"SCAN kept|Seq Scan on kept", str(plan.all()))

@@ -1,6 +1,7 @@
 """Engines with every bound set, and a bounded pool of threads for reads."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ T = TypeVar("T")
 POOL_WAIT_S = 5.0
 READ_THREADS = 4
 READS_WAITING_MAX = 1_000
+READ_WAIT_S_MAX = 2.0
+"""A read that has waited so long for a thread is refused, as an order is that waits for the writer: whoever
+asked may have gone, and after an outage the next ones would wait behind it."""
 WRITE_CONNECTIONS_MAX = 4
 
 
@@ -93,10 +97,12 @@ _ENGINES = {"postgresql": postgresql_engine, "sqlite": sqlite_engine}
 
 
 class Reader:
-    """Runs queries on a bounded pool of threads, each with a connection of its own, from an event loop."""
+    """Runs queries on a bounded pool of threads, each with a connection of its own, from an event loop. At
+    most READS_WAITING_MAX wait, and none longer than READ_WAIT_S_MAX."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._engine = database.reader
+        self._monotonic = monotonic
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read")
         self._waiting = 0
 
@@ -109,16 +115,23 @@ class Reader:
             raise DatabaseUnavailable(f"{READS_WAITING_MAX} queries wait already")
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, lambda: self._read(query, *args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._read_in_time, self._monotonic(), lambda c: query(c, *args, **kwargs)
+            )
         finally:
             self._waiting -= 1
 
-    def _read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _read_in_time(self, asked_at_s: float, query: Callable[[Connection], T]) -> T:
+        waited_s = self._monotonic() - asked_at_s
+        if waited_s > READ_WAIT_S_MAX:
+            raise DatabaseUnavailable(f"the query has waited {waited_s:.0f} s behind others")
+        return self._read(query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
         for last_try in (False, True):
             try:
                 with self._engine.connect() as connection:
-                    return query(connection, *args, **kwargs)
+                    return query(connection)
             except SQLAlchemyError as error:
                 # A pooled connection may have died with a server that is back by now: try once more.
                 invalidated = isinstance(error, DBAPIError) and error.connection_invalidated

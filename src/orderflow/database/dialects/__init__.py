@@ -6,7 +6,7 @@ A statement made of these is written once, as a constant, and compiled for each 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 
 from orderflow.database.dialects.dialect import Dialect, Failure, Query
 from orderflow.database.dialects.postgresql import POSTGRESQL
@@ -63,6 +64,11 @@ class _Expression(FunctionElement[T]):
     def render(self, dialect: Dialect, *arguments: str) -> str:
         """The SQL, from the arguments' SQL."""
         raise NotImplementedError
+
+    def self_group(self, against: OperatorType | None = None) -> Self:  # noqa: ARG002
+        """As it is. SQLAlchemy would put `= 1` behind a condition where the database has no booleans, and no
+        index serves that."""
+        return self
 
 
 @compiles(_Expression)
