@@ -91,12 +91,11 @@ def run_up(settings: Settings) -> int:
         )
         orders = stack.enter_context(_prepared(ORDERS, settings))
         fulfillment = stack.enter_context(_prepared(FULFILLMENT, settings))
+        wait_s = settings.database_wait_s
         if orders.embedded:
-            with orders.writer.begin() as connection:
-                outbox.free_leases(connection)
+            migrate.once_it_answers(orders, ORDERS, outbox.free_leases, seconds_max=wait_s)
         if fulfillment.embedded:
-            with fulfillment.writer.begin() as connection:
-                lease.end_all(connection)
+            migrate.once_it_answers(fulfillment, FULFILLMENT, lease.end_all, seconds_max=wait_s)
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,16 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy.engine import Connection
 from tests.database.conftest import Note, WriteNotes, in_threads, notes, stored
 
 from orderflow.database import sqlite_engine
 from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, connect, parse_url
 from orderflow.database.group_commit import GroupCommit
-from orderflow.database.migrate import migrate, wait_for
+from orderflow.database.migrate import migrate, once_it_answers, wait_for
+from orderflow.messaging.connect import open_bus
 from orderflow.orders.migrations import SCHEMA as ORDERS
+from orderflow.settings import Settings
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql", "pgbouncer"], indirect=True)
 
@@ -207,3 +211,30 @@ def test_a_write_lock_of_another_process_is_waited_for_less_than_2_s_by_all_who_
         other.close()
         writer.close()
         database.dispose()
+
+
+def test_what_is_done_at_start_waits_for_a_disk_that_is_full(tmp_path: Path) -> None:
+    database = connect(f"sqlite:///{tmp_path / 'some.db'}", application="test")
+    tries: list[bool] = []
+
+    def fill(connection: Connection) -> None:
+        is_full = not tries
+        tries.append(is_full)
+        connection.exec_driver_sql(f"PRAGMA max_page_count={1 if is_full else 1_000_000}")
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS t AS SELECT zeroblob(100000)")
+
+    once_it_answers(database, ORDERS, fill, seconds_max=5, pause_s=0)
+    assert tries == [True, False]
+    database.dispose()
+
+
+def test_an_event_log_waits_for_another_process_that_holds_its_file(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "events.db", check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(6, other.rollback)  # longer than the file's own time-out
+    release.start()
+    settings = Settings(data_dir=tmp_path)
+    with open_bus(settings) as bus:
+        bus.publisher().close()
+    release.join()
+    other.close()

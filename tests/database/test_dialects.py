@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.sql.compiler import SQLCompiler
 from tests.database.conftest import notes
 
 import orderflow
@@ -93,9 +94,10 @@ def test_rows_of_given_ids_are_found_by_the_index(database: Database, statement:
         KEPT.create(connection)
         connection.execute(sa.insert(KEPT), [{"id": f"{i:036}", "n": i} for i in range(2_000)])
         compiled = statement.compile(dialect=connection.dialect)
-        values = compiled.params | {"ids": f'["{1:036}"]'}
+        values: dict[str, object] = {**cast("dict[str, object]", compiled.params), "ids": f'["{1:036}"]'}
+        names = [str(name) for name in cast("SQLCompiler", compiled).positiontup or ()]
         plan = connection.exec_driver_sql(
             f"{EXPLAIN[connection.dialect.name]} {compiled}",
-            tuple(values[name] for name in compiled.positiontup or ()) if compiled.positional else values,
+            tuple(values[name] for name in names) if names else values,
         )
         assert not re.search(r"SCAN kept|Seq Scan on kept", str(plan.all()))

@@ -115,23 +115,30 @@ class Reader:
             raise DatabaseUnavailable(f"{READS_WAITING_MAX} queries wait already")
         self._waiting += 1
         try:
+            asked_at_s = self._monotonic()
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._read_in_time, self._monotonic(), lambda c: query(c, *args, **kwargs)
+                self._threads, lambda: self._read_in_time(asked_at_s, query, *args, **kwargs)
             )
         finally:
             self._waiting -= 1
 
-    def _read_in_time(self, asked_at_s: float, query: Callable[[Connection], T]) -> T:
+    def _read_in_time(
+        self,
+        asked_at_s: float,
+        query: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         waited_s = self._monotonic() - asked_at_s
         if waited_s > READ_WAIT_S_MAX:
             raise DatabaseUnavailable(f"the query has waited {waited_s:.0f} s behind others")
-        return self._read(query)
+        return self._read(query, *args, **kwargs)
 
-    def _read(self, query: Callable[[Connection], T]) -> T:
+    def _read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         for last_try in (False, True):
             try:
                 with self._engine.connect() as connection:
-                    return query(connection)
+                    return query(connection, *args, **kwargs)
             except SQLAlchemyError as error:
                 # A pooled connection may have died with a server that is back by now: try once more.
                 invalidated = isinstance(error, DBAPIError) and error.connection_invalidated

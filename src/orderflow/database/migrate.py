@@ -139,11 +139,24 @@ def wait_for(database: Database, schema: Schema, *, seconds_max: float, pause_s:
     """Return when the database answers; a log line per failed try. Raises DatabaseUnavailable after the
     bound, DatabaseMisconfigured at once where waiting is no use (wrong password, no such database, an
     encoding that cannot be used)."""
+    once_it_answers(database, schema, refuse_unusable, seconds_max=seconds_max, pause_s=pause_s)
+
+
+def once_it_answers(
+    database: Database,
+    schema: Schema,
+    do: Callable[[Connection], object],
+    *,
+    seconds_max: float,
+    pause_s: float = 1.0,
+) -> None:
+    """Do this in a transaction of its own, which may be repeated. Waits and raises as `wait_for`."""
     deadline = time.monotonic() + seconds_max
     while True:
         try:
             with _connected(database) as connection:
-                refuse_unusable(connection)
+                do(connection)
+                connection.commit()
             return
         except DatabaseUnavailable as error:
             if time.monotonic() >= deadline:

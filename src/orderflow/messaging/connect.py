@@ -1,19 +1,28 @@
 """From the settings to the event log they name."""
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orderflow.messaging import DEAD_LETTER_BYTES_MAX, Consumer, Publisher
+import structlog
+
+from orderflow.messaging import DEAD_LETTER_BYTES_MAX, BusUnavailable, Consumer, Publisher
 from orderflow.runtime.health import Health
 from orderflow.settings import Settings
 
 if TYPE_CHECKING:
+    from orderflow.messaging.embedded import EmbeddedLog
     from orderflow.messaging.kafka import TopicKeeper
 
 DELIVERY_TIMEOUT_S = 6.0
 """Less than half of an outbox lease: a row is never queued twice while the log is away."""
+
+_MAY_PASS = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +41,11 @@ class Bus:
 def open_bus(settings: Settings) -> Generator[Bus]:
     """The event log for as long as the block runs.
 
-    Nothing waits for a broker. Raises BusMisconfigured for what only a person can mend.
+    Nothing waits for a broker; a file that cannot be written yet is waited for. Raises BusMisconfigured for
+    what only a person can mend, BusUnavailable for a file that still cannot be written.
     """
     if settings.bus_url == "embedded:":
-        from orderflow.messaging.embedded import EmbeddedLog
-
-        event_log = EmbeddedLog(settings.data_dir / "events.db")
+        event_log = _embedded_log(settings.data_dir / "events.db", seconds_max=settings.database_wait_s)
         try:
             yield Bus(
                 event_log.publisher,
@@ -66,3 +74,20 @@ def open_bus(settings: Settings) -> Generator[Bus]:
             TopicKeeper(bootstrap, settings.orders_topic, settings.dead_letter_topic, health=health)
         ],
     )
+
+
+def _embedded_log(path: Path, *, seconds_max: float, pause_s: float = 1.0) -> "EmbeddedLog":
+    """The log, once its file can be written: a disk may be full, or another process may hold the file's lock.
+    Raises BusUnavailable after the bound, and at once where waiting is no use."""
+    from orderflow.messaging.embedded import EmbeddedLog
+
+    deadline = time.monotonic() + seconds_max
+    while True:
+        try:
+            return EmbeddedLog(path)
+        except BusUnavailable as error:
+            name = str(getattr(error.__cause__, "sqlite_errorname", ""))
+            if time.monotonic() >= deadline or not name.startswith(_MAY_PASS):
+                raise
+            log.warning("event_log.waiting", reason=str(error))
+            time.sleep(pause_s)
