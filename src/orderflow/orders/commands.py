@@ -1,6 +1,8 @@
-"""The use cases that write. Set-oriented: a list of commands in, a list of results out, in one
-transaction that the group commit opened; orders, idempotency keys, counters and outbox rows are written
-here, visibly."""
+"""The use cases that write orders.
+
+Each takes a list of commands and returns a list of results, in one transaction that the group commit opened.
+The writes to orders, idempotency keys, counters and outbox rows are visible here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +33,8 @@ from orderflow.orders.placement import PlaceOrder, insert_new
 from orderflow.orders.tables import idempotency_keys, order_changes, orders
 
 ROW_LOCK_TIMEOUT_MS = 50
-"""A row that somebody else holds is put aside, by bisection: it must not hold up the only writer for long."""
+"""How long an update waits for a row that another transaction has locked. After that the batch is bisected to
+set the update aside, so that it does not hold up the only writer for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,9 @@ def place_orders(
 ) -> list[PlaceResult]:
     """Insert the orders whose idempotency key is new, with their items, events and counters.
 
-    `hand_off` takes their events after the commit, where this process's relay has room for them; otherwise
-    they wait for whichever relay finds them. An order that is there under our own id was committed by a try
-    whose answer was lost.
+    If this process's relay has room, `hand_off` receives their events after the commit; otherwise any relay
+    will find them in the outbox. An order that already exists under the id of a command was committed by an
+    earlier try whose answer was lost.
     """
     committed = _committed(tx, commands) if tx.may_be_committed else set[str]()
     new = [command for command in _first_of_each_key(commands) if command.order_id not in committed]
@@ -78,7 +81,7 @@ def place_orders(
 
 
 def _first_of_each_key(commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
-    """The first of equal keys in a batch wins."""
+    """If commands of a batch have the same key, the first one wins."""
     firsts = {(command.caller, command.key or command.order_id): command for command in reversed(commands)}
     return commands if len(firsts) == len(commands) else [*firsts.values()]
 
@@ -92,7 +95,7 @@ _THERE = sa.select(orders.c.order_id).where(one_of(orders.c.order_id, "ids"))
 
 
 def _find_keys(tx: Transaction, commands: Sequence[PlaceOrder]) -> dict[tuple[str, str], tuple[str, str]]:
-    """Order id and request hash of these commands' keys."""
+    """The order id and request hash that are stored for these commands' keys, by caller and key."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for caller in {command.caller for command in commands}:
         keys = [command.key for command in commands if command.caller == caller]
@@ -111,16 +114,16 @@ def _of_earlier(
 ) -> Replay | KeyReused | Contended:
     earlier = there.get((command.caller, command.key or ""))
     if earlier is None:
-        return Contended()  # it went away while we looked
+        return Contended()  # the key was removed between the insert and this query
     order_id, request_hash = earlier
     return Replay(order_id) if request_hash == command.request_hash else KeyReused()
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateOrder:
-    """A status update as PATCH brings it; absent parts stay as they are.
+    """A status update as PATCH requests it; absent parts stay as they are.
 
-    `at` and `correlation_id` together tell it from every other update of the order.
+    `at` and `correlation_id` together distinguish it from every other update of the order.
     """
 
     order_id: str
@@ -132,7 +135,7 @@ class UpdateOrder:
     reason: str | None
     correlation_id: str
     versions: frozenset[int] | None = None
-    """Those that the order may have before; None where any will do."""
+    """The versions that the order may have before the update; None accepts any version."""
 
     @property
     def rows(self) -> int:
@@ -141,7 +144,7 @@ class UpdateOrder:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """The order is as the update says; `changed` is False when it was so before."""
+    """The order is now as the update says; `changed` is False if it was already."""
 
     changed: bool
 
@@ -153,7 +156,7 @@ class UnknownOrder:
 
 @dataclass(frozen=True, slots=True)
 class StaleVersion:
-    """The order has another version than those that the update is for; nothing was changed."""
+    """The order's version is none of those that the update accepts; nothing was changed."""
 
     version: int
 
@@ -162,10 +165,10 @@ UpdateResult = Updated | UnknownOrder | StaleVersion | IllegalTransition
 
 
 def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[UpdateResult]:
-    """Apply the updates in list order. Illegal ones change nothing and fail alone; repeats are a success.
+    """Apply the updates in list order. An illegal one changes nothing and fails alone; a repeat is a success.
 
-    Where the answer to COMMIT was lost, an order that the earlier try has changed is left alone, and its
-    updates are answered as that try would have answered them.
+    If the answer to an earlier COMMIT was lost, an order that the earlier try changed is left alone, and its
+    updates get the answers that the earlier try would have given.
     """
     rows = _lock_orders(tx, {command.order_id for command in commands})
     earlier = _earlier_results(tx, commands, rows) if tx.may_be_committed else {}
@@ -187,7 +190,7 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
         except IllegalTransition as error:
             results.append(StaleVersion(before.version) if stale else error)
             continue
-        if stale and after is not before:  # a repeated update is a success, as without the condition
+        if stale and after is not before:  # a repeat succeeds, whatever the version is
             results.append(StaleVersion(before.version))
             continue
         results.append(Updated(after is not before))
@@ -204,10 +207,11 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
 def _earlier_results(
     tx: Transaction, commands: Sequence[UpdateOrder], rows: dict[str, RowMapping]
 ) -> dict[int, UpdateResult]:
-    """The answers of an earlier try by index, for the orders that it has changed.
+    """The answers of an earlier try, by index, for the orders that it changed.
 
-    An update is found in the history by its instant and correlation id. The history also says which status
-    the order had when an update that left no trace was looked at, and so whether that one was legal.
+    The history identifies an update by its instant and correlation id. An update that changed nothing is not
+    in the history; but the history shows the status that the order had at that time, and so whether the
+    update was legal.
     """
     results: dict[int, UpdateResult] = {}
     for order_id, made in _history(tx, list(rows)).items():
@@ -237,7 +241,7 @@ def _trace(command: UpdateOrder) -> tuple[datetime, str]:
 
 
 def _history(tx: Transaction, order_ids: Sequence[str]) -> dict[str, dict[tuple[datetime, str], _Move]]:
-    """The changes of each order by their instant and correlation id."""
+    """The changes of each order, by their instant and correlation id."""
     history: dict[str, dict[tuple[datetime, str], _Move]] = {}
     last: dict[str, Status] = {}
     for row in tx.connection.execute(_CHANGES, {"ids": to_json(order_ids).decode()}):
@@ -257,7 +261,7 @@ _CHANGES = (
 
 
 def _without_trace(state: OrderState, command: UpdateOrder) -> UpdateResult:
-    """An update that changed nothing was illegal, a repeat, or for another version."""
+    """The answer to an update that changed nothing: it was illegal, a repeat, or for another version."""
     try:
         after = apply_update(state, command.status, command.fulfillment, command.attention)
     except IllegalTransition as error:
@@ -268,7 +272,7 @@ def _without_trace(state: OrderState, command: UpdateOrder) -> UpdateResult:
 
 
 def _lock_orders(tx: Transaction, order_ids: set[str]) -> dict[str, RowMapping]:
-    """The orders, locked in order of their id so that two batches never wait for each other in a ring."""
+    """Lock the orders in the order of their ids, so that two batches never deadlock; returns them by id."""
     rows = tx.connection.execute(_LOCKED, {"ids": to_json(order_ids).decode()}).mappings()
     return {row["order_id"]: row for row in rows}
 
@@ -295,7 +299,7 @@ _LOCKED = locked(
 
 
 def state_of(row: RowMapping) -> OrderState:
-    """The changing part of an order out of its row."""
+    """The part of an order that changes, from its row."""
     kind = row["attention_kind"]
     return OrderState(
         status=Status(row["status"]),

@@ -1,4 +1,5 @@
-"""Orders by status, counted in the transactions that change them, so that nobody ever counts the table."""
+"""The number of orders in each status, kept up to date by the transactions that change orders, so that nobody
+ever has to count the table."""
 
 import random
 from collections import Counter
@@ -16,16 +17,19 @@ from orderflow.orders.model import Status
 from orderflow.orders.tables import status_counts
 
 SLOTS_MAX = 256
-"""Slots of processes that have ended are folded into one when there are more."""
+"""If there are more slots than this, `fold` adds them up in one."""
 
 _FOLDED = 0
 
 
 @cache
 def own_slot() -> int:
-    """Each process counts in a slot of its own: a row that two share is a lock that one of them, stopped,
-    would hold against the other. Drawn at the first use: worker processes are forked from one that has
-    imported everything."""
+    """The slot in which this process counts. No two processes share one: while one of them was stopped, it
+    could hold the lock of the shared row, and the other would wait.
+
+    The number is drawn at the first use, because worker processes are forked from one that has already
+    imported everything.
+    """
     return random.SystemRandom().randrange(_FOLDED + 1, 2**31)
 
 
@@ -39,7 +43,7 @@ def _add(tx: Transaction, slot: int, changes: Mapping[Status, int]) -> None:
 
 
 def probe(tx: Transaction, commands: Sequence[Probe]) -> list[None]:
-    """Add nothing to this process's own counter: a write like any other."""
+    """Add 0 to this process's own counter. The database treats this as a write like any other."""
     tx.add(_ADD, [(own_slot(), Status.CREATED.value, 0)])
     return [None] * len(commands)
 
@@ -58,8 +62,8 @@ def counted(connection: Connection) -> dict[str, int]:
 
 
 def fold(tx: Transaction) -> None:
-    """Add the counters that are nobody's at this moment to one slot, when there are many. A process whose
-    counters were folded begins anew."""
+    """If there are more than SLOTS_MAX slots, add the other processes' counters to one slot, except those
+    that a transaction has locked now. A process whose counters were folded starts again at 0."""
     slots = tx.connection.scalar(sa.select(sa.func.count(sa.distinct(status_counts.c.slot))))
     if slots is None or slots <= SLOTS_MAX:
         return

@@ -11,7 +11,7 @@ class EventTooLarge(Exception):
 
 def order_created(content: str, event_id: str, order_id: str, created_at: str, correlation_id: str) -> str:
     """The first event of an order as JSON; `content` is its customer, items and shipTo as a JSON object. The
-    others need no escaping, correlation ids least of all: the edge takes none that would.
+    other arguments need no escaping: the front door accepts only correlation ids that need none.
 
     Raises EventTooLarge.
     """
@@ -34,7 +34,7 @@ _HEADERS = (
 
 
 def message(row: OutboxRow) -> Message:
-    """The row as it goes to the log, with CloudEvents attributes in binary mode (CloudEvents 1.0, Kafka
+    """The row as a message for the log, with CloudEvents attributes in binary mode (CloudEvents 1.0, Kafka
     binding)."""
     trace = (("traceparent", row.traceparent.encode()),) if row.traceparent else ()
     return Message(

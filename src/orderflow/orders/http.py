@@ -1,4 +1,4 @@
-"""The Order Service over HTTP: parse, call, map errors.
+"""The Order Service over HTTP: parses requests, calls the use cases and queries, and maps errors.
 
 Writes are plain Starlette endpoints with compiled validators; FastAPI routes the reads and documents
 everything.
@@ -150,7 +150,7 @@ class OrdersApi:
         patches: Sequence[tuple[str, api.StatusPatch]],
         versions: frozenset[int] | None = None,
     ) -> list[ProblemError | None]:
-        """None where the order now is as asked, else why it is not."""
+        """For each patch None if the order is now as requested, otherwise the problem."""
         now = self._clock()
         sender = caller(request)
         outcomes: list[ProblemError | None] = [None] * len(patches)
@@ -163,7 +163,8 @@ class OrdersApi:
                     errors=[field_error((), "one of status, fulfillment, attention is needed")],
                 )
             else:
-                # Each has an instant of its own: the history tells the updates of one order apart by it.
+                # Each update has an instant of its own, by which the history distinguishes updates of one
+                # order.
                 at = now + timedelta(microseconds=index)
                 updates[index] = parsing.update_command(order_id, patch, at, sender, versions)
         try:
@@ -190,8 +191,8 @@ class OrdersApi:
         return order
 
     async def _awaited(self, order_id: str, query: parsing.OrderQuery) -> queries.Document:
-        """The order when it has the status that is waited for, or a terminal one; at the latest at the
-        time-out, as it is then."""
+        """The order as soon as it has the status that is waited for, or a terminal one. Otherwise the order
+        as it is at the time-out, or earlier if the server stops or too many requests wait already."""
         with self._waiters.expecting(order_id, query.wait or "") as reached:
             status = (await self._reader.run(queries.statuses, [order_id])).get(order_id)
             if status is None:
@@ -269,7 +270,8 @@ def create_app(service: OrdersApi, health: HealthApi, parked: ParkedEvents) -> A
 
 
 def _takes(query: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
-    """FastAPI takes the last of repeated parameters, and passes over unknown ones where there are none."""
+    """Refuse the headers and query parameters that a read does not take. FastAPI would use the last of
+    repeated parameters, and ignore unknown ones where a route has no parameters."""
 
     async def check(request: Request) -> None:
         refuse_what_is_not_taken(request)

@@ -1,7 +1,7 @@
-"""Intake: a validated order becomes a durable one, and its answer.
+"""Intake: makes validated orders durable and answers for them.
 
-Everything about an order is decided here, before it is queued for the writer: id, time, event, key. So a
-write that must be tried again, because the answer to its COMMIT was lost, is the very same write.
+Everything about an order (its id, time, event and key) is decided here, before it is queued for the writer.
+So if a write must be tried again because the answer to its COMMIT was lost, it is exactly the same write.
 """
 
 import asyncio
@@ -29,11 +29,13 @@ log = structlog.get_logger()
 
 KEY_WAIT_S = 5.0
 KEY_RETRY_PAUSE_S = 0.1
-"""Doubles each time: every try may cost the only writer the lock time-out."""
+"""The pause before the second try, in seconds. It doubles each time, because every try may cost the only
+writer the lock time-out."""
 
 
 class Accepted(NamedTuple):
-    """A 201: the order as it was created; `replayed` when an earlier request with its key had created it."""
+    """The order as it was created, for a 201. `replayed` is True if an earlier request with its key had
+    created it."""
 
     order_id: str
     order: str
@@ -44,15 +46,18 @@ class Accepted(NamedTuple):
 class _Pending(NamedTuple):
     command: commands.PlaceOrder
     order: str
-    """As its creation is answered."""
+    """The answer to its creation, as JSON."""
 
 
 _NO_CONTENT = {"idempotency_key"}
 
 
 class Intake:
-    """`hand_off` leads to this process's relay, where it has one; `clock` gives creation times; `key_wait_s`
-    bounds the wait for another process that holds an idempotency key."""
+    """Places orders through the writer.
+
+    `hand_off` leads to this process's relay, if it has one; `clock` gives creation times; `key_wait_s`
+    bounds, in seconds, the wait for another process that holds an idempotency key.
+    """
 
     def __init__(
         self,
@@ -77,7 +82,7 @@ class Intake:
         return self._writer.is_full
 
     def check_room(self) -> None:
-        """Raises ProblemError 503 where an order would be refused: before anything is done for it."""
+        """Raises ProblemError 503 if an order would be refused now, so that no work is done for it."""
         if self.is_full:
             raise _overloaded()
 
@@ -106,8 +111,8 @@ class Intake:
         caller: Caller,
         done: Callable[[Accepted | ProblemError], None],
     ) -> None:
-        """As `place`, for one order and without a task of its own: `done` gets the answer, later, on the
-        event loop. Raises QueueFull, EventTooLarge; then `done` is not called."""
+        """As `place`, for one order, and usually without a task of its own: `done` is called with the answer
+        later, on the event loop. Raises QueueFull or EventTooLarge; then `done` is not called."""
         pending = self._prepare(order, key, caller)
 
         def written(outcomes: list[Any]) -> None:
@@ -164,8 +169,12 @@ class Intake:
         return _Pending(command, queries.created_json(content, order_id, at, caller.correlation_id))
 
     async def _write(self, pending: dict[int, _Pending]) -> dict[int, Any]:
-        """The outcomes by index. A key whose first request still runs elsewhere is tried again for a while,
-        outside the writer, so that a stopped neighbour never stops intake."""
+        """Write the orders; returns the outcomes by index.
+
+        If the first request with a key still runs in another process, the order is tried again for
+        `key_wait_s` at most. The pauses are spent here, not in the writer, so another process that was
+        stopped never stops intake.
+        """
         outcomes: dict[int, Any] = {}
         waiting: list[int] = list(pending)
         deadline = asyncio.get_running_loop().time() + self._key_wait_s
@@ -187,7 +196,8 @@ class Intake:
         return outcomes
 
     async def _replays(self, order_ids: list[str]) -> dict[str, str]:
-        """The orders to answer again; none when the database went away, for the others are durable."""
+        """The orders whose creation is answered again, by id. If the database became unavailable, none: the
+        other orders of the request are durable, and must be answered as such."""
         if not order_ids:
             return {}
         try:
@@ -199,7 +209,7 @@ class Intake:
 
 @lru_cache(maxsize=64)
 def _instant(unix_ms: int) -> tuple[datetime, str]:
-    """The millisecond as a time and as text: many orders share it."""
+    """The millisecond as a datetime and as text. It is cached because many orders share it."""
     at = datetime.fromtimestamp(unix_ms // 1000, UTC).replace(microsecond=unix_ms % 1000 * 1000)
     return at, utc_text(at)
 

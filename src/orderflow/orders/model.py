@@ -1,4 +1,5 @@
-"""The order's lifecycle: one transition table, and what a status update does to an order. Pure."""
+"""The order's lifecycle: one transition table, and what a status update does to an order. The functions are
+pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if n
 
 
 class IllegalTransition(Exception):
-    """The order cannot make this move; `current` says where it is, `allowed` where it may go."""
+    """The order cannot make this move. `current` is its status, `allowed` are the statuses it may move to."""
 
     def __init__(self, current: Status, detail: str) -> None:
         super().__init__(detail)
@@ -94,10 +95,11 @@ def apply_update(
     fulfillment: Fulfillment | None,
     attention: AttentionChange | None,
 ) -> OrderState:
-    """The order after the update; the very same object when the update was made before.
+    """The order after the update; the very same object if the update changes nothing.
 
-    A repeat is the same status with the same carrier and tracking number, each where it is given.
-    Raises IllegalTransition for a move that the table does not allow, or that contradicts what is recorded.
+    An update is a repeat if it has the same status and, where they are given, the same carrier and tracking
+    number. Raises IllegalTransition for a move that the table does not allow, or that contradicts what is
+    recorded.
     """
     changed = _move(order, status, fulfillment)
     if attention is not None and not _same_attention(changed.attention, attention.attention):
@@ -123,13 +125,14 @@ def _move(order: OrderState, status: Status | None, fulfillment: Fulfillment | N
         order,
         status=status,
         fulfillment=_merge(order.fulfillment, fulfillment),
-        # What a person had to look at has found its end.
+        # A finished order needs no person to look at it any more.
         attention=None if status in TERMINAL else order.attention,
     )
 
 
 def _repeats(recorded: Fulfillment, sent: Fulfillment) -> bool:
-    """What an update does not name it left as it was, so that it says nothing about it when repeated."""
+    """Whether the update repeats what is recorded. A part that it leaves out is not compared: the update did
+    not change that part the first time either."""
     return sent.carrier in (None, recorded.carrier) and sent.tracking_number in (
         None,
         recorded.tracking_number,

@@ -1,5 +1,4 @@
-"""The OpenAPI document: FastAPI describes the reads, and the writes, which it does not route, are added
-here."""
+"""The OpenAPI document. FastAPI describes the reads; the writes, which it does not route, are added here."""
 
 from typing import Any, Literal
 
@@ -56,7 +55,7 @@ _MODELS: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = 
 
 
 def get_responses(answer: type[BaseModel] | None) -> dict[int | str, dict[str, Any]]:
-    """Documented answers of a read."""
+    """The documented answers of a read."""
     ok: dict[str, Any] = {"description": "OK"} | ({"model": answer} if answer else {})
     return {
         200: ok,
@@ -72,7 +71,7 @@ _READ_ERRORS = {
 
 
 def document_writes(app: FastAPI) -> None:
-    """Extend the application's OpenAPI document by the operations that Starlette routes directly."""
+    """Add the operations that Starlette routes directly to the application's OpenAPI document."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The outbox: events that committed with their order and wait for the relay.
+"""The outbox: events that were committed with their order and wait for the relay.
 
-Rows are consumed by state (claim with a lease, publish, mark), never by position: commit order is not id
-order.
+Rows are consumed by state (claim with a lease, publish, mark), never by position, because orders are not
+committed in the order of their ids.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,15 @@ LEASE_MS = 15_000
 CLAIM_ROWS_MAX = 500
 
 TRIED_AGAIN_AFTER_MS = 3_600_000
-"""How long an event that is parked is left alone, at most."""
+"""How long a parked event is left alone before it is tried again, unless somebody releases it earlier."""
 
 RETRY_MS = 2_000
-"""How long a row that the log did not take is left alone: the next probe takes another one, so that an event
-with a trouble of its own holds up nobody else's."""
+"""How long a row that the log did not take is left alone. So the next probe takes another row, and an event
+that has a problem of its own does not hold up the others."""
 
 BLOCKED_MS = 1_000
-"""How long rows that wait for earlier events of their orders are left alone when they are in others' way."""
+"""How long rows that wait for earlier events of their orders are left alone, if there are so many of them
+that they get in the way of other rows."""
 
 
 class OutboxRow(NamedTuple):
@@ -49,11 +50,11 @@ class OutboxRow(NamedTuple):
     traceparent: str | None
     created_at: datetime
     parked_reason: str | None = None
-    """Why the log has refused it before, see `parked`."""
+    """Why the log has refused it before; see `parked`."""
 
 
 class Mark(NamedTuple):
-    """What became of a row: published at a position, or back for another try."""
+    """What became of a row: it was published at this position, or it is to be tried again."""
 
     order_id: str
     order_version: int
@@ -63,11 +64,12 @@ class Mark(NamedTuple):
 
 
 UNPUBLISHED = sa.case((outbox.c.published_at.is_(None), 1), else_=0) == 1
-"""Not by IS NULL alone: that would be looked up among all that wait, not by key."""
+"""The condition that a row is not published. It is more than IS NULL, because a database would then search
+the index of all waiting rows instead of looking up the row by its key."""
 
 
 class MarkAll(NamedTuple):
-    """Asks for the marks of a batch to be recorded, together."""
+    """Asks to record the marks of a batch together."""
 
     marks: Sequence[Mark]
 
@@ -88,13 +90,15 @@ class Claim:
 
 
 def claim(tx: Transaction, commands: Sequence[Claim]) -> list[list[OutboxRow]]:
-    """Lease free rows, the oldest orders first, of each order its lowest unpublished version only."""
-    # What an earlier try may have leased comes free again when that lease ends.
+    """Lease free rows, the oldest orders first. Only the lowest unpublished version of each order is
+    leased."""
+    # If the answer to an earlier COMMIT was lost, the rows it leased become free when that lease ends.
     return [_claim(tx, command.rows_max) for command in commands]
 
 
 def _claim(tx: Transaction, rows_max: int) -> list[OutboxRow]:
-    """Two plain look-ups: joined into one statement, a planner with old statistics makes it quadratic."""
+    """Claim rows with two simple queries. If they were joined into one, a planner with old statistics could
+    choose a plan whose cost is quadratic."""
     free = [OutboxRow(*row) for row in tx.connection.execute(_FREE, {"rows_max": rows_max})]
     later = sorted({row.order_id for row in free if row.order_version > 1})
     firsts: dict[str, int] = {}
@@ -143,7 +147,7 @@ _FIRSTS = (
 
 def mark(tx: Transaction, commands: Sequence[MarkAll]) -> list[None]:
     """Record what became of the rows."""
-    # Marking twice changes nothing.
+    # Marking twice changes nothing, so this may be repeated after a lost COMMIT.
     marks = sorted((mark for command in commands for mark in command.marks), key=itemgetter(0, 1))
     tx.add(_MARK, marks)
     return [None] * len(commands)
@@ -158,11 +162,12 @@ _MARK = bulk.Update(
             (sa.literal_column("new.published_at").is_(None), now_ms() + RETRY_MS), else_=0
         )
     },
-    # A late failure never takes back another relay's success.
+    # A failure that is reported late never undoes another relay's success.
     where=UNPUBLISHED,
 )
 
 
 def free_leases(connection: Connection) -> None:
-    """For embedded parts, where this process is the only relay: what the last one held is free."""
+    """Free all leases. This is for an embedded database, where this process is the only relay: the previous
+    process, which held the leases, has ended."""
     connection.execute(sa.update(outbox).where(outbox.c.published_at.is_(None)).values(leased_until_ms=0))

@@ -1,6 +1,7 @@
-"""Parked events: the log refuses them for their size, each sent alone, until somebody raises its limit.
+"""Parked events: the log refuses them for their size, even when each is sent alone, until somebody raises its
+limit.
 
-A parked event is an outbox row with a reason and a long lease: it is tried again every hour, or at once when
+A parked event is an outbox row with a reason and a long lease. It is tried again every hour, or at once when
 somebody releases it, and blocks only the later events of its own order. The order carries `attention` until
 the log has taken the event.
 """
@@ -65,8 +66,8 @@ class Taken(NamedTuple):
 
 
 class Release(NamedTuple):
-    """Asks for parked rows to be tried at once: those of one order, or a step through all of them, behind the
-    order `behind`."""
+    """Asks to have parked rows tried at once: those of one order or, without one, about RELEASED_ROWS_MAX
+    rows of the orders with ids after `behind`."""
 
     order_id: str | None = None
     behind: str = "00000000-0000-0000-0000-000000000000"
@@ -77,14 +78,15 @@ class Release(NamedTuple):
 
 
 class Released(NamedTuple):
-    """`behind` is where the next step begins, None when there is nothing more to release."""
+    """`behind` is where the next step begins; None when there is nothing more to release."""
 
     rows: int
     behind: str | None
 
 
 def park(tx: Transaction, commands: Sequence[Refused]) -> list[None]:
-    """Park the rows and ask for a person. An order that asks for one already goes on saying why it did."""
+    """Park the rows and set the `attention` of their orders, so that a person looks at them. An order that
+    has an attention already keeps it."""
     # Parking twice changes nothing.
     refused = {command[:2]: command for command in sorted(commands, key=itemgetter(0, 1))}
     tx.add(_PARK, [(*key, row.reason[:REASON_CHARS_MAX]) for key, row in refused.items()])
@@ -94,7 +96,7 @@ def park(tx: Transaction, commands: Sequence[Refused]) -> list[None]:
 
 
 def unpark(tx: Transaction, commands: Sequence[Taken]) -> list[None]:
-    """Mark the rows as published and take the attention from their orders."""
+    """Mark the rows as published and clear the `attention` that was set when they were parked."""
     mark(tx, [command.marks for command in commands])
     rows = {mark[:2] for command in commands for mark in command.marks.marks}
     tx.add(_UNPARK, [(*key, None) for key in sorted(rows)])
@@ -129,7 +131,8 @@ def _release(tx: Transaction, command: Release) -> Released:
 
 
 def _change_attention(tx: Transaction, kind: str | None, updates: Sequence[UpdateOrder]) -> None:
-    """Apply the updates to those of the orders whose attention is of this kind; None: that have none."""
+    """Apply the updates to those orders whose attention is of this kind; with None, to those that have no
+    attention."""
     with_it = orders.c.attention_kind.is_(None) if kind is None else orders.c.attention_kind == kind
     ids = to_json([update.order_id for update in updates]).decode()
     of_kind = sa.select(orders.c.order_id).where(one_of(orders.c.order_id, "ids"), with_it)

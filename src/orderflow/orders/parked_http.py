@@ -1,4 +1,4 @@
-"""Parked events over HTTP: look at them, and have them tried again at once.
+"""Parked events over HTTP: endpoints that list them and have them tried again at once.
 
 Until API keys exist, releasing is served in the dev environment only.
 """
@@ -28,7 +28,7 @@ BODY_BYTES_MAX = 10_000
 
 
 class ParkedEvents:
-    """The endpoints. `releases`: else releasing answers 403."""
+    """The endpoints. Unless `releases` is True, releasing answers 403."""
 
     def __init__(self, *, writer: GroupCommit, reader: Reader, releases: bool) -> None:
         self._writer = writer
@@ -57,7 +57,8 @@ class ParkedEvents:
         return json_response({"released": released})
 
     async def _release(self, order_id: str | None) -> int:
-        """Step by step, so that many of them hold up no order."""
+        """Release step by step, so that no order waits behind many events; returns how many events were
+        released."""
         released = 0
         command: Release | None = Release(order_id)
         while command is not None:

@@ -67,7 +67,8 @@ def check_prices(order: api.OrderIn, at: tuple[str | int, ...] = ()) -> None:
 def entries(
     body: bytes, whole: TypeAdapter[Any], envelope: type[BaseModel], entry: type[M], name: str
 ) -> list[M | ProblemError]:
-    """The entries of a bulk request: all at once, and one by one only where one of them is wrong."""
+    """The entries of a bulk request, with a ProblemError in place of each wrong one. They are validated all
+    at once, and one by one only if one of them is wrong."""
     try:
         return list(getattr(whole.validate_json(body), name))
     except ValidationError:

@@ -1,6 +1,6 @@
-"""`POST /api/orders` in its usual form, short: what every order costs is decided here.
+"""A short way for `POST /api/orders` in its usual form. The cost of every order is decided here.
 
-Only good requests are taken; the application's route of the same name answers the others and says what is
+It takes only good requests. The application's route for the same path answers all others and says what is
 wrong with them.
 """
 
@@ -20,7 +20,7 @@ PATH = b"/api/orders"
 _JSON = b"application/json"
 _CREATED_HEADERS = b"location: /api/orders/%b\r\n%bcontent-type: application/json\r\n"
 _OTHERS = frozenset((b"content-encoding", b"if-match", b"if-none-match"))
-"""Headers that need a closer look."""
+"""A request with one of these headers is left to the application, which looks at it more closely."""
 _REPLAYED = b"idempotent-replayed: true\r\n"
 
 

@@ -1,4 +1,4 @@
-"""What can be asked about orders. Plain SQL in, documents of `contracts.orders_api` out."""
+"""Queries about orders: plain SQL in, documents of `contracts.orders_api` out."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from orderflow.orders.model import Status, offered, unix_ms
 from orderflow.orders.tables import order_changes, order_items, orders, outbox
 
 PAGE_ITEMS_MAX = 10_000
-"""Items of the orders on a page: more than any one order has."""
+"""How many items the orders on a page may have together. No single order has that many."""
 
 BACKLOG_COUNT_MAX = 1_000_000
 
@@ -33,7 +33,7 @@ _ORDERS = sa.select(orders).where(one_of(orders.c.order_id, "ids"))
 
 
 def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
-    """What the creation of these orders was answered with, by order id, from their immutable columns."""
+    """The answers to the creation of these orders, by order id, rendered from their immutable columns."""
     rows = connection.execute(_ORDERS, {"ids": to_json(order_ids).decode()}).mappings().all()
     items = _items(connection, rows)
     return {
@@ -48,7 +48,7 @@ def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, s
 
 
 def statuses(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
-    """By order id; unknown ones are left out."""
+    """The statuses by order id; unknown orders are left out."""
     return dict(connection.execute(_STATUSES, {"ids": to_json(order_ids).decode()}).all())
 
 
@@ -56,8 +56,8 @@ _STATUSES = sa.select(orders.c.order_id, orders.c.status).where(one_of(orders.c.
 
 
 def created_json(content: str, order_id: str, created_at: str, correlation_id: str) -> str:
-    """The order as its creation answers it, new and replayed alike; `content` is its customer, items and
-    shipTo as a JSON object."""
+    """The answer to an order's creation, the same for new and replayed orders; `content` is its customer,
+    items and shipTo as a JSON object."""
     return (
         f'{content[:-1]},"orderId":"{order_id}","status":"{Status.CREATED}","version":1,"fulfillment":null,'
         f'"attention":null,"createdAt":"{created_at}","updatedAt":"{created_at}",'
@@ -80,10 +80,13 @@ def list_orders(
     limit: int = PAGE_DEFAULT,
     before: str | None = None,
 ) -> bytes:
-    """A page as JSON, newest first. The key is the order id, whose first bits are the creation time: new
-    orders come before the first page and never shift a later one. `created_to` is exclusive. A page ends
-    early where its orders have many items or bytes."""
-    # An index of items has the orders of a product in the order of the page.
+    """A page as JSON, newest first.
+
+    The key is the order id, whose first bits are the creation time. So new orders appear before the first
+    page and never shift a later one. `created_to` is exclusive. A page ends early if its orders have many
+    items or bytes.
+    """
+    # An index of the items lists the orders of a product in the same order as the page does.
     key = orders.c.order_id if product_id is None else order_items.c.order_id
     conditions: list[sa.ColumnElement[bool]] = []
     if statuses:
@@ -114,7 +117,7 @@ def list_orders(
 
 
 def first_order_id(at: datetime) -> str:
-    """The smallest id an order created at that millisecond can have."""
+    """The smallest id that an order created in that millisecond can have."""
     digits = f"{max(0, unix_ms(at)):012x}"[-12:]
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
 
@@ -135,8 +138,8 @@ def _items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list
 
 
 def _first_items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list[Document]]:
-    """The items of the first of these orders, which come in falling order of their ids: of as many as have
-    PAGE_ITEMS_MAX items between them."""
+    """The items of the first orders, by order id: of as many orders as have at most PAGE_ITEMS_MAX items
+    together. `rows` are in descending order of their ids."""
     items: dict[str, list[Document]] = {row["order_id"]: [] for row in rows}
     if not items:
         return items
@@ -148,7 +151,7 @@ def _first_items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str
         order_id = item["order_id"]
         items[order_id].append(_item(item, currencies[order_id]))
     if read > PAGE_ITEMS_MAX:
-        # The last one that was read may have more.
+        # The last order that was read may have more items, so it is left out.
         return {each: items[each] for each in items if each > order_id}
     return items
 
@@ -221,7 +224,7 @@ def _attention(row: RowMapping) -> Document | None:
 
 
 def timeline(connection: Connection, order_id: str) -> Document | None:
-    """Every change and event of the order, oldest first; None for an unknown one."""
+    """Every change and event of the order, oldest first; None for an unknown order."""
     order = connection.execute(sa.select(orders).where(orders.c.order_id == order_id)).mappings().first()
     if order is None:
         return None
@@ -281,8 +284,8 @@ _PARKED = (outbox.c.parked_reason.is_not(None), outbox.c.published_at.is_(None))
 
 
 def list_parked(connection: Connection, *, limit: int, behind: str | None = None) -> bytes:
-    """A page of the events that the log refuses for their size, the oldest orders first. No content of an
-    event is read."""
+    """A page of the events that the log refuses for their size, the oldest orders first. The content of the
+    events is not read."""
     columns = (
         outbox.c.order_id,
         outbox.c.order_version,
@@ -314,7 +317,7 @@ def _parked_entry(row: RowMapping) -> Document:
 
 def _outbox_stats(connection: Connection, now: datetime) -> Document:
     unpublished = outbox.c.published_at.is_(None)
-    # What the reconciler sends again is as old as its order, and waits no longer than since then.
+    # An event that the reconciler sends again is as old as its order, but has not waited for that long.
     first_sent = outbox.c.re_emissions == 0
     counted = sa.select(outbox.c.order_id).where(unpublished).limit(BACKLOG_COUNT_MAX).subquery()
     oldest = (

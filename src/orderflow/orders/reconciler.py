@@ -1,6 +1,9 @@
-"""The reconciler: repairs what the log lost. An order that is neither done nor waiting for a person, and
-about which nothing was heard for too long, gets its event sent again; consumers drop what they know
-already. What was never sent is the relay's business, but somebody must notice it."""
+"""The reconciler: repairs what the log lost.
+
+If an order is neither finished nor waiting for a person, and nothing was heard about it for too long, its
+event is sent again; consumers drop events that they know already. An event that was never sent is the relay's
+job, but the reconciler reports it if it waits for too long.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,14 +32,15 @@ PAUSE_S = 5.0
 BACKLOG_PAUSE_S = 0.5
 STUCK = "stuck"
 OUTBOX = "outbox"
-"""The part that is degraded while an event waits for too long to be published, whatever the reason is."""
+"""The part that health names as degraded while an event waits too long to be published, for whatever
+reason."""
 
 _WAITING = (Status.CREATED.value, Status.PROCESSING.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """Look at the waiting orders behind `behind`, the oldest first, at most so many `rows`."""
+    """Asks to look at the waiting orders with ids after `behind`, oldest first, at most `rows` of them."""
 
     now: datetime
     patience: timedelta
@@ -46,8 +50,8 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """`behind` is where the next look goes on, empty to start over. `unpublished` is the oldest order with an
-    event that has waited for the log for longer than the patience, though nobody has parked it."""
+    """`behind` is where the next look goes on; empty to start over. `unpublished` is the oldest order with an
+    event that is not parked and yet has waited to be published for longer than the patience."""
 
     sent_again: list[str]
     stuck: list[str]
@@ -57,12 +61,12 @@ class Reconciled:
 
 def reconcile(tx: Transaction, commands: Sequence[Reconcile]) -> list[Reconciled]:
     """Free the first event of overdue orders for the relay."""
-    # What was sent again is not overdue any more.
+    # This may be repeated after a lost COMMIT: an order whose event was sent again is not overdue any more.
     return [_reconcile(tx, command) for command in commands]
 
 
 def _reconcile(tx: Transaction, command: Reconcile) -> Reconciled:
-    # By status: in one statement, a planner with old statistics may walk through every order there is.
+    # One query for each status: with a single one, a planner with old statistics might read every order.
     waiting = sorted(
         order_id
         for status in _WAITING
@@ -141,7 +145,8 @@ def _stuck(order_id: str, now: datetime) -> UpdateOrder:
 
 
 class Reconciler:
-    """One thread that looks at `orders_max` orders every 5 s. `patience_s`: the first silence, in seconds."""
+    """One thread that looks at `orders_max` orders at most, every 5 s, or every 0.5 s while there are more.
+    `patience_s` is how long the first silence may last, in seconds."""
 
     def __init__(
         self,
@@ -174,7 +179,7 @@ class Reconciler:
         self.loop.join()
 
     def run_once(self) -> Reconciled | None:
-        """One look; None when the database could not be asked."""
+        """Take one look; returns None if it failed, which the next one makes up for."""
         command = Reconcile(self._clock(), self._patience, self._behind, self._orders_max)
         try:
             (outcome,) = self._writer.submit_blocking(reconcile, [command])

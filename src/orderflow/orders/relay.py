@@ -1,8 +1,9 @@
-"""The relay: takes events from the outbox to the log, at least once, first occurrences in order per order.
+"""The relay: publishes events from the outbox to the log, each at least once. The first publications of an
+order's events are in order.
 
-Two ways in. Hand-off: rows that this process has just committed, leased in the same transaction, come
-straight from the writer; only first versions, and only while the log answers. Sweep: whatever is free in
-the table, by claim.
+Rows reach it in two ways. By hand-off, rows that this process has just committed and leased in the same
+transaction come straight from the writer; these are first versions only, and only while the log answers. By
+sweep, the relay claims any rows that are free in the table.
 """
 
 import time
@@ -28,18 +29,18 @@ log = structlog.get_logger()
 
 PAUSE_PER_ROW_S = 0.0003
 PAUSE_S_MAX = 0.05
-"""What comes within the pause goes together: the log pays for each batch and partition, hardly for a row. It
-grows with the batch, so that a lone row waits for nothing."""
+"""Rows that arrive within the pause are published together: the log's work is for each batch and partition,
+hardly for each row. The pause grows with the batch before it, so that a lone row hardly waits."""
 
 SWEEP_PAUSE_S = 0.5
 PROBE_PAUSE_S = 1.0
 LOOP = "relay"
 EVENT_LOG = "event-log"
-"""The part that is degraded while the log takes no events."""
+"""The part that health names as degraded while the log takes no events."""
 
 
 class Relay:
-    """One thread between the outbox and the log. `clock` stamps what was published, `monotonic` is in
+    """One thread between the outbox and the log. `clock` gives the times of publication, `monotonic` gives
     seconds."""
 
     def __init__(
@@ -75,7 +76,7 @@ class Relay:
         self.loop.start()
 
     def close(self) -> None:
-        """Publish what was handed off, unless the log is away: then free it for another relay."""
+        """Publish what was handed off. If the log does not take it, free it for another relay."""
         self.loop.stop()
         self.loop.join()
 
@@ -88,8 +89,8 @@ class Relay:
         return due - self._monotonic()
 
     def run_once(self) -> int:
-        """Publish and mark one batch, of what was handed off and of what waits in the table; returns how many
-        rows the log took."""
+        """Publish and mark one batch: what was handed off and, if a sweep is due, what waits in the table.
+        Returns how many rows the log took."""
         batch = self.hand_off.take()
         if self._monotonic() >= self._next_sweep:
             batch += self._claim()
@@ -97,7 +98,7 @@ class Relay:
         return self._publish(batch) if batch else 0
 
     def _claim(self) -> list[OutboxRow]:
-        """Free rows; a single one, as a probe, while the log does not answer."""
+        """Claim free rows; while the log does not answer only a single one, as a probe."""
         self._next_sweep = self._monotonic() + (SWEEP_PAUSE_S if self.trouble is None else PROBE_PAUSE_S)
         rows_max = CLAIM_ROWS_MAX if self.trouble is None else 1
         try:
@@ -151,8 +152,8 @@ class Relay:
             self._next_sweep = self._monotonic() + PROBE_PAUSE_S
 
     def _record(self, marks: list[Mark]) -> None:
-        """A mark that is not written is no loss: the lease ends and the event is published again. So marks
-        need no transaction of their own."""
+        """Record the marks with a later transaction, not one of their own. A mark that is not written loses
+        nothing: its lease ends and the event is published again."""
         if marks:
             self._submit(mark, [MarkAll(marks)])
 
@@ -175,6 +176,7 @@ def _marked(outcomes: list[Any]) -> None:
 
 
 def _tell(event: str, error: Exception) -> None:
-    """The writer itself says when its database is away."""
+    """Log the error, unless the writer itself reports it: that its database is unavailable or its queue is
+    full."""
     if not isinstance(error, (DatabaseUnavailable, QueueFull)):
         log.error(event, reason=reason(error))

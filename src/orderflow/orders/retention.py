@@ -1,9 +1,12 @@
-"""Retention: idempotency keys, published events and the history of finished orders are kept for a time, then
-removed in small steps, so that intake never waits for a large one. A key ages from its order's creation,
-events and history from the order's last change: what belongs to an unfinished order stays.
+"""Retention: removes idempotency keys, published events and the history of finished orders after a time.
 
-A step reads a stretch of its table by order id. No order ends before it is created, so the id bounds what can
-be old enough; the order's own row, found by its key, decides."""
+It works in small steps, so that intake never waits for a large one. The age of a key counts from its order's
+creation, that of events and history from the order's last change. Events and history of an unfinished order
+are kept.
+
+A step reads a range of its table by order id. No order ends before it is created, and the id begins with the
+time of creation, so the id limits what can be old enough; the order's own row, found by its key, decides.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +30,7 @@ log = structlog.get_logger()
 STEP_ROWS = 500
 ROUND_PAUSE_S = 60.0
 SHARE_OF_WRITER = 0.1
-"""Of the writer's time, at most, while there is something to remove."""
+"""The share of the writer's time that removing may take at most."""
 
 Kind = Literal["keys", "events", "history"]
 
@@ -36,7 +39,8 @@ _FINISHED = sorted(status.value for status in TERMINAL)
 
 
 class Remove(NamedTuple):
-    """Asks for a step through what belongs to orders with ids after `behind`, and is older than `before`."""
+    """Asks for one step: remove what is older than `before` among the next `rows` rows of orders with ids
+    after `behind`."""
 
     kind: Kind
     behind: str
@@ -45,15 +49,15 @@ class Remove(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """`behind` is where the next step begins, None when there is nothing more to look at."""
+    """`behind` is where the next step begins; None when there is nothing more to look at."""
 
     rows: int
     behind: str | None
 
 
 def remove(tx: Transaction, commands: Sequence[Remove]) -> list[Removed]:
-    """One step each. Of several processes one works at a time."""
-    # What was removed is not found any more.
+    """Make one step for each command. One process at a time does so; in the others this removes nothing."""
+    # This may be repeated after a lost COMMIT: what was removed is not found any more.
     if not tx.dialect.try_lock(tx.connection, "orderflow-retention"):
         return [Removed(0, None) for _ in commands]
     fold(tx)
@@ -82,8 +86,8 @@ def _remove(tx: Transaction, command: Remove) -> Removed:
 
 
 class Retention:
-    """One thread that removes what is older than its time, in seconds; None keeps it for ever. A step looks
-    at `step_rows` at most."""
+    """One thread that removes what is older than the given times, in seconds; None keeps it for ever. A step
+    looks at `step_rows` rows at most."""
 
     def __init__(
         self,
@@ -117,7 +121,7 @@ class Retention:
         self.loop.join()
 
     def run_once(self) -> dict[Kind, int]:
-        """A round through everything; the rows removed of each kind."""
+        """Go through everything once; returns how many rows of each kind were removed."""
         removed: dict[Kind, int] = {}
         for kind, kept_s in self._kept_s.items():
             if kept_s is not None:
@@ -143,7 +147,7 @@ class Retention:
         return rows
 
     def _step(self, command: Remove) -> Removed | None:
-        """None when it could not be made now; the next round begins anew."""
+        """Make one step. Returns None if this is not possible now; the next round starts over."""
         try:
             outcome = self._writer.submit_blocking(remove, [command])[0]
         except QueueFull:

@@ -10,12 +10,13 @@ from orderflow.orders.model import TERMINAL
 
 WAITERS_MAX = 1_000
 LOOK_PERIOD_S = 0.25
-"""How late a change is noticed that another process made: all waiting orders are looked at together."""
+"""How often the database is asked about all waiting orders together. A change that another process made is
+noticed that late."""
 
 
 @dataclass(slots=True)
 class Waiters:
-    """Who waits in this process. `statuses` asks the database for the statuses of orders."""
+    """The requests that wait in this process. `statuses` asks the database for the statuses of orders."""
 
     statuses: Callable[[Sequence[str]], Awaitable[dict[str, str]]]
     _waiting: dict[str, list[tuple[str, asyncio.Event]]] = field(
@@ -26,8 +27,8 @@ class Waiters:
 
     @contextmanager
     def expecting(self, order_id: str, status: str) -> Generator[asyncio.Event]:
-        """An event that is set when the order reaches the status or a terminal one, and at once where there
-        are too many waiters. The order may have been there before."""
+        """An event that is set when the order reaches the status or a terminal one, or at once if too many
+        requests wait already. The order may have reached it before: the caller must look."""
         waiter = (status, asyncio.Event())
         if self._count >= WAITERS_MAX:
             waiter[1].set()

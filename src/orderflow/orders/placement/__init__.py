@@ -1,7 +1,7 @@
-"""How new orders get into their tables: the hottest statements there are, a file per dialect.
+"""The statements that insert new orders, which run more often than any others; one file per dialect.
 
-The database makes all rows of an order out of one parameter: its PlaceOrder as a JSON array, with the event
-in it, which is the whole order. So nothing is rendered twice.
+The database makes all rows of an order from one parameter: its PlaceOrder as a JSON array. That contains the
+event, which holds the whole order, so nothing is rendered twice.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ _INSERT_NEW = {"postgresql": postgresql.insert_new, "sqlite": sqlite.insert_new}
 
 
 def insert_new(tx: Transaction, orders: Sequence[PlaceOrder], *, lease_ms: int) -> set[str]:
-    """Insert orders, items, keys, events and their number; except where an order's key is there already: the
-    ids of those.
+    """Insert the orders with their items, keys and events, and count them. Orders whose key exists already
+    are left out; returns their ids.
 
-    No key comes twice. The events belong to this process's own relay for `lease_ms`.
+    No key may occur twice. The events are leased to this process's own relay for `lease_ms` milliseconds;
+    with a negative number any relay may take them.
     """
     return _INSERT_NEW[tx.dialect.name](tx.connection, orders, lease_ms) if orders else set()

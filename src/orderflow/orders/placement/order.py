@@ -1,4 +1,4 @@
-"""A new order on its way into the database, and where its parts go."""
+"""A new order on its way into the database, and the columns that its parts go to."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,10 +8,11 @@ from orderflow.orders.outbox import OutboxRow
 
 
 class PlaceOrder(NamedTuple):
-    """An accepted order with everything about it decided before it is queued: its id and its event, too.
+    """An accepted order. Everything about it, its id and its event too, is decided before it is queued.
 
-    The event is the whole order: the database makes the rows of it. `key` is None without an idempotency key;
-    `request_hash` is over the canonical validated order, so that single and batch calls agree.
+    The event holds the whole order, and the database makes the rows from it. `key` is None without an
+    idempotency key; `request_hash` is over the canonical validated order, so that single and batch calls
+    agree.
     """
 
     order_id: str
@@ -47,7 +48,7 @@ class PlaceOrder(NamedTuple):
 
 
 POSITION = {name: position for position, name in enumerate(PlaceOrder._fields)}
-"""Where each part is in the JSON array that a PlaceOrder becomes."""
+"""The position of each field in the JSON array that a PlaceOrder becomes."""
 
 KEYS = "idempotency_keys (caller, key, request_hash, order_id, created_at)"
 ORDERS = """orders (order_id, customer_id, customer_name, currency, ship_to, created_at, correlation_id,

@@ -10,8 +10,9 @@ from orderflow.orders.counters import own_slot
 from orderflow.orders.placement.order import ADDED, COUNT, ITEMS, KEYS, ORDERS, OUTBOX, POSITION, PlaceOrder
 
 KEY_LOCK_TIMEOUT_MS = 10
-"""Who waits for a key of another transaction is put aside, by bisection, and tries again later: a neighbour
-that was stopped must not hold up the only writer."""
+"""How long an order waits for a key that another transaction is inserting. After that the batch is bisected
+to set the order aside, and it is tried again later, so that another process that was stopped cannot hold up
+the only writer."""
 
 
 def insert_new(connection: Connection, orders: Sequence[PlaceOrder], lease_ms: int) -> set[str]:
@@ -24,8 +25,8 @@ def _field(name: str) -> str:
     return f"row->>{POSITION[name]}"
 
 
-# `event` is there twice: as binary JSON, which is read once and not for every field, and as text, in which
-# shipTo keeps the order that the client gets its address back in.
+# The event appears twice: as jsonb, which is parsed once instead of once for every field, and as text, which
+# keeps the fields of shipTo in the order in which the client gets its address back.
 _INSERT = f"""
 WITH given AS MATERIALIZED (
     SELECT ({_field("order_id")})::uuid AS order_id, ({_field("created_at")})::timestamptz AS created_at,

@@ -1,4 +1,4 @@
-"""Idempotency keys by age: an order's id begins with its time."""
+"""An index of the idempotency keys by age: an order's id begins with its time."""
 
 from alembic import op
 

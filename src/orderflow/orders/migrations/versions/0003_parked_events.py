@@ -1,5 +1,5 @@
-"""Parked events are counted without a look at every waiting one; PostgreSQL cleans up early after the many
-updates and deletions in tables that are queues, and leaves room beside counters."""
+"""An index to count parked events without reading every waiting one. PostgreSQL vacuums the tables that serve
+as queues early, because they have many updates and deletions, and leaves room beside counters."""
 
 import sqlalchemy as sa
 from alembic import op
