@@ -1,1 +1,2 @@
-"""HTTP servers: connections with every bound set, the front door that all requests pass, problems."""
+"""HTTP servers: connections that bound every size and wait, the front door that all requests pass, and
+problems."""

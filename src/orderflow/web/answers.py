@@ -1,4 +1,4 @@
-"""What our applications have in common: JSON answers, and problems for every error."""
+"""What our applications have in common: JSON answers, and a problem for every error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +71,7 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {
 
 
 def _allowed_methods(scope: Scope) -> set[str]:
-    """HEAD goes wherever GET does: the server answers it."""
+    """The methods that the routes of this path allow, and HEAD wherever GET is: the server answers it."""
     methods: set[str] = set()
     for route in scope["app"].routes:
         if route.matches(scope)[0] is not Match.NONE:

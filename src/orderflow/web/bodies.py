@@ -1,4 +1,4 @@
-"""Bodies of requests, bounded one by one and together."""
+"""Request bodies, whose size is bounded for each one and for all together."""
 
 import re
 
@@ -16,7 +16,8 @@ _UTF_8 = frozenset(("utf-8", "utf8"))
 
 
 class BodyBudget:
-    """How many bytes of bodies that are still arriving a process holds: slow clients are many."""
+    """Limits the bytes that a process holds of bodies that are still arriving, because there can be many slow
+    clients."""
 
     def __init__(self, bytes_max: int = BODIES_BYTES_MAX) -> None:
         self._left = bytes_max
@@ -37,8 +38,8 @@ class BodyBudget:
 
 
 def require_json(request: Request) -> None:
-    """Raises ProblemError 415. A web page cannot send JSON to another origin without asking first; leaving
-    the content type out would be a way around that."""
+    """Raises ProblemError 415 unless the body is sent as JSON. A web page cannot send JSON to another origin
+    without asking that origin first; if the content type could be left out, a page could avoid asking."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.split(";")[0].strip().lower()
     charsets = {found.strip(' \t"').lower() for found in _CHARSET.findall(content_type)}
@@ -52,8 +53,8 @@ def require_json(request: Request) -> None:
 
 
 async def read_json_body(request: Request, bytes_max: int, budget: BodyBudget | None = None) -> bytes:
-    """The body without a byte order mark (RFC 8259, 8.1), at most `bytes_max` bytes of it. Raises
-    ProblemError: 400 empty, 413 too large, 415 not JSON, 503 beyond the budget."""
+    """The body, of at most `bytes_max` bytes, without a byte order mark (RFC 8259, 8.1). Raises ProblemError:
+    400 empty, 413 too large, 415 not JSON, 503 over the budget."""
     require_json(request)
     body = await read_body(request, bytes_max, budget)
     if not body:
@@ -62,7 +63,8 @@ async def read_json_body(request: Request, bytes_max: int, budget: BodyBudget | 
 
 
 async def read_body(request: Request, bytes_max: int, budget: BodyBudget | None = None) -> bytes:
-    """Of an oversized body up to 4 MiB more are read and discarded, so that the client sees the answer."""
+    """The body. Raises ProblemError 413 if it has more than `bytes_max` bytes, after up to 4 MiB more were
+    read and discarded so that the client sees the answer, and 503 over the budget."""
     budget = budget or BodyBudget()
     chunks: list[bytes] = []
     size = held = 0

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on a connection: requests in order, to each its own answer, every size and every wait bounded.
+"""HTTP/1.1 on a connection: requests are answered in order, and every size and every wait is bounded.
 
-httptools (llhttp, Node's parser) reads, with none of its leniencies: a message that two programs could read
-in two ways is refused, and ends the connection. What the parser leaves to us is in `messages.py`.
+httptools (llhttp, Node's parser) reads them with none of its leniencies: a message that two programs could
+read in two ways is refused, and ends the connection. What the parser leaves to us is in `messages.py`.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from orderflow.web.outlet import Outlet
 from orderflow.web.problems import ProblemError
 
 BUFFERED_BYTES_MAX = 64 * 1024
-"""Of a body, before the application takes it: more is not read meanwhile."""
+"""How much of a body is kept until the application takes it. While there is more, nothing is read."""
 
 HELD_SECONDS_MAX = 0.05
-"""Head and body often come in two packets: a request begins when it is whole, or after this time."""
+"""Head and body often come in two packets: a request begins when it is complete, or after this time."""
 
 DISCARDED_BYTES_MAX = 4 << 20
-"""What is still read of a connection that has only an answer to come: closing with unread bytes would reset
-it, and take the answer with it."""
+"""How much is still read from a connection on which we only have to answer. Closing it with unread bytes
+would reset it, and the answer would be lost."""
 
 FRAMING_BYTES_MAX = 64 * 1024
 FRAMING_BYTES_PER_BYTE_MAX = 16
-"""What may come along with the bytes of a body: chunk sizes and extensions, trailers."""
+"""Bounds for what comes along with the bytes of a body: chunk sizes, chunk extensions and trailers."""
 
 
 class _Refused(Exception):
@@ -37,7 +37,7 @@ class _Refused(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """What a client says, as exchanges, and their answers in the same order."""
+    """Turns what a client sends into exchanges, and sends their answers in the same order."""
 
     scope: dict[str, Any]
 
@@ -47,19 +47,19 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Exchange] = deque()
-        """Not answered yet, in the order they came; the first has begun."""
+        """Exchanges that are not answered yet, in order; only the first one may have begun."""
         self._receiving: Exchange | None = None
         self._url = b""
         self._headers: Headers = []
         self._in_head = self._head_began = self._message_ended = self._offers_upgrade = False
         self._read_bytes = self._head_bytes = self._framing_bytes = self._body_bytes = 0
         self._deaf = False
-        """Nothing that comes now is read as HTTP any more."""
+        """True when nothing that comes from now on is read as HTTP."""
         self._discarded_bytes = 0
         self._refused: ProblemError | None = None
         """Why a callback has ended the parser's work."""
         self._problem: ProblemError | None = None
-        """What is said, after the answers that are owed, before the connection is closed."""
+        """What is sent before the connection is closed, after the answers to earlier requests."""
         self._deadline = Deadline(self._loop, self._limits, self._over_time)
         self._holding: asyncio.TimerHandle | None = None
         self._outlet = Outlet(host, host.limits.reading_s)
@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
 
     def eof_received(self) -> bool:
-        """A client that has said all it wanted may still read."""
+        """A client that has sent everything may still read: True keeps the connection for its answers."""
         self._deaf = True
         return bool(self._queue) and self._receiving is None
 
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self._feed(data)
         if not self._deaf:
             if self._in_head:
-                # Before the head's beginning may lie the end of an earlier request.
+                # The data before this head may belong to the end of an earlier request.
                 self._bound_head(self._parsed_bytes() if self._message_ended else len(data))
             elif self._receiving is not None:
                 self._bound_body(len(data) - (self._body_bytes - body_bytes))
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
             except httptools.HttpParserUpgrade as offer:
                 if self._deaf:
                     return
-                # An offer of another protocol that we do not speak is ignored (RFC 9110, 7.8). The parser has
+                # An offer of a protocol that we do not support is ignored (RFC 9110, 7.8). The parser has
                 # stopped behind the head: a new one reads the same head without the offer, and then the rest.
                 rest = rest[offer.args[0] :]
                 head = head_without_offer(self._parser, self._url, self._headers)
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         return len(self._url) + sum([len(name) + len(value) for name, value in self._headers])
 
     def _bound_head(self, count: int) -> None:
-        """Of a head that is not whole yet."""
+        """Apply the limits to a head that is not complete yet."""
         if self._head_began:
             self._deadline.expect("head")
         self._head_bytes += count
@@ -165,14 +165,14 @@ class Connection(asyncio.Protocol):
             self._break(self._large_head())
 
     def _bound_body(self, framing: int) -> None:
-        """Of a request whose body is not whole yet."""
+        """Apply the limits to a request whose body is not complete yet."""
         if self._deadline.awaits != "body":
             self._deadline.expect("body")
         self._framing_bytes += framing
         if self._framing_bytes > FRAMING_BYTES_MAX + FRAMING_BYTES_PER_BYTE_MAX * self._body_bytes:
             self._break(ProblemError(400, "The body's framing is out of all proportion to the body."))
         elif self._receiving and self._receiving.done and self._body_bytes > DISCARDED_BYTES_MAX:
-            self._break(not_http())  # it is answered; the rest is not worth reading
+            self._break(not_http())  # it was answered already, so the rest need not be read
 
     def _large_head(self) -> ProblemError:
         return ProblemError(431, f"The head may have at most {self._limits.head_bytes} bytes.")
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
     # Requests begin, in order
 
     def _go_on(self) -> None:
-        """Begin the first request that is not answered, and read no further than is needed."""
+        """Begin the first request that is not answered, and read no more than needed."""
         exchange = self._queue[0]
         if not exchange.started and not self._outlet.is_full:
             ready = exchange.whole or exchange.expects_continue or exchange.failure is not None
@@ -283,7 +283,7 @@ class Connection(asyncio.Protocol):
         return sum(map(len, exchange.body)) > BUFFERED_BYTES_MAX
 
     def _regulate(self) -> None:
-        """Requests that wait for an answer, and bodies that wait for the application, are not added to."""
+        """Stop reading while more than one request waits for its answer, or a body's buffer is full."""
         receiving = self._receiving
         full = len(self._queue) > 1 or (receiving is not None and self._is_buffer_full(receiving))
         if full != self._paused and not self._deaf:
@@ -328,8 +328,9 @@ class Connection(asyncio.Protocol):
     # The end
 
     def _break(self, problem: ProblemError) -> None:
-        """What came cannot be read: nothing more is. A request that is being received is answered with it,
-        unless it is answered already; else it is said for itself after the answers that are owed."""
+        """Stop reading, because what came is not readable. The problem answers the request that is being
+        received, unless it has its answer already; if there is none, it is sent by itself after earlier
+        answers."""
         self._deaf = True
         if self._receiving is None:
             self._problem = problem
@@ -337,7 +338,7 @@ class Connection(asyncio.Protocol):
             self._receiving.fail(problem)
 
     def _settle(self) -> None:
-        """Close, where no answer is owed."""
+        """Close the connection if no request waits for an answer. A pending problem is sent first."""
         if self._queue or self._transport.is_closing() or self._deadline.awaits == "closing":
             return
         problem, self._problem = self._problem, None
@@ -353,12 +354,12 @@ class Connection(asyncio.Protocol):
         if at_once or not self._transport.can_write_eof():
             self._transport.close()
         else:
-            # To close before all is read would reset the connection, and the answer might be lost with it.
+            # Closing before everything is read would reset the connection, and the answer might be lost.
             self._transport.write_eof()
             self._deadline.expect("closing")
 
     def shut_down(self) -> None:
-        """The server ends: what has come is answered, nothing more is read."""
+        """The server stops: requests that have come are answered, and nothing more is read."""
         if self._queue:
             self._queue[-1].keep_alive = False
         else:
@@ -368,7 +369,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if self._queue and self._queue[0] is not self._receiving:
-            # The client may wait for that answer before it goes on, and we may not be reading.
+            # The client may be waiting for that answer before it sends more, or we may have stopped reading.
             self._deadline.expect(awaited)
             return
         self._deadline.expect("answer")

@@ -1,4 +1,4 @@
-"""What a client has for each part of its conversation, and the one timer of a connection."""
+"""How long a client may take for each part of a connection, and the one timer of the connection."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,26 +6,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 Awaited = Literal["head", "body", "idle", "answer", "closing"]
-"""What a connection waits for; for its own answer it waits as long as that takes."""
+"""What a connection waits for. It waits for our own answer without a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client has for each part of its conversation."""
+    """How much a client may send as a head, and how long it may take for each part of a connection."""
 
     head_bytes: int = 64 * 1024
     head_s: float = 30.0
     body_s: float = 30.0
     idle_s: float = 75.0
     reading_s: float = 30.0
-    """For a part of its answer."""
+    """To read a part of its answer."""
     closing_s: float = 2.0
-    """To see its answer, where it still sends."""
+    """To see the last answer while it still sends."""
 
 
 class Deadline:
-    """Calls `over_time` with what was waited for in vain. The timer is no more than asked for when it is due:
-    to set a deadline costs nothing, where a timer for each request would cost more than reading it."""
+    """Calls `over_time` with what was waited for in vain.
+
+    Setting a deadline only stores the time, which the one timer compares with the clock when it fires: a new
+    timer for each request would cost more than reading the request.
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, limits: Limits, over_time: Callable[[Awaited], None]
@@ -64,7 +67,7 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
         if not self._stopped:
-            # Meanwhile the deadline may come nearer, by what it is set to at the nearest.
+            # A deadline that is set meanwhile may be earlier, but no nearer than the shortest limit.
             pause_s = min(max(self._at - self._loop.time(), 0.001), self._nearest_s)
             self._timer = self._loop.call_later(pause_s, self._look)
 

@@ -1,6 +1,6 @@
-"""`/docs`: Swagger UI from released files that lie in the package. The page asks no other host for anything.
+"""`/docs`: Swagger UI, from released files in this package. The page loads nothing from other hosts.
 
-What `swagger_ui/SHA256SUMS` names is from swagger-ui-dist 5.35.0 (npm, Apache-2.0), unchanged.
+The files that `swagger_ui/SHA256SUMS` names are from swagger-ui-dist 5.35.0 (npm, Apache-2.0), unchanged.
 """
 
 from importlib.resources import files
@@ -17,7 +17,7 @@ _MEDIA_TYPES = {
     "swagger-ui.css": "text/css",
 }
 _HEADERS = {
-    # Swagger UI sets styles of single elements, and its pictures are in its style sheet.
+    # Swagger UI sets styles on single elements, and its style sheet contains its pictures.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

@@ -1,4 +1,4 @@
-"""A request and its answer, for an ASGI application or for a route of the short way."""
+"""A request and its answer, which comes from an ASGI application or from a route of the short way."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from orderflow.web.problems import ProblemError, nul_problem, problem_parts
 log = structlog.get_logger()
 
 CLIENT_WENT_AWAY = 499
-"""The status in the log of a request whose client did not wait for the answer; nginx's number for it."""
+"""The status that the log shows when the client did not wait for the answer (nginx uses the same number)."""
 
 STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -47,16 +47,16 @@ class Answering(Protocol):
         ...
 
     def consumed(self) -> None:
-        """The application has taken what there is of the body."""
+        """The application has taken what has arrived of the body."""
 
     def answered(self) -> None:
-        """The first exchange of the connection is over."""
+        """The answer to the connection's first exchange is complete."""
 
     def abort(self) -> None: ...
 
 
 class ShortWay(Protocol):
-    """A route that is answered without the application in between."""
+    """A route that answers requests itself, without the application."""
 
     def take(self, exchange: "Exchange") -> bool:
         """Answer the whole request later, by `exchange.answer`, or return False and do nothing."""
@@ -64,8 +64,11 @@ class ShortWay(Protocol):
 
 
 class Exchange:
-    """Its body grows while the request arrives. `failure` is why the rest of the body will never come: who
-    reads the body gets it, and it becomes this request's answer."""
+    """One request and its answer. The body grows while the request arrives.
+
+    `failure` is why the rest of the body will never come: whoever reads the body gets it as an error, and it
+    becomes the answer to this request.
+    """
 
     __slots__ = (
         "_awaited",
@@ -108,8 +111,8 @@ class Exchange:
         http_10: bool,
         keep_alive: bool,
     ) -> None:
-        """`given` are the headers by name, of repeated ones the last. Raises ProblemError 400 for a target
-        that is none."""
+        """`given` are the headers by name; of a repeated one it has the last. Raises ProblemError 400 for a
+        target that is not valid."""
         self.began = time.perf_counter()
         self._connection = connection
         self._door = door
@@ -134,7 +137,7 @@ class Exchange:
 
     @classmethod
     def of_nobody(cls, connection: Answering, door: FrontDoor) -> "Exchange":
-        """To say something that is no answer to a request."""
+        """An exchange by which the server sends a problem that is not the answer to a request."""
         exchange = cls(
             connection, door, method=b"-", target=b"/", headers=[], given={}, http_10=False, keep_alive=False
         )
@@ -157,7 +160,8 @@ class Exchange:
         return self.body[0] if len(self.body) == 1 else b"".join(self.body)
 
     def begin(self) -> bool:
-        """False where the request is refused at the door, or is broken, and is answered by that."""
+        """Begin the request. Returns False if the front door refuses it or it is broken; it is answered
+        then."""
         self.started = True
         met = self._door.begin(self.method, self.given)
         self.caller = met.caller if isinstance(met, Refusal) else met
@@ -228,7 +232,7 @@ class Exchange:
         )
 
     def _scope(self) -> dict[str, Any]:
-        # The application answers HEAD as GET; the body stays here.
+        # The application answers HEAD like GET, and the body of that answer is not sent.
         method = "GET" if self.method == b"HEAD" else self.method.decode("ascii")
         return {
             **self._connection.scope,
@@ -268,7 +272,7 @@ class Exchange:
             return
         if message["type"] == "http.response.start":
             self._head = list(message.get("headers", ()))
-            # A stream's head goes out at once; usually the body comes first, and both are one write.
+            # The head of a stream is sent at once. Usually the body comes first, and both are one write.
             asyncio.get_running_loop().call_soon(self._begin_stream)
             return
         body: bytes = message.get("body", b"")
@@ -315,7 +319,7 @@ class Exchange:
     # Answers in one go
 
     def answer(self, status: int, lines: bytes, body: bytes) -> None:
-        """The whole answer, and the end of the exchange; header lines have their ends."""
+        """Send the whole answer and end the exchange; `lines` are header lines with their line ends."""
         self.status = status
         self._finish(lines, body, None)
         self._end()
@@ -337,7 +341,8 @@ class Exchange:
         self._is_done()
 
     def _lines(self, headers: Headers) -> tuple[bytes, int | None]:
-        """Header lines, and the length of the body where they say it. `Connection` is ours to say."""
+        """The header lines, and the length of the body if they give it. `Connection` is left out: only the
+        exchange decides about it."""
         lines: list[bytes] = []
         length = None
         for name, value in headers:
@@ -353,7 +358,7 @@ class Exchange:
 
     def _opening(self) -> bytes:
         if self.expects_continue and not self.whole:
-            # The client may send the body or leave it out: what comes next cannot be told from a request.
+            # The client may send the body or not, so what comes next could be the body or another request.
             self.keep_alive = False
         return b"%b%bx-correlation-id: %b\r\n%b" % (
             STATUS_LINES[self.status],
@@ -374,7 +379,7 @@ def unexpected_problem() -> ProblemError:
 
 
 def _target_parts(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query. Raises ProblemError 400."""
+    """The path and the query. Raises ProblemError 400."""
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
     else:

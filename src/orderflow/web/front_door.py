@@ -1,5 +1,5 @@
-"""The front door: what is done once for every request of every server, before it is looked at and after it is
-answered. The short way of `POST /api/orders` passes it as the application does.
+"""The front door: what every server does for each request, once before the request is read further and once
+after it is answered. The short way of `POST /api/orders` passes it like the application.
 
 `begin` says who calls, or why the request is refused. `end` writes the request's one log line.
 """
@@ -40,8 +40,11 @@ class Refusal(NamedTuple):
 
 
 class FrontDoor:
-    """`hosts` are the names by which browsers reach our pages, beside `localhost` and addresses. `logs` is
-    off for a server whose requests another program logs."""
+    """Passes or refuses requests, and logs them.
+
+    `hosts` are the names by which browsers reach our pages, besides `localhost` and IP addresses. `logs` is
+    False for a server whose requests another program logs.
+    """
 
     def __init__(self, hosts: Iterable[str] = (), *, logs: bool = True) -> None:
         self._hosts = frozenset(host.lower() for host in ("localhost", *hosts))
@@ -66,11 +69,12 @@ class FrontDoor:
         return caller
 
     def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a browser sends it for a page that is not ours. Other programs send neither header.
+        """Whether a browser sends the request for a page that is not ours. Other programs send neither
+        header.
 
-        `Sec-Fetch-Site` is the browser's own word (`same-site` is another origin, too). Where there is none,
-        an `Origin` is ours when it names the host and port that the request was sent to. In both cases the
-        page's host must be one of ours: a name that somebody else owns may lead here, too (DNS rebinding).
+        `Sec-Fetch-Site` is the browser's own statement (`same-site` is another origin, too). Without it, an
+        `Origin` is ours if it names the host and port that the request was sent to. In both cases the page's
+        host must be one of ours, because a name that somebody else owns may also lead here (DNS rebinding).
         """
         site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
         if (site is None and origin is None) or site == b"none":
@@ -83,7 +87,7 @@ class FrontDoor:
         return not (name in self._hosts or name.endswith(".localhost") or _is_address(name))
 
     def stranger(self) -> Caller:
-        """Who sends what is no request."""
+        """The caller for input that cannot be read as a request."""
         return Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
 
     def end(
@@ -96,7 +100,7 @@ class FrontDoor:
         began: float,
         error: BaseException | None = None,
     ) -> None:
-        """The line of a request that began at `began` of `time.perf_counter`."""
+        """Log a request that began at `began`, in seconds of `time.perf_counter`."""
         if self._log is None:
             return
         if error is not None:
@@ -116,7 +120,7 @@ class FrontDoor:
 
 
 def _host_name(authority: bytes) -> str:
-    """Of `host:port`, without the port and without the brackets of an IPv6 address."""
+    """The host of `host:port`, without the port and without the brackets of an IPv6 address."""
     return _PORT.sub(b"", authority).strip(b"[]").decode("latin-1").lower()
 
 
@@ -129,12 +133,13 @@ def _is_address(name: str) -> bool:
 
 
 def correlation_id_from(given: bytes | None) -> str:
-    """The client's own id where it is one, else a new one (UUIDv4)."""
+    """The client's own id if it is valid, otherwise a new one (UUIDv4)."""
     if given is not None and _CORRELATION_ID.fullmatch(given):
         return given.decode("ascii")
     return new_uuid4()
 
 
 def traceparent_from(given: bytes | None) -> str:
-    """The client's trace goes on; without a valid one a new, unsampled trace begins (W3C Trace Context)."""
+    """The client's traceparent if it is valid, otherwise a new trace that is not sampled (W3C Trace
+    Context)."""
     return parse_traceparent(given) or f"00-{random_hex()}-{random_hex()[:16]}-00"

@@ -1,5 +1,5 @@
-"""What headers and queries say, where Starlette's view of them does not do: what is repeated, bytes beyond
-latin-1, names that nobody knows."""
+"""Reads headers and queries where Starlette does not do it strictly enough: repeated names, bytes beyond
+latin-1, and names that nobody knows."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,15 +21,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def header_values(request: Request, name: bytes) -> list[bytes]:
-    """Of all headers of that (lower-case) name, in order."""
+    """The values of all headers of that (lower-case) name, in order."""
     return [value for given, value in request.scope["headers"] if given == name]
 
 
 def takes(
     endpoint: Endpoint, *, reads_query: bool = False, key: bool = False, versions: bool = False
 ) -> Endpoint:
-    """The endpoint, for requests that ask nothing beside their body that it does not do: see
-    `refuse_what_is_not_taken`. One that `reads_query` does so by `read_query`."""
+    """Wrap the endpoint so that requests are refused if they ask for something that it does not do; see
+    `refuse_what_is_not_taken`. The endpoint takes no query unless it `reads_query`, by `read_query`."""
 
     async def checked(request: Request) -> Response:
         refuse_what_is_not_taken(request, key=key, versions=versions)
@@ -42,8 +42,8 @@ def takes(
 
 def refuse_what_is_not_taken(request: Request, *, key: bool = False, versions: bool = False) -> None:
     """Raises ProblemError 422 for an `Idempotency-Key` without `key`, and for a condition without `versions`:
-    what is not honoured must not look as if it were. A GET may leave `If-None-Match` out of account
-    (RFC 9110, 13.2.1): its answer is the whole one."""
+    what is not honoured must not look as if it were. A GET may ignore `If-None-Match` (RFC 9110, 13.2.1) and
+    give the whole answer."""
     refused = [] if key else ["Idempotency-Key"]
     refused += [] if versions else ["If-Match"]
     refused += [] if request.method in _SAFE else ["If-None-Match"]
@@ -57,8 +57,8 @@ def refuse_what_is_not_taken(request: Request, *, key: bool = False, versions: b
 
 
 def idempotency_key(given: Sequence[bytes]) -> str | None:
-    """Of the headers of that name. It is UTF-8, and has the same spelling as in the body of a batch. Raises
-    ProblemError 422."""
+    """The key from all headers of that name, or None. It is UTF-8, and is spelt as in the body of a batch.
+    Raises ProblemError 422."""
     if not given:
         return None
     if len(given) > 1:
@@ -74,8 +74,8 @@ def _wrong_key(why: str) -> ProblemError:
 
 
 def if_match(request: Request) -> frozenset[int] | None:
-    """The versions that `If-Match` names (RFC 9110, 13.1.1); None where any will do. Weak tags and tags that
-    we did not give match nothing. Raises ProblemError 422."""
+    """The versions that `If-Match` names (RFC 9110, 13.1.1); None accepts any version. Weak tags and tags
+    that we did not give match nothing. Raises ProblemError 422."""
     given = header_values(request, b"if-match")
     tags = b",".join(given).strip()
     if not given or tags == b"*":
@@ -93,7 +93,8 @@ def if_match(request: Request) -> frozenset[int] | None:
 
 
 def _comma_separated(text: bytes) -> list[bytes]:
-    """Commas within quotes are part of a tag; empty elements do not count (RFC 9110, 5.6.1)."""
+    """The elements of a list. Commas within quotes belong to a tag; empty elements do not count (RFC 9110,
+    5.6.1)."""
     parts = re.findall(rb'(?:[^,"]|"[^"]*"?)+', text)
     return [part.strip(b" \t") for part in parts if part.strip(b" \t")]
 
@@ -106,8 +107,8 @@ class NoQuery(BaseModel, extra="forbid"):
 
 
 def read_query(model: type[Q], request: Request) -> Q:
-    """The query's parameters. One that is a list in the model may be repeated. Raises ProblemError 422 for
-    others that are, and for names that the model does not have: nothing is dropped silently."""
+    """The query's parameters. Only those that are lists in the model may be repeated. Raises ProblemError 422
+    for others that are repeated, and for names that the model does not have: nothing is dropped silently."""
     lists = {
         field.alias or name
         for name, field in model.model_fields.items()

@@ -1,4 +1,4 @@
-"""Health over HTTP: one document for every process, with what its role adds to it."""
+"""Health over HTTP: one document for every process, with the details that its role adds."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class HealthApi:
     """The endpoints.
 
     `database_trouble` and `disabled` say why this process cannot do its job, None while it can; `degraded`
-    names other parts that are down. `details` is what the role shows beside.
+    names other parts that are down. `details` are what the role shows in addition.
     """
 
     def __init__(
@@ -66,5 +66,5 @@ def _not_ready(detail: str) -> ProblemError:
 
 
 def create_health_app(health: HealthApi) -> Starlette:
-    """For a process that serves nothing else."""
+    """An application for a process that serves nothing but its health."""
     return Starlette(routes=health.routes(), exception_handlers=EXCEPTION_HANDLERS)

@@ -1,4 +1,4 @@
-"""What a server is to its connections."""
+"""The server as its connections see it."""
 
 import asyncio
 from typing import Any, Protocol

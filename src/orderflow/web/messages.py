@@ -1,4 +1,4 @@
-"""What is decided about a message beside the parser."""
+"""The checks and changes that the parser leaves to us."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,8 @@ ONCE = frozenset(
         *(b"last-event-id", b"x-correlation-id"),
     )
 )
-"""Header fields that we read and that are no lists (RFC 9110, 5.3). The parser refuses a second length."""
+"""Header fields that we read and that are not lists (RFC 9110, 5.3). The parser itself refuses a second
+length."""
 
 
 def not_http() -> ProblemError:
@@ -30,8 +31,8 @@ def head_without_offer(
 
 
 def by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The headers by name, of repeated ones the last; two traces are none (W3C Trace Context). Raises
-    ProblemError 400 where one of `ONCE` comes twice: two programs would read it in two ways."""
+    """The headers by name; of a repeated one, the last. Two `traceparent` headers count as none (W3C Trace
+    Context). Raises ProblemError 400 if one of `ONCE` is repeated: two programs could read it in two ways."""
     given = dict(headers)
     if len(given) == len(headers):
         return given
@@ -49,7 +50,7 @@ def check_head(
     version: str,
     given: Mapping[bytes, bytes],
 ) -> None:
-    """What the parser lets pass, and RFC 9112 does not. Raises ProblemError."""
+    """Refuse what the parser accepts although RFC 9112 does not, or we do not. Raises ProblemError."""
     if version not in ("1.1", "1.0"):
         raise ProblemError(505, "HTTP/1.1 is spoken here.")
     if method == b"CONNECT":

@@ -1,20 +1,22 @@
-"""What a connection sends, and what becomes of it where the client does not read."""
+"""What a connection sends, and what happens if the client does not read it."""
 
 import asyncio
 from typing import Any, Protocol
 
 UNREAD_BYTES_MAX = 256 << 20
-"""Of all answers that clients have not read yet: one that makes them more is cut off."""
+"""The bytes of all answers together that clients have not read yet. A client that takes them over this is cut
+off."""
 
 
 class Unread(Protocol):
-    """Counts for all connections of a server."""
+    """A count over all connections of a server."""
 
     unread_bytes: int
 
 
 class Outlet:
-    """What is sent stays in memory until it is read: for `reading_s` at most, and as much as all may have."""
+    """Sends the data of one connection. Unread data stays in memory for `reading_s` seconds at most, and
+    within UNREAD_BYTES_MAX for all connections together; otherwise the connection is cut off."""
 
     transport: Any
 
@@ -34,7 +36,7 @@ class Outlet:
             self.transport.write(data)
 
     async def writable(self) -> None:
-        """Returns when the client has read enough for more, or is gone."""
+        """Returns when the client has read enough for more to be written, or is gone."""
         if self._drained is not None:
             await asyncio.shield(self._drained)
 

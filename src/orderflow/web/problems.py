@@ -1,4 +1,5 @@
-"""What a client is told when something is wrong: problem details (RFC 9457), never with the input in them."""
+"""What a client is told when something is wrong: problem details (RFC 9457), which never contain the
+input."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,8 +31,8 @@ _TITLES = {
 
 
 class ProblemError(Exception):
-    """An error that the client is told about. `kind` names the problem type, by default the status's
-    usual one."""
+    """An error that the client is told about. `kind` names the problem type; by default it is the usual one
+    of the status."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ def problem_document(error: ProblemError, instance: str, correlation_id: str) ->
 
 
 def problem_parts(error: ProblemError, path: str, correlation_id: str) -> tuple[bytes, bytes]:
-    """Headers, as lines with their ends, and body of the answer."""
+    """The headers of the answer, as lines with their line ends, and its body."""
     headers = {**error.headers, "content-type": "application/problem+json"}
     lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
     return lines.encode("latin-1"), to_json(problem_document(error, path, correlation_id))
@@ -82,8 +83,8 @@ def broken_contract(errors: Sequence[Mapping[str, str]]) -> ProblemError:
 
 
 def nul_problem(path: str, query: bytes) -> ProblemError:
-    """Why a target with a NUL is refused for every route: no text that we keep may hold one, and a database
-    that is asked for one answers with an error."""
+    """The problem for a target with a NUL, which every route refuses: no text that we store may contain one,
+    and a database answers with an error when it is asked for one."""
     errors = [field_error((), "must not hold a NUL", "path")] if "\0" in path else []
     errors += [
         field_error((name.replace("\0", ""),), "must not hold a NUL", "query")
@@ -94,9 +95,9 @@ def nul_problem(path: str, query: bytes) -> ProblemError:
 
 
 def validation_problem(error: ValidationError, *, at: tuple[str | int, ...] = ()) -> ProblemError:
-    """422 with a pointer per violated rule, never the input; 400 where the body is no JSON at all.
+    """422 with a pointer for each violated rule, never with the input; 400 if the body is not JSON at all.
 
-    `at`: where in the body the validated part lies.
+    `at` is where the validated part is in the body.
     """
     if error.error_count() > PROBLEM_ERRORS_MAX:
         # Listing them would cost seconds: a batch can break the contract in millions of places.
@@ -111,7 +112,7 @@ def validation_problem(error: ValidationError, *, at: tuple[str | int, ...] = ()
 
 
 def field_error(location: Sequence[str | int], message: str, within: str | None = None) -> dict[str, str]:
-    """A JSON Pointer (RFC 6901) and what is wrong there; `within` is `query`, `path` or `header` where
-    it is not the body."""
+    """A JSON Pointer (RFC 6901) and what is wrong there. `within` is `query`, `path` or `header` if it is not
+    the body."""
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:100] for part in location)
     return {"pointer": pointer, "message": message} | ({"in": within} if within else {})

@@ -1,4 +1,4 @@
-"""Serves ASGI applications on sockets that were bound before anything else started, until told to stop."""
+"""Serves ASGI applications, until told to stop, on sockets that were bound before anything else started."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ LISTEN_BACKLOG = 4096
 
 
 class AddressUnavailable(SettingsError):
-    """The port cannot be listened on; the text says which setting to change."""
+    """We cannot listen on the port; the text says which setting to change."""
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
@@ -36,13 +36,13 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         raise AddressUnavailable(
             f"cannot listen on {host}:{port} ({why}): stop what uses it, or set ORDERFLOW_HOST or {setting}"
         ) from None
-    # A small answer must not wait for the acknowledgement of the one before.
+    # A small answer must not wait until the previous one is acknowledged.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def address(listener: socket.socket) -> str:
-    """Where the listener is reached from this machine."""
+    """The URL at which this machine reaches the listener."""
     name: tuple[str, int] = listener.getsockname()[:2]
     host, port = name
     host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104 - a name of every address
@@ -50,7 +50,7 @@ def address(listener: socket.socket) -> str:
 
 
 class Server:
-    """What the connections of a listener share. `door` is what every request passes; `short_way` answers some
+    """What the connections of a listener share. Every request passes `door`; `short_way` answers some
     requests without the application."""
 
     def __init__(
@@ -72,12 +72,12 @@ class Server:
         self._clock: asyncio.TimerHandle | None = None
 
     def tell_time(self) -> None:
-        """The date is in every answer and changes once a second."""
+        """Render the date header of all answers, now and every second."""
         self.dated = f"date: {formatdate(usegmt=True)}\r\n".encode()
         self._clock = asyncio.get_running_loop().call_later(1.0, self.tell_time)
 
     async def drain(self, seconds_max: float) -> None:
-        """Answer what is under way; what takes longer is cut off."""
+        """Answer the requests that are under way, and cut off those that take longer than `seconds_max`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds_max
         for connection in list(self.connections):
@@ -103,7 +103,8 @@ async def serving(
     limits: Limits | None = None,
     drain_s: float = DRAIN_S,
 ) -> AsyncGenerator[None]:
-    """Serve until the block ends, then stop accepting and finish what is under way, for `drain_s` at most."""
+    """Serve until the block ends. Then stop accepting, and finish what is under way within `drain_s`
+    seconds."""
     server = Server(app, door=door, short_way=short_way, limits=limits)
     server.tell_time()
     accepting = await asyncio.get_running_loop().create_server(
@@ -118,7 +119,7 @@ async def serving(
 
 @contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Generator[None]:
-    """SIGTERM and SIGINT set `stop`, whenever they come, and however often."""
+    """SIGTERM and SIGINT set `stop`, whenever they come and however often."""
     loop = asyncio.get_running_loop()
     with stopping_by(lambda: loop.call_soon_threadsafe(stop.set)):
         yield
