@@ -1,1 +1,2 @@
-"""Engines, migrations and the group commit; knows dialects, but neither orders nor shipments."""
+"""Engines, migrations and the group commit. This package knows the dialects, but neither orders nor
+shipments."""

@@ -1,4 +1,4 @@
-"""What a transaction of the group commit is made of: commands of many callers, and their outcomes."""
+"""What makes up a transaction of the group commit: the commands of many callers, and their outcomes."""
 
 import asyncio
 import contextlib
@@ -23,13 +23,14 @@ UseCase = Callable[[Transaction, Sequence[C]], Sequence[R]]
 
 
 def rows_of(command: object) -> int:
-    """About how many rows the command writes, which bounds the transaction: what it says as `rows`, or 1."""
+    """About how many rows the command writes, which bounds the transaction: its attribute `rows`, or 1
+    without one."""
     return getattr(command, "rows", 1)
 
 
 @dataclass(slots=True)
 class Ticket:
-    """One caller's commands and where its outcomes go: to `then`, on the loop if there is one."""
+    """The commands of one caller. Their outcomes go to `then`, which is called on `loop` if there is one."""
 
     outcomes: list[Any]
     missing: int
@@ -47,8 +48,8 @@ class Entry:
 
 
 def run_use_cases(tx: Transaction, batch: list[Entry]) -> list[Any]:
-    """Their results. A session that cannot write is not used again: it may have outlived a failover, and stay
-    read-only for as long as it lives."""
+    """Write the batch in one transaction, which the caller commits; returns the results. A session that fails
+    as unavailable is not used again: it may have outlived a failover, and would stay read-only."""
     outcomes: list[Any] = [None] * len(batch)
     try:
         tx.connection.begin()
@@ -79,12 +80,12 @@ def _resolve(tickets: list[Ticket]) -> None:
     for ticket in tickets:
         try:
             ticket.then(ticket.outcomes)
-        except Exception:  # one caller's mistake is not the others'
+        except Exception:  # one caller's mistake must not affect the others
             log.exception("commit.caller_failed")
 
 
 def answer(batch: list[Entry], outcomes: list[Any]) -> None:
-    """Give every caller its outcomes, once it has all of them, on its own event loop if it has one."""
+    """Give every caller its outcomes as soon as it has all of them, on its own event loop if it has one."""
     done: dict[asyncio.AbstractEventLoop | None, list[Ticket]] = {}
     for entry, outcome in zip(batch, outcomes, strict=True):
         ticket = entry.ticket
@@ -96,5 +97,5 @@ def answer(batch: list[Entry], outcomes: list[Any]) -> None:
         if loop is None:
             _resolve(tickets)
         else:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: its callers are gone
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so its callers are gone
                 loop.call_soon_threadsafe(_resolve, tickets)

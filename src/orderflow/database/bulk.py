@@ -1,9 +1,9 @@
-"""Writes of many rows, each one statement, whose rows are one parameter: a JSON array of arrays.
+"""Statements that write many rows each. The rows are one parameter: a JSON array of arrays.
 
-A round trip costs more than a row, so a statement here is as good for one row as for a thousand. Rows hold
-texts, numbers, times and None; bytes are given as UTF-8 text, ids are texts, no key comes twice in a call.
+A round trip costs more than a row, so a statement here serves one row as well as a thousand. Rows hold texts,
+numbers, times and None; bytes are given as UTF-8 text, ids are texts. No key may occur twice in a call.
 
-A statement is a constant of the module that uses it, and compiled once for each database. A `Transaction`
+A statement is a constant of the module that uses it, and is compiled once for each database. A `Transaction`
 sends it.
 """
 
@@ -18,12 +18,12 @@ from orderflow.database.dialects import DIALECTS, Dialect
 from orderflow.database.dialects.dialect import ROWS, Query
 
 Computed = Mapping[str, sa.ColumnElement[Any]]
-"""Columns with an expression that is the same for all rows."""
+"""Columns whose value is an expression that is the same for all rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Insert:
-    """INSERT of rows that hold `columns`."""
+    """INSERT of rows; each row holds `columns`."""
 
     table: sa.Table
     columns: Sequence[str]
@@ -35,7 +35,7 @@ class Insert:
 
 @dataclass(frozen=True, eq=False)
 class InsertAbsent:
-    """INSERT of the rows that break no unique key; returns the primary keys of those."""
+    """INSERT of the rows that break no unique key; returns the primary keys of the inserted rows."""
 
     table: sa.Table
     columns: Sequence[str]
@@ -48,8 +48,8 @@ class InsertAbsent:
 
 @dataclass(frozen=True, eq=False)
 class InsertOrUpdate:
-    """INSERT of rows that hold `keys`, then `values`. A row that is there gets the new values and what is
-    computed; of `added` it gets the sum."""
+    """INSERT of rows; each row holds `keys`, then `values`, then `added`. A row whose keys exist already gets
+    the new `values` and `computed`; to its `added` the new numbers are added."""
 
     table: sa.Table
     keys: Sequence[str]
@@ -69,10 +69,10 @@ class InsertOrUpdate:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """UPDATE of rows by key, each with values of its own; rows hold `keys`, then `values`.
+    """UPDATE of rows by key, each with its own values; each row holds `keys`, then `values`.
 
-    `where` is about the row as it was. With `returning` it returns the keys, as far as they remain, of the
-    rows that were there. `computed` may change keys, too.
+    `where` applies to the row before the update. With `returning`, the keys of the rows that were found are
+    returned, except keys that `computed` changes.
     """
 
     table: sa.Table
@@ -104,7 +104,7 @@ Statement = Insert | InsertAbsent | InsertOrUpdate | Update
 def _source(
     dialect: Dialect, table: sa.Table, columns: Sequence[str], computed: Computed
 ) -> tuple[list[str], Query]:
-    """The names of all columns, and a query for them out of the parameter."""
+    """The names of all columns, and a query that reads them from the parameter."""
     rows = dialect.rows([table.c[name] for name in columns])
     same = [expression.label(name) for name, expression in computed.items()]
     return [*columns, *computed], rows.add_columns(*same)
@@ -112,7 +112,7 @@ def _source(
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A statement as the driver takes it; None stands where the rows go among its parameters."""
+    """A statement as the driver takes it. In `parameters`, None stands for the rows."""
 
     sql: str
     parameters: tuple[Any, ...]
@@ -123,7 +123,7 @@ class Text:
 
 @cache
 def compiled(statement: Statement, dialect_name: str) -> Text:
-    """The statement in the words of that database."""
+    """The statement in the SQL of that database."""
     dialect = DIALECTS[dialect_name]
     compiled = statement.build(dialect).compile(dialect=dialect.compiler)
     names = compiled.positiontup or ()

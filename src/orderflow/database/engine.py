@@ -1,4 +1,4 @@
-"""Engines with every bound set, and a bounded pool of threads for reads."""
+"""Engines that have every limit set, and a bounded pool of threads for reads."""
 
 import asyncio
 import time
@@ -42,8 +42,8 @@ WRITE_CONNECTIONS_MAX = 4
 class Database:
     """One database with an engine for writing and one for reading.
 
-    On SQLite the writer takes the file's write lock when a transaction begins and alone checkpoints the log;
-    on a server both are the same pool sizes against the same server.
+    On SQLite the writer takes the file's write lock when a transaction begins, and only the writer
+    checkpoints the log. On a server both engines have pools of the same size, and connect to the same server.
     """
 
     url: URL
@@ -109,8 +109,8 @@ class Reader:
     async def run(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The query's result; its statements see one state on SQLite, each its own on a server. Raises
-        DatabaseUnavailable."""
+        """Run the query and return its result. On SQLite its statements all see the same state; on a server
+        each sees its own. Raises DatabaseUnavailable."""
         if self._waiting >= READS_WAITING_MAX:
             raise DatabaseUnavailable(f"{READS_WAITING_MAX} queries wait already")
         self._waiting += 1
@@ -140,7 +140,7 @@ class Reader:
                 with self._engine.connect() as connection:
                     return query(connection, *args, **kwargs)
             except SQLAlchemyError as error:
-                # A pooled connection may have died with a server that is back by now: try once more.
+                # A pooled connection may have died with a server that is back by now, so try once more.
                 invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
                 if invalidated and not last_try:
                     continue

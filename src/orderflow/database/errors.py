@@ -1,4 +1,4 @@
-"""What a caller must know about a database that cannot be used."""
+"""The errors that tell a caller why a database cannot be used."""
 
 from orderflow.runtime.masking import mask_urls
 
@@ -12,13 +12,14 @@ class DatabaseMisconfigured(Exception):
 
 
 class SchemaMismatch(DatabaseMisconfigured):
-    """The database's schema is another than the one this program needs."""
+    """The database's schema is not the one that this program needs."""
 
 
 def reason(error: BaseException) -> str:
-    """What the driver says on one line, without statement and parameters: those may hold personal data."""
+    """The driver's message on one line, without statement and parameters, because those may hold personal
+    data."""
     original = getattr(error, "orig", None) or error
     lines = [line.strip() for line in mask_urls(str(original)).splitlines() if line.strip()]
-    # Of several hosts each failure has a line of its own.
+    # With several hosts, each host's failure has a line of its own.
     further = [line for line in lines[1:] if "connection to server at" in line]
     return "; ".join(lines[:1] + further) or type(original).__name__

@@ -1,9 +1,9 @@
-"""Group commit: commands that arrive while a transaction commits are written together by the next one.
+"""Group commit: commands that arrive while one transaction commits are written together by the next one.
 
-Self-clocking, no timer: at low load a batch is one command, under load it grows by itself. One writer
-thread per process and database, a bounded queue, every caller answered only after COMMIT, and one bad
-row never fails its neighbours (Helland, "Group Commit Timers and High Volume Transaction Systems", 1987,
-without the timer).
+It needs no timer: at low load a batch is one command, and under load it grows by itself. Each process has one
+writer thread per database, with a bounded queue. Every caller is answered only after COMMIT, and one bad row
+never fails its neighbours (Helland, "Group Commit Timers and High Volume Transaction Systems", 1987, without
+the timer).
 """
 
 import asyncio
@@ -50,16 +50,17 @@ QUEUE_ROWS_MAX = 10 * BATCH_ROWS_MAX
 
 CONFLICT_RETRIES_MAX = 5
 CONFLICT_SECONDS_MAX = 1.5
-"""No try begins later. PostgreSQL needs a second to see a deadlock; SQLite tries for 0.9 s, so twice."""
+"""No try begins later than this. PostgreSQL takes a second to detect a deadlock; SQLite waits 0.9 s in each
+try, so there are two."""
 
 IN_DOUBT_SECONDS_MAX = 8.0
 RETRY_PAUSE_S = 0.02
 LATER_S = 0.1
-"""How long what can wait is kept for a batch to go with, before it is written by itself."""
+"""How long commands that can wait are kept for the next batch, before they are written by themselves."""
 
 
 class QueueFull(Exception):
-    """The writer's queue is at its bound, or closed; nothing was written."""
+    """The writer's queue is full or closed; nothing was written."""
 
 
 class Contended(Exception):
@@ -67,7 +68,7 @@ class Contended(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The answer to COMMIT was lost and the database did not come back in time to ask."""
+    """The answer to COMMIT was lost, and the database did not come back in time to find out."""
 
 
 class _CommitLost(Exception):
@@ -85,7 +86,7 @@ class GroupCommit:
     queue_seconds_max: float = math.inf
     """Nothing more is taken while the oldest command has waited for longer than this."""
     in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX
-    """How long a lost answer to COMMIT is pursued, in seconds."""
+    """How long we try to find out what a COMMIT did whose answer was lost, in seconds."""
     health: Health = field(default_factory=Health)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
@@ -114,7 +115,7 @@ class GroupCommit:
         self.loop.start()
 
     def close(self) -> None:
-        """Write what is queued, then stop. Later commands are refused as QueueFull."""
+        """Write what is queued, then stop. Commands that come later are refused with QueueFull."""
         with self._lock:
             self._closing = True
         self.loop.stop()
@@ -127,10 +128,12 @@ class GroupCommit:
     async def submit(
         self, use_case: UseCase[C, R], commands: Sequence[C], *, later: bool = False
     ) -> list[R | Exception]:
-        """One outcome per command, after COMMIT: the use case's result, or Contended, OutcomeUnknown,
-        DatabaseUnavailable or the use case's own error. Raises QueueFull when there is no room.
+        """Write the commands and return one outcome for each, after COMMIT: the use case's result, or
+        Contended, OutcomeUnknown, DatabaseUnavailable or the use case's own error. Raises QueueFull when
+        there is no room.
 
-        `later`: nobody is in a hurry, see `submit_later`."""
+        With `later`, nobody is in a hurry; see `submit_later`.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -150,7 +153,8 @@ class GroupCommit:
         commands: Sequence[C],
         then: Callable[[list[R | Exception]], object],
     ) -> None:
-        """As `submit`, but the outcomes go to `then`, called on the event loop: no task waits for them."""
+        """As `submit`, but the outcomes go to `then`, which is called on the event loop, so no task has to
+        wait."""
         self._enqueue(use_case, commands, then, asyncio.get_running_loop())
 
     async def submit_one(self, use_case: UseCase[C, R], command: C) -> R:
@@ -158,7 +162,8 @@ class GroupCommit:
         return _result(await self.submit(use_case, [command]))
 
     def submit_blocking(self, use_case: UseCase[C, R], commands: Sequence[C]) -> list[R | Exception]:
-        """As `submit`, from a thread of our own loops: their work is bounded already and always has room."""
+        """As `submit`, for the threads of our own loops. There is always room for them, because their work is
+        bounded."""
         future: Future[list[Any]] = Future()
         self._enqueue(use_case, commands, future.set_result, None)
         return future.result()
@@ -171,10 +176,12 @@ class GroupCommit:
         *,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """As `submit_then`, for what nobody waits for: it goes with the next batch, or by itself within
-        LATER_S. Without a loop `then` is called on the writer's thread, and must not block.
+        """As `submit_then`, for commands that nobody waits for: they go with the next batch, or by themselves
+        after LATER_S. Without a loop `then` is called on the writer's thread, and must not block.
 
-        From any thread; as with `submit_blocking` there is always room. Raises QueueFull once closed."""
+        Any thread may call this. As with `submit_blocking` there is always room. Raises QueueFull once
+        closed.
+        """
         now = self.monotonic()
         ticket = Ticket([None] * len(commands), len(commands), then, loop, now)
         with self._lock:
@@ -210,7 +217,7 @@ class GroupCommit:
 
     @property
     def is_full(self) -> bool:
-        """Whether a command would be refused now: asked before anything is done for one."""
+        """Whether a command would be refused now. Callers ask this before they do any work for one."""
         try:
             return self._is_full(1, 1, self.monotonic())
         except IndexError:  # the writer has just taken the last one
@@ -224,14 +231,15 @@ class GroupCommit:
         return waits_too_long or too_many or self._queued_rows + more_rows > self.queue_rows_max
 
     def run_once(self) -> int:
-        """Write one batch of what is queued and answer its callers; the number of commands."""
+        """Write one batch of what is queued and answer its callers; returns the number of commands."""
         with self._lock:
             batch = self._take_batch()
         if not batch:
             return 0
         outcomes = self._judged(batch, self._write(batch))
         if all(isinstance(outcome, DatabaseUnavailable) for outcome in outcomes):
-            # Who came meanwhile would wait as long again, one batch after the other.
+            # Answer those who came meanwhile with the same: otherwise each later batch would wait as long in
+            # vain.
             with self._lock:
                 batch += self._take_waiting()
             outcomes += [outcomes[-1]] * (len(batch) - len(outcomes))
@@ -239,7 +247,8 @@ class GroupCommit:
         return len(batch)
 
     def _pause_s(self) -> float:
-        """Until something must be written though nobody waits for it, in seconds."""
+        """The time until something must be written, in seconds: 0 if commands are queued, otherwise until the
+        oldest command that can wait is due."""
         if self._queue:
             return 0.0
         if not self._later:
@@ -266,7 +275,7 @@ class GroupCommit:
         return waiting
 
     def _write(self, batch: list[Entry], in_doubt_since: float | None = None) -> list[Any]:
-        """An outcome per entry. Never raises: whatever goes wrong belongs to the entries."""
+        """Write the batch and return one outcome per entry. Never raises: every error becomes an outcome."""
         tries, began_at = 0, self.monotonic()
         while True:
             tries += 1
@@ -311,8 +320,9 @@ class GroupCommit:
         return DatabaseUnavailable(reason(error))
 
     def _judged(self, batch: list[Entry], outcomes: list[Any]) -> list[Any]:
-        """An error that we do not know is a command's own fault only where another of its kind was written;
-        where all fail alike, the database is at fault, or the session, which is not used again."""
+        """Find out whose fault the errors are that we do not know. Such an error is the command's own fault
+        only if another command of its kind was written. If all of them failed, it is the fault of the
+        database, or of its sessions, which are not used again."""
         unknown = [i for i, outcome in enumerate(outcomes) if is_unknown(outcome)]
         if not unknown:
             return outcomes
@@ -346,7 +356,8 @@ class GroupCommit:
         return outcomes
 
     def _follow_up(self, tx: Transaction) -> None:
-        """What goes wrong after COMMIT must not look as if the write had: it would be written again."""
+        """Make the calls that follow a commit. Their errors are only logged: if they looked like a failed
+        write, the batch would be written again."""
         for call in tx.follow_ups:
             try:
                 call()

@@ -1,7 +1,8 @@
-"""Brings a database to the newest schema, safely when many processes ask at once.
+"""Brings a database to the newest schema, safely even when many processes do so at once.
 
-A context has a directory of Alembic revisions, which its `Schema` names. All pending revisions run in one
-transaction under a lock, so a killed migration leaves the old schema and the next caller starts over.
+Each context has a directory of Alembic revisions, which its `Schema` names. All pending revisions run in one
+transaction under a lock, so a migration that is killed leaves the old schema, and the next caller starts
+over.
 """
 
 import time
@@ -41,8 +42,8 @@ TRIES_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """One context's tables: the directory of its revisions, what locks them, and a table that shows whose
-    database it is."""
+    """One context's tables: the directory of its revisions, the key of the lock for migrations, and a table
+    that shows whether another application owns the database."""
 
     name: str
     directory: Path
@@ -70,13 +71,13 @@ def newest(schema: Schema) -> str:
 
 
 def current(connection: Connection, schema: Schema) -> str | None:
-    """The schema's revision, None for a database that has none yet."""
+    """The schema's revision; None for a database that has none yet."""
     options = {"version_table": schema.version_table}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
 def migrate(database: Database, schema: Schema) -> list[str]:
-    """Apply what is missing and return the revisions applied, oldest first; empty when nothing was.
+    """Apply the missing revisions and return them, oldest first; empty if none was missing.
 
     Raises DatabaseUnavailable, or DatabaseMisconfigured for a schema that is newer than this program or a
     database that belongs to another application.
@@ -125,7 +126,8 @@ def _found(database: Database, schema: Schema) -> str | None:
 
 
 def _outlasting_outages(action: Callable[[Database, Schema], T], database: Database, schema: Schema) -> T:
-    """A database that goes away in between is waited for; the action, which changed nothing, begins anew."""
+    """Run the action. If the database becomes unavailable, wait for it and start the action over, which has
+    changed nothing."""
     for _ in range(TRIES_MAX - 1):
         try:
             return action(database, schema)
@@ -136,9 +138,9 @@ def _outlasting_outages(action: Callable[[Database, Schema], T], database: Datab
 
 
 def wait_for(database: Database, schema: Schema, *, seconds_max: float, pause_s: float = 1.0) -> None:
-    """Return when the database answers; a log line per failed try. Raises DatabaseUnavailable after the
-    bound, DatabaseMisconfigured at once where waiting is no use (wrong password, no such database, an
-    encoding that cannot be used)."""
+    """Return when the database answers; each failed try writes a log line. Raises DatabaseUnavailable after
+    `seconds_max`, and DatabaseMisconfigured at once if waiting is no use (wrong password, no such database,
+    an encoding that cannot be used)."""
     once_it_answers(database, schema, refuse_unusable, seconds_max=seconds_max, pause_s=pause_s)
 
 
@@ -167,8 +169,8 @@ def once_it_answers(
 
 @contextmanager
 def _connected(database: Database) -> Generator[Connection]:
-    """A connection; an outage while it is used raises DatabaseUnavailable, a missing right or somebody else's
-    table raises DatabaseMisconfigured."""
+    """A connection. An outage while it is used raises DatabaseUnavailable; a missing right or another
+    application's table raises DatabaseMisconfigured."""
     with _connect(database) as connection:
         try:
             yield connection

@@ -1,9 +1,9 @@
 """Engines for PostgreSQL, reached directly or through a pooler that shares its sessions among transactions.
 
-Every transaction needs the parameters of `SESSION`: its time-outs above all. A session that is ours is
-started with them. Behind a pooler such as PgBouncer a session is ours for one transaction only: the pooler
-refuses or ignores start-up parameters, and what one transaction sets for its session would meet somebody
-else's next one. There each transaction brings its parameters along, in the message that begins it.
+Every transaction needs the parameters in `SESSION`, above all the time-outs. A session of our own is started
+with them. Behind a pooler such as PgBouncer a session is ours for one transaction only: the pooler refuses or
+ignores start-up parameters, and a parameter that one transaction sets for the session would affect another
+client's next transaction. So there each transaction sets its own parameters, in the message that begins it.
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,9 @@ SESSION: dict[str, str] = {
     "timezone": "UTC",
 }
 
-# What writes looks rows up by index. A plan made while a table was small or its statistics were old, or
-# kept since then, must never walk through the table for each batch: a fault run lost minutes to that.
+# Statements that write look rows up by index. A plan that was made while a table was small or its statistics
+# were old, or that was kept since then, must never scan the whole table for each batch: a fault run lost
+# minutes to that.
 BY_INDEX: dict[str, str] = {
     f"enable_{way}": "off" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
 }
@@ -45,13 +46,15 @@ def writing_engine(url: URL, application: str, *, connections: int, pool_wait_s:
 
 
 def reading_engine(url: URL, application: str, *, connections: int, pool_wait_s: float) -> Engine:
-    # Autocommit: a transaction of one statement needs no BEGIN and no ROLLBACK, two round trips of four.
+    # Autocommit: a transaction of one statement needs no BEGIN and no ROLLBACK, which are two of four round
+    # trips.
     engine = {"pool_size": connections, "pool_timeout": pool_wait_s, "isolation_level": "AUTOCOMMIT"}
     return _engine(url, application, {}, **engine)
 
 
 def refuse_unusable(connection: Connection) -> None:
-    """Raises DatabaseMisconfigured for a database that cannot hold every text, or shows no schema."""
+    """Raises DatabaseMisconfigured for a database that cannot hold every text, or whose search path has no
+    schema."""
     encoding, schema = connection.execute(
         sa.text("SELECT pg_catalog.getdatabaseencoding(), pg_catalog.current_schema()")
     ).one()
@@ -108,10 +111,10 @@ class _Sessions:
             f"pg_catalog.set_config({_literal(name)}, {_literal(value)}, true)"
             for name, value in parameters.items()
         )
-        # One message, as BEGIN alone would be: the parameters cost no round trip.
+        # This is one message, as BEGIN alone would be, so the parameters cost no round trip.
         self._begin = f"BEGIN; SELECT {settings}"
         self._pooled = False
-        """A pooler was met: nothing that depends on a session is tried with it again."""
+        """True once a pooler was found. Nothing that depends on a session is tried with it again."""
 
     def connect(
         self, _dialect: Dialect, record: ConnectionPoolEntry, _args: Any, parameters: dict[str, Any]
@@ -119,7 +122,7 @@ class _Sessions:
         connection = self._connected(parameters)
         if self._pooled:
             record.info["pooled"] = True
-            # A prepared statement lives in a session that the next transaction may not get.
+            # A prepared statement belongs to a session, and the next transaction may get another session.
             connection.prepare_threshold = None
         else:
             connection.autocommit = False
@@ -133,7 +136,7 @@ class _Sessions:
             except psycopg.OperationalError as error:
                 if "startup parameter" not in str(error):
                     raise
-                self._pooled = True  # it says which ones it refuses
+                self._pooled = True  # a pooler refuses the parameters, and names them
             else:
                 self._pooled = not _own_session(connection)
                 if not self._pooled:
@@ -142,20 +145,22 @@ class _Sessions:
         return psycopg.connect(**plain, autocommit=True)
 
     def begin(self, connection: Connection) -> None:
-        """Where the session is not ours, begin the transaction ourselves; the driver begins all others."""
+        """If the session is not ours, begin the transaction here; the driver begins all others."""
         if connection.info.get("pooled"):
             connection.exec_driver_sql(self._begin, execution_options={"no_parameters": True})
 
 
 def _own_session(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the process that serves us is the one that let us in; behind a pooler it is another."""
+    """Whether the server process that serves us is the one that we connected to; behind a pooler it is
+    another one."""
     row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
     return row is not None and row[0] == connection.info.backend_pid
 
 
 def _leave_read_only_session(context: ExceptionContext) -> None:
-    """A server that lost its role keeps its sessions: they would refuse every write until somebody cuts them.
-    So they leave the pool, and the next connection goes to whoever takes writes now."""
+    """Remove a read-only session from the pool. A server that is no longer the primary keeps its sessions,
+    which would refuse every write until somebody ends them. The next connection goes to the server that takes
+    writes now."""
     if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
         context.is_disconnect = True
 

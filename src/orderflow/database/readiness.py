@@ -1,7 +1,7 @@
-"""Whether a database takes writes now, found out by one.
+"""Finds out by a write whether a database takes writes now.
 
 A ping says little: a server that has just become a standby, a full disk and a writer that hangs all answer
-it. The probe goes ahead of everything that is queued for the writer, and waits behind no reads.
+it. The probe goes ahead of everything that is queued for the writer, and does not wait behind reads.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ class Probe:
 
 
 class Readiness:
-    """Asks one probe at a time, however many want to know. `probe` is the use case that makes it."""
+    """Makes one probe at a time, however many callers want to know. `probe` is the use case that makes it."""
 
     def __init__(
         self, writer: GroupCommit, probe: UseCase[Probe, None], *, seconds_max: float = READY_S_MAX
@@ -32,7 +32,7 @@ class Readiness:
         self._asking: asyncio.Task[list[Any]] | None = None
 
     async def trouble(self) -> str | None:
-        """Why the database takes no writes, None while it does; found out as by `check`."""
+        """Why the database takes no writes; None while it does. This is found out as in `check`."""
         try:
             await self.check()
         except DatabaseUnavailable as error:
@@ -40,8 +40,8 @@ class Readiness:
         return None
 
     async def check(self) -> None:
-        """Return once a write was committed. Raises DatabaseUnavailable with what it met instead, or after
-        2 s."""
+        """Return once a write was committed. Otherwise raises DatabaseUnavailable, with the write's error or
+        after `seconds_max` (2 s by default)."""
         if self._asking is None or self._asking.done():
             probing = self._writer.submit(self._probe, [Probe()], later=True)
             self._asking = asyncio.create_task(probing)

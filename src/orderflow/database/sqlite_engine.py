@@ -1,4 +1,4 @@
-"""Engines for a SQLite file: one connection that writes, several that read."""
+"""Engines for a SQLite file: one has the connection that writes, the other several that read."""
 
 import fcntl
 import os
@@ -15,11 +15,13 @@ from sqlalchemy.engine import URL, Connection, Engine
 from orderflow.database.errors import DatabaseMisconfigured
 
 BUSY_TIMEOUT_S = 0.9
-"""How long another process's write lock is waited for. A write is tried twice and answered within 2 s."""
+"""How long a transaction waits for another process's write lock. A write is tried twice and answered within 2
+s."""
 
 
 def writing_engine(url: URL, *, pool_wait_s: float) -> Engine:
-    """It takes the file's write lock when a transaction begins, and alone checkpoints the log."""
+    """The engine that takes the file's write lock when a transaction begins. Only this one checkpoints the
+    log."""
     return _engine(url, writes=True, connections=1, pool_wait_s=pool_wait_s)
 
 
@@ -28,7 +30,8 @@ def reading_engine(url: URL, *, connections: int, pool_wait_s: float) -> Engine:
 
 
 def refuse_unusable(connection: Connection) -> None:
-    """Raises DatabaseMisconfigured for a file whose texts are not UTF-8: their bytes would be others."""
+    """Raises DatabaseMisconfigured for a file whose texts are not UTF-8, because their bytes would be
+    different."""
     encoding = connection.exec_driver_sql("PRAGMA encoding").scalar()
     if encoding != "UTF-8":
         raise DatabaseMisconfigured(
@@ -38,10 +41,11 @@ def refuse_unusable(connection: Connection) -> None:
 
 @contextmanager
 def sole_use(file: Path) -> Generator[None]:
-    """Keep every other Orderflow away from the file while the block runs; it is made if it is missing.
+    """Keep every other Orderflow process away from the file while the block runs; a missing file is created.
 
-    Raises DatabaseMisconfigured. The kernel lets go of the lock when the process ends, however it ends. This
-    kind of lock (flock) is another than SQLite's own, and `close` must come after the engines are disposed.
+    Raises DatabaseMisconfigured. The kernel releases the lock when the process ends, however it ends. This
+    lock (flock) is independent of SQLite's own locks, which closing the file would release: the engines must
+    be disposed before the block ends.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +65,7 @@ def sole_use(file: Path) -> Generator[None]:
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether both names, by whatever links, are one file; it need not be there yet."""
+    """Whether both paths lead to the same file, by whatever links. The file need not exist yet."""
     if one.resolve() == other.resolve():
         return True
     return one.exists() and other.exists() and one.samefile(other)
@@ -79,13 +83,14 @@ def _engine(url: URL, *, writes: bool, connections: int, pool_wait_s: float) -> 
     )
 
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy's begin event below opens every transaction
+        connection.isolation_level = None  # the begin event below opens every transaction
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-65536",
-            # SQLite before 3.51.3 can corrupt the log when two connections checkpoint: only the writer does.
+            # SQLite before 3.51.3 can corrupt the log when two connections checkpoint, so only the writer
+            # does.
             f"wal_autocheckpoint={1000 if writes else 0}",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -14,28 +14,30 @@ from orderflow.database.dialects.dialect import Rows
 class Transaction:
     """A transaction that several use cases share. Whoever opened it commits it.
 
-    `may_be_committed`: an earlier COMMIT of these very commands was sent, and its answer was lost. What is
-    there already is then a success.
+    `may_be_committed` says that an earlier COMMIT of these very commands was sent and its answer was lost. So
+    rows that exist already are a success.
     """
 
     def __init__(self, connection: Connection, *, may_be_committed: bool = False) -> None:
         self.dialect = of(connection)
         self.may_be_committed = may_be_committed
         self.follow_ups: list[Callable[[], object]] = []
-        """What `after_commit` was given, in order."""
+        """The calls that `after_commit` was given, in order."""
         self._connection = connection
         self._pending: list[tuple[Statement, Rows]] = []
 
     @property
     def connection(self) -> Connection:
-        """For statements of every other kind. What was added before is written before they see the tables."""
+        """The connection, for all other statements. The rows added so far are written first, so these
+        statements see them."""
         self.send()
         return self._connection
 
     def add(self, statement: Statement, rows: Rows) -> None:
         """Write the rows before this transaction commits, in one round trip with others where possible.
 
-        A statement that would write a table twice has no order, so the earlier write is sent first.
+        One statement that wrote a table twice would do so in no defined order, so the earlier write is sent
+        first.
         """
         if not rows:
             return
@@ -44,13 +46,13 @@ class Transaction:
         self._pending.append((statement, rows))
 
     def write(self, statement: InsertAbsent | Update, rows: Rows) -> set[tuple[Any, ...]]:
-        """Send one statement that returns keys; the keys."""
+        """Send one statement that returns keys, and return these keys."""
         text = compiled(statement, self.dialect.name)
         found = self.connection.exec_driver_sql(text.sql, text.with_rows(self.dialect.encode(rows)))
         return {tuple(row) for row in found}
 
     def send(self) -> None:
-        """Write what was added, as a single statement where the database has such."""
+        """Write the added rows, with a single statement if the database supports that."""
         if not self._pending:
             return
         pending, self._pending = self._pending, []
@@ -65,13 +67,13 @@ class Transaction:
             self._connection.exec_driver_sql(text.sql, text.with_rows(rows))
 
     def invalidate(self) -> None:
-        """Leave the session to nobody else."""
+        """Close the session, so that nobody else uses it."""
         self._pending.clear()
         self._connection.invalidate()
 
     @contextmanager
     def savepoint(self) -> Generator[None]:
-        """What is done inside is taken back alone when it raises."""
+        """If the block raises, undo what was done in it, and nothing else."""
         follow_ups = len(self.follow_ups)
         try:
             with self.connection.begin_nested():
@@ -83,6 +85,6 @@ class Transaction:
             raise
 
     def after_commit(self, call: Callable[[], object]) -> None:
-        """Call this once COMMIT is acknowledged, on the thread that wrote; it must not block. Nobody calls it
-        where the answer to COMMIT is lost."""
+        """Call this once COMMIT is acknowledged, on the thread that wrote; it must not block. It is not
+        called if the answer to COMMIT is lost; a later try adds its own calls."""
         self.follow_ups.append(call)

@@ -1,4 +1,4 @@
-"""Database URLs as people write them, and what they may ask for."""
+"""Reads database URLs as people write them, and checks what they ask for."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ _OPTION = re.compile(r"(?:-c ?|--)(?P<name>[A-Za-z_][A-Za-z0-9_.]*)=(?P<value>.*
 
 
 def parse_url(text: str) -> URL:
-    """A database URL with the driver we use. Raises DatabaseMisconfigured; never shows the password."""
+    """The URL of a database with the driver we use. Raises DatabaseMisconfigured, which never shows the
+    password."""
     url = _parsed(text.strip())
     if url.get_backend_name() == "sqlite" and "?" in text:
         raise DatabaseMisconfigured(
@@ -64,7 +65,7 @@ def _parsed(text: str) -> URL:
     try:
         if several is None:
             return make_url(text)
-        # SQLAlchemy reads several hosts from the query only.
+        # SQLAlchemy reads several hosts only from the query.
         url = make_url(f"{several['before']}{several['after'] or ''}")
         hosts = [_with_port(host) for host in several["hosts"].split(",")]
         return url.update_query_dict({"host": tuple(hosts)})
@@ -80,7 +81,7 @@ def _parsed(text: str) -> URL:
 
 
 def _with_port(host: str) -> str:
-    """Raises ValueError for a port that is none."""
+    """The host with its port, or with 5432 if it has none. Raises ValueError for a port that is not valid."""
     if host.rpartition("]")[2].count(":") != 1:
         return f"{host}:5432"
     if not 0 < int(host.rpartition(":")[2]) < 65_536:
@@ -97,7 +98,7 @@ def _check_file(url: URL) -> None:
 
 def _check_server(url: URL) -> None:
     if "@" in (url.host or ""):
-        # Part of the password would be shown as the host's name.
+        # Otherwise part of the password would be shown as the host's name.
         raise DatabaseMisconfigured(
             "the database URL cannot be read: write an @ in the user or the password as %40"
         )
@@ -118,7 +119,7 @@ def _check_server(url: URL) -> None:
 
 
 def _split(options: str) -> list[str]:
-    """At spaces that no backslash precedes; `-c` belongs to what follows it."""
+    """Split at spaces without a backslash before them; a `-c` is joined with what follows it."""
     words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", options)]
     joined: list[str] = []
     for word in words:

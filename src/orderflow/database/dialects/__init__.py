@@ -1,7 +1,7 @@
-"""The databases that Orderflow works with: one Dialect each, and the types and expressions that mean the same
+"""The databases that Orderflow works with. Each has a Dialect; the types and expressions here mean the same
 in all of them.
 
-A statement made of these is written once, as a constant, and compiled for each database that meets it.
+A statement made of these is written once, as a constant, and compiled for each database that runs it.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,8 @@ def of(connection: Connection) -> Dialect:
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
-    """An aware UTC datetime in Python; with a time zone where the database has such a type, else as UTC."""
+    """An aware UTC datetime in Python. It is stored with a time zone if the database has such a type,
+    otherwise as UTC."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -57,12 +58,12 @@ class UtcTime(sa.TypeDecorator[datetime]):
 
 
 class _Expression(FunctionElement[T]):
-    """SQL that each dialect has its own words for."""
+    """An expression that each dialect writes in its own SQL."""
 
     inherit_cache = True
 
     def render(self, dialect: Dialect, *arguments: str) -> str:
-        """The SQL, from the arguments' SQL."""
+        """The SQL of this expression, made from the SQL of its arguments."""
         raise NotImplementedError
 
     def self_group(self, against: OperatorType | None = None) -> Self:  # noqa: ARG002
@@ -78,7 +79,8 @@ def _render(element: _Expression[Any], compiler: SQLCompiler, **options: Any) ->
 
 
 class now_ms(_Expression[int]):
-    """The database's own clock in Unix milliseconds. Leases use it, so that no process's clock matters."""
+    """The database's own clock in Unix milliseconds. Leases use it, so the clocks of the processes do not
+    matter."""
 
     type = sa.BigInteger()
     inherit_cache = True
@@ -88,8 +90,8 @@ class now_ms(_Expression[int]):
 
 
 class one_of(_Expression[bool]):
-    """Whether a column of ids or texts is in the JSON array that a parameter is bound to: the same statement,
-    and the same plan, for any number of them."""
+    """Whether a column of ids or texts is in the JSON array that a parameter is bound to. So the statement
+    and its plan are the same for any number of values."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -104,8 +106,8 @@ class one_of(_Expression[bool]):
 
 
 class lock_timeout(_Expression[bool]):
-    """A condition that always holds and bounds, from here to the end of the transaction, the wait for other
-    transactions' rows, in milliseconds."""
+    """A condition that is always true. From here to the end of the transaction it bounds the wait for rows
+    that other transactions have locked, in milliseconds."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -120,21 +122,22 @@ class lock_timeout(_Expression[bool]):
 def has_passed(
     at_ms: sa.ColumnElement[int], *, longest_ms: int | sa.ColumnElement[int]
 ) -> sa.ColumnElement[bool]:
-    """Whether a time of the database's clock is over that was at most `longest_ms` ahead when it was written.
-    One that is further ahead was written before that clock went back: nobody is to wait for it."""
+    """Whether a time of the database's clock has passed. When it was written it was at most `longest_ms`
+    ahead. A time that is further ahead was written before the clock was set back, and counts as passed, so
+    that nobody waits for it."""
     return sa.or_(at_ms <= now_ms(), at_ms > now_ms() + longest_ms)
 
 
 def locked(query: Q, table: sa.Table, *, skip_locked: bool = False) -> Q:
-    """The query with its rows of the table locked until the transaction ends, in every database's own way.
-    `skip_locked` leaves out rows that others have locked."""
+    """The query, which locks its rows of the table until the transaction ends, in the way of each database.
+    With `skip_locked` it leaves out rows that others have locked."""
     for dialect in DIALECTS.values():
         query = cast("Q", dialect.lock_rows(query, table, skip_locked))
     return query
 
 
 def insert_absent(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
-    """INSERT one row; False where that would break a unique key, which changes nothing."""
+    """INSERT one row. Returns False, and changes nothing, if that would break a unique key."""
     row = sa.select(*(_value(value, table.c[name]) for name, value in values.items()))
     insert = of(connection).insert_absent(table, list(values), row)
     inserted = connection.execute(insert.returning(sa.literal_column("1", sa.Integer)))
@@ -148,7 +151,7 @@ def _value(value: Any, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 
 
 def classify(error: BaseException) -> Failure:
-    """What the error means; anything that is no database error is a defect."""
+    """What the error means. An error that does not come from the database is a defect."""
     if isinstance(error, (PoolTimeout, DisconnectionError)):
         return Failure.UNAVAILABLE
     if not isinstance(error, DBAPIError):
@@ -159,5 +162,5 @@ def classify(error: BaseException) -> Failure:
     if dialect is not None and error.orig is not None and (known := dialect.failure(error.orig)) is not None:
         return known
     if isinstance(error, (IntegrityError, DataError)):
-        return Failure.DATA  # the driver itself refuses to send it
+        return Failure.DATA  # the driver itself refused to send it
     return Failure.UNAVAILABLE if isinstance(error, OperationalError) else Failure.UNKNOWN

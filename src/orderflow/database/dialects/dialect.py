@@ -1,4 +1,4 @@
-"""What a database must say about itself before Orderflow can work with it."""
+"""What Orderflow must know about a database to work with it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,51 +30,53 @@ class Failure(Enum):
 
 
 Changes = Callable[[Mapping[str, sa.ColumnElement[Any]]], Mapping[str, sa.ColumnElement[Any]]]
-"""New values of a row that was there, made of the values that were to be inserted."""
+"""Makes the new values of an existing row from the values that were to be inserted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Everything that differs between databases and is not about one table.
+    """Everything that differs between databases and does not concern one table only.
 
-    There is no default: a database that cannot do one of these cannot be used.
+    Nothing has a default: a database that cannot do one of these cannot be used.
     """
 
     name: str
-    """As SQLAlchemy calls it."""
+    """The name that SQLAlchemy gives to the database."""
     driver: str
     """The package whose exceptions this database raises."""
     compiler: Compiler
-    """Writes statements whose parameters have positions."""
+    """Compiles statements with positional parameters."""
     keeps_time_zone: bool
-    """Whether a stored time comes back with its offset; without one it is UTC."""
+    """Whether a stored time is returned with its offset; if not, it is UTC."""
     now_ms: str
-    """The database's clock in Unix milliseconds, as SQL. It moves on during a transaction."""
+    """SQL for the database's clock in Unix milliseconds. It must advance during a transaction."""
     one_of: Callable[[str, str, str], str]
-    """SQL for `column` being in the JSON array that `parameter` is bound to; `kind` is the column's type."""
+    """SQL for the condition that `column` is in the JSON array that `parameter` is bound to. Its arguments
+    are column, parameter and the column's type."""
     lock_timeout: Callable[[str], str]
-    """A condition that always holds. From there to the end of the transaction it bounds the wait for rows of
-    other transactions to the quoted number of milliseconds."""
+    """SQL for a condition that is always true. From there to the end of the transaction it bounds the wait
+    for rows of other transactions to the quoted number of milliseconds."""
     lock_rows: Callable[[Query, sa.Table, bool], Query]
-    """The query with its rows of the table locked until the transaction ends; True skips rows that others
-    have locked."""
+    """The query, which locks its rows of the table until the transaction ends. With True it skips rows that
+    others have locked."""
     rows: Callable[[Sequence[sa.Column[Any]]], Query]
-    """The parameter ROWS, a JSON array of arrays, as rows with these columns."""
+    """A query that reads the parameter ROWS, a JSON array of arrays, as rows with these columns."""
     encode: Callable[[Rows], str]
-    """The rows as that JSON. Bytes are given as UTF-8 text."""
+    """Encodes the rows as that JSON. Bytes are given as UTF-8 text."""
     returned: Callable[[sa.Column[Any]], sa.ColumnElement[Any]]
-    """A column in RETURNING as Python has it: ids are texts."""
+    """A column for RETURNING, with the type that it has in Python: ids are texts."""
     insert_absent: Callable[[sa.Table, Sequence[str], Query], sa.Insert]
     """INSERT of the rows that break no unique key."""
     insert_or_update: Callable[[sa.Table, Sequence[str], Query, Sequence[str], Changes], sa.Insert]
-    """INSERT of the rows whose key, the columns named last, is not there; the others are changed."""
+    """INSERT of the rows whose key does not exist yet; the others are changed. The second list of columns is
+    the key."""
     together: Callable[[Sequence[str]], str] | None
-    """One statement that does what these do, with their parameters one after another; None where there is no
-    such statement, or no round trip to save."""
+    """Joins statements into one that takes their parameters one after another. None if the database has no
+    such statement, or it would save no round trip."""
     try_lock: Callable[[Connection, str], bool]
-    """Whether this transaction alone now has the lock of that name, until it ends."""
+    """Try to take the lock of that name until the transaction ends. True if this transaction has it."""
     lock: Callable[[Connection, int, float], None]
-    """Wait for the lock of that number at most so many seconds, and have it until the transaction ends. Its
-    statements may then take ten times as long."""
+    """Wait for the lock of that number for so many seconds at most, and hold it until the transaction ends.
+    The statements after that may take ten times as long."""
     failure: Callable[[BaseException], Failure | None]
-    """What an exception of the driver means; None where it does not say."""
+    """What an exception of the driver means; None if the exception does not show it."""

@@ -27,7 +27,7 @@ def _lock_rows(query: Query, table: sa.Table, skip_locked: bool) -> Query:
 
 
 def _rows(columns: Sequence[sa.Column[Any]]) -> Query:
-    # Binary JSON is read once; the textual form again for every field.
+    # Jsonb is parsed once, but textual JSON would be parsed again for every field.
     array = sa.cast(sa.bindparam(ROWS, type_=sa.Text), JSONB)
     given = sa.func.jsonb_array_elements(array).column_valued("given")
     fields = [
@@ -83,16 +83,16 @@ _FAILURES = {
     "22": Failure.DATA,
     "23": Failure.DATA,
     "44": Failure.DATA,
-    "54": Failure.DATA,  # too large for a limit of the server's
+    "54": Failure.DATA,  # too large for a limit of the server
     "55P03": Failure.LOCKED,
     "40": Failure.RETRY,
     "57014": Failure.RETRY,  # statement time-out
     "08": Failure.UNAVAILABLE,
-    "0A000": Failure.UNAVAILABLE,  # a plan that the session kept, from before a migration
+    "0A000": Failure.UNAVAILABLE,  # a plan that the session kept from before a migration
     "25006": Failure.UNAVAILABLE,  # read-only: a failover, or a session that has outlived one
-    "25P03": Failure.UNAVAILABLE,  # idle in transaction for too long: we were stopped, the session is gone
+    "25P03": Failure.UNAVAILABLE,  # idle in transaction for too long: we were stopped, the session has ended
     "25P04": Failure.UNAVAILABLE,
-    "26000": Failure.UNAVAILABLE,  # a prepared statement that the session does not have any more
+    "26000": Failure.UNAVAILABLE,  # a prepared statement that the session no longer has
     "28": Failure.UNAVAILABLE,
     "3D": Failure.UNAVAILABLE,
     "53": Failure.UNAVAILABLE,  # disk full, out of memory, too many connections
@@ -103,12 +103,12 @@ _FAILURES = {
     "F0": Failure.UNAVAILABLE,
     "XX": Failure.UNAVAILABLE,
 }
-"""By SQLSTATE, or by its class: the first two characters."""
+"""The failures by SQLSTATE, or by its class, which is the first two characters."""
 
 
 def _failure(error: BaseException) -> Failure | None:
     state: str | None = getattr(error, "sqlstate", None)
-    if state is None:  # there was no server to give one
+    if state is None:  # no server answered
         return None
     return _FAILURES.get(state) or _FAILURES.get(state[:2], Failure.UNKNOWN)
 

@@ -1,7 +1,7 @@
 """SQLite, through Python's own driver.
 
-Every transaction that writes takes the file's only write lock when it begins (`engine.connect`). So there is
-nobody to lock rows or names against, and no wait in mid-transaction to bound.
+Every transaction that writes takes the file's only write lock when it begins (`engine.connect`). So rows and
+names need no locks of their own, and there are no waits within a transaction to bound.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def _encode(rows: Rows) -> str:
 
 
 def _stored(value: object) -> object:
-    """A time as SQLAlchemy's DateTime stores it."""
+    """The value as it is stored: a time as SQLAlchemy's DateTime stores it, anything else unchanged."""
     if not isinstance(value, datetime):
         return value
     return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
@@ -67,7 +67,7 @@ def _insert_or_update(
 
 
 def _unambiguous(source: Query) -> Query:
-    """Without a WHERE, the parser takes the ON of ON CONFLICT for a join's."""
+    """Add a WHERE to the query, without which the parser takes the ON of ON CONFLICT for that of a join."""
     return source.where(sa.literal_column("true"))
 
 
@@ -98,7 +98,7 @@ _FAILURES = {
     "SQLITE_CORRUPT": Failure.UNAVAILABLE,
     "SQLITE_NOTADB": Failure.UNAVAILABLE,
 }
-"""By the primary result code."""
+"""The failures by primary result code."""
 
 
 def _failure(error: BaseException) -> Failure | None:
