@@ -1,7 +1,7 @@
 """The port to the event log: publish, poll, commit.
 
 Two adapters ship, `embedded` (a SQLite file, one process) and `kafka` (Apache Kafka). Both pass the suite in
-`tests/conformance`; what one cannot do it refuses at start.
+`tests/conformance`. An adapter refuses at start what it cannot do.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,15 @@ from typing import NamedTuple, Protocol
 Headers = tuple[tuple[str, bytes], ...]
 
 PARTITIONS = 12
-"""Partitions of a topic that we make; one with fewer is grown, or used as it is where we may not."""
+"""The number of partitions of a topic that we create. A topic with fewer gets more, or is used as it is if we
+are not allowed to change it."""
 
 MESSAGE_BYTES_MAX = 2 * 1024 * 1024
-"""What a topic takes in one message. Key and headers count too where Kafka keeps it."""
+"""The size limit of a message in most topics, in bytes. On Kafka the key and the headers count, too."""
 
 DEAD_LETTER_SUFFIX = ".dead-letter"
-"""Ends the name of a topic for what could not be processed: it keeps whole messages and more headers."""
+"""The end of the name of a dead-letter topic, for messages that could not be processed. Its messages contain
+the whole original message and further headers."""
 
 DEAD_LETTER_BYTES_MAX = 2 * MESSAGE_BYTES_MAX
 
@@ -28,8 +30,8 @@ def message_bytes_max(topic: str) -> int:
 
 
 class Message(NamedTuple):
-    """What a publisher takes. Messages with the same key keep their order within a topic; a text is encoded
-    as UTF-8. Key and value may be missing, which is not the same as empty."""
+    """A message to be published. Messages with the same key keep their order within a topic; a text is
+    encoded as UTF-8. Key and value may be missing (None), which is not the same as empty."""
 
     topic: str
     key: str | bytes | None
@@ -43,7 +45,7 @@ class Message(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where the log keeps a message."""
+    """The place of a message in the log."""
 
     partition: int
     offset: int
@@ -51,11 +53,11 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PublishFailed:
-    """A message that was not acknowledged.
+    """A message was not acknowledged.
 
-    It may or may not have been stored, and must be published again. `too_large`: the log refuses this message
-    for its size, though it was sent alone; it will take it only when somebody has raised the limit. Every
-    other reason is an outage, however much it looks like a matter of this one message.
+    It may have been stored or not, and must be published again. `too_large` says that the log refuses this
+    message for its size, even when it is sent alone: it will take the message only after somebody has raised
+    the limit. Every other reason is an outage, even if it looks like a problem of this one message.
     """
 
     reason: str
@@ -63,7 +65,7 @@ class PublishFailed:
 
 
 class Record(NamedTuple):
-    """What a consumer returns. Key and value are None where a foreign publisher wrote none."""
+    """A message that a consumer returns. Key and value are None if a foreign publisher wrote none."""
 
     topic: str
     partition: int
@@ -76,7 +78,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConsumerState:
-    """What health shows. Lag is in messages, None where it is not known yet."""
+    """What health shows about a consumer. Lag is in messages, None if it is not known yet."""
 
     group: str
     assignment: tuple[int, ...]
@@ -84,27 +86,28 @@ class ConsumerState:
     last_poll_age_s: float | None
     error: str | None = field(default=None)
     trouble: str | None = field(default=None)
-    """What this member's group does not read although it should, in words; None where all is read."""
+    """What this member's group should read but does not, in words; None if everything is read."""
 
 
 class BusUnavailable(Exception):
-    """The log cannot be reached or did not answer in time: transient, try again."""
+    """The log cannot be reached or did not answer in time. This is transient: try again."""
 
 
 class BusMisconfigured(Exception):
-    """The log refuses us for a reason that only a person can mend; the text says which and what to do."""
+    """The log refuses us for a reason that only a person can remedy; the text names it and says what to
+    do."""
 
 
 class Publisher(Protocol):
-    """Blocking, used by one thread at a time."""
+    """Its methods block, and are called by one thread at a time."""
 
     def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
         """Store the messages durably and return one outcome each, in order.
 
         Returns when every message is acknowledged or failed, at the latest after the adapter's delivery
         time-out. Messages of one key are stored in the order given, but one that fails does not hold back
-        those after it: who must not publish a later one first gives them in separate calls. Never raises for
-        an absent broker: each outcome says so.
+        those after it: to keep a later one from being published first, give them in separate calls. Never
+        raises for an absent broker: each outcome says so.
         """
         ...
 
@@ -112,14 +115,15 @@ class Publisher(Protocol):
 
 
 class Consumer(Protocol):
-    """A member of a consumer group. Blocking; poll, commit and close are called by one thread.
+    """A member of a consumer group. Its methods block; one thread calls poll, commit and close.
 
     Delivery is at least once and in order per partition. A record is delivered again, to some member of the
     group, unless its offset was committed. A group's first member starts at the oldest record.
     """
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
-        """Up to `records_max` records, waiting at most `timeout_s` for the first; empty is a normal answer.
+        """Return up to `records_max` records, after waiting at most `timeout_s` for the first; an empty list
+        is a normal answer.
 
         Raises BusUnavailable when the log cannot be read now, BusMisconfigured when it never will be.
         """

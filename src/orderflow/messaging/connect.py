@@ -1,4 +1,4 @@
-"""From the settings to the event log they name."""
+"""Opens the event log that the settings name."""
 
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orderflow.messaging.kafka import TopicKeeper
 
 DELIVERY_TIMEOUT_S = 6.0
-"""Less than half of an outbox lease: a row is never queued twice while the log is away."""
+"""Less than half of an outbox lease, so that no row is queued twice while the log is unavailable."""
 
 _MAY_PASS = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED")
 
@@ -32,14 +32,14 @@ class Bus:
     publisher: Callable[[], Publisher]
     dead_letter_publisher: Callable[[], Publisher]
     consumer: Callable[[str], Consumer]
-    """Of the worker with this id."""
+    """Makes the consumer of the worker with this id."""
     topic_keepers: Callable[[Health], Sequence["TopicKeeper"]] = lambda _health: ()
-    """Make the topics and look after them, for whoever starts and closes them."""
+    """Makes the keepers, which create the topics and look after them. The caller starts and closes them."""
 
 
 @contextmanager
 def open_bus(settings: Settings) -> Generator[Bus]:
-    """The event log for as long as the block runs.
+    """Opens the event log for as long as the block runs.
 
     Nothing waits for a broker; a file that cannot be written yet is waited for. Raises BusMisconfigured for
     what only a person can mend, BusUnavailable for a file that still cannot be written.

@@ -1,9 +1,10 @@
-"""The event log in one SQLite file, for one process: nothing to install, the guarantees of Kafka's adapter.
+"""The event log in one SQLite file, for one process. It needs no installation, and gives the same guarantees
+as the adapter for Kafka.
 
-Publishing and committing go through one writer connection, which alone checkpoints; each consumer reads
-through a read-only one. Ends and committed offsets are also kept in memory, so that waiting and `state` never
-touch the file. Whoever opens the log holds the data directory's lock: a second process would not see the
-first one's ends.
+Publishing and committing use the one connection that writes, and only that one checkpoints; each consumer
+reads through a read-only connection. Ends and committed offsets are also kept in memory, so waiting and
+`state` never touch the file. Whoever opens the log must hold the data directory's lock, because a second
+process would not see the ends that the first one moves.
 """
 
 import json
@@ -59,9 +60,9 @@ _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class EmbeddedLog:
     """The file and its one writer. Publishers and consumers made here work until `close`.
 
-    `retention_ms`: a message older than that, and committed by every group that read its topic, is purged.
-    `clock` gives seconds since the epoch. Raises BusMisconfigured if the file was made with another number of
-    partitions (keys would move), BusUnavailable if it cannot be opened.
+    A message is purged when it is older than `retention_ms` and every group that read its topic has committed
+    it. `clock` gives seconds since the epoch. Raises BusMisconfigured if the file was made with another
+    number of partitions (keys would move), BusUnavailable if it cannot be opened.
     """
 
     def __init__(
@@ -97,7 +98,8 @@ class EmbeddedLog:
             raise BusUnavailable(f"event log {path.name}: {error}") from error
 
     def _allow_missing_keys_and_values(self) -> None:
-        """Files of older releases have a column for neither: the table is made anew, once."""
+        """In files of older releases the columns for key and value must not be NULL: recreate that table,
+        once."""
         columns = self._writer.execute("SELECT name, \"notnull\" FROM pragma_table_info('messages')")
         if not dict(columns.fetchall())["key"]:
             return
@@ -150,7 +152,8 @@ class EmbeddedLog:
             self._open_consumers.discard((topic, group))
 
     def _join(self, topic: str, group: str) -> dict[int, int]:
-        """Where the group goes on, by partition. A new one starts at the oldest and holds back purging."""
+        """Where the group goes on, by partition. A new group starts at the oldest message, and from then on
+        nothing is purged before it was committed by that group."""
         oldest = """INSERT OR IGNORE INTO committed SELECT ?1, ?2, ?3, coalesce(
             (SELECT min("offset") FROM messages WHERE topic = ?2 AND partition = ?3),
             (SELECT next_offset FROM ends WHERE topic = ?2 AND partition = ?3), 0)"""
@@ -186,7 +189,8 @@ class EmbeddedLog:
                 ends[topic, partition] = offset + 1
                 positions.append(Position(partition, offset))
                 rows.append((topic, partition, offset, key, message.value, _packed(message.headers), now_ms))
-            # A COMMIT that fails may have stored them all the same: then the file knows, not this process.
+            # If COMMIT fails, the messages may be stored all the same. Then only the file shows the ends, not
+            # our memory.
             self._ends_doubtful = True
             with self._transaction() as writer:
                 writer.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
@@ -203,7 +207,7 @@ class EmbeddedLog:
             self.changed.notify_all()
 
     def _purge_when_due(self, now_ms: int) -> None:
-        """Delete at most PURGE_ROWS_MAX messages; the next publish goes on if there may be more."""
+        """Delete at most PURGE_ROWS_MAX messages. If there may be more, the next publish continues."""
         if now_ms < self._purge_due_ms:
             return
         self._purge_due_ms = now_ms + PURGE_INTERVAL_MS
@@ -224,7 +228,7 @@ class EmbeddedLog:
                         delete, (topic, partition, below, oldest_ms, rows_left)
                     ).rowcount
         except sqlite3.Error as error:
-            # The messages that came with this call are stored: their publisher must not hear of it.
+            # The messages of this call are stored, so this error must not reach their publisher.
             _logger.warning("event_log.purge_failed", error=str(error))
         if rows_left == 0:
             self._purge_due_ms = now_ms
@@ -239,7 +243,7 @@ class EmbeddedLog:
             )
 
     def close(self) -> None:
-        """Wake every waiting consumer and close the file. Close the consumers after it or before."""
+        """Wake every waiting consumer and close the file. Consumers may be closed before or after this."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()
@@ -271,7 +275,7 @@ class EmbeddedPublisher:
         return [outcomes[index] for index in range(len(messages))]
 
     def close(self) -> None:
-        """The log owns the file: nothing to do."""
+        """There is nothing to do: the log owns the file."""
 
 
 class EmbeddedConsumer:
@@ -291,7 +295,8 @@ class EmbeddedConsumer:
         self._error: str | None = None
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
-        """As the port says. Answers at once, empty, when the log is closed meanwhile; raises after that."""
+        """As the port says. If the log is closed while this waits, it returns an empty list at once; later
+        calls raise BusUnavailable."""
         self._polled_at_s = time.monotonic()
         with self._log.changed:
             if self._log.closed:
@@ -307,7 +312,7 @@ class EmbeddedConsumer:
             raise BusUnavailable(self._error) from error
 
     def _waiting(self) -> list[int]:
-        """Partitions with something to read; the one whose turn it is comes first."""
+        """The partitions that have something to read, beginning with the one whose turn it is."""
         ends = self._log.ends
         turns = ((self._turn + step) % self._log.partitions for step in range(self._log.partitions))
         return [
@@ -315,7 +320,7 @@ class EmbeddedConsumer:
         ]
 
     def _read(self, partitions: list[int], records_max: int) -> list[Record]:
-        """An equal share of each partition, so that a long one never starves the others."""
+        """Read an equal share of each partition, so that a long one never starves the others."""
         share = max(1, -(-records_max // max(1, len(partitions))))
         select = """SELECT "offset", key, value, headers, timestamp_ms FROM messages
             WHERE topic = ? AND partition = ? AND "offset" >= ? ORDER BY "offset" LIMIT ?"""
@@ -333,7 +338,8 @@ class EmbeddedConsumer:
                 found[partition].append(record)
             left -= len(found[partition])
             self._turn = (partition + 1) % self._log.partitions
-        # Only when nothing can raise any more: what was read and not returned would be committed over.
+        # Move on only here, where nothing can raise any more: records that were read but not returned would
+        # be skipped, and a later commit would cover them.
         self._next.update(
             {partition: records[-1].offset + 1 for partition, records in found.items() if records}
         )

@@ -1,6 +1,7 @@
-"""The event log on Apache Kafka: confluent-kafka's plain producer and consumer, each owned by one thread.
+"""The event log on Apache Kafka, with confluent-kafka's plain producer and consumer, each owned by one
+thread.
 
-The asynchronous classes of that library are not used: they refuse headers and delay a lone message.
+That library's asynchronous classes are not used, because they refuse headers and delay a lone message.
 """
 
 from orderflow.messaging.kafka.cluster import Settings

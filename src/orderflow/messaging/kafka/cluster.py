@@ -1,4 +1,5 @@
-"""What every client of a cluster has: the cluster's address, its settings, its own log."""
+"""What all clients of a cluster share: the cluster's address, its settings and the log of the client
+library."""
 
 import logging
 import time
@@ -9,7 +10,7 @@ import structlog
 from confluent_kafka import KafkaError
 
 Settings = Mapping[str, str | int | float | bool]
-"""librdkafka's settings by name, for what a cluster asks for (TLS, SASL)."""
+"""librdkafka's settings by name, for what a cluster requires (TLS, SASL)."""
 
 WARNING_INTERVAL_S = 10.0
 METADATA_INTERVAL_MS = 3_000
@@ -26,7 +27,8 @@ _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class _ClientLog(logging.Handler):
-    """librdkafka's own lines. An absent broker makes 20 a second: one per WARNING_INTERVAL_S is a warning."""
+    """Logs librdkafka's own lines. An absent broker causes 20 a second, so only one per WARNING_INTERVAL_S is
+    logged as a warning."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class _ClientLog(logging.Handler):
 
 
 def client_settings(bootstrap: str, settings: Settings | None) -> dict[str, Any]:
-    """What every client of the cluster is made with."""
+    """The settings with which every client of the cluster is made."""
     log = logging.Logger("librdkafka")
     log.addHandler(_ClientLog())
     return {
@@ -49,9 +51,9 @@ def client_settings(bootstrap: str, settings: Settings | None) -> dict[str, Any]
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 1_000,
         "logger": log,
-        # A topic or a partition that is made later is found soon.
+        # So a topic or a partition that is created later is found soon.
         "topic.metadata.refresh.interval.ms": METADATA_INTERVAL_MS,
-        # Only `ensure_topics` makes topics: a broker that makes them by itself gives them one partition.
+        # Only `ensure_topics` creates topics: a broker that creates them by itself gives them one partition.
         "allow.auto.create.topics": False,
         **(settings or {}),
         "bootstrap.servers": bootstrap,

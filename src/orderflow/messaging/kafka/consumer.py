@@ -16,7 +16,7 @@ from orderflow.messaging.kafka.group import GroupWatch, Mend
 
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_INTERVAL_MS = 500
-"""Also how soon the other members notice that partitions are to be assigned anew."""
+"""This is also how soon the other members notice that partitions are to be assigned again."""
 PREFETCH_KIB_MAX = 16 * 1024
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 STATISTICS_INTERVAL_MS = 1_000
@@ -26,12 +26,11 @@ COMMIT_RETRY_S = 0.1
 CLOSE_TIMEOUT_S = 5.0
 LAG_UNKNOWN_S_MAX = 10.0
 ANEW_S = 600.0
-"""For so long after a topic was made again, a partition that comes to us for the first time is read from its
-beginning. The group's offset may be worth nothing: a member that has not seen yet that this is another topic
-goes on at its old place in it, and commits. Long enough for every member to see it; short enough that little
-is read twice."""
+"""For so long after a topic was created again, a partition that is new to us is read from its beginning. The
+group's offset may be wrong: a member that has not noticed yet goes on at its place in the old topic, and
+commits. Long enough for every member to notice; short enough that little is read twice."""
 COMMIT_STEP_S = 0.002
-"""librdkafka's poll does not return for the answer to a commit: wait in steps."""
+"""librdkafka's poll does not return for the answer to a commit, so we wait in steps."""
 
 _MEMBERSHIP_MOVED = (
     KafkaError.ILLEGAL_GENERATION,
@@ -48,16 +47,16 @@ _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class KafkaConsumer:
     """`Consumer` on Kafka, by the classic group protocol or KIP-848's (`consumer`, Kafka 4.0 or later).
 
-    In the classic protocol a killed member's partitions move after SESSION_TIMEOUT_MS; in the other the
-    broker decides (45 s unless configured). In the classic one a member with an `instance`, unique among
-    those that live, has its partitions back as soon as it is back itself, after a restart of its own or of
-    the broker; in return they wait for it as long when it was closed. `poll` raises BusUnavailable when no
-    broker has answered for `unreachable_after_s`; shorter interruptions are librdkafka's to mend.
+    The partitions of a killed member move after SESSION_TIMEOUT_MS in the classic protocol; in the other one
+    the broker decides (45 s unless configured). In the classic one a member with an `instance`, unique among
+    living members, gets its partitions back as soon as it returns, after a restart of its own or of the
+    broker; in return they wait for it as long when it was closed. `poll` raises BusUnavailable when no broker
+    has answered for `unreachable_after_s`; shorter interruptions are left to librdkafka.
 
-    While it polls it compares what the topic has with what the group reads. Partitions that nobody reads are
-    named in `state`, and mended by joining anew as another member: a static member that comes back is given
-    what it had, whatever the topic has by now (KAFKA-13435). A topic of another id was made again: it is read
-    from its beginning.
+    While it polls, it compares what the topic has with what the group reads. `state` names partitions that
+    nobody reads, and the consumer joins again as a new member: a static member that comes back is given what
+    it had, whatever the topic has by now (KAFKA-13435). A topic with another id was created again, and is
+    read from its beginning.
     """
 
     def __init__(
@@ -80,15 +79,15 @@ class KafkaConsumer:
         self._unreachable_after_s = unreachable_after_s
         self._settings = self._consumer_settings(settings)
         self._delivered: dict[int, range] = {}
-        """By partition that we own: the offsets handed out since it was assigned to us."""
+        """By partition that we own: the offsets returned by `poll` since the partition was assigned to us."""
         self._due: dict[int, int] = {}
-        """By partition that we own: the next offset, asked to be committed and not committed yet."""
+        """By partition that we own: the next offset to commit, until the commit is confirmed."""
         self._lost: set[int] = set()
         """Partitions taken from us during the latest fetch."""
         self._commits_open = 0
         self._commit_error: KafkaError | None = None
         self._ahead: list[KafkaMessage] = []
-        """Taken off librdkafka's queue and not handed out yet."""
+        """Taken from librdkafka's queue and not returned by `poll` yet."""
         self._lag: int | None = None
         self._problem: BusMisconfigured | BusUnavailable | None = None
         self._error: str | None = None
@@ -99,7 +98,7 @@ class KafkaConsumer:
         self._closing: threading.Thread | None = None
         self._anew_until_s = 0.0
         self._begun_anew: set[int] = set()
-        """Partitions of a topic that was made again which we have read from their beginning since."""
+        """Partitions that were read from their beginning since the topic was created again."""
         self._consumer = self._new_consumer()
         self._watch = GroupWatch(bootstrap, topic, group, classic=protocol == "classic", settings=settings)
 
@@ -139,8 +138,8 @@ class KafkaConsumer:
         )
         return consumer
 
-    # What librdkafka calls, always within poll, commit or close. Nothing here may raise: the records that a
-    # poll has in hand would be lost, and committed over.
+    # librdkafka calls these, always within poll, commit or close. They must not raise: the records that a
+    # poll has fetched would be lost, and committed over.
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if time.monotonic() < self._anew_until_s:
@@ -162,7 +161,7 @@ class KafkaConsumer:
             self._delivered.pop(each.partition, None)
             self._due.pop(each.partition, None)
             self._lost.add(each.partition)
-        # Handed out after the partition came back, they would make a gap that a commit then covers.
+        # Returned after the partition came back, these would leave a gap that a commit then covers.
         self._ahead = [message for message in self._ahead if message.partition() in self._delivered]
         self._forget_lag()
 
@@ -226,7 +225,7 @@ class KafkaConsumer:
         return records
 
     def _compare(self) -> None:
-        """What the group reads with what the topic has; a difference is mended with a new client."""
+        """Compare what the group reads with the topic. A difference is remedied with a new client."""
         mend = self._watch.check(self._consumer.memberid, self._delivered)
         if mend is None:
             return
@@ -253,7 +252,7 @@ class KafkaConsumer:
             self._ahead = []
             raise BusUnavailable(f"Kafka: {error.args[0].str()}") from error
         if self._lost & self._delivered.keys():
-            # Lost and assigned again in one call: whether a record is from before or after cannot be told.
+            # Partitions were lost and assigned again in one call: a record may be from before or after.
             self._error = "partitions went and came back while reading"
             self._broken = True
             self._ahead = []
@@ -267,7 +266,7 @@ class KafkaConsumer:
                 self._on_error(error)
                 continue
             partition, offset = message.partition() or 0, message.offset() or 0
-            # A rebalance during the call leaves records of revoked partitions in it.
+            # After a rebalance during the call, some records may be of revoked partitions: leave them out.
             if (delivered := self._delivered.get(partition)) is not None:
                 self._delivered[partition] = range(delivered.start if delivered else offset, offset + 1)
                 records.append(_record(message, partition, offset))
@@ -290,7 +289,7 @@ class KafkaConsumer:
     def commit(self, records: Sequence[Record]) -> None:
         """As the port says. While the group rebalances, the commit may be made by a later poll instead."""
         for record in records:
-            # A partition that went away and came back starts anew: what was handed out before does not count.
+            # When a partition was lost and came back, it starts anew: records returned before do not count.
             if record.offset in self._delivered.get(record.partition, range(0)):
                 self._due[record.partition] = max(self._due.get(record.partition, 0), record.offset + 1)
         deadline_s = time.monotonic() + COMMIT_TIMEOUT_S
@@ -309,7 +308,7 @@ class KafkaConsumer:
             time.sleep(COMMIT_RETRY_S)
 
     def _send_commit(self) -> KafkaError | None:
-        """Ask for what is due. What fails stays due until it succeeds or the partition goes away."""
+        """Commit what is due. What fails stays due until it succeeds or the partition is taken away."""
         due = [TopicPartition(self._topic, partition, offset) for partition, offset in self._due.items()]
         try:
             self._consumer.commit(offsets=due, asynchronous=True)
@@ -359,13 +358,13 @@ class KafkaConsumer:
         self._watch.joining()
 
     def close(self) -> None:
-        """As the port says. A broker silent for CLOSE_TIMEOUT_S learns it from the session's time-out."""
+        """As the port says. A broker silent for CLOSE_TIMEOUT_S notices it by the session's time-out."""
         self._watch.close()
         if not self._closed_within(CLOSE_TIMEOUT_S):
             _logger.warning("kafka.close_unanswered", group=self._group)
 
     def _closed_within(self, timeout_s: float) -> bool:
-        # librdkafka waits for a silent broker for ever; a daemon thread does not hold up the process's exit.
+        # librdkafka waits for a silent broker for ever; a daemon thread lets the process end all the same.
         if self._closing is None:
             self._closing = threading.Thread(target=self._consumer.close, name="kafka-close", daemon=True)
             self._closing.start()
@@ -380,7 +379,7 @@ class KafkaConsumer:
 
 
 def _lag(partition: Mapping[str, Any] | None) -> int | None:
-    """Messages not committed yet, by a partition's entry in librdkafka's statistics; below 0 is unknown."""
+    """The number of uncommitted messages, by a partition's entry in the statistics; None if unknown."""
     if partition is None or partition["ls_offset"] < 0:
         return None
     committed: int = partition["committed_offset"]

@@ -1,4 +1,5 @@
-"""What the topic has, what the members of the group read of it, and what to do about the difference."""
+"""Compares the topic's partitions with those that the members of the group read, and decides what to do about
+a difference."""
 
 import struct
 import threading
@@ -17,12 +18,12 @@ from orderflow.messaging.kafka.cluster import Settings, client_settings
 
 LOOK_PAUSE_S = 5.0
 DOUBT_PAUSE_S = 1.0
-"""Until the next look where the last one found something wrong."""
+"""The pause before the next look if the last one found something wrong."""
 LOOK_TIMEOUT_S = 5.0
 LOOK_AGE_S_MAX = 60.0
 JOIN_S_MAX = 5.0
-"""What a new member may take to join before it counts as one that does not get in; twice as long after each
-that did not."""
+"""How long a new member may take to join before the next one is tried. It doubles after each new member, up
+to JOIN_AGAIN_S_MAX, until all partitions are read."""
 JOIN_AGAIN_S_MAX = 60.0
 
 _REBALANCING = ("PreparingRebalance", "CompletingRebalance")
@@ -35,10 +36,10 @@ class Look:
     """The topic and the group at one moment, as the cluster tells it."""
 
     topic_id: str | None
-    """None where there is no such topic. A topic that was deleted and made again has another id."""
+    """None if the topic does not exist. A topic that was deleted and created again has another id."""
     partitions: int
     settled: bool
-    """The members are known and no rebalance is under way: what nobody reads stays unread."""
+    """The members are known and no rebalance is under way. So partitions that nobody reads stay unread."""
     members: Mapping[str, frozenset[int]]
     """The partitions that the group gave to each member id."""
 
@@ -53,18 +54,18 @@ class Look:
 
 
 class Mend(Enum):
-    """What mends a difference: a new client, as the same member or as another one."""
+    """What remedies a difference: a new client, as the same member or as another one."""
 
     READ_ANEW = "the topic was made again: what we have of it is read from its beginning"
     JOIN_AS_ANOTHER = "partitions stay unread: another member makes the group assign them anew"
 
 
 class GroupWatch:
-    """Looks at topic and group every LOOK_PAUSE_S from a thread of its own. All else belongs to the thread of
-    the consumer that it serves, and never waits.
+    """Looks at the topic and the group every LOOK_PAUSE_S in a thread of its own. The other methods are for
+    the consumer's thread, and never wait.
 
-    Only the classic protocol leaves it to the members to notice how many partitions there are; in the other
-    one the broker does, and `members` of a look are not known.
+    Only in the classic protocol must the members themselves notice how many partitions there are. In the
+    other one the broker does that, and a look does not know the `members`.
     """
 
     def __init__(
@@ -90,17 +91,18 @@ class GroupWatch:
         self._clock = clock
         self._topic_id: str | None = None
         self._suspicions = 0
-        """So many looks in a row found partitions that nobody reads."""
+        """The number of looks in a row that found partitions that nobody reads."""
         self._join_s = JOIN_S_MAX
         self._join_until_s = clock() + JOIN_S_MAX
         self._unread: str | None = None
         """The partitions that nobody reads, in words."""
         self._all_read = False
-        """Whether the group was ever seen reading all."""
+        """Whether any look ever found that the group reads all partitions."""
         threading.Thread(target=self.run, name="group-watch", daemon=True).start()
 
     def close(self) -> None:
-        """Ask the thread to end. It is not waited for: it may hang on a silent broker, and holds nothing."""
+        """Ask the thread to end, without waiting for it: it may hang on a silent broker, and holds
+        nothing."""
         self._closed = True
         self._wake.set()
 
@@ -118,15 +120,15 @@ class GroupWatch:
             self._latest = self._look()
             self._looked_at_s = self._clock()
         except (KafkaException, BusUnavailable) as error:
-            # The consumer itself says when the brokers are away.
+            # The consumer itself reports that the brokers are unavailable.
             _logger.debug("kafka.group_not_seen", reason=str(error))
 
     def joining(self) -> None:
-        """A new client begins: it is given time to join."""
+        """A new client starts: give it time to join."""
         self._join_until_s = self._clock() + self._join_s
 
     def trouble(self, owned: Collection[int]) -> str | None:
-        """What the group does not read, in words; None where all is read. From any thread."""
+        """What the group does not read, in words; None if it reads everything. Any thread may call this."""
         if self._unread is None and not owned and not self._all_read:
             return f"{self._group} has not given us partitions of {self._topic} yet"
         age_s = self._clock() - self._looked_at_s
@@ -135,7 +137,7 @@ class GroupWatch:
         return self._unread
 
     def check(self, member_id: Callable[[], str | None], owned: Collection[int]) -> Mend | None:
-        """Compare where a new look is complete. `owned` is what this member really has."""
+        """Compare, if there is a new look that is complete. `owned` is what this member really has."""
         look, self._latest = self._latest, None
         if look is None:
             return None
@@ -156,9 +158,10 @@ class GroupWatch:
             return None
         self._suspicions += 1
         if self._suspicions == 1:
-            return None  # it may have been between the two rounds of a rebalance
+            return None  # the look may have been between the two rounds of a rebalance
         self._unread = f"nobody of {self._group} reads partitions {unread} of {self._topic}"
-        # One new member is enough: the first of the old ones makes room, the others give it time.
+        # One new member is enough. The first of the old members is replaced; the others wait longer, each by
+        # its place in the order.
         before_us = sum(other < member_id for other in look.members) if member_id else 0
         if self._suspicions < 2 + 2 * before_us or self._clock() <= self._join_until_s:
             return None
@@ -180,8 +183,8 @@ class GroupWatch:
             topic_id, partitions = None, 0
         if not self._classic:
             return Look(topic_id, partitions, settled=False, members={})
-        # What replaces this deprecated call, describe_consumer_groups, aborts the process by an assertion
-        # where a connection ends within it (librdkafka's issue 4605, its 2.16 included).
+        # This call is deprecated. Its replacement, describe_consumer_groups, aborts the process by an
+        # assertion if a connection ends during the call (librdkafka's issue 4605, in 2.16 too).
         groups: list[Any] = self._admin.list_groups(self._group, timeout=LOOK_TIMEOUT_S)
         settled = not any(group.state in _REBALANCING for group in groups)
         members: dict[str, frozenset[int]] = {}

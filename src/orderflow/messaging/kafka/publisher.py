@@ -13,7 +13,7 @@ from orderflow.messaging.kafka.cluster import Settings, client_settings
 
 DELIVERY_TIMEOUT_S = 10.0
 DELIVERY_GRACE_S = 1.5
-"""librdkafka looks for timed-out messages once a second."""
+"""Added to the delivery time-out, because librdkafka looks for timed-out messages only once a second."""
 
 LINGER_MS = 1
 QUEUE_MESSAGES_MAX = 20_000
@@ -23,13 +23,14 @@ BATCHES_OF_ONE_S = 60.0
 """How long messages are sent one by one after a batch was refused for its size."""
 
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
-"""A broker answers so about a batch of messages, too, each of which alone is small enough."""
+"""A broker also gives these answers for a batch of messages, each of which alone is small enough."""
 
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class _Call:
-    """The outcomes of one call of `publish`. A callback that comes later changes nothing else."""
+    """The outcomes of one call of `publish`. A callback that comes after the call changes only this
+    object."""
 
     def __init__(self, size: int) -> None:
         self.outcomes: list[Position | PublishFailed | None] = [None] * size
@@ -51,11 +52,11 @@ def _failed(error: KafkaError) -> PublishFailed:
 
 
 class KafkaPublisher:
-    """`Publisher` on Kafka: acks=all, idempotent, key = the message's key.
+    """`Publisher` on Kafka: acks=all, idempotent, and the key is the message's key.
 
-    The partitioner is `consistent_random`, librdkafka's own default: keys stay on the partitions where other
-    librdkafka clients put them. `message_bytes_max` counts key, value and headers: for dead letters it must
-    be DEAD_LETTER_BYTES_MAX. `delivery_timeout_s` must be shorter than the lease of what is published.
+    The partitioner is `consistent_random`, librdkafka's own default, so keys are on the partitions where
+    other librdkafka clients put them. `message_bytes_max` counts key, value and headers; for dead letters it
+    must be DEAD_LETTER_BYTES_MAX. `delivery_timeout_s` must be shorter than the lease of what is published.
     `settings` are librdkafka's, for TLS and SASL. `monotonic` gives seconds. Raises BusMisconfigured if the
     settings are wrong.
     """
@@ -82,7 +83,7 @@ class KafkaPublisher:
             "compression.type": "lz4",
             "linger.ms": LINGER_MS,
             "delivery.timeout.ms": delivery_timeout_ms,
-            # A missing topic is named as the reason, before the general time-out hides it.
+            # So a missing topic is named as the reason before the general time-out hides it.
             "topic.metadata.propagation.max.ms": delivery_timeout_ms // 2,
             "message.max.bytes": message_bytes_max,
             "queue.buffering.max.messages": queue_messages_max,
@@ -99,7 +100,7 @@ class KafkaPublisher:
             raise BusMisconfigured(f"Kafka producer settings: {error.args[0].str()}") from error
 
     def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
-        """As the port says. Takes at most the delivery time-out and DELIVERY_GRACE_S."""
+        """As the port says. It takes at most the delivery time-out plus DELIVERY_GRACE_S."""
         deadline_s = self._monotonic() + self._delivery_timeout_s + DELIVERY_GRACE_S
         if self._batches_of_one_until_s is not None and self._monotonic() >= self._batches_of_one_until_s:
             self._batches_of_one_until_s = None
@@ -108,7 +109,8 @@ class KafkaPublisher:
         outcomes = self._send(messages, deadline_s)
         refused = [i for i, o in enumerate(outcomes) if isinstance(o, PublishFailed) and o.too_large]
         if refused and not were_alone:
-            # The broker has refused a batch, which says nothing about the messages in it: ask about each.
+            # The broker has refused a batch. This says nothing about the single messages, so send each one
+            # alone.
             self._batches_of_one_until_s = self._monotonic() + BATCHES_OF_ONE_S
             self._replace_producer("a batch was refused for its size")
             again = self._send([messages[i] for i in refused], deadline_s)
@@ -155,13 +157,13 @@ class KafkaPublisher:
                 return
 
     def on_error(self, error: KafkaError) -> None:
-        """What librdkafka calls. Only a fatal error matters here: everything else shows in the outcomes."""
+        """librdkafka calls this. Only a fatal error matters here: every other one shows in the outcomes."""
         if error.fatal() or error.code() == KafkaError._FATAL:
             self._fatal = f"{error.name()}: {error.str()}"
 
     def _replace_producer(self, why: str) -> None:
-        """A producer after a fatal error, or with messages that nobody waits for any more, is of no use; and
-        how many messages a batch may have is fixed when it is made."""
+        """Make a new producer. The old one is of no use after a fatal error, or while it holds messages that
+        nobody waits for any more. And the number of messages in a batch is fixed when a producer is made."""
         _logger.warning("kafka.producer_replaced", reason=why)
         self._producer.purge()
         self._producer.close()
@@ -169,6 +171,6 @@ class KafkaPublisher:
         self._producer = self._new_producer()
 
     def close(self) -> None:
-        """`publish` leaves nothing behind, so there is nothing to wait for."""
+        """Close the producer. `publish` leaves no messages behind, so there is nothing to wait for."""
         self._producer.purge()
         self._producer.close()

@@ -1,4 +1,5 @@
-"""The topics: made before they are needed, grown where they are too small, looked after as long as we run."""
+"""Creates the topics before they are needed, enlarges those that are too small, and looks after all of them
+as long as we run."""
 
 import time
 from concurrent.futures import Future
@@ -20,10 +21,10 @@ CLUSTER_TIMEOUT_S = 15.0
 KEEPER_TIMEOUT_S = 5.0
 SHOWN_PAUSE_S = 0.1
 TOPICS = "topics"
-"""The part that health calls degraded."""
+"""The part that health names as degraded while something is wrong with the topics."""
 LOOK_PAUSE_S = 5.0
 RETRY_PAUSE_S = 2.0
-"""How often the topics are looked at: while all is well, and while something is not."""
+"""The pauses between looks at the topics: while all is well, and while something is wrong."""
 
 _SIZE_LIMIT = "max.message.bytes"
 _UNREACHABLE = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._TIMED_OUT_QUEUE)
@@ -39,25 +40,27 @@ def ensure_topics(
     timeout_s: float = CLUSTER_TIMEOUT_S,
     settings: Settings | None = None,
 ) -> list[str]:
-    """Make the topics that are missing and grow those that are too small; what is left for a person to mend.
+    """Create the topics that are missing and enlarge those that are too small. Returns what a person must
+    remedy.
 
-    A new one gets `partitions` partitions and its size limit; -1 replicas are the cluster's default. One that
-    has fewer is grown, except that dead letters may have any number; one with more is left as it is. Returns
-    when the cluster shows all of them. Raises BusUnavailable if it does not answer in time.
+    A new topic gets `partitions` partitions and its size limit; with -1 the cluster decides how many
+    replicas. A topic with fewer partitions is enlarged, but a dead-letter topic may have any number; one with
+    more stays as it is. Returns when the cluster shows all of them. Raises BusUnavailable if it does not
+    answer in time.
     """
     admin = AdminClient(client_settings(bootstrap, settings))
     return _Cluster(admin, bootstrap, partitions, replication_factor, timeout_s).ensure(topics)
 
 
 def partitions_of(bootstrap: str, topic: str, *, timeout_s: float) -> int | None:
-    """How many partitions the topic has, None if it does not exist. Raises BusUnavailable."""
+    """How many partitions the topic has; None if it does not exist. Raises BusUnavailable."""
     admin = AdminClient(client_settings(bootstrap, None))
     found = _Cluster(admin, bootstrap, PARTITIONS, -1, timeout_s).find(topic)
     return None if found is None else len(found.partitions)
 
 
 def too_small(topic: str, found: int, partitions: int = PARTITIONS) -> str:
-    """What a person reads about a topic that has fewer partitions than ours have."""
+    """The text for a person about a topic that has fewer partitions than our topics have."""
     return (
         f"topic {topic} has {found} partitions, fewer than {partitions}: it is used as it is, by at most "
         f"{found} workers. Allow us to alter it, or grow it: "
@@ -66,8 +69,8 @@ def too_small(topic: str, found: int, partitions: int = PARTITIONS) -> str:
 
 
 class TopicKeeper:
-    """Ensures the topics again and again, so that what is deleted or lost comes back. Nothing waits for it.
-    What is wrong with them is the part `topics` of the health."""
+    """Ensures the topics again and again, so that one that is deleted or lost comes back. Nothing waits for
+    it. It reports what is wrong with them to health, as the part `topics`."""
 
     def __init__(
         self, bootstrap: str, *topics: str, health: Health, settings: Settings | None = None
@@ -89,7 +92,8 @@ class TopicKeeper:
         self._loop.start()
 
     def close(self) -> None:
-        """Ask the thread to end. It is not waited for: it may hang on a silent broker, and holds nothing."""
+        """Ask the thread to end, without waiting for it: it may hang on a silent broker, and holds
+        nothing."""
         self._loop.stop()
 
     def run_once(self) -> None:
@@ -106,7 +110,7 @@ class TopicKeeper:
 
 
 class _Cluster:
-    """What is asked of a cluster about topics."""
+    """Asks a cluster about topics, and changes them."""
 
     def __init__(
         self, admin: Any, bootstrap: str, partitions: int, replication_factor: int, timeout_s: float
@@ -118,7 +122,7 @@ class _Cluster:
         self._replication_factor = replication_factor
         self._timeout_s = timeout_s
         self._limits_seen: set[str] = set()
-        """Ids of the topics whose size limit was looked at."""
+        """The ids of the topics whose size limit needs no change."""
 
     def ensure(self, topics: tuple[str, ...]) -> list[str]:
         return [complaint for topic in topics if (complaint := self._ensure(topic))]
@@ -138,7 +142,7 @@ class _Cluster:
         return self._raise_limit(topic, str(found.topic_id))
 
     def find(self, topic: str) -> Any | None:
-        """The topic's description, None if it does not exist. Raises BusUnavailable."""
+        """The topic's description; None if it does not exist. Raises BusUnavailable."""
         try:
             asked = self._admin.describe_topics(TopicCollection([topic]), **self._timeout)
             found = self._result(asked[topic])
@@ -154,7 +158,7 @@ class _Cluster:
         return found if found.partitions else None
 
     def _shown(self, topic: str, partitions: int) -> Any:
-        """The description once the cluster shows so many partitions. Raises BusUnavailable."""
+        """Wait until the cluster shows so many partitions; returns the description. Raises BusUnavailable."""
         deadline_s = time.monotonic() + self._timeout_s
         while time.monotonic() < deadline_s:
             found = self.find(topic)
@@ -183,12 +187,12 @@ class _Cluster:
         if reason is None:
             _logger.warning("kafka.topic_grown", topic=topic, had=found, partitions=self._partitions)
         if reason is None or reason.code() == KafkaError.INVALID_PARTITIONS:
-            return None  # or somebody was faster
+            return None  # somebody else may have been faster
         return f"{too_small(topic, found, self._partitions)} ({reason.name()}: {reason.str()})"
 
     def _raise_limit(self, topic: str, topic_id: str) -> str | None:
-        """A topic that the broker made by itself has the broker's size limit. One that somebody set on the
-        topic stays as it is."""
+        """Raise the size limit of a topic that has the broker's limit, such as one that the broker created by
+        itself. A limit that somebody set on the topic stays as it is."""
         if topic_id in self._limits_seen:
             return None
         limit = message_bytes_max(topic)
@@ -197,7 +201,7 @@ class _Cluster:
             asked = self._admin.describe_configs([resource], **self._timeout)
             entry = self._result(asked[resource])[_SIZE_LIMIT]
         except KafkaException:
-            return None  # we may not look: what is too large for it will be refused, and said then
+            return None  # we may not look; a message that is too large will be refused, and reported then
         if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value or int(entry.value) >= limit:
             self._limits_seen.add(topic_id)
             return None
@@ -225,7 +229,7 @@ class _Cluster:
             raise BusUnavailable(f"{self._bootstrap} did not answer in {self._timeout_s:g} s") from None
 
     def _refusal(self, future: Future[Any]) -> KafkaError | None:
-        """Why the cluster refused; None if it obeyed. Raises BusUnavailable if it may do so later."""
+        """Why the cluster refused; None if it obeyed. Raises BusUnavailable if it may obey later."""
         try:
             self._result(future)
         except KafkaException as error:
