@@ -1,4 +1,4 @@
-"""`orderflow` and `python -m orderflow`."""
+"""The entry point of `orderflow` and `python -m orderflow`."""
 
 import sys
 
@@ -10,7 +10,7 @@ ROLES = ("up", "api", "relay", "fulfillment", "carrier-sim")
 
 def main() -> None:
     signals.install(is_role=sys.argv[1:2] != [] and sys.argv[1] in ROLES)
-    # What follows takes a while to import, and must be stoppable meanwhile.
+    # The next import takes a while, during which the process must already be stoppable.
     from orderflow.cli import run
 
     sys.exit(run(sys.argv[1:]))

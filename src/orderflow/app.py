@@ -1,4 +1,5 @@
-"""The composition root: settings in, running roles out. Nothing else connects, binds or starts a thread."""
+"""The composition root makes running roles from the settings. Nothing else connects, binds or starts a
+thread."""
 
 import asyncio
 import gc
@@ -52,14 +53,14 @@ from orderflow.web.health import HealthApi, create_health_app
 from orderflow.web.server import address, bind, serving, stop_on_signals
 
 INTAKE_QUEUE_SECONDS_MAX = 2.0
-"""Orders that wait for longer than this for the writer mean that it cannot follow: more are refused."""
+"""If orders wait for longer than this, the writer cannot keep up, and further orders are refused."""
 
 GC_THRESHOLDS = (10_000, 20, 20)
-"""Young objects before a collection, and how often older ones are looked at: little here is cyclic."""
+"""New objects before a collection, and how often older ones are examined: few of ours are in cycles."""
 
 
 def run_migrate(settings: Settings) -> dict[str, list[str]]:
-    """Bring both databases to the newest schema; the revisions applied per context.
+    """Bring both databases to the newest schema; returns the revisions that were applied, per context.
 
     Raises DatabaseUnavailable, DatabaseMisconfigured.
     """
@@ -77,7 +78,7 @@ def run_migrate(settings: Settings) -> dict[str, list[str]]:
 
 
 def run_up(settings: Settings) -> int:
-    """All roles in this process, until SIGTERM or SIGINT. Returns the exit code.
+    """Run all roles in this process until SIGTERM or SIGINT. Returns the exit code.
 
     Raises SettingsError, DatabaseMisconfigured, DatabaseUnavailable or BusMisconfigured when it cannot start.
     """
@@ -110,12 +111,12 @@ def run_up(settings: Settings) -> int:
 
 
 def run_api(settings: Settings) -> int:
-    """The Order Service in ORDERFLOW_API_WORKERS processes behind one socket. Raises as `run_up`."""
+    """Run the Order Service in ORDERFLOW_API_WORKERS processes behind one socket. Raises as `run_up`."""
     _start_logging(settings, "order-service")
     _refuse_embedded(settings, "api", settings.database_url)
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
         with _prepared(ORDERS, settings):
-            pass  # waits for it, migrates or checks it; each worker opens its own connections
+            pass  # waits for the database, migrates or checks it; each worker opens its own connections
 
         def work(_index: int) -> int:
             with ExitStack() as stack:
@@ -135,7 +136,7 @@ def run_api(settings: Settings) -> int:
 
 
 def run_relay(settings: Settings) -> int:
-    """One relay process; any number may run. Raises as `run_up`."""
+    """Run one relay process; any number of them may run. Raises as `run_up`."""
     _start_logging(settings, "relay")
     _refuse_embedded(settings, "relay", settings.database_url)
     with ExitStack() as stack:
@@ -160,7 +161,7 @@ def run_relay(settings: Settings) -> int:
 
 
 def run_fulfillment(settings: Settings) -> int:
-    """One fulfillment worker with its own HTTP; any number may run. Raises as `run_up`."""
+    """Run one fulfillment worker with its own HTTP server; any number of them may run. Raises as `run_up`."""
     _start_logging(settings, "fulfillment-service")
     _refuse_embedded(settings, "fulfillment", settings.fulfillment_database_url)
     with ExitStack() as stack:
@@ -185,7 +186,7 @@ def _start_logging(settings: Settings, service: str) -> None:
 
 
 def _refuse_embedded(settings: Settings, role: str, database_url: SecretStr | None) -> None:
-    """Embedded parts belong to one process, which holds their lock."""
+    """Raises SettingsError for an embedded database or event log, which only one process may use."""
     is_file = database_url is None or database_url.get_secret_value().startswith("sqlite")
     if is_file or settings.bus_url == "embedded:":
         database = "ORDERFLOW_FULFILLMENT_DATABASE_URL" if role == "fulfillment" else "ORDERFLOW_DATABASE_URL"
@@ -206,7 +207,7 @@ def _connect(schema: migrate.Schema, settings: Settings) -> Database:
 
 @contextmanager
 def _naming(schema: migrate.Schema, settings: Settings) -> Generator[None]:
-    """Whatever is wrong with the context's database is told with the setting that names it."""
+    """A database that is misconfigured raises a SettingsError that names the setting for this context."""
     variable = "database_url" if schema is ORDERS else "fulfillment_database_url"
     if getattr(settings, variable) is None:
         variable = "data_dir"
@@ -220,7 +221,7 @@ def _naming(schema: migrate.Schema, settings: Settings) -> Generator[None]:
 
 @contextmanager
 def _sole_use_of_files(settings: Settings) -> Generator[None]:
-    """Keep other processes away from the files of databases and event log. Raises SettingsError."""
+    """Keep other processes away from the files of the databases and the event log. Raises SettingsError."""
     files = [settings.data_dir / "events.db"] if settings.bus_url == "embedded:" else []
     with ExitStack() as stack:
         for file in files:
@@ -248,7 +249,7 @@ def _closing(database: Database) -> Generator[Database]:
 
 @contextmanager
 def _prepared(schema: migrate.Schema, settings: Settings) -> Generator[Database]:
-    """The context's database, answering and on the newest schema."""
+    """The context's database, once it answers and has the newest schema."""
     with _closing(_connect(schema, settings)) as database:
         with _naming(schema, settings):
             migrate.wait_for(database, schema, seconds_max=settings.database_wait_s)
@@ -261,7 +262,7 @@ def _prepared(schema: migrate.Schema, settings: Settings) -> Generator[Database]
 
 @asynccontextmanager
 async def _carriers(settings: Settings) -> AsyncGenerator[Carriers]:
-    """Raises SettingsError, so that a wrong carrier is told before anything is announced."""
+    """The carriers. Raises SettingsError: a wrong carrier is reported before anything is announced."""
     carriers = open_carriers(settings)
     try:
         yield carriers
@@ -281,11 +282,13 @@ class _OrdersParts:
 async def _orders_parts(
     settings: Settings, database: Database, bus: Bus, stop: asyncio.Event, *, essential: Sequence[str] = ()
 ) -> AsyncGenerator[_OrdersParts]:
-    """What every process on the orders database runs: its writer, a relay, a reconciler and retention. They
-    drain in the order of the flow.
+    """Run what every process on the orders database has: its writer, a relay, a reconciler and retention. At
+    the end they stop in the order of the work's flow: those that write through the writer first, then the
+    writer.
 
-    A loop that dies or hangs sets `stop`, and is raised at the end. Without the `essential` loops the process
-    is not ready."""
+    A loop that dies or hangs sets `stop`, and its error is raised at the end. The process is not ready while
+    one of the `essential` loops does not work.
+    """
     health = Health(essential=("writer-orders", *essential))
     writer = GroupCommit(database.writer, "orders", queue_seconds_max=INTAKE_QUEUE_SECONDS_MAX, health=health)
     relay = Relay(writer, bus.publisher())
@@ -314,7 +317,7 @@ async def _orders_parts(
 
 
 async def _watch(health: Health, stop: asyncio.Event) -> None:
-    """Look after the loops until `stop` is set. Where one does not get on, set it, and raise LoopDied or
+    """Watch the loops until `stop` is set. If one dies or hangs, set `stop`, and raise LoopDied or
     LoopStalled."""
     try:
         await health.watch(stop)
@@ -326,7 +329,7 @@ async def _watch(health: Health, stop: asyncio.Event) -> None:
 async def _order_service(
     settings: Settings, database: Database, bus: Bus, listener: socket, stop: asyncio.Event
 ) -> AsyncGenerator[None]:
-    """The Order Service on its socket."""
+    """Run the Order Service on its socket."""
     async with _orders_parts(settings, database, bus, stop) as parts:
         intake = Intake(
             parts.writer, parts.reader, topic=settings.orders_topic, hand_off=parts.relay.hand_off
@@ -351,7 +354,7 @@ async def _fulfillment_service(
     orders_url: str,
     stop: asyncio.Event,
 ) -> None:
-    """The Fulfillment Service until `stop` is set; raises what ended one of its loops."""
+    """Run the Fulfillment Service until `stop` is set. Raises what ended one of its loops."""
     reader = Reader(database)
     publisher = bus.dead_letter_publisher()
     worker_id = listener_name(listener)
@@ -398,7 +401,7 @@ def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
             await main(stop)
 
     raise_open_files_limit()
-    # What lives as long as the process is not worth a look by every collection.
+    # Objects that live as long as the process need not be examined by every collection.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -412,7 +415,7 @@ def _say(line: str) -> None:
 
 
 def _tool_prefix(orders_url: str) -> str:
-    """What the tools must be told when this is not where they look by themselves."""
+    """The setting that the tools need, if the Order Service is not at their default address."""
     usual = str(Settings.model_fields["orders_url"].default)
     return "" if orders_url == usual else f"ORDERFLOW_ORDERS_URL={orders_url} "
 

@@ -1,9 +1,9 @@
-"""Settings: from the environment, from files in the directory that ORDERFLOW_SECRETS_DIR names, from the TOML
-file that ORDERFLOW_CONFIG names, else the profile's default.
+"""Settings. Each comes from the environment, else from a file in the directory that ORDERFLOW_SECRETS_DIR
+names, else from the TOML file that ORDERFLOW_CONFIG names, else it has its default.
 
-A file in that directory is named as its variable in lower case, such as orderflow_database_url.
+A file in that directory has the name of its variable in lower case, such as orderflow_database_url.
 
-Validated once at start and frozen. ORDERFLOW_ENV selects the profile: dev, staging or prod.
+They are validated once at start, and frozen. ORDERFLOW_ENV selects the profile: dev, staging or prod.
 """
 
 import os
@@ -29,17 +29,17 @@ PREFIX = "ORDERFLOW_"
 TEXT_CHARS_MAX = 4_096
 PATH_BYTES_MAX = 3_072
 KEPT_S_MAX = 10 * 365 * 86_400
-"""Ten years: what is kept for longer is kept for ever."""
+"""Ten years, the longest time that can be set. History that is to be kept for longer is kept for ever."""
 
-# Kubernetes (and Docker's old links) tell every container about each service beside it. For a service that is
-# called `orderflow`, or `orderflow-fulfillment`, these variables look like settings of ours.
+# Kubernetes (and Docker's old links) set variables in every container for each service next to it. If a
+# service is called `orderflow` or `orderflow-fulfillment`, these variables look like our settings.
 _LINK_NAME = re.compile(
     r"ORDERFLOW_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
 )
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
-# Read before or beside the settings themselves.
+# Variables that are read before the settings, or apart from them.
 _NOT_SETTINGS = frozenset({"CONFIG", "SECRETS_DIR"})
 
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
 
     @property
     def own_hosts(self) -> tuple[str, ...]:
-        """The names by which browsers reach our pages."""
+        """The host names by which browsers reach our pages."""
         return (self.host, *self.allowed_hosts.replace(",", " ").split())
 
     @property
@@ -178,12 +178,13 @@ class Settings(BaseSettings):
 
     @property
     def former_carrier_list(self) -> list[tuple[str, str]]:
-        """Adapter and address of each."""
+        """The adapter and the address of each former carrier; for `simulated`, its seed instead of an
+        address."""
         return [_former_carrier(named) for named in self.former_carriers.replace(",", " ").split()]
 
     @property
     def orders_database(self) -> str:
-        """The orders database's URL with its password: never logged."""
+        """The orders database's URL with its password, so it must never be logged."""
         return _secret(self.database_url) or _file_url(self.data_dir / "orders.db")
 
     @property
@@ -204,7 +205,8 @@ class Settings(BaseSettings):
 
 
 def load() -> Settings:
-    """The settings of this process. Raises SettingsError, which names every wrong setting and no secret."""
+    """Load the settings of this process. Raises SettingsError, which names every wrong setting and shows no
+    secret."""
     for name, value in os.environ.items():
         if name.startswith(PREFIX) and not _is_utf_8(value):
             raise SettingsError(f"{name}: is not UTF-8")
@@ -224,12 +226,13 @@ def load() -> Settings:
 
 
 def _is_utf_8(text: str) -> bool:
-    """Python has other bytes of the environment as lone surrogates."""
+    """Whether the text was valid UTF-8. Python represents other bytes of the environment as lone
+    surrogates."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 class _Environment(PydanticBaseSettingsSource):
-    """The environment without what a platform has put there."""
+    """The environment without the variables that a platform has put there."""
 
     def __init__(self, settings_cls: type[BaseSettings], environment: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)
@@ -244,7 +247,7 @@ class _Environment(PydanticBaseSettingsSource):
 
 
 def service_links() -> list[str]:
-    """Variables of the environment that Kubernetes has made for a service whose name begins with ours."""
+    """The environment's variables that Kubernetes has set for a service whose name begins with ours."""
     return sorted(name for name, value in os.environ.items() if _is_service_link(name, value))
 
 
@@ -256,7 +259,7 @@ def _is_service_link(name: str, value: str) -> bool:
 
 
 def unknown_variables() -> list[str]:
-    """ORDERFLOW_ variables that mean nothing, misspelt ones most likely."""
+    """ORDERFLOW_ variables that have no meaning; most likely they are misspelt."""
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {
         PREFIX + name for name in _NOT_SETTINGS
     }
@@ -314,7 +317,7 @@ def _lines(error: ValidationError) -> list[str]:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """For `config show`: URLs without their secrets, other secrets as stars."""
+    """The settings for `config show`: URLs without their secrets, other secrets as stars."""
     values: dict[str, Any] = {}
     for name in Settings.model_fields:
         value = getattr(settings, name)

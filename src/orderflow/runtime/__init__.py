@@ -1,1 +1,1 @@
-"""What every process of Orderflow is made of: loops and their health, signals, log lines, ids."""
+"""What every process of Orderflow needs: loops and their health, signals, log lines, ids."""

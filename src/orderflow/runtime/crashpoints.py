@@ -1,7 +1,7 @@
-"""Places where a fault test may kill the process: between two effects, where a crash hurts most.
+"""Places where a fault test can kill the process: between two effects, where a crash does most harm.
 
-Inert unless ORDERFLOW_TEST_CRASH_POINT names a point and a count: `intent.recorded:17` kills this process
-with SIGKILL when it passes that point for the 17th time.
+They do nothing unless ORDERFLOW_TEST_CRASH_POINT names a point and a count: `intent.recorded:17` kills this
+process with SIGKILL when it passes that point for the 17th time.
 """
 
 import os
@@ -25,7 +25,7 @@ def _plan() -> _Plan | None:
 
 
 def crash_point(name: str) -> None:
-    """Nothing, or the end of this process."""
+    """Do nothing, or kill this process if it is time for that."""
     plan = _plan()
     if plan is None or plan.name != name:
         return

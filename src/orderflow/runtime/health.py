@@ -1,4 +1,5 @@
-"""How a process is: whether its loops come round, and which parts outside of it do not work."""
+"""The health of a process: whether its loops make progress, and which parts that it depends on do not
+work."""
 
 import asyncio
 import contextlib
@@ -15,22 +16,23 @@ from orderflow.runtime.masking import mask_urls
 log = structlog.get_logger()
 
 OVERDUE_S_MAX = 30.0
-"""A loop that is late by more than this is named as degraded."""
+"""A loop that is later than this is shown as degraded."""
 
 STALL_S_MAX = 120.0
-"""Longer than a full writer's queue takes to fail against a database that does not answer."""
+"""A loop that is later than this has stalled. A full writer's queue takes less time to fail if the database
+does not answer."""
 
 LOOK_PERIOD_S = 1.0
 SUSPENDED_S_MIN = 5.0
-"""Looks that are further apart than this mean that nobody could look: the process did not run."""
+"""If two looks are further apart than this, the process did not run in between."""
 
 
 class LoopDied(Exception):
-    """A loop of this process has ended by an error; the process must end."""
+    """A loop of this process has ended with an error; the process must end."""
 
 
 class LoopStalled(Exception):
-    """A loop of this process does not come round any more; the process must end."""
+    """A loop of this process makes no progress any more; the process must end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,10 @@ class Degraded:
 
 
 class Health:
-    """Progress of the loops of one role and trouble with parts; any thread may report.
+    """The progress of one role's loops, and trouble with parts. Any thread may report them.
 
-    `clock` gives wall time for people, `monotonic` seconds. The role cannot do its job without any one of the
-    `essential` loops.
+    `clock` gives wall time for people, `monotonic` gives seconds. The role can do its job only while all of
+    the `essential` loops work.
     """
 
     def __init__(
@@ -65,15 +67,15 @@ class Health:
         self._monotonic = monotonic
         self._stall_s_max = stall_s_max
         self._due: dict[str, float] = {}
-        """By loop: when it must have come round again, in monotonic seconds."""
+        """By loop: when it must report progress again, in monotonic seconds."""
         self._looked_at = monotonic()
         self._death: LoopDied | None = None
         self._degraded: dict[str, Degraded] = {}
         self._lock = threading.Lock()
 
     def progress(self, loop: str, *, idle_s: float = 0.0) -> None:
-        """The loop has come round, or waits for something that it will try again. It has nothing to do for
-        `idle_s` seconds."""
+        """The loop has begun a new turn, or waits for something that it will try again. It has nothing to do
+        for `idle_s` seconds."""
         self._due[loop] = self._monotonic() + idle_s
 
     def ended(self, loop: str) -> None:
@@ -81,24 +83,24 @@ class Health:
         self._due.pop(loop, None)
 
     def died(self, loop: str, error: BaseException) -> None:
-        """The loop has ended by an error. The first death is the one that `check` raises."""
+        """The loop has ended with an error. `check` raises the first one that is reported."""
         self._due.pop(loop, None)
         if self._death is None:
             self._death = LoopDied(f"{loop}: {type(error).__name__}: {error}")
             self._death.__cause__ = error
 
     def check(self) -> None:
-        """Raises LoopDied, and LoopStalled where a loop is late by more than the bound."""
+        """Raises LoopDied if a loop has died, and LoopStalled if one is later than the limit."""
         if self._death is not None:
             raise self._death
         if stalled := self._late(self._stall_s_max):
             raise LoopStalled(", ".join(sorted(stalled)))
 
     def _late(self, seconds_min: float) -> dict[str, float]:
-        """How late each loop is, in seconds, of those that are later than `seconds_min`."""
+        """How late each loop is, in seconds, for loops that are later than `seconds_min`."""
         now = self._monotonic()
         if now - self._looked_at > SUSPENDED_S_MIN:
-            # The process was suspended, or too busy to look: that no loop came round says nothing about it.
+            # The process was suspended or too busy to look, so it means nothing that no loop made progress.
             log.warning("process.suspended", seconds=round(now - self._looked_at, 1))
             for loop, due in self._due.copy().items():
                 self._due[loop] = max(due, now)
@@ -106,13 +108,13 @@ class Health:
         return {loop: now - due for loop, due in self._due.copy().items() if now - due > seconds_min}
 
     async def watch(self, stop: asyncio.Event) -> None:
-        """Look after the loops until `stop` is set. Raises as `check`."""
+        """Watch the loops until `stop` is set. Raises as `check`."""
         while not stop.is_set():
             self.check()
             await wait_for(stop, LOOK_PERIOD_S)
 
     def trouble(self, part: str, reason: str) -> None:
-        """The part is down; the first report since it worked makes a log line."""
+        """The part is down. The first report of it since the part last worked writes a log line."""
         with self._lock:
             first = part not in self._degraded
             since = self._clock() if first else self._degraded[part].since
@@ -133,7 +135,8 @@ class Health:
         return part in self._degraded
 
     def degraded(self) -> list[Degraded]:
-        """Parts that are down and loops that are overdue or dead, the longest first."""
+        """Parts that are down, and loops that are late or dead; those that have been so for longest come
+        first."""
         now = self._clock()
         late = self._late(OVERDUE_S_MAX)
         with self._lock:
@@ -147,7 +150,7 @@ class Health:
         return sorted(found, key=lambda degraded: degraded.since)
 
     def disabled(self) -> str | None:
-        """Why the role cannot do its job, as far as its loops are concerned; None while it can."""
+        """Why the role's loops keep it from doing its job; None while they do not."""
         if self._death is not None:
             return f"a loop has died: {self._death}"
         late = sorted(self._essential & self._late(OVERDUE_S_MAX).keys())
@@ -155,7 +158,7 @@ class Health:
 
 
 async def wait_for(event: asyncio.Event, seconds_max: float) -> bool:
-    """Return when the event is set, True, or when the time is over, False."""
+    """Wait for the event, `seconds_max` at most. Returns whether it is set."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds_max):
             return await event.wait()

@@ -1,4 +1,5 @@
-"""A name for this process that no other live process has, and that its successor on this address gets."""
+"""A name for this process that no other live process has, and that the next process on this address gets
+again."""
 
 import re
 import socket
@@ -13,11 +14,11 @@ _NETWORK = Path("/proc/self/ns/net")
 
 def listener_name(listener: socket.socket, *, host: str | None = None) -> str:
     """The name of the process that listens there: `host-port-digest`, at most 60 characters. `host` is for
-    people, by default what the system calls itself.
+    people; by default it is the system's host name.
 
-    The digest is of the boot of the kernel, the network namespace, the address and the port. The kernel lets
-    only one socket listen on that, so whoever had the name before has ended, whatever hosts are called. Where
-    the system does not tell these apart, the name is a new one each time.
+    The digest is made of the kernel's boot id, the network namespace, the address and the port. The kernel
+    lets only one socket listen on these, so a process that had the name before has ended, whatever the hosts
+    are called. If the system does not tell the boot id and the namespace, the name is a new one each time.
     """
     address, port = listener.getsockname()[:2]
     readable = re.sub(r"[^A-Za-z0-9._-]", "_", host or socket.gethostname())[:HOST_CHARS_MAX]

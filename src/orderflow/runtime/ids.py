@@ -1,5 +1,5 @@
-"""Ids as text, made of the system's randomness, which is drawn ahead: a system call per id costs more than
-the id."""
+"""Ids as text, made from the system's random bytes. These are fetched in advance, because a system call for
+each id costs more than the id."""
 
 import os
 
@@ -7,7 +7,7 @@ _DRAWN_BYTES = 4096
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 _drawn: list[str] = []
-os.register_at_fork(after_in_child=_drawn.clear)  # two processes must never use the same
+os.register_at_fork(after_in_child=_drawn.clear)  # two processes must never use the same digits
 
 
 def random_hex() -> str:

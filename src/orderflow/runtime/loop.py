@@ -1,8 +1,8 @@
-"""One kind of loop for all work that goes on by itself, in threads and in tasks alike.
+"""The loop that is used for all work that goes on by itself, in threads and in tasks alike.
 
-A loop waits until something is due, does it by `run_once`, and begins anew. It tells the process's health
-whenever it comes round, so that a loop that hangs is noticed. A failed turn is told, and tried again or
-the end of the process, by way of the health: no loop dies unnoticed.
+A loop waits until something is due, does it with `run_once`, and starts over. It reports each turn to the
+process's health, so that a loop that hangs is noticed. A turn that fails is reported to the health, too, and
+is either tried again or ends the process: no loop dies unnoticed.
 """
 
 import asyncio
@@ -30,7 +30,8 @@ def _always() -> bool:
 
 
 class _Loop:
-    """What threads and tasks have in common: what is said about each turn. Metrics of loops belong here."""
+    """What loops in threads and in tasks have in common: what they report about each turn. Metrics of loops
+    belong here."""
 
     def __init__(
         self, name: str, health: Health, on_failure: OnFailure, pause_s: Callable[[], float]
@@ -44,7 +45,7 @@ class _Loop:
         self._health.recovered(self.name)
 
     def _failed(self, error: Exception) -> None:
-        """Raises the error where it is to end the process."""
+        """Raises the error if it must end the process."""
         if self._on_failure == "end the process":
             raise error
         log.error("loop.failed", loop=self.name, exc_info=error)
@@ -58,8 +59,9 @@ class _Loop:
 class ThreadLoop(_Loop):
     """A loop in a thread of its own.
 
-    `pause_s` tells how long nothing is due, in seconds, 0 if something is; it is asked again after `wake`.
-    Once stopped, the loop goes on without pauses until it `is_drained`, then calls `finish` in its thread.
+    `pause_s` returns how long nothing is due, in seconds, 0 if something is due now; after `wake` it is
+    called again. Once stopped, the loop goes on without pauses until `is_drained` returns True, then calls
+    `finish` in its thread.
     """
 
     def __init__(
@@ -92,12 +94,12 @@ class ThreadLoop(_Loop):
             self._thread.start()
 
     def wake(self) -> None:
-        """Something may be due now. From any thread."""
+        """Something may be due now. Any thread may call this."""
         if not self._signal.is_set():
             self._signal.set()
 
     def sleep(self, seconds: float) -> bool:
-        """For `run_once`: wait within a turn; True as soon as the loop is to stop."""
+        """For `run_once`: wait within a turn. Returns True as soon as the loop is to stop."""
         self._health.progress(self.name, idle_s=seconds)
         return self._stop.wait(seconds)
 
@@ -106,8 +108,8 @@ class ThreadLoop(_Loop):
         self._signal.set()
 
     def join(self, seconds_max: float = JOIN_S_MAX) -> bool:
-        """Wait for the end of a stopped loop; False where it has not ended in time. Its thread does not keep
-        the process from ending."""
+        """Wait for the end of a stopped loop. Returns False if it has not ended in time; its thread does not
+        keep the process from ending."""
         if self._thread is None:
             return True
         self._thread.join(seconds_max)
@@ -116,7 +118,7 @@ class ThreadLoop(_Loop):
         return not self._thread.is_alive()
 
     def run(self) -> None:
-        """All turns, in the caller's thread."""
+        """Run all turns in the caller's thread."""
         try:
             try:
                 while self._wait():
@@ -129,7 +131,7 @@ class ThreadLoop(_Loop):
             self._health.ended(self.name)
 
     def _wait(self) -> bool:
-        """Wait until something is due; False once the loop was stopped and nothing is left."""
+        """Wait until something is due. Returns False once the loop was stopped and nothing is left to do."""
         while True:
             self._signal.clear()
             if self._stop.is_set():
@@ -152,8 +154,8 @@ class ThreadLoop(_Loop):
 
 
 class TaskLoop(_Loop):
-    """A loop in a task of the running event loop. `pause_s` as in ThreadLoop; `signal` wakes it, and may be
-    shared by several. It is stopped by cancelling it wherever it waits."""
+    """A loop in a task of the running event loop. `pause_s` is as in ThreadLoop; `signal` wakes the loop, and
+    several loops may share one. Stopping it cancels it wherever it waits."""
 
     def __init__(
         self,
@@ -176,7 +178,7 @@ class TaskLoop(_Loop):
             self._task = asyncio.create_task(self.run(), name=self.name)
 
     def wake(self) -> None:
-        """Something may be due now. From the event loop's thread."""
+        """Something may be due now. Only the event loop's thread may call this."""
         self._signal.set()
 
     async def stop(self) -> None:
@@ -187,7 +189,7 @@ class TaskLoop(_Loop):
         self._health.ended(self.name)
 
     async def run(self) -> None:
-        """All turns, in the caller's task."""
+        """Run all turns in the caller's task."""
         try:
             while True:
                 await self._wait()
@@ -201,7 +203,7 @@ class TaskLoop(_Loop):
             pause_s = max(0.0, self.pause_s())
             self._health.progress(self.name, idle_s=pause_s)
             if pause_s == 0:
-                await asyncio.sleep(0)  # others have their turn, whatever this loop does
+                await asyncio.sleep(0)  # other tasks get their turn, whatever this loop does
                 return
             if not await wait_for(self._signal, pause_s):
                 return

@@ -1,10 +1,10 @@
-"""Takes secrets out of texts before anybody reads them: logs, errors, health, what commands print."""
+"""Removes secrets from texts before anybody reads them: logs, errors, health, and what commands print."""
 
 import re
 
 STARS = "***"
 
-# Of a URL's query only these are shown: whatever we do not know may be a password under another name.
+# Only these parameters of a URL's query are shown: an unknown one may be a password under another name.
 _SHOWN = frozenset(
     {
         *("application_name", "channel_binding", "connect_timeout", "gssencmode", "host", "hostaddr"),
@@ -13,16 +13,16 @@ _SHOWN = frozenset(
     }
 )
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>\S+)")
-# Up to the last @: a password that nobody encoded may hold an @, a slash or a question mark itself.
+# It reaches to the last @, because an unencoded password may itself contain an @, a slash or a question mark.
 _USERINFO = re.compile(r"(?P<user>[^:/?#@]*)(?P<secret>:.*)?@")
 _PARAMETER = re.compile(r"(?P<name>(?<=[?&;])[^=&;#\s]+)=[^&;#\s'\"]+")
 _PASSWORD = re.compile(r"(?P<name>\bpass(?:word|wd)?\s*=\s*)[^\s&;]+", re.IGNORECASE)
 
 
 def mask_urls(text: str) -> str:
-    """The text with stars for the password in every URL and for the secrets in its query.
+    """The text with stars in place of the password in every URL and of the secrets in its query.
 
-    A user that stands alone, as in `https://token@host`, is taken for a secret, too.
+    A user without a password, as in `https://token@host`, is treated as a secret, too.
     """
     if "://" in text:
         text = _URL.sub(_masked_url, text)

@@ -1,4 +1,5 @@
-"""Texts from outside on a terminal: nothing in them moves the cursor, retitles windows or reverses a line."""
+"""Makes texts from outside safe for a terminal: nothing in them moves the cursor, changes a window's title or
+reverses a line."""
 
 import re
 

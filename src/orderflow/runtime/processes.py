@@ -1,4 +1,4 @@
-"""Process matters: one process per data directory, and N worker processes behind one socket."""
+"""Ensures one process per data directory, and runs several worker processes behind one socket."""
 
 import asyncio
 import fcntl
@@ -29,7 +29,8 @@ class DataDirInUse(SettingsError):
 
 
 def raise_open_files_limit() -> None:
-    """As far as the system allows: each connection is an open file, and the usual limit is 1,024."""
+    """Raise the limit as far as the system allows, because each connection is an open file and the usual
+    limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -37,9 +38,10 @@ def raise_open_files_limit() -> None:
 
 
 def lock_data_dir(directory: Path) -> IO[str]:
-    """Hold the directory for as long as the returned file is open. Raises DataDirInUse.
+    """Lock the directory for as long as the returned file is open. Raises SettingsError, or DataDirInUse if
+    another process has the lock.
 
-    The kernel lets go of the lock when the process ends, however it ends.
+    The kernel releases the lock when the process ends, however it ends.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -64,8 +66,8 @@ def lock_data_dir(directory: Path) -> IO[str]:
 
 
 def run_workers(count: int, work: Callable[[int], int]) -> int:
-    """Fork `count` processes that each run `work(index)`, start a dead one again, and on SIGTERM or
-    SIGINT let all drain. Returns the exit code. Must be called before any thread or event loop exists."""
+    """Fork `count` processes that each run `work(index)`, and start a dead one again. On SIGTERM or SIGINT
+    let all of them finish. Returns the exit code. Must be called before any thread or event loop exists."""
     children: dict[int, int] = {}
     stopping = False
 
@@ -133,7 +135,7 @@ def _drain(children: dict[int, int]) -> int:
 
 
 def stop_with_parent(stop: asyncio.Event) -> None:
-    """Set `stop` when the process that forked this one is gone: a worker without a parent takes no more
+    """Set `stop` when the process that forked this one has ended: a worker without a parent takes no more
     orders."""
     parent = os.getppid()
     loop = asyncio.get_running_loop()

@@ -1,5 +1,5 @@
-"""What refuses to start, wherever it is found, says which setting to change."""
+"""The error with which every part refuses to start; it says which setting to change."""
 
 
 class SettingsError(Exception):
-    """What is wrong with the settings, a line per setting."""
+    """Something is wrong with the settings; the text has a line for each of them."""

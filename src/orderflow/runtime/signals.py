@@ -1,8 +1,9 @@
-"""SIGTERM and SIGINT, from the first instruction of a process to its last.
+"""Handles SIGTERM and SIGINT from the first instruction of a process to its last.
 
-The first of them asks the process to stop, any further one changes nothing: a service manager may tell the
-whole group of processes, and a parent its workers. While nothing is under way yet, the process just ends.
-Python's own handling will not do: as process 1 of a container a program without handlers hears nothing.
+The first signal asks the process to stop. Further ones change nothing, because a service manager may signal
+the whole group of processes, and a parent its workers. While a process has no work under way yet, it just
+ends. Python's own handling is not enough: as process 1 of a container, a program without handlers does not
+get these signals.
 """
 
 import signal
@@ -14,7 +15,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequested(SystemExit):
-    """Ends a process that has nothing under way."""
+    """Ends a process that has no work under way."""
 
 
 @dataclass(slots=True)
@@ -25,12 +26,12 @@ class _State:
 
 
 _state = _State()
-"""Signals belong to the process, and so does this."""
+"""Signals concern the whole process, so this is a global."""
 
 
 def install(*, is_role: bool) -> None:
-    """Begin to listen. A role that is asked to stop ends with 0. A tool has not done its work then, and
-    leaves SIGINT to Python."""
+    """Install the handlers. A role that is asked to stop ends with exit code 0. A tool has not done its work
+    then, so it ends with 143 on SIGTERM, and leaves SIGINT to Python."""
     _state.exit_code = 0 if is_role else 128 + signal.SIGTERM
     for number in STOP_SIGNALS if is_role else (signal.SIGTERM,):
         signal.signal(number, _on_signal)
@@ -48,9 +49,9 @@ def _on_signal(_number: int, _frame: object) -> None:
 
 @contextmanager
 def stopping_by(on_stop: Callable[[], object]) -> Generator[None]:
-    """From here on the process stops by `on_stop`, which the main thread calls between two instructions: it
-    must do next to nothing. A signal that came before calls it at once, one that comes after the block is too
-    late to matter."""
+    """While the block runs, the process is stopped by `on_stop`. The main thread calls it between two
+    instructions, so it must do next to nothing. If a signal came before, it is called at once; a signal that
+    comes after the block is ignored."""
     _state.on_stop = on_stop
     if _state.is_stopping:
         on_stop()
@@ -63,14 +64,15 @@ def stopping_by(on_stop: Callable[[], object]) -> Generator[None]:
 
 
 def _ignore() -> None:
-    """For good: at its very end Python would take handlers away, and a late signal kill the process."""
+    """Ignore the signals from now on. When Python ends it removes handlers, and a late signal would then kill
+    the process."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def held_back() -> Generator[None]:
-    """Signals that come while the block runs are delivered at its end."""
+    """Signals that come while the block runs are delivered at the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
@@ -79,7 +81,8 @@ def held_back() -> Generator[None]:
 
 
 def begin_anew() -> None:
-    """For a process that was forked: what its parent was told or does is not its own matter."""
+    """Reset the state in a process that was forked: what its parent was told, or does about it, does not
+    concern it."""
     _state.is_stopping = False
     _state.on_stop = None
     install(is_role=True)

@@ -1,6 +1,6 @@
 """Logs: one line per request and one per shipment outcome, as JSON or for the console.
 
-Lines carry ids, never names, addresses or request bodies.
+Lines contain ids, but never names, addresses or request bodies.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from orderflow.runtime.printable import printable, printable_in_a_line
 
 
 def configure_logging(log_format: Literal["console", "json"] | None, level: str, service: str) -> None:
-    """Send structlog's and the standard library's lines to stderr in one form. Called once, at start."""
+    """Send the lines of structlog and of the standard library to stderr in one format. Called once, at
+    start."""
     console = log_format == "console" or (log_format is None and sys.stderr.isatty())
 
     def add_origin(_logger: object, method: str, event: EventDict) -> EventDict:
@@ -59,7 +60,7 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
 
 
 def _masked(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """No line shows the secret of a URL, whoever wrote it there."""
+    """Masks the secrets of URLs in every line, whoever wrote them there."""
     for name, value in event.items():
         text = value if type(value) is str else None if type(value) in _PLAIN else repr(value)
         if text is not None and ("://" in text or "pass" in text) and (masked := mask_urls(text)) != text:
@@ -71,8 +72,8 @@ _PLAIN = (int, float, bool, type(None))
 
 
 def _for_a_terminal(event: EventDict) -> EventDict:
-    """Paths and messages come from outside: what could steer the terminal is escaped. Only tracebacks keep
-    their lines; what is not text is shown by `repr`, which escapes by itself."""
+    """Escape what could control the terminal, because paths and messages come from outside. Only tracebacks
+    keep their line breaks. Values that are not texts are shown by `repr`, which escapes by itself."""
     return {
         printable_in_a_line(key): (printable if key in ("exception", "stack") else printable_in_a_line)(value)
         if isinstance(value, str)
@@ -82,15 +83,15 @@ def _for_a_terminal(event: EventDict) -> EventDict:
 
 
 class _Lines:
-    """Writes lines to stderr. Those of one round of an event loop are written together, at the round's end:
-    a system call for each, during which other threads take the interpreter, costs more than the lines. From
-    other threads, and where no loop runs, a line is written at once."""
+    """Writes lines to stderr. The lines of one round of an event loop are written together at the end of the
+    round: a system call for each, during which other threads take the interpreter, costs more than the lines.
+    From other threads, or without a running loop, a line is written at once."""
 
     def __init__(self) -> None:
         self._lines: deque[bytes] = deque()
         self._writing = threading.Lock()
         self._due_on: asyncio.AbstractEventLoop | None = None
-        """The loop that writes the lines soon."""
+        """The loop that will write the lines soon."""
         atexit.register(self.flush)
 
     def msg(self, line: bytes) -> None:
@@ -117,7 +118,7 @@ class _Lines:
 
 
 def _json_line(_logger: object, _method: str, event: EventDict) -> bytes:
-    """Bytes as they come from the serializer: no text is encoded on the way of every request."""
+    """The line as the bytes that the serializer returns, so that no request has to encode a text."""
     return to_json(event, fallback=repr)
 
 
