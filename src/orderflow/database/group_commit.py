@@ -84,7 +84,7 @@ class GroupCommit:
     queue_commands_max: int = QUEUE_COMMANDS_MAX
     queue_rows_max: int = QUEUE_ROWS_MAX
     queue_seconds_max: float = math.inf
-    """Nothing more is taken while the oldest command has waited for longer than this."""
+    """No more commands are taken while the oldest one has waited for longer than this."""
     in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX
     """How long we try to find out what a COMMIT did whose answer was lost, in seconds."""
     health: Health = field(default_factory=Health)
@@ -138,7 +138,7 @@ class GroupCommit:
         future: asyncio.Future[list[Any]] = loop.create_future()
 
         def resolve(outcomes: list[Any]) -> None:
-            if not future.done():  # a caller that vanished cancelled it
+            if not future.done():  # a caller that went away has cancelled it
                 future.set_result(outcomes)
 
         if later and commands:

@@ -109,7 +109,7 @@ def _migrate(database: Database, schema: Schema) -> list[str]:
 
 def check(database: Database, schema: Schema) -> None:
     """Raises DatabaseMisconfigured unless the schema is exactly the one this program knows, and
-    DatabaseUnavailable."""
+    DatabaseUnavailable if the database does not answer."""
     found = _outlasting_outages(_found, database, schema)
     if found != newest(schema):
         raise SchemaMismatch(

@@ -1,4 +1,4 @@
-"""One transaction, as the use cases that write in it see it."""
+"""One transaction, as it appears to the use cases that write in it."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager

@@ -130,7 +130,7 @@ class Consumer(Protocol):
         ...
 
     def commit(self, records: Sequence[Record]) -> None:
-        """Mark these records, and all before them in their partitions, as done. Durable on return.
+        """Mark these records, and all before them in their partitions, as done. This is durable on return.
 
         Partitions that this member no longer owns are left out silently: their new owner gets the records.
         Raises BusUnavailable when the commit could not be made.
@@ -138,7 +138,7 @@ class Consumer(Protocol):
         ...
 
     def state(self) -> ConsumerState:
-        """A snapshot for health, from any thread, without waiting."""
+        """Return a snapshot for health, without waiting. Any thread may call this."""
         ...
 
     def close(self) -> None:

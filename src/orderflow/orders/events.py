@@ -1,4 +1,4 @@
-"""The events that orders cause, rendered for the outbox. Their form is `contracts.order_events`."""
+"""The events about orders, rendered for the outbox. `contracts.order_events` defines their form."""
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX, ORDER_CREATED, SCHEMA_VERSION, SOURCE
 from orderflow.messaging import Message

@@ -184,7 +184,7 @@ class Intake:
                 results = await self._writer.submit(self._place_orders, [pending[i].command for i in waiting])
             except QueueFull:
                 if outcomes:
-                    break  # the others are written: only those that still wait are refused
+                    break  # the others are written, so only those that still wait are refused
                 raise _overloaded() from None
             outcomes.update(zip(waiting, results, strict=True))
             waiting = [i for i in waiting if isinstance(outcomes[i], Contended)]

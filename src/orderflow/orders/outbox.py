@@ -90,8 +90,8 @@ class Claim:
 
 
 def claim(tx: Transaction, commands: Sequence[Claim]) -> list[list[OutboxRow]]:
-    """Lease free rows, the oldest orders first. Only the lowest unpublished version of each order is
-    leased."""
+    """Lease free rows and return them, the oldest orders first. Of each order only the lowest unpublished
+    version is returned."""
     # If the answer to an earlier COMMIT was lost, the rows it leased become free when that lease ends.
     return [_claim(tx, command.rows_max) for command in commands]
 

@@ -55,7 +55,7 @@ class Refused(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """Parked rows that the log has taken after all."""
+    """Parked rows that the log has finally taken."""
 
     marks: MarkAll
     at: datetime
@@ -87,7 +87,7 @@ class Released(NamedTuple):
 def park(tx: Transaction, commands: Sequence[Refused]) -> list[None]:
     """Park the rows and set the `attention` of their orders, so that a person looks at them. An order that
     has an attention already keeps it."""
-    # Parking twice changes nothing.
+    # Parking twice changes nothing, so this may be repeated after a lost COMMIT.
     refused = {command[:2]: command for command in sorted(commands, key=itemgetter(0, 1))}
     tx.add(_PARK, [(*key, row.reason[:REASON_CHARS_MAX]) for key, row in refused.items()])
     firsts = {row.order_id: row for row in reversed(refused.values())}
@@ -107,7 +107,7 @@ def unpark(tx: Transaction, commands: Sequence[Taken]) -> list[None]:
 
 def release(tx: Transaction, commands: Sequence[Release]) -> list[Released]:
     """Free the rows for the next sweep of any relay."""
-    # Releasing twice changes nothing.
+    # Releasing twice changes nothing, so this may be repeated after a lost COMMIT.
     return [_release(tx, command) for command in commands]
 
 

@@ -1,4 +1,4 @@
-"""What a request says, validated: queries, headers, bodies and the entries of bulk bodies."""
+"""Validates what a request says: queries, headers, bodies and the entries of bulk bodies."""
 
 import re
 from datetime import datetime
@@ -30,7 +30,7 @@ class ListQuery(PageQuery):
 
 
 class OrderQuery(BaseModel):
-    """`wait` names the status to wait for; any terminal status and the time-out answer too."""
+    """`wait` names the status to wait for; a terminal status or the time-out ends the wait, too."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 

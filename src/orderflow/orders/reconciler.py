@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 RE_EMISSIONS_MAX = 3
 PATIENCE_FACTOR = 5
-"""Each silence may be this many times longer than the one before: 1, 5, 25, then 125 minutes by default."""
+"""How many times longer each silence may be than the one before: 1, 5, 25, then 125 minutes by default."""
 ORDERS_LOOKED_AT_MAX = 1_000
 PAUSE_S = 5.0
 BACKLOG_PAUSE_S = 0.5

@@ -94,7 +94,7 @@ outbox = sa.Table(
     sa.Column("offset", sa.BigInteger),
     sa.Column("parked_reason", sa.String(1000)),
     sa.Column("re_emissions", sa.Integer, nullable=False, server_default=sa.text("0")),
-    # The sweep and the backlog read this one; a published row leaves it.
+    # The sweep and the backlog read this index; a published row drops out of it.
     sa.Index(
         "outbox_unpublished",
         "order_id",

@@ -11,7 +11,7 @@ os.register_at_fork(after_in_child=_drawn.clear)  # two processes must never use
 
 
 def random_hex() -> str:
-    """32 random hexadecimal digits, from any thread."""
+    """32 random hexadecimal digits. Any thread may call this."""
     try:
         return _drawn.pop()
     except IndexError:

@@ -9,7 +9,7 @@ _WORD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud
 
 def printable(text: str) -> str:
     """The text with control characters, marks of writing direction and halves of surrogate pairs written as
-    `\\uXXXX`, as a JSON string may write them. Tabs and ends of lines stay."""
+    `\\uXXXX`, as in a JSON string. Tabs and line ends stay."""
     return _LINE.sub(_escaped, text)
 
 

@@ -96,7 +96,7 @@ class _Lines:
 
     def msg(self, line: bytes) -> None:
         self._lines.append(line)
-        loop = asyncio._get_running_loop()  # the public function raises where none runs
+        loop = asyncio._get_running_loop()  # the public function raises if none runs
         if loop is None:
             self.flush()
         elif loop is not self._due_on:

@@ -246,7 +246,7 @@ class Exchange:
         }
 
     async def receive(self) -> Message:
-        """Raises ProblemError where the rest of the body will not come."""
+        """Raises ProblemError if the rest of the body will not come."""
         if self.expects_continue and not self.whole and not self.done:
             self.expects_continue = False
             self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")

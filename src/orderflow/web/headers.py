@@ -103,7 +103,7 @@ Q = TypeVar("Q", bound=BaseModel)
 
 
 class NoQuery(BaseModel, extra="forbid"):
-    """Of a resource that takes no parameters."""
+    """The query of a resource that takes no parameters."""
 
 
 def read_query(model: type[Q], request: Request) -> Q:

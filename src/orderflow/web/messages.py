@@ -24,7 +24,7 @@ def not_http() -> ProblemError:
 def head_without_offer(
     parser: httptools.HttpRequestParser, target: bytes, headers: Sequence[tuple[bytes, bytes]]
 ) -> bytes:
-    """The head that the parser has read, without the offered upgrade in it."""
+    """The head that the parser has read, without the upgrade that it offered."""
     lines = [b"%b: %b\r\n" % header for header in headers if header[0] != b"upgrade"]
     version = parser.get_http_version().encode()
     return b"%b %b HTTP/%b\r\n%b\r\n" % (parser.get_method(), target, version, b"".join(lines))

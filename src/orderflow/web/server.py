@@ -24,7 +24,7 @@ class AddressUnavailable(SettingsError):
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises AddressUnavailable."""
+    """A listening socket; port 0 chooses a free port. Raises AddressUnavailable."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         both = host == "::" and socket.has_dualstack_ipv6()

@@ -1,6 +1,6 @@
 """SQLite, through Python's own driver.
 
-Every transaction that writes takes the file's only write lock when it begins (`engine.connect`). So rows and
+Every transaction that writes takes the file's only write lock when it begins (`sqlite_engine`). So rows and
 names need no locks of their own, and there are no waits within a transaction to bound.
 """
 

@@ -33,7 +33,7 @@ _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The topic and the group at one moment, as the cluster tells it."""
+    """The topic and the group at one moment, as the cluster reports them."""
 
     topic_id: str | None
     """None if the topic does not exist. A topic that was deleted and created again has another id."""
@@ -160,8 +160,7 @@ class GroupWatch:
         if self._suspicions == 1:
             return None  # the look may have been between the two rounds of a rebalance
         self._unread = f"nobody of {self._group} reads partitions {unread} of {self._topic}"
-        # One new member is enough. The first of the old members is replaced; the others wait longer, each by
-        # its place in the order.
+        # One new member is enough. The first of the old ones, by id, is replaced; the others give it time.
         before_us = sum(other < member_id for other in look.members) if member_id else 0
         if self._suspicions < 2 + 2 * before_us or self._clock() <= self._join_until_s:
             return None
