@@ -1,4 +1,4 @@
-"""What this worker holds in memory, and the bound on it."""
+"""The shipments that this worker holds in memory, and the bounds on them."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from orderflow.fulfillment.model import Owner, Shipment
 
 REQUEST_BYTES_MAX = 256 * 1024 * 1024
-"""Requests in memory, beyond which there is no room for one more shipment, however few there are."""
+"""Bytes of requests in memory, beyond which there is no room for another shipment, however few there are."""
 
 
 def within(sized: Iterable[tuple[str, int]], bytes_max: int) -> list[str]:
-    """The first of these ids, as far as their sizes in bytes fit together; one, however large it is."""
+    """As many of the first ids as fit together by their sizes in bytes; the first one always does."""
     fitting: list[str] = []
     room = bytes_max
     for name, size in sized:
@@ -53,11 +53,11 @@ class Capacity:
 
     @property
     def retried_room(self) -> int:
-        """How much of the room may go to what has failed before."""
+        """How much of the room may go to shipments that have failed before."""
         return max(0, min(self._retried_max - len(self._retried), self.room))
 
     def reserve(self, shipments_max: int) -> int:
-        """Room for at most so many, held until `take` or `give_back`; the number granted."""
+        """Reserve room for at most so many, until `take` or `give_back`. Returns the number granted."""
         with self._lock:
             granted = max(0, min(shipments_max, self.room))
             self._reserved += granted
@@ -68,7 +68,7 @@ class Capacity:
             self._reserved -= reserved
 
     def take(self, shipments: Sequence[Shipment], *, reserved: int) -> list[Shipment]:
-        """Hold these in the room reserved for them; those that are to be worked on.
+        """Hold these in the room reserved for them, and return those that are to be worked on.
 
         One that is held already, or was taken in an earlier life of this worker, is left out.
         """
@@ -82,7 +82,7 @@ class Capacity:
             return new
 
     def let_go(self, shipments: Iterable[Shipment]) -> None:
-        """Whatever becomes of these, it is not for this worker's memory."""
+        """Drop these from memory: this worker does not work on them any more."""
         with self._lock:
             for shipment in shipments:
                 if self._held.get(shipment.order_id) == shipment.owner:

@@ -1,4 +1,4 @@
-"""Shipments that nobody has are taken by a worker that can go on with them."""
+"""Claims: a worker takes shipments that no live worker owns and that it can go on with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,22 @@ from orderflow.fulfillment.tables import shipments
 row = shipments.c
 
 CLAIM_BYTES_MAX = 32 * 1024 * 1024
-"""Requests in one claim of fresh shipments, and of those that have failed before."""
+"""At most so many bytes of requests in one claim of fresh shipments, and in one of those that failed
+before."""
 
 
 PARTY_AWAY_MS = 60_000
-"""A shipment whose carrier no live worker can ask is for a person once it has been due for so long: a worker
-that can may be starting."""
+"""If no live worker can ask a shipment's carrier, the shipment is for a person only once it has been due for
+so long: a worker that can ask may be starting."""
 
 RECALLED_ROWS_MAX = 1_000
 FRESH_AHEAD_MS = 60_000
-"""How far clocks may differ."""
+"""The most by which clocks are taken to differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimDue:
-    """Asks for free and due shipments, at most `retried_max` of them such as have failed before. `parties`
+    """Asks for shipments that are free and due, at most `retried_max` of which have failed before. `parties`
     are the carriers that the owner can ask."""
 
     owner: Owner
@@ -49,9 +50,9 @@ def claim_due(tx: Transaction, commands: Sequence[ClaimDue]) -> list[list[Shipme
     """Take free shipments under the owner's epoch, the longest due first.
 
     A shipment is free when no live lease has its exact worker and epoch. One that a carrier may have is left
-    to workers that can ask that carrier; where none can for a minute, anybody takes it, for a person. One
-    that was in mid-call counts an interruption. None: the answer to an earlier try was lost, and nobody knows
-    which shipments it took.
+    to workers that can ask that carrier; if none can, and it has been due for a minute, any worker takes it
+    and gives it to a person. One that was in mid-call counts an interruption. None: the answer to an earlier
+    try was lost, so nobody knows which shipments that try took.
     """
     if tx.may_be_committed:
         return [None] * len(commands)
@@ -70,7 +71,7 @@ def _claim_fairly(tx: Transaction, command: ClaimDue) -> list[Shipment]:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Asks for what is due later than anything can be."""
+    """Asks for shipments that are due later than any shipment can be."""
 
     @property
     def rows(self) -> int:
@@ -78,8 +79,8 @@ class Recall:
 
 
 def recall(tx: Transaction, commands: Sequence[Recall]) -> list[int]:
-    """Make shipments due now whose due time was written before the database's clock went back; the number of
-    them."""
+    """Make shipments due now if their due time was written before the database's clock went back. Returns the
+    number of them."""
     return [_recall(tx) for _ in commands]
 
 
@@ -95,7 +96,7 @@ _DATED_AHEAD = locked(
     sa.select(row.order_id)
     .where(
         row.due_at_ms > now_ms() + FRESH_AHEAD_MS,
-        # What has never waited was due when it was received.
+        # A shipment that never waited became due when it was received.
         sa.or_(row.due_at_ms > now_ms() + WAIT_MS_MAX, sa.and_(row.waits == 0, row.note.is_(None))),
     )
     .limit(RECALLED_ROWS_MAX),
@@ -176,15 +177,15 @@ _CLAIMED = (
 
 @dataclass(frozen=True, slots=True)
 class NameParty:
-    """Asks to write down `party` for intents that are older than this column."""
+    """Asks to store `party` with intents that are older than the column for it."""
 
     party: str
 
 
 def name_party(tx: Transaction, commands: Sequence[NameParty]) -> list[int]:
-    """The number of intents that are the party's from here on."""
+    """Returns the number of intents that belong to the party from now on."""
     nameless = sa.and_(row.party.is_(None), row.intent_at.is_not(None))
-    # Both halves have an index.
+    # Each half of this condition has an index.
     is_open = sa.or_(row.due_at_ms.is_not(None), row.parked_kind.is_not(None))
     name = sa.update(shipments).where(nameless, is_open)
     return [tx.connection.execute(name.values(party=command.party)).rowcount for command in commands]

@@ -1,4 +1,5 @@
-"""Carrier calls: ready shipments get an intent, then a call each; thousands are in flight, none has two."""
+"""Carrier calls: each ready shipment gets an intent, then a call. Thousands may be in flight, one a
+shipment."""
 
 import asyncio
 import random
@@ -43,8 +44,9 @@ T = TypeVar("T")
 
 INTENTS_MAX = 1_000
 RETRIED_AT_ONCE_MIN = FAILURES_MAX - 1
-"""What has failed before is called so many at once, one more for each that gets its answer, and so few again
-when one fails: where they fail again, they alone do not open the circuit for fresh orders."""
+"""How many shipments that were called before are called at once, to begin with. Each of them that gets an
+answer raises the number by one, and any failed call resets it. So they alone never open the circuit, which
+would stop fresh orders, too."""
 WAIT_S = 1.0
 LOOP = "dispatcher"
 
@@ -52,10 +54,11 @@ LOOP = "dispatcher"
 class Dispatcher:
     """Calls one carrier for accepted shipments, at most `in_flight_max` at once.
 
-    Fresh shipments and those called before take turns, and the latter get at most half of the calls: so
-    neither waits for all of the other. While the carrier's circuit is open they stay where they are: no
-    intent is written, no attempt counted. `on_outcome` gets each shipment whose outcome was recorded.
-    A key used longer ago than `key_lifetime` is looked up before it is used again. `jitter` is 0 to 1.
+    Fresh shipments and those called before take turns, and the latter get at most half of the calls, so
+    neither kind waits for all of the other. While the carrier's circuit is open, shipments stay queued: no
+    intent is written and no attempt is counted. `on_outcome` gets each shipment whose outcome was recorded.
+    If a key was first used longer ago than `key_lifetime`, or never used and its order is older than that,
+    the carrier is asked for the order's shipments before it is called. `jitter` is 0 to 1.
     """
 
     def __init__(
@@ -111,15 +114,15 @@ class Dispatcher:
         self._draining = True
 
     def abandon(self) -> None:
-        """Drop everything: other workers may have it already."""
+        """Drop everything: other workers may own it already."""
         self._fresh.clear()
         self._retried.clear()
         for call in self._calls:
             call.cancel()
 
     async def run_once(self) -> int:
-        """Write the intents of as many ready shipments as may be in flight, and call the carrier for them;
-        the number of calls begun. Raises what a call met that is a defect of ours."""
+        """Write the intents of as many ready shipments as may be in flight, and call the carrier for them.
+        Returns the number of calls begun. Raises the error of an earlier call that shows a defect of ours."""
         if self._failure is not None:
             raise self._failure
         now = self._clock()
@@ -134,7 +137,7 @@ class Dispatcher:
         return begun + await self._call_all(young, now)
 
     def _next(self) -> list[tuple[Shipment, Permit]]:
-        """What may be called now, fresh and retried in turns."""
+        """The shipments that may be called now; fresh and retried ones take turns."""
         free = 0 if self._draining else min(self._in_flight_max - self.in_flight, INTENTS_MAX)
         retried_free = self._retried_at_once - self._retried_calls
         batch: list[tuple[Shipment, Permit]] = []
@@ -145,8 +148,8 @@ class Dispatcher:
             if (permit := self._breaker.permit()) is None:
                 break
             retried_free -= turn is self._retried
-            # A probe is what came last: a queue of shipments that fail must not keep the circuit open for
-            # those behind them.
+            # The newest shipment is the probe: failing ones at the head of the queue must not keep the
+            # circuit open for those behind them.
             batch.append((turn.pop() if permit.is_probe else turn.popleft(), permit))
             turn = self._other(turn)
         return batch
@@ -165,7 +168,7 @@ class Dispatcher:
             now = self._clock()
             for (shipment, permit), intent, ours in zip(batch, intents, written, strict=True):
                 if ours and shipment.is_past_key_lifetime(now, self._key_lifetime):
-                    # The intent waited for the database for so long.
+                    # The key grew too old while the intent waited for the database.
                     self._begin(shipment, permit, self._look_up(_intended(shipment), permit))
                 elif ours:
                     self._begin(shipment, permit, self._ship(_intended(intent), permit))
@@ -176,7 +179,7 @@ class Dispatcher:
     async def _intend(
         self, intents: Sequence[Shipment], permits: Sequence[Permit], *, loop: str | None = None
     ) -> list[bool]:
-        """Write the intents; a permit is given back where no call will follow, whatever the reason."""
+        """Write the intents. A permit is given back if no call will follow, whatever the reason."""
         try:
             written = await self._recorder.record([(s, CallCarrier()) for s in intents], loop=loop)
         except BaseException:
@@ -189,7 +192,7 @@ class Dispatcher:
         return written
 
     def _wait_s(self) -> float:
-        """How long nothing can be begun unless something wakes this loop."""
+        """Seconds during which no call can begin, unless something wakes this loop."""
         if self._failure is not None:
             return 0.0
         if self._draining or not (self._fresh or self._retried) or self.in_flight >= self._in_flight_max:
@@ -216,8 +219,8 @@ class Dispatcher:
             self.loop.wake()
 
     async def _ship(self, shipment: Shipment, permit: Permit) -> None:
-        """Call until there is something to record; the intent of the first call is written. A probe is no
-        occasion for quick retries: if it fails, it goes to the back."""
+        """Call until there is something to record. The intent of the first call is already written. A probe
+        gets no quick retries: if it fails, its shipment waits to be due again."""
         quick_retries = 0
         while True:
             outcome = await self._ask(permit, self._create(shipment))
@@ -256,7 +259,7 @@ class Dispatcher:
         return after_call(outcome, quick_retries=quick_retries, waits=shipment.waits)
 
     async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
-        """Ask what the carrier has for an order whose key it may have forgotten, before any call."""
+        """Before any call, ask the carrier what it has for an order whose key it may have forgotten."""
         found = await self._ask(permit, self._find(shipment))
         if isinstance(found, Exception):
             failed = self._after_call(found, shipment, permit, QUICK_RETRIES_MAX)
@@ -287,7 +290,7 @@ class Dispatcher:
             self._on_outcome([replace(shipment, state=State.REJECTED, error=decision.error, waits=0)])
 
     async def _ask(self, permit: Permit, call: Awaitable[T]) -> T | Exception:
-        """One call's answer or error, which the circuit hears of."""
+        """One call's answer or error, which is also reported to the circuit breaker."""
         try:
             answer = await call
         except asyncio.CancelledError:
@@ -307,7 +310,8 @@ class Dispatcher:
                 self.loop.wake()
 
     def _first_called(self, shipment: Shipment, now: datetime) -> Shipment:
-        """The shipment, its key this carrier's, and used from now on if it was not used before."""
+        """The shipment with this carrier as its party. A key that was not used before counts as used
+        `now`."""
         if shipment.party is not None:
             return shipment
         return replace(shipment, party=self._party, intent_at=shipment.intent_at or now)
@@ -318,7 +322,7 @@ class Dispatcher:
             return checked_label(await self._carrier.create_shipment(request))
 
     async def _find(self, shipment: Shipment) -> list[Label]:
-        """A look-up decides about no order: a rejection here says nothing that can be relied on."""
+        """A look-up cannot reject an order, so a rejection here counts as an unreliable answer."""
         try:
             async with asyncio.timeout(CARRIER_CALL_S_MAX):
                 return checked_labels(await self._carrier.find_shipments(shipment.order_id))

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 POLL_RECORDS_MAX = 500
 POLL_RECORDS_FIRST = 50
 POLL_BYTES_MAX = 16 * 1024 * 1024
-"""About what one poll takes: large records make the next one shorter."""
+"""About the most that one poll takes: after large records, the next poll asks for fewer."""
 POLL_TIMEOUT_S = 0.5
 CONFLICTING_EVENT = "conflicting-event"
 
@@ -49,10 +49,10 @@ class Received(Enum):
 def receive(tx: Transaction, commands: Sequence[Receive]) -> list[Received]:
     """Insert shipments and their events' ids.
 
-    An event is dropped as repeated only if its shipment's row exists. The first content of an order is what
-    is shipped. An event with the id of another order's is no repetition: its order is shipped, too.
+    An event is dropped as a repeat only if its shipment's row exists. An order is shipped with the content
+    that arrived first. An event with the id of another order's event is no repeat: its order is shipped, too.
     """
-    # A row that is there already, is our owner's and still `received`, is our owner's to work on.
+    # If the row exists, still names the command's owner and is still `received`, that owner works on it.
     first: dict[str, Receive] = {}
     for command in commands:
         first.setdefault(command.shipment.order_id, command)
@@ -90,7 +90,7 @@ def receive(tx: Transaction, commands: Sequence[Receive]) -> list[Received]:
 
 
 def _reused(tx: Transaction, commands: Sequence[Receive]) -> set[str]:
-    """The orders whose events bear the id of another order's."""
+    """The orders whose events have the id of another order's event."""
     if not commands:
         return set()
     c = processed_events.c
@@ -102,7 +102,7 @@ def _reused(tx: Transaction, commands: Sequence[Receive]) -> set[str]:
 
 
 def _there(tx: Transaction, order_ids: set[str]) -> dict[str, Any]:
-    """The rows of shipments that were there before."""
+    """The rows of shipments that existed before."""
     if not order_ids:
         return {}
     rows = tx.connection.execute(
@@ -165,7 +165,7 @@ def _event(command: Receive) -> tuple[object, ...]:
 class Inbox:
     """One thread between the event log and the database; it alone uses the consumer, and closes it.
 
-    `hand_over` gets, in this thread, the shipments that are to be worked on and the room reserved for them.
+    `hand_over` is called in this thread, with the shipments to be worked on and the room reserved for them.
     `clock` stamps what was received.
     """
 
@@ -194,9 +194,9 @@ class Inbox:
         """The last stored record of each partition whose commit has not succeeded yet."""
 
     def run_once(self) -> int:
-        """One batch from the log to the database; the number of records stored.
+        """Bring one batch from the log to the database and return the number of records stored.
 
-        Raises BusMisconfigured, and whatever shows that no event at all can be stored.
+        Raises BusMisconfigured, and any error which shows that no event at all can be stored.
         """
         try:
             records = self._consumer.poll(self._records_max, POLL_TIMEOUT_S)
@@ -229,7 +229,7 @@ class Inbox:
             self._health.trouble("event-log", trouble)
 
     def _store(self, records: Sequence[Record]) -> bool:
-        """False where the worker was stopped before the database took it all: it will be delivered again."""
+        """False if the worker was stopped before the database took everything: it will be delivered again."""
         now = self._clock()
         owner = self._owner()
         wanted = 0 if self._capacity.backlog or owner.epoch == 0 else len(records)
@@ -262,7 +262,8 @@ class Inbox:
         letters: list[DeadLetter],
         now: datetime,
     ) -> bool:
-        """Adds to `taken` what is to be worked on now, to `letters` what the database will never take."""
+        """Adds to `taken` the shipments to work on now, and to `letters` those that conflict with an earlier
+        event or that the database will never take. False if the worker was stopped first."""
         commands = [command for _, command in received]
         outcomes = write_blocking(self._writer, receive, commands, wait=self._wait_for_database)
         if outcomes is None:
@@ -289,7 +290,7 @@ class Inbox:
         outcomes = write_blocking(self._writer, dead_letters.insert, letters, wait=self._wait_for_database)
         for outcome in outcomes or ():
             if isinstance(outcome, Exception):
-                raise outcome  # never dropped: the record comes again when the process is back
+                raise outcome  # never dropped: the record is delivered again after a restart
         return outcomes is not None
 
     def _wait_for_database(self) -> bool:
@@ -298,7 +299,7 @@ class Inbox:
 
 
 def _next_poll(records: Sequence[Record], records_max: int) -> int:
-    """How many records of the size of these fit into a poll."""
+    """How many records to ask for next: as many of this size as fit into a poll, within the other bounds."""
     fitting = len(records) * POLL_BYTES_MAX // max(1, sum([len(record.value or b"") for record in records]))
     return max(1, min(fitting, records_max, POLL_RECORDS_MAX))
 
@@ -321,7 +322,7 @@ _EVIDENCE: dict[object, str] = {
 
 
 def _conflicting(record: Record, command: Receive, reason: str) -> DeadLetter:
-    """Evidence for whoever looks for it; nothing is wrong with the order, so it asks for nobody."""
+    """A dead letter as evidence only: nothing is wrong with the order, so it does not ask for a person."""
     return dead_letters.of_record(
         record,
         kind=CONFLICTING_EVENT,

@@ -1,7 +1,7 @@
-"""A worker's lease: while it is live, the shipments that name its worker and epoch are nobody else's.
+"""A worker's lease: while it is live, no other worker may take the shipments that name its worker and epoch.
 
-Time is the database's clock. A lease that ends further ahead than a lease can be long was written before that
-clock went back, and counts as expired.
+Times are by the database's clock. A lease whose end is further away than a lease can last was written before
+that clock went back, and counts as expired.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ class Acquire:
     worker_id: str
     parties: tuple[str, ...] = ()
     former_epoch: int = 0
-    """Of this very process's former life under the name; 0 where it had none."""
+    """The epoch that this same process last had under the name; 0 if it had none."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfOwner:
-    """Something to be done with what one owner has."""
+    """A command about the lease of one owner."""
 
     owner: Owner
 
@@ -66,9 +66,9 @@ def _has_not_ended() -> sa.ColumnElement[bool]:
 
 
 def acquire(tx: Transaction, commands: Sequence[Acquire]) -> list[Owner | None]:
-    """Begin a new life: an epoch that this worker never had. None where another process lives under the name
-    that this one had."""
-    # One more epoch does no harm.
+    """Begin a new life, with an epoch that this worker never had. None if another process now lives under the
+    name that this one had."""
+    # Repeating this takes one more epoch, which does no harm.
     tx.connection.execute(sa.delete(workers).where(workers.c.lease_until_ms < now_ms() - FORGET_WORKER_MS))
     return [_acquire(tx, command) for command in commands]
 
@@ -111,12 +111,13 @@ def reachable_parties(tx: Transaction) -> set[str]:
 
 
 def end_all(connection: Connection) -> None:
-    """For embedded parts, where this process is the only worker: what the last one held is free at once."""
+    """End every lease, so that what an earlier process held is free at once. Only for embedded parts, where
+    this process is the only worker."""
     connection.execute(sa.delete(workers))
 
 
 def heartbeat(tx: Transaction, commands: Sequence[OfOwner]) -> list[bool]:
-    """Prolong live leases; False for one that was lost."""
+    """Prolong these leases; False for one that was lost."""
     return [_prolong(tx, command.owner) for command in commands]
 
 
@@ -131,9 +132,9 @@ def _prolong(tx: Transaction, owner: Owner) -> bool:
 
 
 def release(tx: Transaction, commands: Sequence[OfOwner]) -> list[int]:
-    """Let go of every shipment of these owners and end their leases, so that others go on at once.
+    """Let go of every shipment of these owners and end their leases, so that others can go on at once.
 
-    The number of shipments let go of.
+    Returns the number of shipments that each let go of.
     """
     return [_release(tx, command.owner) for command in commands]
 
@@ -155,11 +156,11 @@ def _release(tx: Transaction, owner: Owner) -> int:
 
 
 class Lease:
-    """Keeps this worker's lease, and takes a new epoch where it was lost: under another name if somebody else
-    lives under its own by then.
+    """Keeps this worker's lease, and takes a new epoch when it was lost: under another name if another
+    process lives under its own by then.
 
-    A worker that begins takes over the lease of its name: whoever had that before must have ended. `on_lost`
-    is called when a lease was lost: everything in memory belongs to nobody any more.
+    A worker that starts takes over the lease of its name, so the process that had it before must have ended.
+    `on_lost` is called when a lease was lost: nothing in memory belongs to this worker then.
     """
 
     def __init__(
@@ -190,18 +191,18 @@ class Lease:
 
     @property
     def owner(self) -> Owner:
-        """Who this worker is now; epoch 0 owns nothing. From any thread."""
+        """Who this worker is now; with epoch 0 it owns nothing. May be read from any thread."""
         return self._owner
 
     def probe(self, tx: Transaction, commands: Sequence[Probe]) -> list[None]:
-        """Write this worker's row as it is, which prolongs nothing."""
+        """Write this worker's row unchanged, which does not prolong its lease."""
         own = workers.c.worker_id == self._worker_id
         tx.connection.execute(sa.update(workers).where(own).values(epoch=workers.c.epoch))
         return [None] * len(commands)
 
     async def acquire(self, *, loop: str = LOOP) -> None:
-        """Begin a new life, unless one has begun meanwhile. It waits for the database, and `loop` goes on
-        reporting progress."""
+        """Begin a new life, unless one has begun meanwhile. Waits for the database as long as it takes, while
+        `loop` keeps reporting progress."""
         async with self._beginning:
             while self._owner.epoch == 0:
                 await self._try_to_acquire(loop)
@@ -232,8 +233,8 @@ class Lease:
         await self.acquire(loop=loop)
 
     async def run_once(self) -> None:
-        """One heartbeat, or the beginning of a life. Raises LoopDied or LoopStalled instead where a loop does
-        not get on any more: others are to take over."""
+        """Send one heartbeat, or begin a life. If a loop has died or stalled, raises LoopDied or LoopStalled
+        instead, so that other workers take over."""
         self._health.check()
         if self._owner.epoch == 0:
             await self.acquire()
@@ -248,6 +249,6 @@ class Lease:
             await self.renounce()
 
     async def release(self) -> int:
-        """Let go of everything; the number of shipments. Raises what the database says."""
+        """Let go of everything and return the number of shipments. Raises the database's errors."""
         owner, self._owner = self._owner, Owner(self._owner.worker_id, 0)
         return await self._writer.submit_one(release, OfOwner(owner))

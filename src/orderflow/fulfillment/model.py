@@ -3,14 +3,15 @@
     received ──▶ ready ──▶ calling ──▶ shipped | rejected ──▶ closed
         └──────────┴──────────┴────────────────┴──▶ parked (a person must look)
 
-`received`: the Order Service has not acknowledged Processing, the gate is shut. `ready`: the gate is open.
-`calling`: an intent is durable, the carrier may have made the shipment. `shipped`, `rejected`: the outcome is
-recorded, the Order Service has not acknowledged it. The state alone says which status update is owed, so
-an order never has two of them. A shipment that was discarded before its gate opened is `received` with an
-error: once Processing is acknowledged it is rejected with that, and no carrier is called.
+`received`: the gate is shut, which means that the Order Service has not acknowledged Processing and that the
+carrier must not be called. `ready`: the gate is open. `calling`: an intent is durable, so the carrier may
+have made the shipment. `shipped`, `rejected`: the outcome is recorded, but the Order Service has not
+acknowledged it. The state alone says which status update is owed, so an order never has two of them. A
+shipment that was discarded before its gate opened is `received` with an error: once Processing is
+acknowledged, it is rejected with that error and no carrier is called.
 
-An open gate is written down no sooner than the intent: after a crash the Order Service is simply asked
-again, and answers a repeat like the first time.
+An open gate is first written down with the intent: after a crash, the Order Service is simply asked again,
+and it answers a repeat as it did the first time.
 """
 
 import unicodedata
@@ -28,7 +29,7 @@ QUICK_RETRY_MS = 100
 RETRY_AFTER_QUICK_S_MAX = 5.0
 DURABLE_WAITS_MS = (1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000)
 WAIT_MS_MAX = 3_600_000
-"""The longest wait there is: the last of the schedule, and what a carrier may ask for."""
+"""The longest wait: the last one of the schedule, and the longest that a carrier may ask for."""
 INTERRUPTIONS_MAX = 20
 TEXT_CHARS_MAX = 200
 ERROR_CHARS_MAX = 1_000
@@ -49,14 +50,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A worker in one of its lives; the epoch is new at every start."""
+    """A worker in one of its lives. Every start and every lost lease begins a new life, with a new epoch."""
 
     worker_id: str
     epoch: int
 
 
 def idempotency_key(order_id: str) -> str:
-    """The carrier's key: a function of the order, so that every retry by anyone names the same shipment."""
+    """The key sent to the carrier: it depends on the order alone, so every retry names the same shipment."""
     return f"orderflow-{order_id}"
 
 
@@ -64,9 +65,10 @@ def idempotency_key(order_id: str) -> str:
 class Shipment:
     """A shipment as its owner holds it in memory.
 
-    `attempts` counts carrier calls, `waits` the durable waits for what is owed now: the gate, the carrier's
-    outcome or the update that tells it. `interruptions` counts how often a worker vanished during a call.
-    `intent_at`: when the carrier's key was used first, if ever, and `party`: who it was sent to.
+    `attempts` counts carrier calls. `waits` counts the durable waits of the present step: opening the gate,
+    getting the carrier's outcome, or reporting it. `interruptions` counts how often a worker vanished during
+    a call. `intent_at` is when the carrier's key was first used, if ever, and `party` the carrier it was sent
+    to.
     """
 
     order_id: str
@@ -90,7 +92,7 @@ class Shipment:
         return idempotency_key(self.order_id)
 
     def is_past_key_lifetime(self, now: datetime, lifetime: timedelta) -> bool:
-        """The carrier may have forgotten the key: a call with it might make a second shipment."""
+        """Whether the carrier may have forgotten the key, so that a call might make a second shipment."""
         return now - (self.intent_at or self.ordered_at) > lifetime
 
 
@@ -106,7 +108,7 @@ class CallCarrier:
 
 @dataclass(frozen=True, slots=True)
 class CallAgain:
-    """A quick retry after `factor` (full jitter, 0 to 1) of `jitter_ms`, but not before `after_s`."""
+    """A quick retry after a random share (full jitter, 0 to 1) of `jitter_ms`, but not before `after_s`."""
 
     jitter_ms: int
     after_s: float
@@ -125,8 +127,8 @@ class RecordRejection:
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Let go of the shipment; it is due again after `after_ms`. `to_state`: None keeps the state. `counts`:
-    it is one of the durable waits, of which there is an end. `cause`: what logs say instead of a note with
-    words that are not ours."""
+    whether it is one of the durable waits, whose number is limited. `cause`: what logs say instead of `note`,
+    where the note holds words that are not ours."""
 
     after_ms: int
     note: str
@@ -137,15 +139,15 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Nothing more to do. `note` says why where it is not the plain success."""
+    """There is nothing more to do. `note` says why, unless it is plain success."""
 
     note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A person must look: it becomes a dead letter. `attention`: what the order shall say about it, None
-    where no order could. `cause` as in Wait."""
+    """A person must look: the shipment becomes a dead letter. `attention`: what the order is to say about it,
+    None where there is no order to say it. `cause` as in Wait."""
 
     kind: str
     note: str
@@ -179,15 +181,15 @@ def status_update(shipment: Shipment) -> dict[str, Any]:
 
 
 def is_outage(http_status: int) -> bool:
-    """The answer says nothing about the update: the same one may be taken later."""
+    """Whether the answer says nothing about the update itself, so that it may be accepted later."""
     return http_status in (408, 429) or http_status >= 500
 
 
 def after_answer(
     state: State, http_status: int, current_status: str | None, *, waits: int
 ) -> OpenGate | Wait | Close | Park:
-    """What the Order Service's answer to the update that `state` owes means after so many durable waits for
-    this very update."""
+    """What to do after the Order Service's answer to the update that `state` owes. `waits` counts the durable
+    waits for this update so far."""
     if http_status == 204:
         return OpenGate() if state is State.RECEIVED else Close()
     if http_status == 404:
@@ -201,7 +203,7 @@ def after_answer(
 
 
 def _after_outage(note: str, waits: int) -> Wait | Park:
-    """Others were answered, so that it is a matter of this update: it waits longer and longer."""
+    """Other updates were answered, so the trouble is with this one: it waits longer and longer."""
     if waits < len(DURABLE_WAITS_MS):
         return Wait(DURABLE_WAITS_MS[waits], note)
     attention = f"A status update from fulfillment could not be delivered for hours: {note}."
@@ -217,7 +219,7 @@ def _after_gate_conflict(_state: State, current_status: str) -> Wait | Close | P
 
 
 def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
-    # A repeated Shipped with the same carrier and tracking number is a 204: a 409 is another shipment.
+    # A repeated Shipped with the same carrier and tracking number gets 204, so a 409 means another shipment.
     if state is State.REJECTED and current_status in ("Failed", "Cancelled"):
         return Close(f"the order was {current_status} already")
     outcome = "shipped" if state is State.SHIPPED else "rejected by the carrier"
@@ -227,7 +229,7 @@ def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
 def after_gate_of_discarded(
     error: str, http_status: int, current_status: str | None, *, waits: int
 ) -> RecordRejection | Wait | Close | Park:
-    """As `after_answer` for a shipment that was discarded before the carrier was ever called."""
+    """As `after_answer`, for a shipment that was discarded before the carrier was ever called."""
     decision = after_answer(State.RECEIVED, http_status, current_status, waits=waits)
     if isinstance(decision, OpenGate) or current_status == "Cancelling":
         return RecordRejection(error)
@@ -241,7 +243,7 @@ def _status_conflict(attention: str) -> Park:
 
 
 def update_refused(http_status: int) -> Park:
-    """The Order Service will never take this update; its own words are not repeated."""
+    """The Order Service will never accept this update. Its own words are not repeated."""
     return Park(
         "update-refused",
         f"the Order Service refused the status update with {http_status}",
@@ -252,9 +254,9 @@ def update_refused(http_status: int) -> Park:
 def after_call(
     outcome: Label | Exception, *, quick_retries: int, waits: int
 ) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
-    """What the carrier's outcome means after so many quick retries in this round and so many durable waits.
+    """What to do after a call, given the number of quick retries in this round and of durable waits so far.
 
-    An exception that the port does not name is an outage: nothing is known, so nothing is given up.
+    An exception that the port does not name counts as an outage: nothing is known, so nothing is given up.
     """
     if isinstance(outcome, Label):
         return _record(outcome)
@@ -274,9 +276,9 @@ def after_call(
 def after_probe(
     outcome: Label | Exception, *, waits: int, others_wait: bool
 ) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
-    """As `after_call` for a probe, which has no quick retries. If it fails while others wait for the carrier,
-    that is away for everybody: it uses up nothing of this shipment's schedule, which goes to the back. One
-    that is alone may be what fails."""
+    """As `after_call` for a probe, which gets no quick retries. If it fails while others wait for the
+    carrier, the carrier counts as down for everybody: this shipment waits without using up its schedule. If
+    no others wait, this shipment may itself be the cause, so the wait counts."""
     if not others_wait:
         return after_call(outcome, quick_retries=QUICK_RETRIES_MAX, waits=waits)
     step = min(waits, len(DURABLE_WAITS_MS) - 1)
@@ -285,9 +287,9 @@ def after_probe(
 
 
 def after_look_up(found: Sequence[Label], *, called: bool) -> RecordLabel | Park | None:
-    """What the carrier's live shipments mean for an order whose key it may have forgotten; None: call it.
+    """What to do when these are the carrier's live shipments of an order whose key it may have forgotten.
 
-    A look-up that finds nothing proves nothing where the carrier was ever called.
+    None means: call the carrier. If it was ever called, a look-up that finds nothing proves nothing.
     """
     if len(found) == 1:
         return _record(found[0])
@@ -299,7 +301,8 @@ def after_look_up(found: Sequence[Label], *, called: bool) -> RecordLabel | Park
 
 
 def carrier_changed(party: str) -> str:
-    """What a person is told of an order that a carrier may have, but nobody can ask that carrier any more."""
+    """What a person is told about an order that a carrier may have, if nobody can ask that carrier any
+    more."""
     return (
         f"The carrier {party} may have shipped this order, and no worker can ask it any more: name it in "
         "ORDERFLOW_FORMER_CARRIERS and redrive the dead letter, or ask that carrier yourself."
@@ -307,8 +310,8 @@ def carrier_changed(party: str) -> str:
 
 
 def after_claim(shipment: Shipment, parties: Collection[str]) -> Park | None:
-    """What was taken for a person, None where it goes on: its carrier is none of `parties`, which this worker
-    can ask, or too many workers vanished in mid-call."""
+    """Why a claimed shipment is for a person: its carrier is not among `parties`, which this worker can ask,
+    or too many workers vanished in mid-call. None: it goes on."""
     if shipment.state not in (State.READY, State.CALLING):
         return None
     if shipment.party is not None and shipment.party not in parties:
@@ -326,7 +329,7 @@ def _gave_up(kind: str, text: str, outcome: Exception) -> Park:
 
 
 def cause(outcome: Exception) -> str:
-    """What logs and health say of a failed call: no words of the carrier's, for they may name a person."""
+    """What logs and health say of a failed call: none of the carrier's words, which may name a person."""
     if isinstance(outcome, (CarrierUnavailable, CarrierRefused)) and outcome.status is not None:
         return f"HTTP {outcome.status}"
     if isinstance(outcome, CarrierUnavailable):
@@ -340,7 +343,7 @@ def _words(outcome: Exception) -> str:
 
 
 def _record(label: Label) -> RecordLabel | Park:
-    """The label as it is; for a person where an order could not keep it whole."""
+    """Record the label, its texts trimmed; if an order could not keep it whole, it is for a person."""
     fields = ("shipment_id", "carrier", "tracking_number")
     texts = {name: str(getattr(label, name)).strip() for name in fields}
     unfit = [name for name, text in texts.items() if not text or clean(text, TEXT_CHARS_MAX) != text]
@@ -357,8 +360,8 @@ def _record(label: Label) -> RecordLabel | Park:
 
 
 def clean(text: str, chars_max: int) -> str:
-    """The text on one line without control characters and halves of characters; it may be empty. A cut is
-    seen by its ellipsis."""
+    """The text on one line, without control characters and lone surrogates; it may be empty. If it had to be
+    cut, it ends with an ellipsis."""
     if not text.isprintable():
         text = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
     text = text.strip()

@@ -1,4 +1,4 @@
-"""Decisions become rows, memory and log lines, in that order."""
+"""Carries decisions out: it writes the row, then updates memory, then logs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ from orderflow.runtime.health import Health
 log = structlog.get_logger()
 
 UNWRITABLE_WAIT_MS = 60_000
-"""Only for what failed alone while others were written. In an outage, decisions wait in memory and are
+"""Only for a decision that failed while others were written. In an outage, decisions wait in memory and are
 written as soon as it ends."""
 
 
@@ -56,11 +56,11 @@ class Recorder:
         loop: str | None = None,
         later: bool = False,
     ) -> list[bool]:
-        """Write the decisions, waiting for the database as long as it takes; False where the shipment is
-        ours no longer, which changed nothing.
+        """Write the decisions, waiting for the database as long as it takes. False where the shipment is no
+        longer ours; nothing is changed then.
 
-        `loop` goes on reporting progress while it waits. `later` as in `GroupCommit.submit`. Raises what
-        shows a defect of ours.
+        `loop` keeps reporting progress meanwhile. `later` as in `GroupCommit.submit`. Raises errors that show
+        a defect of ours.
         """
         now = self._clock()
 
@@ -72,7 +72,7 @@ class Recorder:
         changes = [Change(shipment, decision, now) for shipment, decision in decisions]
 
         def on_outcome(index: int, outcome: bool | Exception) -> None:
-            # At once: a row that is free may be claimed again, by this worker too, while others wait here.
+            # At once: a row that is free may be claimed again, even by this worker, while other moves wait.
             if isinstance(outcome, bool):
                 self._after(changes[index], written=outcome)
 

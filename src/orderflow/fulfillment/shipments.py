@@ -1,4 +1,4 @@
-"""Every write to a shipment's row after its insert: only the row's exact owner changes it."""
+"""How a worker changes a shipment's row after its insert: only the row's exact owner may change it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class Change:
 def apply(tx: Transaction, changes: Sequence[Change]) -> list[bool]:
     """Write the decisions; False where the row no longer belongs to the shipment's owner: nothing is changed.
 
-    A shipment that the decision lets go of has no owner afterwards. So repeating the decision after a lost
-    answer also says False, which means the same to the caller: hands off.
+    A shipment that the decision lets go of has no owner afterwards, so repeating the decision after a lost
+    answer also gives False. It means the same to the caller: leave the shipment alone.
     """
     ours: set[Key] = set()
     todo: dict[type[Written], list[Change]] = {}
@@ -140,7 +140,7 @@ def _write_intents(tx: Transaction, changes: Sequence[Change]) -> set[Key]:
 _INTENT = _statement(("state", "attempts", "intent_at", "party"))
 
 _NO_WAITS = {"waits": sa.literal(0)}
-"""The status update that is owed from here on has a whole schedule of its own."""
+"""The status update that is owed from now on gets a whole schedule of waits of its own."""
 
 
 def _write_labels(tx: Transaction, changes: Sequence[Change]) -> set[Key]:

@@ -1,4 +1,4 @@
-"""Writes that wait for the database: what must not be forgotten is tried until it is written."""
+"""Writes that must not be lost: they are tried until the database has taken them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,8 +32,9 @@ async def write(
     later: bool = False,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> list[R | Exception]:
-    """One outcome per command, none of them transient; `on_wait` is called before each new try. `on_outcome`
-    gets each as soon as it is known, while others may wait for long. `later` as in `GroupCommit.submit`."""
+    """One outcome per command, none of them transient. `on_wait` is called before each new try. `on_outcome`
+    gets each outcome as soon as it is known, while other commands may wait long. `later` as in
+    `GroupCommit.submit`."""
     outcomes: list[R | Exception] = [QueueFull()] * len(commands)
     pending = list(range(len(commands)))
     while pending:
@@ -54,7 +55,7 @@ async def write(
 def write_blocking(
     writer: GroupCommit, use_case: UseCase[C, R], commands: Sequence[C], *, wait: Callable[[], bool]
 ) -> list[R | Exception] | None:
-    """As `write`, from a thread. `wait` is called between tries; None when it answers False."""
+    """As `write`, from a thread. `wait` is called between tries; once it returns False, this returns None."""
     outcomes: list[R | Exception] = [QueueFull()] * len(commands)
     pending = list(range(len(commands)))
     while pending:

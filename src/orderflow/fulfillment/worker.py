@@ -1,4 +1,4 @@
-"""The Fulfillment Service's loops, wired, run and drained together."""
+"""Wires, runs and drains the loops of the Fulfillment Service."""
 
 import asyncio
 import time
@@ -57,14 +57,15 @@ class WorkerStatus:
     """Why the worker cannot do its job; None while it can."""
     circuits: dict[str, Circuit]
     skipped_events: dict[str, int]
-    """By type: events that nobody here handles, since the start."""
+    """How many events had a type without a handler, by type, since the start."""
 
 
 class FulfillmentWorker:
-    """One worker on one database, with a consumer of its own (which it closes), a publisher for dead letters
-    and carriers (which it does not close). Migrations have run. `worker_id` is unique among live workers.
+    """One worker on one database. It closes its consumer, but neither the publisher for dead letters nor the
+    carriers. Migrations must have run. `worker_id` is unique among live workers.
 
-    `clock` is wall time for what people read; what decides is the database's clock.
+    `clock` is wall time, for what people read and for the age of the carrier's keys. Leases and due times go
+    by the database's clock.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class FulfillmentWorker:
             monotonic=monotonic,
             stall_s_max=stall_s_max,
         )
-        # Every held shipment has at most one write under way: there is always room for it.
+        # Every held shipment has at most one write under way, so there is always room for it.
         self.writer = GroupCommit(
             database.writer, WRITER, queue_commands_max=2 * held_max + 10_000, health=self.health
         )
@@ -183,7 +184,7 @@ class FulfillmentWorker:
         return sum([each.in_flight for each in self.dispatchers.values()])
 
     def _call_carriers(self, shipments: Sequence[Shipment]) -> None:
-        """Each key goes to the carrier that has it already, a fresh one to the current carrier."""
+        """Send each key to the carrier that already has it, and a fresh key to the current carrier."""
         for party, group in groupby(shipments, key=attrgetter("party")):
             (self.dispatcher if party is None else self.dispatchers[party]).accept(list(group))
 
@@ -191,7 +192,7 @@ class FulfillmentWorker:
         self.sender.accept(shipments)
 
     def _hand_over(self, shipments: list[Shipment], reserved: int) -> None:
-        """From the inbox's thread."""
+        """Called from the inbox's thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._take, shipments, reserved)
 
@@ -205,12 +206,12 @@ class FulfillmentWorker:
         self.capacity.clear()
 
     def bind(self) -> None:
-        """Hand over to the running event loop what the inbox takes."""
+        """From now on, what the inbox takes goes to the running event loop."""
         self._loop = asyncio.get_running_loop()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain within 10 s. Raises LoopDied or LoopStalled: then the process
-        must end, too."""
+        """Work until `stop` is set, then drain within 10 s. Raises LoopDied or LoopStalled, after which the
+        process must end."""
         self.bind()
         self.writer.start()
         self.inbox.loop.start()
@@ -232,7 +233,8 @@ class FulfillmentWorker:
         return [*(part.loop for part in parts), *self.sender.loops]
 
     async def _drain(self) -> None:
-        """Finish what is in flight; what the Order Service cannot hear now stays for the next worker."""
+        """Finish what is in flight. Updates that the Order Service cannot take now stay for the next
+        worker."""
         for each in self.dispatchers.values():
             each.drain()
         deadline = asyncio.get_running_loop().time() + DRAIN_S_MAX
