@@ -1,4 +1,4 @@
-"""What orders must say to a person: one row per order until the Order Service has acknowledged it."""
+"""What orders are to tell a person: one row per order, until the Order Service has acknowledged it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ CLEARED = "cleared"
 """The kind that takes an order's attention away."""
 
 RESEND_MS = 30_000
-"""A claimed attention is due again after that long, unless it was acknowledged."""
+"""A claimed attention is due again after so long, unless it was acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """`kind` and `reason` as the contract of the Order Service wants them."""
+    """`kind` and `reason` are as the contract of the Order Service defines them."""
 
     order_id: str
     kind: str
@@ -50,7 +50,7 @@ def status_update(attention: Attention) -> dict[str, Any]:
 
 
 def put(tx: Transaction, new: Sequence[Attention]) -> None:
-    """Owe these; the newest of an order replaces what was not sent yet."""
+    """Store attentions to be sent; the newest of an order replaces one that was not acknowledged yet."""
     newest = {attention.order_id: attention for attention in new}
     tx.add(_PUT, [(i, a.kind, a.reason, a.correlation_id) for i, a in sorted(newest.items())])
 
@@ -61,18 +61,18 @@ _PUT = bulk.InsertOrUpdate(
 
 
 def forget(tx: Transaction, order_id: str) -> None:
-    """What was not sent yet is true no more."""
+    """Drop an attention that was not acknowledged yet: it is no longer true."""
     tx.connection.execute(sa.delete(attentions).where(attentions.c.order_id == order_id))
 
 
 def clear(tx: Transaction, order_id: str) -> None:
-    """A person has seen to it, and the order will not move on by itself: it asks for nobody any more."""
+    """Take the order's attention away: a person has seen to it, and no later step of the order will do so."""
     put(tx, [Attention(order_id, CLEARED, "seen to", None)])
 
 
 def claim(tx: Transaction, commands: Sequence[ClaimAttentions]) -> list[list[Attention]]:
-    """Those that are due, the oldest first; others leave them alone for 30 s."""
-    # What a lost answer may have taken is due again soon.
+    """Claim those that are due, the oldest first; other workers leave them alone for 30 s."""
+    # Repeating this is safe: attentions that a lost answer may have claimed are due again soon.
     return [_claim(tx, command.rows_max) for command in commands]
 
 
@@ -97,7 +97,7 @@ def _claim(tx: Transaction, rows_max: int) -> list[Attention]:
 
 
 def acknowledge(tx: Transaction, sent: Sequence[Attention]) -> list[None]:
-    """Forget what was acknowledged, but not what replaced it meanwhile."""
+    """Delete what was acknowledged, but not what replaced it meanwhile."""
     for attention in sorted(sent, key=lambda a: a.order_id):
         tx.connection.execute(
             sa.delete(attentions).where(

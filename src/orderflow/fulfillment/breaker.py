@@ -2,8 +2,7 @@
 
     closed ── 5 failures in a row ──▶ open ── 0.5 s ──▶ half-open: one probe ──▶ closed | open
 
-It stays open for longer where the part has asked for that. Used from one event loop, so that no lock is
-needed.
+It stays open for longer if the part has asked for that. It is used from one event loop, so it needs no lock.
 """
 
 import logging
@@ -31,7 +30,7 @@ class Circuit(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permit:
-    """Leave for one call, to be given back with its outcome."""
+    """Permission for one call, to be given back with the call's outcome."""
 
     is_probe: bool
 
@@ -40,9 +39,9 @@ _ORDINARY = Permit(is_probe=False)
 
 
 class CircuitBreaker:
-    """One part's circuit. `clock` is wall time for people, `monotonic` in seconds decides.
+    """One part's circuit. Decisions use `monotonic`, in seconds; `clock` is wall time, for people.
 
-    Only the probe's outcome moves a circuit that is not closed: calls that began before it opened say
+    Only the probe's outcome changes a circuit that is not closed: calls that began before it opened say
     nothing about the part as it is now.
     """
 
@@ -67,13 +66,14 @@ class CircuitBreaker:
 
     @property
     def wait_s(self) -> float:
-        """How long no permit will be given, unless an outcome comes before; 0 where one is to be had."""
+        """Seconds during which no permit will be given, unless an outcome comes first; 0 if one is
+        available."""
         if self._circuit is Circuit.OPEN:
             return max(0.0, self._probe_at_s - self._monotonic())
         return 0.0 if self._circuit is Circuit.CLOSED else OPEN_S
 
     def permit(self) -> Permit | None:
-        """Leave for one call, or None: the call must wait and counts as nothing."""
+        """Permission for one call, or None: the call must wait, and does not count as failed."""
         if self._circuit is Circuit.CLOSED:
             return _ORDINARY
         if self._circuit is Circuit.HALF_OPEN or self._monotonic() < self._probe_at_s:
@@ -92,8 +92,8 @@ class CircuitBreaker:
             self._failures = 0
 
     def failed(self, permit: Permit, reason: str, *, retry_after_s: float = 0.0) -> None:
-        """The part did not answer in a way that can be relied on. `retry_after_s`: no probe is sent before,
-        where the circuit opens."""
+        """The part gave no answer that can be relied on. If the circuit opens, no probe is sent before
+        `retry_after_s`."""
         if permit is self._probe:
             self._open(reason, retry_after_s)
         elif self._circuit is Circuit.CLOSED:
@@ -102,7 +102,8 @@ class CircuitBreaker:
                 self._open(reason, retry_after_s)
 
     def abandoned(self, permit: Permit) -> None:
-        """The call was never made, or its outcome will not be known: another probe may go at once."""
+        """The call was never made, or its outcome will not be known. If it was the probe, another may go at
+        once."""
         if permit is self._probe:
             self._probe = None
             self._probe_at_s = self._monotonic()
@@ -117,7 +118,7 @@ class CircuitBreaker:
         self._change(Circuit.OPEN, seen=first)
 
     def _change(self, circuit: Circuit, *, seen: bool = False) -> None:
-        """`seen`: what people must see. Two probes a second would fill the log of a long outage."""
+        """`seen`: people must see this change. Two probes a second would fill the log in a long outage."""
         self._circuit = circuit
         level = logging.DEBUG
         if seen:

@@ -1,4 +1,4 @@
-"""What an event of each type asks of fulfillment: a handler per type."""
+"""What fulfillment does with an event of each type: one handler per type."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from orderflow.messaging import Headers
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """A shipment to be made. Its owner's epoch is 0 where nobody has room for it."""
+    """A shipment to be made. Its owner's epoch is 0 if it is to be stored without an owner."""
 
     shipment: Shipment
     event_id: str
@@ -25,7 +25,7 @@ class Receive:
 
 
 def received(value: bytes | None, headers: Headers, owner: Owner, now: datetime) -> Receive:
-    """What an event asks for. Raises InvalidEvent; UnknownType where no handler is for it."""
+    """The command for an event. Raises InvalidEvent, or UnknownType if its type has no handler."""
     event = decode(value)
     return HANDLERS[type(event)](event, headers, owner, now)
 
@@ -46,13 +46,13 @@ def _ship(event: OrderCreated, headers: Headers, owner: Owner, now: datetime) ->
 
 
 HANDLERS: Mapping[type[Event], Callable[[Event, Headers, Owner, datetime], Receive]] = {OrderCreated: _ship}
-"""What an event of each type asks for."""
+"""The handlers by type of event."""
 
 
 _SHIPPED = {"items": {"__all__": {"product_id", "quantity"}}, "ship_to": True}
 
 
 def carrier_request(event: OrderCreated) -> bytes:
-    """The carrier's body: what to ship and where to, no prices and no customer. Its bytes are compared with
-    those of repeated events, so their form must stay."""
+    """The body for the carrier: what to ship and where to, without prices or customer. Its bytes are compared
+    with those of repeated events, so its form must not change."""
     return to_json({"orderId": event.order_id, **event.model_dump(include=_SHIPPED, exclude_none=True)})

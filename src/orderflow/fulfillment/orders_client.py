@@ -1,4 +1,4 @@
-"""Status updates back to the Order Service: in bulk, retried, one at a time per order by construction."""
+"""Status updates to the Order Service: in bulk, retried, and by construction one at a time per order."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 CALL_S_MAX = 10.0
 RETRY_AFTER_S_MAX = 5.0
-"""A longer wait would outlast the outage that it is about."""
+"""A longer wait might outlast the outage."""
 
 WAIT_S = 1.0
 SENDERS = 2
@@ -43,16 +43,16 @@ _BULK_REFUSALS = frozenset({400, 413, 422})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the Order Service said about one update; the current status only with a 409."""
+    """What the Order Service said about one update; it gives the current status with a 409 only."""
 
     status: int
     current_status: str | None = None
 
 
 class OrdersUnavailable(Exception):
-    """The bulk was not answered in a way that can be relied on: an outage, theirs or ours. Transient.
+    """The bulk got no answer that can be relied on: an outage, on their side or ours. Transient.
 
-    `retry_after_s`: what they asked for, 0 to 5 s.
+    `retry_after_s`: the wait that they asked for, 0 to 5 s.
     """
 
     def __init__(self, reason: str, *, retry_after_s: float = 0.0) -> None:
@@ -61,11 +61,11 @@ class OrdersUnavailable(Exception):
 
 
 class CircuitOpen(Exception):
-    """The bulk was not sent: it waits for a probe to get through."""
+    """The bulk was not sent: the circuit is open, and no probe has succeeded yet."""
 
 
 class BulkRefused(Exception):
-    """The Order Service does not take the bulk as such, because of something in it; nothing was applied."""
+    """The Order Service refuses the bulk as a whole, because of something in it. Nothing was applied."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the Order Service refused a bulk with {status}")
@@ -151,10 +151,10 @@ def _decide(shipment: Shipment, answer: Answer) -> OpenGate | model.Written:
 
 
 class StatusSender:
-    """Sends what shipments owe to the Order Service, and opens their gates.
+    """Sends the updates that shipments owe to the Order Service, and opens their gates.
 
-    An outage keeps everything queued and burns nobody's attempts: three quick retries with growing pauses,
-    then, while the circuit is open, a probe now and then. `open_gates` gets the shipments whose
+    In an outage everything stays queued and no shipment uses up a wait: there are quick retries with growing
+    pauses and then, while the circuit is open, a probe now and then. `open_gates` gets the shipments whose
     Processing was acknowledged. `jitter` is 0 to 1.
     """
 
@@ -182,44 +182,45 @@ class StatusSender:
         self._wake = asyncio.Event()
         self._sending = 0
         self._closing: set[asyncio.Task[list[bool]]] = set()
-        """What the Order Service knows already: if its writing is lost, it is told again."""
+        """Writes that close shipments. The Order Service has acknowledged those; if a write is lost, it is
+        told again."""
         self._failure: BaseException | None = None
         self._failures = 0
         self._not_before = 0.0
-        """Until then the Order Service is left alone, in monotonic seconds."""
+        """When the Order Service may be tried again after a failure, in monotonic seconds."""
         self._life = 0
-        """Counts what `abandon` ended: an answer to an earlier life is nobody's any more."""
+        """Rises with each `abandon`: answers to what was sent before are ignored."""
         self.loops = [self._sender(f"{LOOP}-{number}", health) for number in range(SENDERS)]
         self.loops.append(
             TaskLoop("attentions", self._turn_attentions, health=health, pause_s=lambda: ATTENTION_PAUSE_S)
         )
 
     def _sender(self, name: str, health: Health) -> TaskLoop:
-        """One of several that take turns with what is owed; none sends what another does."""
+        """One of several loops that share the queue; no two send the same update."""
         return TaskLoop(
             name, lambda: self.run_once(name), health=health, pause_s=self._pause_s, signal=self._wake
         )
 
     @property
     def owed(self) -> int:
-        """Updates in memory that are not acknowledged and written down yet."""
+        """How many updates in memory are not both acknowledged and written down yet."""
         return len(self._queue) + self._sending + len(self._closing)
 
     def accept(self, shipments: Iterable[Shipment]) -> None:
-        """Send the update that each one's state owes; this worker holds them."""
+        """Send the update that each shipment's state owes. This worker holds the shipments."""
         self._queue.extend(shipments)
         self._wake.set()
 
     def abandon(self) -> None:
-        """Drop everything: other workers may have it already."""
+        """Drop everything: other workers may own it already."""
         self._life += 1
         self._queue.clear()
         for closing in self._closing:
             closing.cancel()
 
     async def run_once(self, loop: str = LOOP) -> int:
-        """One bulk and what its answers mean; the number of updates answered. Raises what shows a defect of
-        ours."""
+        """Send one bulk and act on its answers. Returns the number of updates answered. Raises errors that
+        show a defect of ours."""
         if self._failure is not None:
             raise self._failure
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
@@ -275,8 +276,8 @@ class StatusSender:
             self._wake.set()
 
     async def _send(self, updates: Sequence[dict[str, Any]]) -> list[Answer | None]:
-        """An answer each, None for those that an outage left without one. A refused bulk is halved until
-        the one that is refused for good stands alone."""
+        """An answer for each update, None where an outage prevented one. A refused bulk is halved until the
+        update that is refused for good stands alone."""
         answers: list[Answer | None] = [None] * len(updates)
         parts = [(0, len(updates))]
         while parts:
@@ -301,8 +302,8 @@ class StatusSender:
         return answers
 
     async def _patch(self, updates: Sequence[dict[str, Any]]) -> list[Answer]:
-        """Where not one update gets through, it is no matter of these orders. Raises OrdersUnavailable,
-        BulkRefused, CircuitOpen."""
+        """One answer per update. If every answer is an outage, the service counts as down, rather than these
+        updates as failed. Raises OrdersUnavailable, BulkRefused, CircuitOpen."""
         permit = self._breaker.permit()
         if permit is None:
             raise CircuitOpen
@@ -323,9 +324,9 @@ class StatusSender:
         return answers
 
     async def send_attentions(self) -> int:
-        """Tell the Order Service which orders need a person; the number that it heard of.
+        """Tell the Order Service which orders need a person. Returns for how many it gave a final answer.
 
-        Raises what the database says.
+        Raises the database's errors.
         """
         claimed = await self._writer.submit_one(attentions.claim, ClaimAttentions(ATTENTIONS_MAX))
         if not claimed:
@@ -342,7 +343,7 @@ class StatusSender:
         return len(heard)
 
     def _pause_s(self) -> float:
-        """How long there is nothing to send, or the Order Service is left alone."""
+        """Seconds to wait for something to send, or until the Order Service may be tried again."""
         if self._failure is not None:
             return 0.0
         if not self._queue:

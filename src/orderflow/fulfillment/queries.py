@@ -45,7 +45,7 @@ def list_shipments(
         wanted = wanted.where(c.order_id > after)
     if states:
         wanted = wanted.where(c.state.in_(states))
-        # These say the same once more, so that a partial index answers for what is rare.
+        # These conditions follow from the states. They let a partial index find what is rare.
         if set(states) == {State.PARKED}:
             wanted = wanted.where(c.parked_kind.is_not(None))
         elif not {State.PARKED, State.CLOSED} & set(states):
@@ -181,7 +181,7 @@ def _letter(found: RowMapping) -> Document:
 
 
 def _key(key: bytes | None) -> Document:
-    """The key as it is; one that is no UTF-8 in base64, under a name of its own."""
+    """The key as text; one that is not UTF-8 in base64, under a name of its own."""
     try:
         return {"key": None if key is None else key.decode()}
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""Recovery and due retries: takes shipments that are free and due, and puts them back on their way.
+"""Recovery and due retries: takes shipments that are free and due, and lets them go on.
 
-Fresh shipments come straight from the inbox while there is room; nothing usual waits for this loop.
+Fresh shipments come straight from the inbox while there is room, so normally nothing waits for this loop.
 """
 
 import time
@@ -68,7 +68,7 @@ class Recovery:
         self.loop = TaskLoop(LOOP, self.run_once, health=health, pause_s=self._pause_s)
 
     async def _recall(self) -> None:
-        """Now and then: the database's clock seldom goes back."""
+        """Recall shipments, every 10 s only: the database's clock seldom goes back."""
         if self._monotonic() < self._recall_at_s:
             return
         self._recall_at_s = self._monotonic() + RECALL_PERIOD_S
@@ -79,8 +79,8 @@ class Recovery:
         return BACKLOG_PAUSE_S if self._is_behind else PAUSE_S
 
     async def run_once(self) -> int:
-        """Take what there is room for, half of it at most for what has failed before; the number of
-        shipments taken."""
+        """Take as many shipments as there is room for; at most half of the room goes to those that have
+        failed before. Returns the number taken."""
         owner = self._lease.owner
         reserved = self._capacity.reserve(CLAIM_ROWS_MAX) if owner.epoch > 0 else 0
         if reserved == 0:
@@ -99,7 +99,7 @@ class Recovery:
         finally:
             taken = self._capacity.take(claimed or [], reserved=reserved)
         if claimed is None:
-            # Some rows may name this worker without being in its memory: a new life frees them.
+            # Some rows may name this worker without being in its memory: a new epoch frees them.
             await self._lease.renounce(loop=LOOP)
             return 0
         retried = sum(shipment.waits > 0 for shipment in claimed)
@@ -111,7 +111,7 @@ class Recovery:
         return len(taken)
 
     async def _name_party(self) -> None:
-        """Once in a life, for the intents that an older release has left."""
+        """Once per start: name the party of the intents that an older release has left."""
         if not self._nameless_seen_to:
             await self._writer.submit_one(name_party, NameParty(self._parties[0]))
             self._nameless_seen_to = True

@@ -25,13 +25,13 @@ shipments = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("waits", sa.Integer, nullable=False),
     sa.Column("interruptions", sa.Integer, nullable=False),
-    # When somebody must do something next; null where nobody must, in `closed` and `parked`.
+    # When the next step is due; null in `closed` and `parked`, which have none.
     sa.Column("due_at_ms", sa.BigInteger),
     sa.Column("worker_id", sa.String(64)),
     sa.Column("epoch", sa.BigInteger),
-    # When the first intent was written: the carrier's idempotency key is as old as that.
+    # When the first intent was written: the idempotency key that the carrier got is as old as that.
     sa.Column("intent_at", UtcTime),
-    # Who was sent that key: a carrier's adapter and its address or account. Nobody else ever is.
+    # The only carrier that is ever sent that key: its adapter and its address or account.
     sa.Column("party", sa.String(500)),
     # The carrier's answer: a label, or the error of a rejection.
     sa.Column("shipment_id", sa.String(200)),
@@ -39,11 +39,11 @@ shipments = sa.Table(
     sa.Column("tracking_number", sa.String(200)),
     sa.Column("shipped_at", UtcTime),
     sa.Column("error", sa.String(1000)),
-    # Why it waits, was parked or closed without a step.
+    # Why it waits, was parked, or was closed in another way than by plain success.
     sa.Column("note", sa.String(1000)),
     sa.Column("parked_kind", sa.String(64)),
     sa.Column("closed_at", UtcTime),
-    # The indexes name no column that changes on the way of a usual shipment but at its end.
+    # Until a usual shipment closes, none of its changes touches an indexed column.
     sa.Index(
         "shipments_due",
         "due_at_ms",
@@ -51,7 +51,7 @@ shipments = sa.Table(
         postgresql_where=sa.text("due_at_ms IS NOT NULL"),
         sqlite_where=sa.text("due_at_ms IS NOT NULL"),
     ),
-    # Only what has failed before: it is claimed apart from fresh work.
+    # Only shipments that have failed before: they are claimed apart from fresh ones.
     sa.Index(
         "shipments_retried",
         "due_at_ms",
@@ -85,7 +85,7 @@ workers = sa.Table(
     sa.Column("parties", sa.Text),
 )
 
-# What orders must say to a person and have not acknowledged yet; an acknowledged one is deleted.
+# What orders are to tell a person. A row is deleted once the Order Service has acknowledged it.
 attentions = sa.Table(
     "attentions",
     metadata,
@@ -104,7 +104,7 @@ dead_letters = sa.Table(
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("reason", sa.String(1000), nullable=False),
     sa.Column("order_id", UuidText),
-    # Where the message lay and its bytes unchanged; a carrier's request lay nowhere.
+    # Where the message was in the log (null for a carrier's request), and its bytes unchanged.
     sa.Column("topic", sa.String(249)),
     sa.Column("partition", sa.Integer),
     sa.Column("offset", sa.BigInteger),
@@ -115,9 +115,10 @@ dead_letters = sa.Table(
     sa.Column("at", UtcTime, nullable=False),
     # open → redriven → resolved, or open again; open → discarding → discarded.
     sa.Column("state", sa.String(16), nullable=False),
-    # What became of it in the end.
+    # How it ended.
     sa.Column("outcome", sa.String(1000)),
-    # When and by which group's redrive, if any, it was redriven last.
+    # When it was last redriven, and by which group's redrive, if any. While it is `discarding`, `redrive_id`
+    # names the attempt instead.
     sa.Column("redriven_at", UtcTime),
     sa.Column("redrive_id", UuidText),
     # When the copy to the dead-letter topic is tried next; null once it is there.
@@ -138,7 +139,7 @@ dead_letters = sa.Table(
     ),
 )
 
-# What was done with a dead letter, by whom; `orderflow` is the program itself.
+# What was done with a dead letter, and by whom; `orderflow` is the program itself.
 dead_letter_actions = sa.Table(
     "dead_letter_actions",
     metadata,
@@ -166,7 +167,7 @@ redrives = sa.Table(
     sa.Column("redriven", sa.Integer, nullable=False),
     sa.Column("started_at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime),
-    # When any worker does the next step.
+    # When the next step is due; any worker may do it.
     sa.Column("step_due_ms", sa.BigInteger, nullable=False),
     sa.Index(
         "redrives_running",

@@ -13,8 +13,8 @@ from typing import Protocol
 class ShipmentRequest:
     """One physical shipment to be made.
 
-    `body` is the carrier's JSON, `{"orderId","items","shipTo"?}`, stored with the intent, repeated unchanged.
-    `idempotency_key` is derived from the order, so that every retry by anyone names the same shipment.
+    `body` is JSON for the carrier, `{"orderId","items","shipTo"?}`, stored beforehand and repeated unchanged.
+    `idempotency_key` is derived from the order, so every retry, by any worker, names the same shipment.
     """
 
     order_id: str
@@ -24,8 +24,8 @@ class ShipmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A shipment the carrier has made. Texts are as the carrier sent them. An order keeps each whole if it
-    has 1 to 200 characters without control characters; a label that does not fit is for a person."""
+    """A shipment that the carrier has made. Texts are as the carrier sent them. An order can keep a text if
+    it has 1 to 200 characters and no control characters; a label that does not fit is left to a person."""
 
     shipment_id: str
     carrier: str
@@ -34,16 +34,16 @@ class Label:
 
 
 class CarrierRejected(Exception):
-    """The carrier declares that it will never ship this order; its words are the argument. Permanent."""
+    """The carrier declares that it will never ship this order. The argument holds its words. Permanent."""
 
 
 class CarrierUnavailable(Exception):
     """No answer that can be relied on: time-out, connection lost, 401, 403, 404, 429, 5xx, an unreadable
     answer. Transient.
 
-    `doubtful`: the carrier may have made the shipment. `retry_after_s`: what it asked for, 0 to 3600 s,
-    if anything. `status`: its HTTP status, if it had one. Logs show this and not the reason, which may hold
-    the carrier's own words.
+    `doubtful`: the carrier may have made the shipment. `retry_after_s`: the wait that it asked for, 0 to
+    3600 s, if any. `status`: the HTTP status, if there was one. Logs show the status and not the reason,
+    which may hold the carrier's own words.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class CarrierUnavailable(Exception):
 
 
 class CarrierRefused(Exception):
-    """The carrier does not accept our request as such (a 4xx that is no rejection): a person must look
-    at it. `status` as in CarrierUnavailable."""
+    """The carrier does not accept our request as such (a 4xx that is not a rejection): a person must look at
+    it. `status` as in CarrierUnavailable."""
 
     def __init__(self, reason: str, *, status: int | None = None) -> None:
         super().__init__(reason)
@@ -85,7 +85,7 @@ class Carrier(Protocol):
         ...
 
     async def void_shipment(self, shipment_id: str) -> None:
-        """Make the shipment not happen; voiding a voided one is a success. Raises CarrierUnavailable,
+        """Cancel the shipment. Voiding one that is voided already succeeds. Raises CarrierUnavailable,
         CarrierRefused."""
         ...
 

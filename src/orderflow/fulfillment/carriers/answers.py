@@ -1,4 +1,4 @@
-"""What an adapter gave back is looked at before it is believed: not all adapters are ours."""
+"""Checks what an adapter returns before it is believed, because not all adapters are ours."""
 
 from datetime import datetime
 from typing import cast
@@ -8,11 +8,11 @@ from orderflow.fulfillment.carriers import CarrierUnavailable, Label
 _FIELDS = ("shipped_at", "shipment_id", "carrier", "tracking_number")
 
 CARRIER_CALL_S_MAX = 900.0
-"""A call that takes longer is given up as in doubt; adapters have tighter bounds of their own."""
+"""A call that takes longer is given up, its outcome in doubt. Adapters have tighter bounds of their own."""
 
 
 def checked_label(answer: object) -> Label:
-    """The label. Raises CarrierUnavailable, in doubt, for anything else: the shipment may have been made."""
+    """The label. Raises CarrierUnavailable (doubtful) for anything else: the shipment may have been made."""
     if isinstance(answer, Label):
         at, *texts = cast("tuple[object, ...]", tuple(getattr(answer, name) for name in _FIELDS))
         if all(isinstance(text, str) and text.strip() for text in texts) and isinstance(at, datetime):

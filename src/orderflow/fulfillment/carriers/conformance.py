@@ -2,11 +2,11 @@
 
     python -m orderflow.fulfillment.carriers.conformance package.module:Class [REJECTED.json]
 
-REJECTED.json is an order that the carrier rejects, `{"items": [...], "shipTo"?: {...}}`: what that is, only
-you can say. Without it, how a rejection is raised stays unchecked, and the output says so.
+REJECTED.json is an order that the carrier rejects, `{"items": [...], "shipTo"?: {...}}`; only you can know
+one. Without it, how a rejection is raised stays unchecked, and the output says so.
 
-The checks make shipments for orders of random ids and void them: use the carrier's sandbox. Exit code 0 when
-all pass, 1 when one fails, 2 for wrong use.
+The checks make shipments for orders with random ids and void them, so use the carrier's sandbox. The exit
+code is 0 when all pass, 1 when one fails, 2 for wrong use.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ async def a_late_repeat_meets_the_voided_shipment_and_makes_no_new_one(carrier: 
     request = a_request()
     label = await _create(carrier, request)
     await carrier.void_shipment(label.shipment_id)
-    # A rejection of the repeat would be as good: nothing is shipped.
+    # Rejecting the repeat is just as good: nothing is shipped.
     try:
         replayed = await _create(carrier, request)
     except CarrierRejected:
@@ -118,7 +118,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 class _Tidy:
-    """The carrier under test, with its shipments voided in the end."""
+    """The carrier under test. Closing it voids the shipments that were made."""
 
     def __init__(self, inner: Carrier) -> None:
         self._inner = inner
@@ -142,7 +142,7 @@ class _Tidy:
 
 
 async def run(carrier: Carrier, check: Check) -> str | None:
-    """What the check found wrong, None where nothing. Takes at most 120 s."""
+    """What the check found wrong, or None. Takes at most 120 s."""
     tidy = _Tidy(carrier)
     try:
         async with asyncio.timeout(CHECK_S_MAX):

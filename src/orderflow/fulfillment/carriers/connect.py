@@ -13,7 +13,7 @@ _METHODS = ("create_shipment", "find_shipments", "void_shipment", "close")
 
 
 def open_carriers(settings: Settings) -> Carriers:
-    """Raises SettingsError, which names the setting."""
+    """Make the carriers that the settings name. Raises SettingsError, which names the setting."""
     adapter = settings.carrier
     address = settings.carrier_url if adapter == "http" else str(settings.carrier_seed)
     current = _open("ORDERFLOW_CARRIER", adapter, address or "", settings)
@@ -46,8 +46,8 @@ def _carrier(variable: str, adapter: str, address: str, settings: Settings) -> C
 
 
 def _own_carrier(variable: str, named: str) -> Carrier:
-    """`package.module:Class`, made without arguments. Whatever it raises is a setting that is wrong: its own
-    words, on one line."""
+    """Make `package.module:Class` without arguments. Whatever that raises becomes a SettingsError, with at
+    most 500 characters of its own words on one line."""
     module, _, name = named.partition(":")
     try:
         carrier = getattr(importlib.import_module(module), name)()

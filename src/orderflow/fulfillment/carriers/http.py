@@ -3,7 +3,7 @@
 What an answer means:
 
     200, 201 with a valid label        the label
-    204, 200 to a void                 voided; not with a body that is no JSON, which no carrier's API sends
+    204, 200 to a void                 voided, unless the body is not JSON, which no carrier's API sends
     422 to a create                    CarrierRejected, with the carrier's words
     401, 403, 404                      CarrierUnavailable: an outage of ours, nothing was made
     429                                CarrierUnavailable, nothing was made
@@ -42,7 +42,7 @@ _CHUNK_BYTES = 64 * 1024
 
 @dataclass(slots=True)
 class _Exchange:
-    """How far one call came; aiohttp's tracing sets `leaving` when the request's headers are written."""
+    """How far one call got; aiohttp's tracing sets `leaving` when the request's headers are written."""
 
     leaving: bool = False
 
@@ -70,11 +70,12 @@ class HttpCarrier:
         """`timeout_s` bounds a whole call, the wait for one of `connections_max` connections included.
 
         `api_key` travels as a bearer token and never appears in an error. Raises ValueError for a `url` that
-        is not http(s) with a host or carries credentials, query or fragment, and for bounds that are broken.
+        is not http(s) with a host or that carries credentials, query or fragment, for bounds that are not
+        positive, and for a key that is not printable ASCII.
         """
         self._shipments_url = _base_url(url) + "/v1/shipments"
         self.identity = _identity(url)
-        """The address in one spelling, which says who holds a key. It has no secrets."""
+        """The address in one spelling; it tells which carrier holds a key. It contains no secrets."""
         if not timeout_s > 0 or connections_max < 1:
             raise ValueError("timeout_s and connections_max must be positive")
         if api_key is not None and not (api_key and api_key.isascii() and api_key.isprintable()):
@@ -116,7 +117,7 @@ class HttpCarrier:
     async def void_shipment(self, shipment_id: str) -> None:
         answer = await self._call("DELETE", f"{self._shipments_url}/{quote(shipment_id, safe='')}")
         self._raise_unless(answer, (200, 204))
-        if answer.body != b"" and _parsed(answer) is None:  # a page of somebody between us and the carrier
+        if answer.body != b"" and _parsed(answer) is None:  # a page from a proxy on the way to the carrier
             raise _unreadable(answer)
 
     async def close(self) -> None:
@@ -128,8 +129,8 @@ class HttpCarrier:
         self, method: str, url: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
     ) -> _Answer:
         exchange = _Exchange()
-        # The error is raised outside of `except`, so that no aiohttp error, which may quote the request's
-        # headers, travels along as its context.
+        # The error is raised outside of `except`. Otherwise its context would be an aiohttp error, which may
+        # quote the request's headers.
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
@@ -147,7 +148,7 @@ class HttpCarrier:
         except TimeoutError:
             reason = f"no answer within {self._timeout_s:g} s"
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
-            # RuntimeError: closed meanwhile. ValueError: what aiohttp makes of some headers.
+            # RuntimeError: the session was closed meanwhile. ValueError: aiohttp raises it for some headers.
             reason = f"connection failed ({type(error).__name__})"
         raise CarrierUnavailable(f"{method}: {reason}", doubtful=exchange.leaving)
 
@@ -189,8 +190,8 @@ class HttpCarrier:
         raise _unreadable(answer)
 
     def _words(self, answer: _Answer) -> str:
-        """What the carrier says of a refusal (RFC 9457, else `error`), or ""; what is beyond 1,000
-        characters is cut, visibly."""
+        """What the carrier says about a refusal (RFC 9457, else `error`), or "". It has at most 1,000
+        characters: a longer text is cut and ends with an ellipsis."""
         fields = _fields(_parsed(answer))
         for name in ("detail", "title", "error"):
             text = fields.get(name)
@@ -226,7 +227,8 @@ def _base_url(url: str) -> str:
 
 
 def _identity(url: str) -> str:
-    """Case, a default port and a slash at the end make no other carrier."""
+    """The URL in one spelling: the host's case, a default port or a final slash do not make it another
+    carrier."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
@@ -246,7 +248,7 @@ def _fields(parsed: object) -> dict[str, object]:
 
 
 def _label(parsed: object) -> Label | None:
-    """The label, or None where a field is missing, empty or no time with an offset."""
+    """The label, or None if a field is missing or empty, or if the time has no offset or is not a time."""
     fields = _fields(parsed)
     texts: list[str] = []
     for name in ("shipmentId", "carrier", "trackingNumber", "shippedAt"):

@@ -1,4 +1,5 @@
-"""Who holds an idempotency key. A key is only ever repeated, looked up and voided where it was sent first."""
+"""Parties: which carrier holds an idempotency key. A key is only ever repeated, looked up or voided at the
+carrier that it was first sent to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """`current` gets fresh orders. `former` ones conclude what they were asked for, and get nothing else."""
+    """`current` gets fresh orders. `former` carriers only finish what they were asked for before."""
 
     current: Party
     former: tuple[Party, ...] = ()
@@ -32,17 +33,17 @@ class Carriers:
         return tuple(party.name for party in self)
 
     def holding(self, name: str | None) -> Party | None:
-        """Who was sent the key of an intent, None where that party is not known here. Intents without a name
-        are older than names: they count as the current carrier's."""
+        """The party that was sent the key of an intent; None if it is not known here. An intent without a
+        name is older than names, and counts as the current carrier's."""
         if name is None:
             return self.current
         return next((party for party in self if party.name == name), None)
 
 
 def party_of(adapter: str, carrier: Carrier) -> Party:
-    """The party of an adapter: its name, and what it says as `identity`, if anything.
+    """The party of a carrier, named after its adapter and its attribute `identity`, if it has one.
 
-    Raises ValueError for an identity that is no text on one line, or too long.
+    Raises ValueError for an identity that is not a text on one line, or that is too long.
     """
     identity: object = getattr(carrier, "identity", "")
     if not isinstance(identity, str) or not identity.isprintable():

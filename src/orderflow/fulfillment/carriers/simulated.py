@@ -1,7 +1,7 @@
 """The simulated carrier: it ships nothing, and cannot forget.
 
 Whether an order is rejected, its shipment id and its tracking number are pure functions of (seed, order id):
-a process that was killed answers as if it had not been. `carrier-sim` decides by `SimulatedOutcomes` too.
+a process answers the same after it was killed. `carrier-sim` uses `SimulatedOutcomes`, too.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _HASH_KEY_BYTES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class SimulatedOutcomes:
-    """What happens to whom: pure functions of the seed and of names, by a keyed hash.
+    """What happens to each order and call: pure functions of the seed and of names, by a keyed hash.
 
     `delay_ms`: least and most, 0 to 600,000. `failure_rate`: share of orders rejected, `error_rate`: share of
     calls that fail transiently, both 0 to 1. Raises ValueError outside these bounds.
@@ -59,7 +59,8 @@ class SimulatedOutcomes:
         return (least + self._share("delay", name, str(call_number)) * (most - least)) / 1000
 
     def transient_status(self, name: str, call_number: int) -> Literal[429, 503] | None:
-        """The HTTP status that a call fails with, half of them each, or None where it does not fail."""
+        """The HTTP status that a call fails with, each of the two in half of the cases; None if it
+        succeeds."""
         share = self._share("error", name, str(call_number))
         if share >= self.error_rate:
             return None
@@ -77,12 +78,12 @@ class SimulatedOutcomes:
 class SimulatedCarrier:
     """The `Carrier` port within the process. One shipment per order, whatever the idempotency key.
 
-    Limits, next to a real carrier:
-    - `shipped_at` is the time of the call, also of a repeated one: no time is a pure function of the order.
-    - A look-up finds the label that the order has or would get: what was never asked for cannot be told from
-      what was made before a crash. It finds nothing for an order that is rejected.
+    How it differs from a real carrier:
+    - `shipped_at` is the time of the call, even of a repeated one: no time is a pure function of the order.
+    - A look-up finds the label that the order has or would get, because a shipment that was never requested
+      looks the same as one that was made before a crash. It finds nothing for an order that is rejected.
     - A void is remembered within this process only (the latest 100,000): after a restart, look-ups show the
-      label again. Creating after a void answers the voided label, as a carrier that honours its keys does.
+      label again. Creating after a void returns the voided label, as a carrier that honours its keys does.
     - Transient failures depend on the number of the call within this process, in order of arrival.
     """
 
@@ -96,7 +97,8 @@ class SimulatedCarrier:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Only creating takes `delay_ms`. Raises ValueError outside the bounds of `SimulatedOutcomes`."""
+        """`delay_ms` delays `create_shipment` only. Raises ValueError outside the bounds of
+        `SimulatedOutcomes`."""
         self._outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
         self.identity = f"seed {seed}"
         self._sleep = sleep

@@ -1,7 +1,7 @@
-"""A dead letter is discarded: whatever the carrier may have made for it is voided, and its order ends Failed.
+"""Discards a dead letter: whatever the carrier may have made for it is voided, and its order ends Failed.
 
-The letter is `discarding` before the carrier is asked, so that nothing puts it back on its way meanwhile: the
-carrier answers a repeated key with the voided shipment, which must never count as shipped.
+The letter becomes `discarding` before the carrier is asked, so that nobody redrives it meanwhile: the carrier
+answers a repeated key with the voided shipment, which must never count as shipped.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ from orderflow.fulfillment.tables import shipments
 
 VOID_S_MAX = 60.0
 _NO_ORDER_TO_FAIL = ("status-conflict", UNKNOWN_ORDER)
-"""Kinds of parked shipments whose order has ended already, or never was."""
+"""Kinds of parked shipments whose order has ended already, or never existed."""
 _ORDERS_EVENT = ("undecodable", "newer-schema", "contract-violation", "unstorable")
 """Kinds of events that may have been the order's only one."""
 
@@ -55,7 +55,7 @@ class Discarded(Enum):
 
 
 class _NoVoid(Exception):
-    """`touched`: the carrier may have voided something all the same."""
+    """The void was not obtained. `touched`: the carrier may have voided something even so."""
 
     def __init__(self, reason: str, *, touched: bool) -> None:
         super().__init__(reason)
@@ -64,7 +64,7 @@ class _NoVoid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """`token` tells this try from others at the same letter."""
+    """`token` tells this attempt from others to discard the same letter."""
 
     letter_id: str
     token: str
@@ -76,7 +76,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What a carrier was asked for, which one, and since when."""
+    """What a carrier was asked for, which carrier that was, and when it was first asked."""
 
     request: ShipmentRequest
     party: str | None
@@ -85,14 +85,14 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`called` is None where no carrier ever was."""
+    """`called` is None if no carrier was ever called. `tried_before`: another attempt had begun before."""
 
     called: Called | None
     tried_before: bool
 
 
 def begin(tx: Transaction, commands: Sequence[Begin]) -> list[Begun | tuple[Discarded, str]]:
-    """Nothing else is done with the letters from here on."""
+    """Mark the letters as `discarding`, so that nothing else is done with them from now on."""
     return [_begin(tx, command) for command in commands]
 
 
@@ -130,7 +130,7 @@ def _parked(tx: Transaction, order_id: str) -> RowMapping | None:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """`reopen`: the carrier has certainly done nothing, so that anything may still be done."""
+    """`reopen`: the carrier has certainly voided nothing, so anything may still be done with the letter."""
 
     letter_id: str
     token: str
@@ -145,7 +145,8 @@ class Refuse:
 
 
 def refuse(tx: Transaction, commands: Sequence[Refuse]) -> list[None]:
-    """The discard was not possible. Nobody reopens a letter that another try has begun with."""
+    """Record that the discard was not possible. A letter is not reopened if another attempt has begun
+    since."""
     for command in commands:
         if command.reopen:
             tx.connection.execute(
@@ -181,7 +182,7 @@ class End:
 
 
 def end(tx: Transaction, commands: Sequence[End]) -> list[None]:
-    """Nothing is left at the carrier: the letters are closed and their orders fail."""
+    """Close the letters and let their orders fail: nothing is left at the carrier."""
     for command in commands:
         letter = lock(tx, command.letter_id)
         if letter is None or letter["state"] != LetterState.DISCARDING:
@@ -230,14 +231,14 @@ def _fail_parked(tx: Transaction, order_id: str, command: End) -> None:
         if shipment["parked_kind"] != UNKNOWN_ORDER:
             attentions.clear(tx, order_id)
     else:
-        # Without an intent the gate may be shut: then Processing is asked for first.
+        # Without an intent the gate may be shut: then the Order Service must acknowledge Processing first.
         state = State.RECEIVED if shipment["intent_at"] is None else State.REJECTED
         values |= {"state": state, "due_at_ms": now_ms()}
     tx.connection.execute(sa.update(shipments).where(shipments.c.order_id == order_id).values(values))
 
 
 def _fail_without_shipment(tx: Transaction, letter: RowMapping, command: End) -> None:
-    """The order whose event cannot be read gets a shipment that never ships and fails it."""
+    """Give the order whose event cannot be read a shipment which never ships, and which makes it fail."""
     order_id: str = letter["order_id"]
     found = tx.connection.execute(
         sa.select(shipments.c.state).where(shipments.c.order_id == order_id)
@@ -266,7 +267,7 @@ def _fail_without_shipment(tx: Transaction, letter: RowMapping, command: End) ->
 
 
 class Discarder:
-    """Discards letters with the consent of the carrier that was called."""
+    """Discards letters, once the carrier that was called has voided what it may have made."""
 
     def __init__(
         self,
@@ -282,7 +283,7 @@ class Discarder:
         self._clock = clock
 
     async def discard(self, letter_id: str, *, actor: str, reason: str) -> tuple[Discarded, str]:
-        """Done, or why not. Repeating it is safe. Raises what the database says."""
+        """Discard the letter, or say why not. Repeating it is safe. Raises the database's errors."""
         reason = clean(reason, ERROR_CHARS_MAX)
         token = str(uuid.uuid4())
         begun = await self._writer.submit_one(begin, Begin(letter_id, token))
@@ -301,8 +302,9 @@ class Discarder:
         return Discarded.DONE, ""
 
     async def _obtain_void(self, called: Called) -> None:
-        """Make the shipment under its own key and void it, so that a late repeat meets the voided one: a
-        look-up that finds nothing proves nothing. A key that has expired is used no more."""
+        """Make the shipment under its own key and void it, so that a late repeat of the call meets the voided
+        one: a look-up that finds nothing would prove nothing. A key that has expired is not used again.
+        Raises _NoVoid."""
         party = self._carriers.holding(called.party)
         if party is None:
             raise _NoVoid(carrier_changed(str(called.party)), touched=False)

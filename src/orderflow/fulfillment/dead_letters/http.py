@@ -54,7 +54,7 @@ B = TypeVar("B", bound=_Body)
 
 
 class DeadLetterActions:
-    """The endpoints that change something. `served`: else each answers 403."""
+    """The endpoints that change something. Unless `served`, each answers 403."""
 
     def __init__(
         self,

@@ -19,14 +19,15 @@ from orderflow.fulfillment.tables import dead_letter_actions, dead_letters
 from orderflow.messaging import Headers, Record
 
 PROGRAM = "orderflow"
-"""The actor of what nobody asked for."""
+"""The actor of what the program does unasked."""
 
 _ID_NAMESPACE = uuid.UUID("6f726465-7266-5c6f-8a77-646561640001")
 
 
 class LetterState(StrEnum):
-    """`redriven`: put back on its way and followed until its order is done, then `resolved`. `discarding`:
-    the carrier was asked to void, or may have been; from there it can only be discarded."""
+    """`redriven`: processing was resumed, and is followed until the order is done; then it is `resolved`.
+    `discarding`: a discard has begun, and the carrier may have voided something; unless it certainly has not,
+    the letter can only be discarded."""
 
     OPEN = "open"
     REDRIVEN = "redriven"
@@ -45,7 +46,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`id` is a function of the message, so that one that is delivered twice is kept once."""
+    """`id` is computed from the message, so one that is delivered twice is kept once."""
 
     id: str
     kind: str
@@ -69,7 +70,8 @@ class DeadLetter:
 def of_record(
     record: Record, *, kind: str, reason: str, order_id: str | None, at: datetime, attention: bool = True
 ) -> DeadLetter:
-    """A message that can never become a shipment; its order, where one is known, is owed an attention."""
+    """A message that could not become a shipment. With `attention`, its order is to tell a person, if
+    known."""
     value = hashlib.sha256(record.value or b"").hexdigest()
     place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{value}"
     return DeadLetter(
@@ -92,7 +94,8 @@ def of_record(
 
 
 def of_shipment(shipment: Shipment, park: Park, at: datetime) -> DeadLetter:
-    """The carrier's request of a shipment that was given up: one letter, however often that happens."""
+    """The carrier's request of a shipment that was given up. It has one letter, however often that
+    happens."""
     return DeadLetter(
         id=str(uuid.uuid5(_ID_NAMESPACE, f"{shipment.order_id}/shipment")),
         kind=park.kind,
@@ -120,7 +123,7 @@ def unpacked(headers: bytes) -> Headers:
 
 
 def insert(tx: Transaction, letters: Sequence[DeadLetter]) -> list[None]:
-    """Keep the letters and the attention their orders are owed."""
+    """Store the letters, and the attentions that tell their orders to ask for a person."""
     by_id = {letter.id: letter for letter in letters}
     for letter in sorted(by_id.values(), key=lambda kept: kept.id):
         _insert(tx, letter)
@@ -134,7 +137,7 @@ def insert(tx: Transaction, letters: Sequence[DeadLetter]) -> list[None]:
 
 
 def _insert(tx: Transaction, letter: DeadLetter) -> bool:
-    """False where it is there already."""
+    """False if the letter exists already."""
     values = {
         "id": letter.id,
         "kind": letter.kind,
@@ -155,7 +158,7 @@ def _insert(tx: Transaction, letter: DeadLetter) -> bool:
 
 
 def give_up(tx: Transaction, letter: DeadLetter) -> None:
-    """Keep the letter of a shipment, or open it again where the shipment was given up before."""
+    """Store the letter of a shipment, or reopen it if the shipment was given up before."""
     if _insert(tx, letter):
         return
     tx.connection.execute(
@@ -176,7 +179,7 @@ def give_up(tx: Transaction, letter: DeadLetter) -> None:
 def record(
     tx: Transaction, letter_id: str, action: Action, *, actor: str, note: str | None, at: datetime
 ) -> None:
-    """Write down what was done with a letter, by whom."""
+    """Record what was done with a letter, and by whom."""
     tx.connection.execute(
         sa.insert(dead_letter_actions).values(
             id=str(uuid.uuid4()),

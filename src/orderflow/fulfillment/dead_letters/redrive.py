@@ -1,7 +1,7 @@
-"""Dead letters go back on their way: one, or a group at a rate that stops by itself when they fail again.
+"""Redrives dead letters: one, or a group at a limited rate, which stops by itself when they fail again.
 
-What was given up goes on where it stood; an event is processed again from its original bytes. Either is
-followed until its order is done.
+A shipment that was given up goes on where it stopped; an event is processed again from its original bytes.
+Either is followed until its order is done.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 RATE_PER_S_MAX = 100
 FAILURES_IN_A_ROW_MAX = 3
 UNDECIDED_MAX = 100
-"""A group's redrive waits while so many of its items have neither succeeded nor failed yet."""
+"""A group's redrive pauses while so many of its letters have neither succeeded nor failed yet."""
 STEP_MS = 1_000
 FOLLOWED_MAX = 500
 PAUSE_S = 1.0
@@ -53,7 +53,7 @@ class Redriven(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """`redrive_id` names the group's redrive that it belongs to."""
+    """`redrive_id` names the group's redrive that this belongs to, if any."""
 
     letter_id: str
     actor: str
@@ -66,8 +66,8 @@ class Redrive:
 
 
 def redrive(tx: Transaction, commands: Sequence[Redrive]) -> list[tuple[Redriven, str]]:
-    """Put each back on its way, and say why not."""
-    # One that is redriven already is a success.
+    """Redrive each letter; if that is not possible, say why."""
+    # Repeating this is safe: a letter that is redriven already counts as a success.
     return [_redrive(tx, command) for command in commands]
 
 
@@ -92,14 +92,14 @@ def _redrive(tx: Transaction, command: Redrive) -> tuple[Redriven, str]:
 
 
 def lock(tx: Transaction, letter_id: str) -> RowMapping | None:
-    """The letter, which nobody else changes before this transaction ends."""
+    """The letter, locked: nobody else changes it before this transaction ends. None if there is none."""
     found = tx.connection.execute(locked(sa.select(letters).where(letters.c.id == letter_id), letters))
     return found.mappings().first()
 
 
 def _try(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
-    """Why the letter cannot go on, and its order as far as it is known. What the database will never take
-    is this letter's failure alone: others of its transaction go on."""
+    """Why the letter cannot go on (None if it can), and its order, if known. If the database will never take
+    it, that is this letter's failure alone: others in the transaction go on."""
     try:
         with tx.savepoint():
             if letter["topic"] is None:
@@ -113,8 +113,8 @@ def _try(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | None,
 
 
 def _put_back(tx: Transaction, order_id: str) -> str | None:
-    """The shipment goes on where it was parked, with a whole schedule of retries before it; not where no live
-    worker can ask the carrier that may have it."""
+    """The shipment goes on where it was parked, with a whole new schedule of retries. Returns why not: it is
+    not parked, or there are live workers and none can ask the carrier that may have it."""
     c = shipments.c
     where_it_stood = sa.case(
         (c.shipment_id.is_not(None), State.SHIPPED),
@@ -149,7 +149,7 @@ def _put_back(tx: Transaction, order_id: str) -> str | None:
 
 
 def _process(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
-    """Why the event cannot be processed now either, and its order as far as it is known."""
+    """Why the event cannot be processed this time either (None if it can), and its order, if known."""
     try:
         command = received(letter["value"], unpacked(letter["headers"]), _NOBODY, at)
     except InvalidEvent as error:
@@ -161,7 +161,7 @@ def _process(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | N
 
 @dataclass(frozen=True, slots=True)
 class StartRedrive:
-    """The redrive of all open letters of a kind; of those with this very reason where one is given."""
+    """Asks to redrive all open letters of a kind, or only those with exactly this reason if one is given."""
 
     id: str
     kind: str
@@ -172,7 +172,7 @@ class StartRedrive:
 
 
 def start(tx: Transaction, commands: Sequence[StartRedrive]) -> list[bool]:
-    """False where one of the kind runs already."""
+    """Start these redrives; False if one of the same kind is running already."""
     return [_start(tx, command) for command in commands]
 
 
@@ -202,7 +202,7 @@ class StopRedrive:
 
 
 def stop(tx: Transaction, commands: Sequence[StopRedrive]) -> list[None]:
-    """What runs ends; what it has redriven goes on."""
+    """End these redrives if they are running. The letters that they have redriven go on."""
     for command in commands:
         _end(tx, command.id, "stopped", f"stopped by {command.actor}", command.at)
     return [None] * len(commands)
@@ -226,9 +226,9 @@ class Step:
 
 
 def step(tx: Transaction, commands: Sequence[Step]) -> list[int]:
-    """Resolve what is done, and go on with every group's redrive that is due; the number of letters that
-    were redriven."""
-    # A step that was made is not due again.
+    """Resolve letters whose orders are done, and do a step of every group's redrive that is due. Returns the
+    number of letters that were redriven."""
+    # Repeating this is safe: a step that was made is not due again.
     done: list[int] = []
     for command in commands:
         _follow(tx, command.at)
@@ -261,8 +261,8 @@ def _follow(tx: Transaction, at: datetime) -> None:
 
 
 def _clear_attentions(tx: Transaction, order_ids: set[str]) -> None:
-    """Orders whose events are resolved ask for nobody any more, unless others of their events do. They may
-    have ended before their events became dead letters: then nothing else takes the attention away."""
+    """Orders whose events are resolved no longer ask for a person, unless other events of theirs do. An order
+    may have ended before its event became a dead letter: then nothing else takes the attention away."""
     asking = tx.connection.execute(
         sa.select(letters.c.order_id).where(
             letters.c.order_id.in_(sorted(order_ids)),
@@ -285,7 +285,7 @@ def _due(tx: Transaction) -> Sequence[RowMapping]:
 
 
 def _step(tx: Transaction, group: RowMapping, at: datetime) -> int:
-    """Redrive a second's worth of the group; the number of letters."""
+    """Redrive one second's worth of the group, and return the number of letters."""
     undecided, failures = _so_far(tx, group["id"])
     wanted = sa.select(letters.c.id).where(
         letters.c.kind == group["kind"],
@@ -321,10 +321,10 @@ def _step(tx: Transaction, group: RowMapping, at: datetime) -> int:
 
 
 def _so_far(tx: Transaction, redrive_id: str) -> tuple[int, int]:
-    """How many items are undecided, and how many of those decided last failed in a row.
+    """How many letters are undecided, and how many of those decided last failed in a row.
 
-    An item has failed once its first round of calls has: the durable schedule goes on, but its end is too
-    far away to wait for.
+    A letter counts as failed once its first round of calls has failed: the durable schedule goes on after
+    that, but its end is too far away to wait for.
     """
     c = shipments.c
     latest = tx.connection.execute(
@@ -338,7 +338,7 @@ def _so_far(tx: Transaction, redrive_id: str) -> tuple[int, int]:
     in_a_row = True
     for item in latest:
         if item.state == LetterState.OPEN:
-            failures += in_a_row  # whatever became of a shipment that its order had before
+            failures += in_a_row  # whatever happened to a shipment that its order had before
         elif item.state == LetterState.RESOLVED or item.shipment_state == State.CLOSED:
             in_a_row = False
         elif item.shipment_state == State.PARKED or (item.waits or 0) > 0:
@@ -349,7 +349,7 @@ def _so_far(tx: Transaction, redrive_id: str) -> tuple[int, int]:
 
 
 class Redriver:
-    """Follows what was redriven and steps the redrives of groups; any worker may do any step."""
+    """Follows redriven letters and does the steps of groups' redrives; any worker may do any step."""
 
     def __init__(self, writer: GroupCommit, health: Health, *, clock: Callable[[], datetime]) -> None:
         self._writer = writer
@@ -363,5 +363,5 @@ class Redriver:
             log.debug("redrives.wait", reason=str(error))
 
     async def run_once(self) -> int:
-        """The number of letters redriven. Raises what the database says."""
+        """Do what is due, and return the number of letters redriven. Raises the database's errors."""
         return await self._writer.submit_one(step, Step(self._clock()))

@@ -1,6 +1,7 @@
-"""Who was sent an order's idempotency key, and which carriers a worker can ask.
+"""Which carrier was sent an order's idempotency key, and which carriers a worker can ask.
 
-Nobody wrote it down before: a worker fills it in for the intents that it finds, with its own carrier.
+Earlier releases did not store the former: a worker fills it in, with its own carrier, for the intents it
+finds.
 """
 
 import sqlalchemy as sa
