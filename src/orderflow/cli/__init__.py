@@ -1,7 +1,7 @@
 """The command line: one role or tool per command (CONTRACT, "Commands").
 
-Exit codes: 0 done, 1 failed, 2 wrong use. What is expected to go wrong is told in a line or two on stderr,
-never by a traceback. Commands import their parts when they run, so that each starts fast.
+Exit codes: 0 done, 1 failed, 2 wrong use. Expected failures are reported in a line or two on stderr, never by
+a traceback. Commands import their parts when they run, so that each starts fast.
 """
 
 import os
@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python must not fail again when it flushes at its end.
+        # The reader of our output has gone. Python must not fail again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
@@ -59,7 +59,7 @@ def _run(arguments: Sequence[str]) -> int:
         return EXIT_INTERRUPTED
     if isinstance(code, int):
         return code
-    # No command ran, help was printed: asked for, or for want of a command.
+    # No command ran. Help or the version was printed, either on request or because no command was given.
     return 0 if {"--help", "-h", "--version"}.intersection(arguments) else EXIT_WRONG_USE
 
 

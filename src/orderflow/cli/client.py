@@ -21,11 +21,11 @@ RETRY_AFTER_S_MAX = 30.0
 
 
 class Unreachable(CommandFailed):
-    """Nothing listens at the address: nothing was sent."""
+    """No connection could be made to the address, so nothing was sent."""
 
 
 class AnswerLost(CommandFailed):
-    """The connection broke or the answer did not come in time: the request may have been carried out."""
+    """The connection broke, or no answer came in time: the request may have been carried out."""
 
 
 class Refused(CommandFailed):
@@ -41,7 +41,8 @@ class Refused(CommandFailed):
 class Client:
     """One service's HTTP API, within an `async with` block. Answers are JSON objects.
 
-    Every call raises the three errors above, and CommandFailed for an answer that is not Orderflow's.
+    Every call may raise the three errors above, WrongUse if a query is not valid (422), and CommandFailed for
+    an address that cannot be called or an answer that is not Orderflow's.
     """
 
     def __init__(self, url: str, missing: str, api_key: str | None) -> None:
@@ -92,7 +93,7 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             raise AnswerLost(f"{self._url} broke off the connection: {error}") from None
         document = _object(body)
-        if response.status == 422 and method == "GET":  # of a query, so of what the command was given
+        if response.status == 422 and method == "GET":  # the query is wrong: the command was given it
             raise WrongUse(problem_text(document or self._foreign(response)))
         if response.status >= 300:
             wait_s = retry_after_s(

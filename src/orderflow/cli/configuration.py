@@ -27,7 +27,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON in
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part, whether it can be used, and in words what was found or what to do."""
+    """One part, whether it can be used, and a text that says what was found or what to do."""
 
     part: str
     ok: bool
@@ -35,7 +35,7 @@ class Finding:
 
 
 def load_settings() -> Settings:
-    """The settings; variables that mean nothing are named on stderr. Raises CommandFailed."""
+    """The settings. Variables that mean nothing are named on stderr. Raises WrongUse for invalid settings."""
     from orderflow import settings
 
     for name in settings.unknown_variables():
@@ -141,7 +141,7 @@ def _database(settings: Settings, context: Literal["orders", "fulfillment"]) -> 
 
 
 def _read_only(path: Path) -> Database:
-    """The file as it is: opened by the usual engine it would be changed beside a running `up`."""
+    """Opens the file read-only. The usual engine would change it, even while `up` is using it."""
     import sqlalchemy as sa
 
     from orderflow.database.engine import Database
@@ -185,7 +185,8 @@ def _bus(settings: Settings) -> str:
 
 
 def _require_writable(directory: Path) -> None:
-    """Raises OSError unless files can be made there, or the directory itself, which is made at start."""
+    """Raises OSError unless files can be made in the directory, or in its nearest parent that exists: the
+    directory is made at start."""
     directory = directory.resolve()
     while not directory.exists():
         directory = directory.parent

@@ -88,7 +88,7 @@ def redrive(
     wait: Annotated[bool, Parameter(help="With --kind: wait for the end.")] = True,
     json: Json = False,
 ) -> int:
-    """Put one back on its way, or a group, which stops by itself when its items fail again (exit 1)."""
+    """Put one back on its way, or a group; a group stops by itself when its letters fail again (exit 1)."""
     if (letter_id is None) == (kind is None):
         raise WrongUse("give an ID or --kind, not both")
     if reason is not None and kind is None:
@@ -138,7 +138,7 @@ def discard(
     reason: Annotated[str, Parameter(help="Why; the order fails with these words.")],
     json: Json = False,
 ) -> int:
-    """Give one up: what the carrier may have made is voided, else this is refused, and the order fails."""
+    """Give one up: void what the carrier may have made (this is refused if that fails) and fail the order."""
     path = f"/{quote(letter_id, safe='')}/discard"
     _write(asyncio.run(_call(load_settings(), "POST", path, {"reason": reason})), json)
     return 0

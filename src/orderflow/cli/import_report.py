@@ -1,4 +1,4 @@
-"""What an import tells: results, progress, the refused lines, and the sum of it."""
+"""What an import reports: results, progress, the refused lines and the totals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class Outcome:
 
 
 class Report:
-    """Takes outcomes in the order of the lines. Refused lines go to a file, made when there is the first."""
+    """Takes outcomes in the order of the lines. Refused lines go to a file, which the first of them
+    creates."""
 
     def __init__(self, refused_path: Path, *, json: bool, bytes_total: int) -> None:
         self.counts: Counter[Literal["created", "replayed", "refused"]] = Counter()
@@ -93,7 +94,7 @@ class Report:
         return text
 
     def how_far(self) -> str:
-        """For an import that ends early."""
+        """What to tell the user when an import ends early."""
         return (
             f"lines up to {self._last_line} are done ({self.summary()}); repeating the same command is safe "
             "while the service remembers its keys, 7 days if not set otherwise: orders that exist are not "
@@ -101,7 +102,7 @@ class Report:
         )
 
     def tell(self, text: str) -> None:
-        """A line on stderr that leaves a progress bar whole."""
+        """Write a line to stderr without breaking the progress bar."""
         if self._bar:
             self._bar.console.print(printable(text))
         else:
@@ -116,7 +117,7 @@ class Report:
             refused["inputBase64"] = base64.b64encode(text or b"").decode()
         try:
             if self._refused is None:
-                # Refused orders hold personal data: for the owner's eyes.
+                # Refused orders hold personal data, so only the file's owner may read it.
                 descriptor = os.open(self.refused_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 self._refused = os.fdopen(descriptor, "w", encoding="utf-8")
             self._refused.write(as_json(refused) + "\n")

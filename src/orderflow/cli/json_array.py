@@ -1,4 +1,4 @@
-"""The elements of a JSON array one by one: memory is bounded however long the array is."""
+"""Reads the elements of a JSON array one by one: memory is bounded however long the array is."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import BinaryIO
 CHUNK_BYTES = 1 << 18
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|["\[\]{},]', re.DOTALL)
-"""A whole string, the quote of one that has not ended, or what gives the document its shape."""
+"""A whole string, the opening quote of one that has not ended, or a bracket, brace or comma."""
 
 
 class BrokenArray(Exception):
@@ -15,10 +15,10 @@ class BrokenArray(Exception):
 
 
 def elements(stream: BinaryIO, *, bytes_max: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The text of each element, which may be no JSON. `stream` stands behind the opening bracket.
+    """The text of each element, which need not be JSON. `stream` must be just behind the opening bracket.
 
-    Raises BrokenArray for an element of more than `bytes_max`, an array that does not end, and for anything
-    that follows its end.
+    Raises BrokenArray for an element of more than `bytes_max` bytes, for an array that does not end, and for
+    anything that follows its end.
     """
     rest, first = b"", True
     while True:
@@ -44,7 +44,7 @@ def elements(stream: BinaryIO, *, bytes_max: int, chunk_bytes: int = CHUNK_BYTES
 
 
 def _end(text: bytes) -> re.Match[bytes] | None:
-    """The comma or bracket that ends the element at the beginning of the text; None where it goes on."""
+    """The comma or bracket that ends the element at the beginning of the text; None if it goes on."""
     depth = 0
     for token in _TOKEN.finditer(text):
         match token[0]:

@@ -1,4 +1,4 @@
-"""The orders of a file: checked as far as sending them needs, given keys, and put in batches.
+"""Reads the orders of a file, checks them as far as sending needs, gives them keys and puts them in batches.
 
 They are read one by one: memory is bounded however long the file is.
 """
@@ -39,7 +39,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """`number` counts from 1; `text` is the line as it stands in the file; `entry` is what is sent."""
+    """`number` counts from 1; `text` is the line as it is in the file; `entry` is what is sent."""
 
     number: int
     text: bytes
@@ -61,7 +61,8 @@ Line = OrderLine | UnreadableLine
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a look through the whole file has found. `failure` says why it ended before the file's end."""
+    """What a look through the whole file found. `failure` says why it ended before the file's end, if it
+    did."""
 
     readable: int
     unreadable: int
@@ -70,15 +71,16 @@ class Reading:
 
 
 class OrderFile:
-    """A file of orders in the form of a `POST /api/orders/batch` entry: one a line, or all in a JSON array,
-    whose elements count as lines then. gzip is recognized. `-` is stdin, which is read to its end first, as
-    any pipe is.
+    """A file of orders, each in the form of an entry of `POST /api/orders/batch`: one per line, or all in a
+    JSON array, whose elements then count as lines. gzip is recognized. `-` is stdin. Like any pipe, it is
+    read to its end first.
 
-    A line without a key gets one from the file's name, its content and how often that came before in the
-    file: the same file again is the same orders, the same line in another file is another order. The name
-    of every pipe is "stdin".
+    A line without a key gets one, made from the file's name, the line's content and how often that content
+    came before in the file. So the same file again means the same orders, and the same line in another file
+    means another order. Every pipe has the name "stdin".
 
-    Raises OSError if it cannot be read. `failure` says why reading ended before the file's end, if it did.
+    Raises OSError if the file cannot be read. `failure` says why reading ended before the file's end, if it
+    did.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +114,8 @@ class OrderFile:
         return Reading(readable, unreadable, first, failure)
 
     def batches(self) -> Iterator[list[Line]]:
-        """At most BATCH_ORDERS_MAX lines and, but for a single line, BATCH_BYTES_MAX bytes each."""
+        """Batches of at most BATCH_ORDERS_MAX lines and BATCH_BYTES_MAX bytes; a single line may be
+        longer."""
         batch: list[Line] = []
         size = 0
         for line in self._lines():
@@ -134,12 +137,12 @@ class OrderFile:
         self._raw.seek(0)
         packed = self._raw.read(len(_GZIP)) == _GZIP
         self._raw.seek(0)
-        # A GzipFile reads, and is looked into, as any binary file.
+        # A GzipFile has the methods `read`, `readline` and `peek` of a buffered binary file.
         self._content = cast("io.BufferedReader", gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
 
     def _texts(self) -> Iterator[tuple[int, bytes | None]]:
-        """What may be an order, with its number: lines that are not blank, or the elements of an array. None
-        stands for what is too long."""
+        """Whatever may be an order, with its number: lines that are not blank, or the elements of an array.
+        None stands for a line that is too long."""
         number = 0
         what = "line"
         try:
@@ -163,7 +166,7 @@ class OrderFile:
             self.failure = f"{what} {number + 1} cannot be read: {error}"
 
     def _begins_an_array(self) -> bool:
-        """Whether an opening bracket comes first; it has been read then."""
+        """Whether an opening bracket comes first. If so, it is consumed."""
         start = self._content.peek(1)
         before = len(start) - len(start.removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK))
         if start[before : before + 1] != b"[":
@@ -177,7 +180,7 @@ class OrderFile:
 
 
 def _kept(pipe: io.BufferedReader) -> io.BufferedReader:
-    """All that comes through the pipe, in a file without a name: it is read twice."""
+    """All that comes through the pipe, in a file without a name, because it is read twice."""
     with pipe:
         file = tempfile.TemporaryFile()  # noqa: SIM115
         shutil.copyfileobj(pipe, file)
@@ -213,20 +216,22 @@ def _line(number: int, text: bytes | None, file_name: str, repeats: _Repeats) ->
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
     digest = sha256(file_name.encode(errors="surrogateescape") + b"\n" + canonical).hexdigest()[:32]
     key = _key(file_name, digest, repeats.count(digest))
-    # Last, because of a repeated JSON key the last one counts, and `null` is no key.
+    # The key goes last: the line may have the key `null`, and of a repeated JSON key the last one counts.
     return OrderLine(
         number, text, text.rstrip()[:-1] + b',"idempotencyKey":' + json.dumps(key).encode() + b"}"
     )
 
 
 def _key(file_name: str, digest: str, times: int) -> str:
-    """Says what it is: an import, of which file, of which content, the how manieth of that content."""
+    """A key that tells what it stands for: an import, the file, the content, and which repeat of it this
+    is."""
     shown = "".join(c if c.isprintable() else "_" for c in file_name[:NAME_CHARS_MAX])
     return f"import:{shown}:{digest}:{times}"
 
 
 class _Repeats:
-    """How often each line was met, kept in a temporary file that SQLite removes: files may be long."""
+    """How often each line was met. The counts are in a temporary file that SQLite removes: files may be
+    long."""
 
     def __init__(self) -> None:
         self._file = sqlite3.connect("", isolation_level=None)
@@ -234,7 +239,7 @@ class _Repeats:
         self._file.execute("BEGIN")
 
     def count(self, digest: str) -> int:
-        """1 for the first time."""
+        """How often the digest was met, this time included."""
         statement = (
             "INSERT INTO met VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
         )

@@ -222,10 +222,10 @@ async def _create(settings: Settings, order: dict[str, Any], key: str, wait_s: f
 
 
 async def _final(client: Client, order: Any, deadline: float) -> Any:
-    """The order in a final status, one that allows no other, or as it is at the deadline.
+    """The order once its status is final, which means that it allows no other, or as it is at the deadline.
 
-    A service that has no room for another long poll, or is about to end, answers at once: then it is asked at
-    growing intervals.
+    A service that has no room for another long poll, or is about to end, answers at once. It is then asked
+    again at growing intervals.
     """
     from orderflow.cli.client import AnswerLost, Refused, Unreachable
 

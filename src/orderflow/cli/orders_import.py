@@ -1,7 +1,7 @@
-"""`orders import`: a file of orders, one a line, to the Order Service in batches.
+"""`orders import`: sends a file of orders, one per line, to the Order Service in batches.
 
-Every line is sent with an idempotency key, its own or one made from its content, so that whatever is in doubt
-can be sent again: after a lost answer by this process, after a lost process by whoever repeats the command.
+Every line is sent with an idempotency key, its own or one made from its content, so whatever is in doubt can
+be sent again: by this process after a lost answer, or, if the process was lost, by repeating the command.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ PAUSE_S_MIN = 0.5
 PAUSE_S_MAX = 15.0
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-"""Of a batch or of one of its orders. 409 to a new order: another with its key is just being placed."""
+"""Statuses of a batch, or of an order in it, that are tried again. 409 to a new order means that another
+request with the same key is just being carried out."""
 
 OF_THE_CONTENT = frozenset({400, 413, 422})
-"""A whole batch refused for what it holds is halved until the line that is to blame stands alone."""
+"""A batch that is refused for its content is halved until the line that is to blame stands alone."""
 
 
 def import_orders(
@@ -65,11 +66,11 @@ def import_orders(
 ) -> int:
     """Place the orders of a file. Exit 1 when a line was refused.
 
-    A line has the form of an entry of `POST /api/orders/batch`. One without idempotencyKey gets one made from
-    the file's name, the line's content and how many equal lines came before it: so equal lines of one
-    file are different orders, the same file again is the same orders, and a file of another name is
+    A line has the form of an entry of `POST /api/orders/batch`. One without idempotencyKey gets a key made
+    from the file's name, the line's content and the number of equal lines before it. So equal lines in one
+    file are different orders, the same file again means the same orders, and a file with another name means
     other orders. Repeating the command is safe for as long as the service remembers keys (7 days, unless
-    ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S says otherwise there): after that, its orders are placed again.
+    ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S says otherwise there). After that, the orders are placed again.
     """
     from orderflow.cli.import_report import Report
     from orderflow.cli.order_lines import STDIN, OrderFile
@@ -102,7 +103,8 @@ def import_orders(
 
 
 def _require_readable(file: Path, orders: OrderFile) -> None:
-    """Half of a file is never placed before this has been said: the rest may be what matters."""
+    """Raises CommandFailed if the file has lines that cannot be read. No part of it is placed before the user
+    knows that, because the unreadable part may be the one that matters."""
     found = orders.look_through()
     if found.failure is None and not found.unreadable:
         return
@@ -137,7 +139,7 @@ async def _import(settings: Settings, orders: OrderFile, report: Report) -> None
 
 
 class _Sender:
-    """Sends batches until each line has its outcome, patient with what passes."""
+    """Sends batches until each line has its outcome, and waits for transient trouble to pass."""
 
     def __init__(self, client: Client, report: Report) -> None:
         self._client = client
@@ -146,8 +148,8 @@ class _Sender:
         self._progress_at_s = time.monotonic()
 
     async def settle(self, lines: Sequence[Line]) -> list[Outcome]:
-        """One outcome per line, in order. Raises CommandFailed when nothing moved for STALLED_S_MAX, and at
-        once for what waiting cannot mend."""
+        """One outcome per line, in order. Raises CommandFailed when there was no progress for STALLED_S_MAX,
+        and at once for errors that waiting cannot mend."""
         from orderflow.cli.import_report import Outcome
         from orderflow.cli.order_lines import OrderLine, UnreadableLine
 
@@ -171,7 +173,8 @@ class _Sender:
         return [settled[line.number] for line in lines]
 
     async def _try(self, lines: Sequence[OrderLine]) -> tuple[list[Outcome], str, float | None]:
-        """What could be settled; of the rest why not, and the seconds to wait where the service said so."""
+        """The outcomes so far, why the other lines have none, and the seconds to wait if the service named
+        any."""
         from orderflow.cli.client import AnswerLost, Refused, Unreachable
 
         try:
@@ -186,7 +189,7 @@ class _Sender:
         except AnswerLost as error:
             return [], str(error), None
         except Unreachable as error:
-            if not self._answered:  # nothing was there to begin with: a person waits for an answer
+            if not self._answered:  # the service was never there: tell the waiting person at once
                 raise
             return [], str(error), None
 
@@ -223,7 +226,7 @@ class _Sender:
         return first[0] + second[0], first[1] or second[1], first[2] or second[2]
 
     async def _pause(self, trouble: str, attempt: int, retry_after_s: float | None) -> None:
-        """Raises CommandFailed when nothing has moved for too long."""
+        """Wait before the next attempt. Raises CommandFailed when there was no progress for too long."""
         stalled_s = time.monotonic() - self._progress_at_s
         if stalled_s > STALLED_S_MAX:
             raise CommandFailed(f"gave up after {stalled_s:.0f} s without progress: {trouble}")

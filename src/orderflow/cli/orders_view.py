@@ -1,4 +1,4 @@
-"""Orders for people's eyes: the table of a listing, and one order in full."""
+"""Orders for people to read: the table of a listing, and one order in full."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from orderflow.cli.terminal import add_row, write_line, write_rich
 
 COLUMNS = (("order", 36), ("status", 10), ("customer", 10), ("items", 5), ("created", 20), ("tracking", 8))
-"""Title and least width. Fixed widths keep the pages of a long listing in line without holding them all."""
+"""Title and least width. Fixed widths align the pages of a long listing without holding all of them."""
 
 
 class OrderTable:
-    """Writes pages of a listing under one heading. Names of customers are left out."""
+    """Writes pages of a listing under one heading. Customers' names are left out."""
 
     def __init__(self) -> None:
         self._heading = True
@@ -34,7 +34,7 @@ class OrderTable:
 
 
 def write_order(order: dict[str, Any]) -> None:
-    """One order with its items, and its timeline where it carries one."""
+    """Write one order with its items, and with its timeline if it has one."""
     from rich.table import Table
 
     facts = Table(box=None, pad_edge=False, show_header=False)

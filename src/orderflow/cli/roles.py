@@ -1,4 +1,4 @@
-"""Commands that run a part until it is stopped, and the migration that comes before."""
+"""Commands that run a part until it is stopped, and the migration that must come first."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def carrier_sim(
 
 @contextmanager
 def _expected_errors() -> Generator[None]:
-    """What a role refuses to start with, as one line."""
+    """Turns errors that a role is expected to end with into one line each."""
     from orderflow.database.errors import DatabaseMisconfigured, DatabaseUnavailable, SchemaMismatch
     from orderflow.messaging import BusMisconfigured, BusUnavailable
     from orderflow.runtime.health import LoopDied, LoopStalled

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # rich costs more time than most commands
     from rich.table import Table
 
 PIPED_COLUMNS = 1_000
-"""The width of what no terminal shows: nothing is cut or wrapped for whoever reads the pipe."""
+"""The width of output that does not go to a terminal: nothing is cut or wrapped for the reader of a pipe."""
 
 
 class CommandFailed(Exception):
@@ -33,7 +33,7 @@ class WrongUse(Exception):
 
 
 def complain(text: str) -> None:
-    """A line, or a few, on stderr."""
+    """Write a line, or a few, to stderr."""
     sys.stderr.write(printable(mask_urls(text.rstrip("\n"))) + "\n")
     sys.stderr.flush()
 
@@ -43,14 +43,14 @@ def write_line(text: str) -> None:
 
 
 def use_any_encoding() -> None:
-    """What the terminal's encoding does not have is written as its code: no command fails over a name."""
+    """Characters that the output's encoding lacks are written as escapes, so no command fails over a name."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def write_rich(renderable: Any) -> None:
-    """A table, say. Not printed by rich itself: it ends the process where a reader went away."""
+    """Write a table, for example. Rich must not print it: it ends the process if the reader has gone."""
     console = wide_console(sys.stdout)
     with console.capture() as captured:
         console.print(renderable)
@@ -59,7 +59,7 @@ def write_rich(renderable: Any) -> None:
 
 
 def add_row(table: Table, *cells: str) -> None:
-    """Cells hold texts from outside."""
+    """Add a row. Cells may hold texts from outside, so they are made printable."""
     table.add_row(*(printable(cell) for cell in cells))
 
 
@@ -70,7 +70,7 @@ def as_json(value: Any) -> str:
 
 
 def wide_console(stream: IO[str]) -> Console:
-    """A console that takes texts as they are: no markup, no highlighting of what came from elsewhere."""
+    """A console that shows texts as they are, without markup or highlighting: they may come from outside."""
     from rich.console import Console
 
     width = None if stream.isatty() else PIPED_COLUMNS

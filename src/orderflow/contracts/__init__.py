@@ -1,1 +1,2 @@
-"""What crosses a boundary: events and the Order Service's requests and answers. Imports nothing of ours."""
+"""What crosses a boundary: events, and the Order Service's requests and answers. Imports none of our other
+packages."""

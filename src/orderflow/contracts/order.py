@@ -1,7 +1,7 @@
-"""What an order is made of: each name is said here, once for requests, answers and events.
+"""The fields of an order. Each name is defined here once, for requests, answers and events.
 
-How strictly a value is taken differs: a request is refused for values that an event in the log may still
-have. So each model gets the types of its values from `orders_api` and from `order_events`.
+The rules for values differ: a request is refused for values that an event in the log may still have. So
+`orders_api` and `order_events` give these models the types of their values.
 """
 
 from typing import Generic, TypeVar

@@ -1,8 +1,8 @@
 """Requests and answers of the Order Service.
 
-Texts are 1 to 200 characters, not only blanks, without control characters. Unknown fields are refused,
-so that a misspelt one is noticed and nothing the client sent is dropped silently. Of a repeated JSON key
-the last one counts.
+Texts have 1 to 200 characters, not only blanks, and no control characters. Unknown fields are refused, so
+that a misspelt one is noticed and nothing that the client sent is dropped silently. If a JSON key is
+repeated, the last one counts.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_CHARS_
 
 
 def _trimmed(value: object) -> object:
-    """Of the white space that HTTP trims around a header's value, so that a key has one spelling."""
+    """Without the white space that HTTP trims around a header's value, so that a key has one spelling."""
     return value.strip(" \t") if isinstance(value, str) else value
 
 
@@ -57,7 +57,7 @@ _INSTANT_WANTED = "must be an ISO 8601 time with an offset, such as 2026-02-10T0
 
 
 def _require_text(value: object) -> object:
-    """Pydantic takes numbers and dates for a datetime too."""
+    """Refuses numbers and dates, which pydantic would accept for a datetime."""
     if isinstance(value, str) and "T" not in value.upper():
         raise ValueError(_INSTANT_WANTED)
     if not isinstance(value, (str, datetime)):
@@ -66,7 +66,8 @@ def _require_text(value: object) -> object:
 
 
 def _in_utc(value: datetime) -> datetime:
-    """A local time means another instant on every machine, and a database cannot keep the year 0."""
+    """Refuses a local time, which means another instant on every machine, and a time that is in the year 0 in
+    UTC, which a database cannot keep."""
     if value.tzinfo is None:
         raise ValueError(_INSTANT_WANTED)
     try:
@@ -79,13 +80,14 @@ Instant = Annotated[
     datetime,
     BeforeValidator(_require_text),
     AfterValidator(_in_utc),
-    # Not strict: behind a validator of ours a JSON text counts as a Python one.
+    # Not strict: after our own validator, pydantic treats a text from JSON as a Python one, and strict mode
+    # would refuse that.
     Field(strict=False, json_schema_extra={"format": "date-time"}),
 ]
 
 
 def _integral(value: object) -> object:
-    """JSON has one kind of number: 2.0 is the integer 2 (RFC 8259, 6; JSON Schema says so, too)."""
+    """JSON has one kind of number, so 2.0 is the integer 2 (RFC 8259, 6; JSON Schema says so, too)."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -97,7 +99,7 @@ AddressLines = Annotated[list[Text], Field(min_length=1, max_length=10)]
 
 
 class Contract(BaseModel):
-    """Camel case outside, snake case inside; strict, frozen, nothing unknown."""
+    """Camel case outside, snake case inside; strict, frozen, without unknown fields."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -128,8 +130,8 @@ Items = Annotated[list[Item], Field(min_length=1, max_length=ITEMS_MAX)]
 
 class OrderIn(Contract, OrderFields[Customer, Items, ShipTo]):
     def price_errors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """(location, message) for each item that breaks the rule: all items priced in one currency, or
-        none."""
+        """(location, message) for each item that breaks the rule: either all items have a price in the same
+        currency, or none has one."""
         first = self.items[0].unit_price
         for line, item in enumerate(self.items):
             price = item.unit_price
@@ -147,12 +149,12 @@ class BatchOrderIn(OrderIn):
 
 
 class BatchIn(Contract):
-    # At the first wrong order: then each is validated on its own.
+    # Validation stops at the first wrong order; then each is validated on its own.
     orders: Annotated[list[BatchOrderIn], Field(min_length=1, max_length=BATCH_MAX), FailFast()]
 
 
 class BatchEnvelope(Contract):
-    """The batch with its orders not looked into, for when one of them is wrong and the others must not
+    """The batch without a look into its orders: used when one of them is wrong, so that the others do not
     suffer."""
 
     orders: Annotated[list[Any], Field(min_length=1, max_length=BATCH_MAX)]
@@ -179,7 +181,8 @@ class StatusPatch(Contract):
 
 
 class StatusUpdate(StatusPatch):
-    """One entry of a bulk; correlation id and trace are the order's own, where the caller's differ."""
+    """One entry of a bulk. Correlation id and traceparent are the order's own, in case the caller's
+    differ."""
 
     order_id: OrderId
     correlation_id: Text | None = None
@@ -225,7 +228,8 @@ class OrderPage(Contract):
 
 
 class FieldError(Contract):
-    """Where (a JSON Pointer, RFC 6901; `in` is `query` or `header` where it is not the body) and what."""
+    """Where the error is (a JSON Pointer, RFC 6901; `in` is `query` or `header` if it is not in the body) and
+    what is wrong."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -273,7 +277,7 @@ class StatusUpdatesOut(Contract):
 
 
 class TimelineEntry(Contract):
-    """A change of the order, or an event about it with where it lies in the log (null until it is
+    """A change of the order, or an event about it with its position in the log (null until it is
     published)."""
 
     at: datetime
@@ -293,7 +297,7 @@ class Timeline(Contract):
 
 
 class ParkedEvent(Contract):
-    """An event that the log refuses for its size, though it is sent alone."""
+    """An event that the log refuses for its size, even when it is sent alone."""
 
     order_id: OrderId
     order_version: int
@@ -310,7 +314,7 @@ class ParkedPage(Contract):
 
 
 class ReleaseIn(Contract):
-    """The parked events of one order, or all of them."""
+    """Releases the parked events of one order, or all of them if no order is named."""
 
     order_id: OrderId | None = None
 

@@ -1,6 +1,6 @@
-"""Pages of lists, alike on every port: `limit` and `cursor` in, `{"items":[…],"nextCursor"}` out.
+"""Pages of lists, the same on every port: `limit` and `cursor` in, `{"items":[…],"nextCursor"}` out.
 
-A page is bounded in bytes as well as in number, for one order may hold 1,000 items. A cursor holds the id
+A page is bounded in bytes as well as in number, because one order may hold 1,000 items. A cursor holds the id
 of the last item on its page; clients do not look into it.
 """
 
@@ -17,7 +17,7 @@ from pydantic_core import to_json
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 PAGE_BYTES_MAX = 4 << 20
-"""A page may be one item larger."""
+"""Only a page of a single item may be larger."""
 
 
 def encode_cursor(last_id: str) -> str:
@@ -34,7 +34,7 @@ def decode_cursor(cursor: str) -> str:
 
 
 class PageQuery(BaseModel):
-    """What every list takes. `cursor` is decoded: the id of the last item on the page before."""
+    """What every list accepts. `cursor` is decoded: the id of the last item on the page before."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
@@ -43,7 +43,7 @@ class PageQuery(BaseModel):
 
 
 def fitting(items: Iterable[dict[str, Any]], bytes_max: int = PAGE_BYTES_MAX) -> list[bytes]:
-    """The first items as JSON, as many as fit; at least one where there is one."""
+    """The first items as JSON, as many as fit; at least one, if there is any."""
     page: list[bytes] = []
     size = 0
     for item in items:
@@ -56,6 +56,6 @@ def fitting(items: Iterable[dict[str, Any]], bytes_max: int = PAGE_BYTES_MAX) ->
 
 
 def page(items: list[bytes], last_id: str | None) -> bytes:
-    """A page as JSON; `last_id` is the id of its last item, None where nothing follows it."""
+    """A page as JSON. `last_id` is the id of its last item, or None if nothing follows it."""
     cursor = None if last_id is None else encode_cursor(last_id)
     return b'{"items":[%b],"nextCursor":%b}' % (b",".join(items), to_json(cursor))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _DIGITS_MAX = 400
-"""More of them are infinite as a float."""
+"""A number with more digits is infinite as a float, so the others can be cut off."""
 
 
 def retry_after_s(header: str | None, *, now: datetime, seconds_max: float) -> float | None:

@@ -6,7 +6,7 @@ _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
 
 
 def parse_traceparent(given: bytes | None) -> str | None:
-    """The header's value where it is a valid one of version 00, else None."""
+    """The header's value if it is valid and of version 00, else None."""
     return given.decode("ascii") if given is not None and _TRACEPARENT.fullmatch(given) else None
 
 

@@ -1,1 +1,1 @@
-"""What Orderflow is tried against: servers with durable ledgers and faults on demand."""
+"""What Orderflow is tested against: servers with durable ledgers and faults on demand."""

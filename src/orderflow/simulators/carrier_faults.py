@@ -1,10 +1,10 @@
-"""What carrier-sim does wrong while it is told to: set and cleared by HTTP, forgotten at a restart.
+"""The faults of carrier-sim: set and cleared over HTTP, and forgotten at a restart.
 
     PUT /v1/faults [{"kind": "apply-then-hang", "share": 0.1, "seconds": 5}]   replaces all; [] clears
     GET /v1/faults                                                               what is active, and counts
 
-`"orderId"` limits a fault to calls for that order. `"call"` says which calls: `create` (where it is absent),
-`find` or `void`. Kinds:
+`"orderId"` limits a fault to calls for that order. `"call"` says which calls: `create` (the default), `find`
+or `void`. Kinds:
 
     429, 503, 400       that status
     hang                no answer until the fault ends
@@ -14,8 +14,8 @@
     redirect            307 to somewhere else
     no-tracking-number  success with a label that lacks it; not for `void`, which answers with none
 
-As they stand, nothing is made or voided. After `apply-then-`, it is before the same wrong answer; not for
-`find`, which changes nothing.
+With these kinds, nothing is made or voided. With the prefix `apply-then-`, it is, and the same wrong answer
+follows. `find` takes no prefix, because it changes nothing.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ _HUGE_PIECE = b" " * 65_536
 
 
 class Fault(BaseModel):
-    """`share` of the calls, of those for `order_id` if it is given, for `seconds` from now."""
+    """Hits a `share` of the calls, or of those for `order_id` if it is given, for `seconds` from now."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,7 +84,7 @@ class Fault(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The fault that a call has, until `end` on the clock of `Faults`."""
+    """The fault that a call gets. It lasts until `end`, on the clock of `Faults`."""
 
     fault: Fault
     end: float
@@ -105,9 +105,9 @@ class _CutShort(Response):
 
 
 class Faults:
-    """The faults at work; the first that takes a call has it. Used from one event loop.
+    """The active faults; a call gets the first one that hits it. Used from one event loop.
 
-    `share` draws 0 to 1, `clock` gives seconds.
+    `share` draws a number from 0 to 1; `clock` gives seconds.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Faults:
         return JSONResponse({"active": active, "counts": dict(self._counts)})
 
     def replace(self, faults: list[Fault]) -> None:
-        """From now on these and no others; what hangs for an earlier one is let go."""
+        """Replace all faults by these. Calls that hang because of an earlier one are let go."""
         now = self._clock()
         self._active = [(fault, now + fault.seconds) for fault in faults]
         self._replaced.set()
@@ -153,13 +153,13 @@ class Faults:
         return None
 
     async def before(self, drawn: Drawn | None) -> Response | None:
-        """The wrong answer to a call that changes nothing, or None where it goes on."""
+        """The wrong answer to a call that is to change nothing, or None if the call goes on."""
         if drawn is None or drawn.fault.kind.startswith("apply-"):
             return None
         return await self._wrong(drawn)
 
     async def after(self, drawn: Drawn | None) -> Response | None:
-        """The wrong answer to a call whose change is made, or None where the right one is given."""
+        """The wrong answer to a call whose change was made, or None if it gets the right answer."""
         return None if drawn is None else await self._wrong(drawn)
 
     async def _wrong(self, drawn: Drawn) -> Response:

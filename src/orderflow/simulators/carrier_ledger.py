@@ -1,6 +1,7 @@
-"""carrier-sim's durable memory, and the referee: the answer to every key, every physical shipment ever made.
+"""carrier-sim's durable ledger: the answer to every key, and every physical shipment ever made. Tests judge
+by it what was really shipped.
 
-Nothing here forbids two live shipments for one order: that is the bug to be shown, so it is representable.
+Nothing here forbids two live shipments for one order: that is the bug to be shown, so it must be possible.
 """
 
 import asyncio
@@ -53,10 +54,11 @@ class _Pending:
 
 
 class Ledger:
-    """One SQLite file (WAL, `synchronous=FULL`); one thread commits together what queued together.
+    """One SQLite file (WAL, `synchronous=FULL`); one thread commits operations that queue together as one.
 
-    Used from one event loop. Every answer leaves after COMMIT. Its caller, the HTTP side, bounds the queue.
-    A file that cannot be opened raises sqlite3.Error at construction, a failed transaction to each caller.
+    Used from one event loop. Every answer leaves after COMMIT. The caller, the HTTP side, bounds the queue.
+    The constructor raises sqlite3.Error if the file cannot be opened. The error of a failed transaction is
+    raised to each of its callers.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,8 +76,8 @@ class Ledger:
     async def answer_once(
         self, idempotency_key: str, proposed: Answer, *, forgotten_before: str | None = None
     ) -> Answer:
-        """The first answer ever proposed for this key: the caller's own, or the one that came before, unless
-        that was created before `forgotten_before`. Then another shipment is made."""
+        """The first answer ever proposed for this key: the caller's own or an earlier one. An earlier one
+        that was created before `forgotten_before` is forgotten, so another shipment is made."""
 
         def operation(connection: sqlite3.Connection) -> Answer:
             if forgotten_before is not None and _forget(connection, idempotency_key, forgotten_before):
@@ -140,7 +142,8 @@ class Ledger:
         return cast("bool", await self._perform(operation))
 
     def shipments_ever_made(self) -> Iterator[list[Answer]]:
-        """Every shipment, oldest first, in lists of up to 1,000: one snapshot, read beside the writer."""
+        """Every shipment, oldest first, in lists of up to 1,000: one snapshot, read while the writer goes
+        on."""
         uri = self._path.as_uri() + "?mode=ro"
         # Read-only, so that the writer's connection stays the only one that ever checkpoints.
         with closing(
@@ -189,7 +192,7 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = [pending.operation(self._connection) for pending in batch]
             self._connection.execute("COMMIT")
-        except Exception as error:  # whatever it was, those who wait must hear of it and the writer must live
+        except Exception as error:  # whatever it was, the callers must learn of it and the writer must go on
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             return error
@@ -217,7 +220,7 @@ def _forget(connection: sqlite3.Connection, idempotency_key: str, before: str) -
 
 
 def _another(connection: sqlite3.Connection, proposed: Answer) -> Answer:
-    """The same answer with ids of its own, as often as there were answers for the order."""
+    """The same answer with ids of its own: the number of the order's earlier answers is appended to them."""
     (made,) = connection.execute(
         "SELECT count(*) FROM answers WHERE order_id = ?", (proposed.order_id,)
     ).fetchone()

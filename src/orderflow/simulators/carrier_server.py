@@ -1,14 +1,14 @@
 """carrier-sim: a carrier as its own program, with a durable ledger (CONTRACT, "carrier-sim").
 
 What a client can rely on:
-- A shipment is durable before its answer is delayed: a client that gives up waiting is left in doubt.
+- A shipment is durable before its answer is delayed, so a client that gives up waiting is left in doubt.
 - The same key and body get the same status and body for ever: across restarts, changed rates and a void.
-  Unless keys have a lifetime: then a key of that age is forgotten, and makes another shipment. Until the
-  next start, `PUT /v1/key-lifetime {"seconds": 2.5}` sets it, null for no end; GET tells it.
+  The exception: if keys have a lifetime, a key that is older is forgotten, and makes another shipment.
+  `PUT /v1/key-lifetime {"seconds": 2.5}` sets the lifetime until the next start (null: no end), GET shows it.
 - The same key with another body gets 409: 422 means that the order is rejected, and must mean nothing else.
-- Another key makes another shipment, also for the same order: telling them apart is the ledger's work.
+- Another key makes another shipment, even for the same order; the ledger shows them both.
 - 429 and 503 of the error rate are given before anything is made, and are not remembered.
-- It misbehaves as `carrier_faults` describes while it is told to; the ledger stays true throughout.
+- It misbehaves as `carrier_faults` describes, while it is told to; the ledger stays true throughout.
 """
 
 import asyncio
@@ -189,7 +189,7 @@ def create_app(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     key_lifetime_s: float | None = None,
 ) -> Starlette:
-    """The HTTP side alone; the ledger stays the caller's to close, after the server has drained."""
+    """The HTTP side alone. The caller closes the ledger, after the server has drained."""
     sim = _CarrierSim(ledger, outcomes, sleep, clock, key_lifetime_s)
     app = Starlette(
         routes=[

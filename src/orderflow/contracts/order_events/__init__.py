@@ -1,6 +1,6 @@
-"""Events about orders, as they lie on the `order-events` topic.
+"""Events about orders, as they are on the `order-events` topic.
 
-`schemaVersion` rises only for breaking changes; an event without it is version 1, the proof of concept's.
+`schemaVersion` rises only for breaking changes; an event without it has version 1, the proof of concept's.
 Unknown additional fields are ignored.
 """
 

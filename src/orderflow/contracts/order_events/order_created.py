@@ -1,4 +1,4 @@
-"""OrderCreated: an order was accepted. Each version of its form, and how an old one becomes the newest."""
+"""OrderCreated: an order was accepted. The versions of its schema, and how an old one becomes the newest."""
 
 import uuid
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ BoundedText = Annotated[str, StringConstraints(max_length=1000)]
 
 
 def _in_utc(value: datetime) -> datetime:
-    """The proof of concept wrote times of an unspecified kind, without an offset; they are UTC."""
+    """In UTC. The proof of concept wrote times without an offset; they were UTC."""
     try:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
@@ -48,7 +48,7 @@ class _Event(BaseModel):
 
 class Metadata(_Event):
     source: BoundedText
-    # Stored as it is: PostgreSQL takes no NUL in a text.
+    # Stored unchanged: PostgreSQL accepts no NUL in a text.
     correlation_id: Annotated[
         str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
     ]
@@ -70,7 +70,7 @@ _Items = Annotated[list[EventItem], Field(min_length=1, max_length=10_000)]
 
 
 class _Order(_Event, OrderFields[EventCustomer, _Items, EventShipTo]):
-    """What every version says about the order."""
+    """The fields that every version has."""
 
     order_id: Uuid
     created_at: UtcInstant
@@ -78,7 +78,7 @@ class _Order(_Event, OrderFields[EventCustomer, _Items, EventShipTo]):
 
 
 class OrderCreatedV1(_Order):
-    """The proof of concept's form: its identity is orderId + correlationId."""
+    """The schema of the proof of concept. An event is identified by its orderId and correlationId."""
 
     event_type: Literal["OrderCreated"]
     schema_version: Literal[1] = 1
@@ -94,7 +94,7 @@ class OrderCreated(_Order):
 
 
 def from_version_1(event: OrderCreatedV1) -> OrderCreated:
-    """The same event in version 2; a repeated one gets the same event id."""
+    """The same event in version 2. A repeat of it gets the same event id."""
     identity = f"{event.order_id}+{event.metadata.correlation_id}"
     return OrderCreated.model_validate(
         {

@@ -1,4 +1,4 @@
-"""Which events this program understands, in which versions, and how one is read."""
+"""Which events this program understands, in which versions, and how it reads them."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -22,8 +22,8 @@ Event = OrderCreated
 class InvalidEvent(Exception):
     """An event that can never be processed. The text names the field, never its value.
 
-    `kind`: `undecodable`, `newer-schema`, `unknown-type` or `contract-violation`. `order_id`: what could
-    be read of it.
+    `kind`: `undecodable`, `newer-schema`, `unknown-type` or `contract-violation`. `order_id`: the order's id,
+    if it could be read.
     """
 
     def __init__(self, kind: str, detail: str, order_id: str | None = None) -> None:
@@ -42,7 +42,7 @@ class UnknownType(InvalidEvent):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The form of one version of an event; `upcast` makes the newest version of it."""
+    """The schema of one version of an event; `upcast` converts an event to the newest version."""
 
     model: type[BaseModel]
     upcast: Callable[[Any], Event] | None = None
@@ -102,7 +102,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 
 def readable_order_id(value: object) -> str | None:
-    """The order id if it is one; what lies in a broken event may be anything."""
+    """The value if it is an order id, else None: a broken event may hold anything."""
     try:
         return str(uuid.UUID(value)) if isinstance(value, str) and len(value) == 36 else None
     except ValueError:
