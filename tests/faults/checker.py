@@ -1,4 +1,5 @@
-"""The referee: a history in, every broken promise out. Pure; tests plant a violation of each kind."""
+"""The referee: it gets a history and finds every broken promise in it. Pure; tests plant a violation of each
+kind."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -25,18 +26,18 @@ NEXT = {
 }
 
 ATTENTION_CAUSES: dict[str, tuple[str, ...]] = {}
-"""Kinds of attention that faults of ours may cause, and the faults (as prefixes) that may.
+"""Kinds of attention that injected faults may cause, and prefixes of the faults that may cause them.
 
-Empty: every fault that is injected here heals within minutes, and `docs/faults.md` lists for each kind of
-attention the cause that would be needed, none of which a run contains.
+It is empty because every injected fault heals within minutes. `docs/faults.md` lists what causes each kind of
+attention; no run contains any of these causes.
 """
 
 RSS_MIB_MAX = 1_024.0
 IN_FLIGHT_MAX = 2_300
-"""`ORDERFLOW_IN_FLIGHT_MAX` of the runs and what a worker may hold besides (200 + 2,000), rounded up."""
+"""`ORDERFLOW_IN_FLIGHT_MAX` of the runs plus what a worker may hold in addition (200 + 2,000), rounded up."""
 RECOVERY_S_MAX = 10.0
 LATENCY_S_MAX = 3.0
-"""From POST to a terminal status in normal operation, on a machine that does other work as well."""
+"""The time from POST to a terminal status in normal operation, on a machine that does other work as well."""
 PROBES_BEFORE_S = 5.0
 LOAD_SHARE_MIN = 0.9
 
@@ -49,8 +50,8 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`seconds` from the fault's end until the last order that it touched was terminal, `since_start_s` from
-    its beginning; 0 where none was late."""
+    """`seconds` is the time from the fault's end until the last order that it delayed was terminal, and
+    `since_start_s` the time from the fault's start; 0 if no order was late."""
 
     kind: str
     seconds: float
@@ -58,10 +59,10 @@ class Recovery:
 
 
 def check(history: History, *, kinds_wanted: dict[str, int], recovers: tuple[str, ...]) -> list[Violation]:
-    """Every violation, none left out.
+    """All violations.
 
     `kinds_wanted`: how often each kind of fault must have been injected. `recovers`: prefixes of the kinds
-    after which flow must be back within RECOVERY_S_MAX.
+    after which orders must flow again within RECOVERY_S_MAX.
     """
     rules: list[Callable[[History], Iterator[Violation]]] = [
         _answers,
@@ -90,7 +91,7 @@ def check(history: History, *, kinds_wanted: dict[str, int], recovers: tuple[str
 
 
 def _answers(history: History) -> Iterator[Violation]:
-    """Every valid order is taken or refused for the moment; a key gets one answer for ever."""
+    """Every valid order is accepted or refused for the moment; a key gets the same answer for ever."""
     for sent in history.sent.values():
         wanted = content_digest(order_content(history.seed, sent.number))
         for attempt in sent.attempts:
@@ -142,7 +143,8 @@ def _one_order_per_request(history: History) -> Iterator[Violation]:
 
 
 def _events(history: History) -> Iterator[Violation]:
-    """First occurrences come in version order; a repeated event is the same; all are of orders that exist."""
+    """Events first appear in version order, a repeated event is unchanged, and all are about orders that
+    exist."""
     contents = {order.order_id: order.content for order in history.orders}
     newest: dict[str, int] = {}
     known: dict[tuple[str, int], str] = {}
@@ -265,7 +267,7 @@ def _deaths(history: History) -> Iterator[Violation]:
 
 
 def recoveries(history: History) -> list[Recovery]:
-    """How long each fault that was alone could be felt."""
+    """How long each fault that was injected alone delayed orders."""
     alone = [injection for injection in history.injections if injection.alone]
     found: list[Recovery] = []
     for each in alone:
@@ -283,7 +285,7 @@ def _last_terminal_s(history: History, injection: Injection, until_s: float) -> 
     """When the last order that was late because of the fault became terminal."""
     last_s = 0.0
     for probe in history.probes:
-        # One that was posted just before the next fault may be that one's to delay.
+        # A probe that was posted just before the next fault may be late because of that one.
         if not injection.start_s - PROBES_BEFORE_S <= probe.posted_s < until_s - LATENCY_S_MAX:
             continue
         terminal_s = float("inf") if probe.terminal_s is None else probe.terminal_s

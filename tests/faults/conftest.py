@@ -1,4 +1,5 @@
-"""The harness is a package that `python -m tests.faults` runs as well: it is imported from the checkout."""
+"""Puts the checkout on the import path: the harness is a package, which `python -m tests.faults` runs,
+too."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Databases that answer and take no writes, and backends that hold a snapshot of old rows for long."""
+"""Databases that answer but accept no writes, and sessions that hold a snapshot of old rows for long."""
 
 import asyncio
 import random
@@ -16,17 +16,17 @@ READ_ONLY_S = (0.6, 4.0)
 LOCKED_S = (0.6, 4.0)
 SNAPSHOT_S = (40.0, 90.0)
 SNAPSHOT_S_MIN = 15.0
-"""One that another fault ends by then counts."""
+"""A snapshot that another fault ends early counts if it was held for so long."""
 
 
 def read_only(url: str) -> Fault:
-    """As after a failover: sessions are cut, and new ones find that the database takes no writes for a while.
-    They stay read-only for as long as they live."""
+    """As after a failover: all sessions are cut, and the database accepts no writes in new ones for a while.
+    Sessions that begin in that time stay read-only until they end."""
     return _setting(url, "ALTER DATABASE {} SET", "ALTER DATABASE {} RESET", then=_CUT)
 
 
 def read_only_server(url: str) -> Fault:
-    """The whole server turns read-only under the sessions that there are, and back."""
+    """The whole server turns read-only while sessions are open, and later writable again."""
     return _setting(url, "ALTER SYSTEM SET", "ALTER SYSTEM RESET", then="SELECT pg_reload_conf()")
 
 
@@ -62,7 +62,7 @@ async def _connect(url: str, *, autocommit: bool = False) -> psycopg.AsyncConnec
 
 
 async def _heal(url: str, alter: LiteralString, then: LiteralString) -> None:
-    """Another fault may have ended the server meanwhile."""
+    """Take the setting back. It is tried for a minute, because another fault may have ended the server."""
     for _ in range(60):
         try:
             await _execute(url, alter, then)
@@ -74,7 +74,7 @@ async def _heal(url: str, alter: LiteralString, then: LiteralString) -> None:
 
 
 def snapshot(url: str) -> Fault:
-    """A session that somebody forgot: no row that dies after its snapshot can be cleaned up."""
+    """A forgotten session: no row that is deleted after its snapshot can be cleaned up."""
 
     async def inject(draw: random.Random) -> str:
         duration_s, held_s = draw.uniform(*SNAPSHOT_S), 0.0
@@ -96,7 +96,7 @@ def snapshot(url: str) -> Fault:
 
 
 def locked_file(file: Path) -> Fault:
-    """Another process holds the file's write lock for a while: a backup, a person with a console."""
+    """Another process holds the file's write lock for a while, as a backup or a person at a console would."""
 
     async def inject(draw: random.Random) -> str:
         duration_s = draw.uniform(*LOCKED_S)
@@ -107,7 +107,8 @@ def locked_file(file: Path) -> Fault:
 
 
 def snapshot_of_file(file: Path) -> Fault:
-    """Another process reads one old state of the file: its log cannot be reused, and grows."""
+    """Another process keeps reading one old state of the file, so the write-ahead log cannot be reused and
+    grows."""
 
     async def inject(draw: random.Random) -> str:
         duration_s = draw.uniform(*SNAPSHOT_S)

@@ -1,4 +1,4 @@
-"""The embedded parts: `up` in one process, and carrier-sim, with proxies before and behind."""
+"""The embedded parts: `up` in one process, and carrier-sim, with proxies before `up` and between the two."""
 
 import asyncio
 import random

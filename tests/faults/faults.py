@@ -1,6 +1,6 @@
-"""Kinds of faults: each a coroutine that attacks once, draws its details from the seed, and heals.
+"""Kinds of faults. Each is a coroutine that attacks once, with details drawn from the seed, and heals.
 
-It returns what it did, for the report; it raises NotInjected where the moment to attack did not come.
+It returns what it did, for the report. It raises NotInjected if the moment to attack did not come.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ LEAVES_IN_DOUBT: dict[str, object] = {"kind": "apply-then-503", "seconds": 60}
 
 @dataclass(frozen=True, slots=True)
 class CarrierWay:
-    """Where the roles find a carrier, and where it is."""
+    """The URL at which the roles find a carrier, and the carrier's own."""
 
     url: str
     direct_url: str
@@ -84,7 +84,7 @@ def stop(*roles: Role, seconds: tuple[float, float]) -> Fault:
 
 
 def restart(*roles: Role) -> Fault:
-    """SIGTERM: it must drain, end with 0 and come again."""
+    """SIGTERM: one of the roles must drain and exit with 0; then it is started again."""
 
     async def inject(draw: random.Random) -> str:
         role = draw.choice(roles)
@@ -96,7 +96,7 @@ def restart(*roles: Role) -> Fault:
 
 
 def crash(point: str, *roles: Role, passages_max: int = 40) -> Fault:
-    """The role kills itself at the crash point, at a passage that the seed draws."""
+    """The role kills itself at the crash point, the n-th time that it passes there; the seed draws n."""
 
     async def inject(draw: random.Random) -> str:
         role = draw.choice(roles)
@@ -130,7 +130,7 @@ def drop(proxy: Proxy) -> Fault:
 
 
 def hold(proxy: Proxy, *, seconds: tuple[float, float]) -> Fault:
-    """One dangerous request arrives late, all others pass."""
+    """One dangerous request arrives late; all others pass."""
 
     async def inject(draw: random.Random) -> str:
         duration_s = draw.uniform(*seconds)
@@ -160,7 +160,7 @@ def delay(proxy: Proxy, *, seconds: float = 4.0) -> Fault:
 
 
 def disk_full(role: Role) -> Fault:
-    """Nothing that the process writes is stored, by a quota on the size of its files."""
+    """A quota on the size of its files keeps the process from storing anything."""
 
     async def inject(_draw: random.Random) -> str:
         async with role.faulted:
@@ -189,9 +189,9 @@ def carrier(url: str, kind: str) -> Fault:
 
 
 def switch_carrier(roles: Sequence[Role], ways: Sequence[CarrierWay], under_way: asyncio.Lock) -> Fault:
-    """Fresh orders go to the other carrier, and back, while the one that is left ships and denies it. The
-    roles are restarted one by one, so that both configurations run at once for a while; each still knows the
-    carrier that it has left."""
+    """Fresh orders go to the other carrier, and later back. Meanwhile the carrier that is being left ships
+    orders but answers with an error. The roles are restarted one by one, so both configurations run side by
+    side for a while. Each role still knows the carrier that it has left."""
 
     async def inject(draw: random.Random) -> str:
         if under_way.locked():

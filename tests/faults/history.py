@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Outcome = Literal["ok", "refused", "unknown", "wrong"]
-"""`wrong` is an answer that no valid order may ever get: 4xx for good, or 500."""
+"""`wrong` is an answer that no valid order may ever get: a permanent 4xx, or 500."""
 
 CONTENT_FIELDS = ("customer", "items", "shipTo")
 
 
 def order_content(seed: int, number: int) -> dict[str, Any]:
-    """The order of that number, told from every other by its customer."""
+    """The order with that number. Its customer tells it from every other order."""
     draw = random.Random(f"{seed}/{number}")
     priced = draw.random() < 0.5
     items: list[dict[str, Any]] = []
@@ -48,19 +48,19 @@ def number_of(customer: str) -> int | None:
 
 
 def digest(document: Any) -> str:
-    """Equal for equal JSON, whatever the order of fields."""
+    """A digest that is equal for equal JSON, whatever the order of its fields."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def content_digest(document: Mapping[str, Any]) -> str:
-    """Of what the customer said, wherever it is found: request, order or event."""
+    """The digest of what the customer said, which a request, an order and an event all contain."""
     return digest({name: document[name] for name in CONTENT_FIELDS if document.get(name) is not None})
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for an order. `answer` is the digest of the whole answer, where it was ok."""
+    """One request for an order. `answer` is the digest of the whole answer if the outcome was ok."""
 
     at: float
     took_s: float
@@ -74,7 +74,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Sent:
-    """One order as the client knows it. Without a key it is requested once only."""
+    """One order as the client knows it. An order without a key is requested only once."""
 
     number: int
     key: str | None
@@ -82,7 +82,7 @@ class Sent:
 
     @property
     def outcome(self) -> Outcome:
-        """ok as soon as one attempt was; refused only where every attempt was."""
+        """ok if one attempt was ok; refused only if every attempt was refused."""
         outcomes = {attempt.outcome for attempt in self.attempts}
         for outcome in ("ok", "wrong", "unknown"):
             if outcome in outcomes:
@@ -131,7 +131,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """An order's status during the run; those of one order follow each other in time."""
+    """An order's status as seen during the run; the sightings of one order are in the order of time."""
 
     order_id: str
     status: str
@@ -140,7 +140,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of an order's timeline, in its order."""
+    """One entry of an order's timeline; changes are listed as the timeline shows them."""
 
     order_version: int
     status: str
@@ -148,7 +148,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A role that ended although nobody made it."""
+    """A role that ended although no fault made it end."""
 
     role: str
     exit_code: int
@@ -159,8 +159,9 @@ class Death:
 class Injection:
     """A fault that took place. `alone`: nothing else was injected around it, so recovery is measured.
 
-    `end_s` is when the fault itself was over: when a role of ours was killed or, where it stayed away, was
-    started again (its start is part of the recovery), when PostgreSQL or Kafka answered again.
+    `end_s` is when the fault itself was over. For a killed role of ours that is the kill or, if it stayed
+    away, the moment when it was started again: its start is part of the recovery. For PostgreSQL and Kafka it
+    is when they answered again.
     """
 
     kind: str
@@ -172,7 +173,8 @@ class Injection:
 
 @dataclass(slots=True)
 class Probe:
-    """An order whose way is watched. Times in seconds of the run; None where it has not come so far."""
+    """An order that is watched until it is terminal. Times are in seconds of the run; None: not terminal
+    yet."""
 
     number: int
     posted_s: float
@@ -181,7 +183,7 @@ class Probe:
 
 @dataclass(slots=True)
 class History:
-    """All of a run."""
+    """Everything that is known of a run."""
 
     seed: int
     sent: dict[int, Sent] = field(default_factory=dict[int, Sent])
@@ -198,16 +200,16 @@ class History:
     in_flight: int = 0
     drained: bool = True
     log_wiped: bool = False
-    """The event log lost records on purpose: then it need not hold every order's event."""
+    """Whether records of the event log were deleted on purpose. If so, some orders' events may be missing."""
     partitions_kept: int | None = None
-    """So many of `events`, the first ones, are from before the number of partitions was changed on purpose: a
-    repeated event may lie on another one afterwards. None where it never was."""
+    """How many of `events`, counted from the first, were written before the number of partitions was changed
+    on purpose. After that, a repeated event may be on another partition. None if it was never changed."""
     loaded_s: float = 0.0
     offered_per_s: float = 0.0
 
 
 def lines(history: History) -> Iterator[str]:
-    """The run as NDJSON: what was injected, what was sent and answered, how the probes fared."""
+    """The run as NDJSON: what was injected, what was sent and answered, the probes' times, and deaths."""
     groups = {
         "injection": history.injections,
         "sent": history.sent.values(),

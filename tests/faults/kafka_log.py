@@ -1,4 +1,5 @@
-"""The event log of a fault run on Kafka: read whole, or robbed of its offsets or its records."""
+"""The event log of a fault run on Kafka: it is read as a whole, loses its offsets or records, or is
+changed."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -13,14 +14,14 @@ REQUEST_S = 10.0
 
 
 def delete_group(bootstrap: str, group: str) -> None:
-    """Its offsets are lost. Raises KafkaException, also while it has members."""
+    """Delete the group with its offsets. Raises KafkaException, for instance while the group has members."""
     admin = _admin(bootstrap)  # must live until its futures are done
     futures: dict[str, Future[None]] = admin.delete_consumer_groups([group])
     futures[group].result(REQUEST_S)
 
 
 def delete_records(bootstrap: str) -> int:
-    """The topic is empty; the number of its partitions. Raises KafkaException."""
+    """Empty the topic, and return the number of its partitions. Raises KafkaException."""
     admin = _admin(bootstrap)
     partitions: list[int] = list(admin.list_topics(TOPIC, timeout=REQUEST_S).topics[TOPIC].partitions)
     to_the_end = [TopicPartition(TOPIC, partition, -1) for partition in partitions]
@@ -31,7 +32,7 @@ def delete_records(bootstrap: str) -> int:
 
 
 def add_partitions(bootstrap: str, count: int) -> int:
-    """How many partitions the topic has then. Raises KafkaException."""
+    """Add `count` partitions, and return how many the topic has then. Raises KafkaException."""
     admin = _admin(bootstrap)
     found = admin.list_topics(timeout=REQUEST_S).topics.get(TOPIC)
     if found is None:
@@ -50,8 +51,8 @@ def delete_topic(bootstrap: str) -> None:
 
 
 def make_small_topic(bootstrap: str) -> None:
-    """One partition, as a broker that makes topics by itself does it; where it is there again, it is left.
-    Raises KafkaException."""
+    """Make the topic with one partition, as a broker does that creates topics by itself. If the topic exists
+    again already, leave it as it is. Raises KafkaException."""
     admin = _admin(bootstrap)
     futures: dict[str, Future[None]] = admin.create_topics([NewTopic(TOPIC, 1)])
     try:

@@ -1,7 +1,7 @@
 """The client: orders at a fixed rate of arrival, and a record of every request and its outcome.
 
-What has a key and an unknown outcome is repeated with that key; what has none is left in doubt. Probes are
-orders whose way is watched until they are terminal.
+An order with a key and an unknown outcome is repeated with that key; one without a key is left in doubt.
+Probes are orders that are watched until they are terminal.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ from tests.faults.history import (
 
 REQUEST_S_MAX = 12.0
 RENEWED_EVERY = 20
-"""Kept alive for ever, all connections would end at the process that was not restarted."""
+"""One in so many requests closes its connection. If all were kept alive, they would in the end all be to the
+process that was not restarted."""
 IN_FLIGHT_MAX = 3_000
 BATCH_ORDERS = 5
 BATCH_SHARE = 0.2
@@ -39,7 +40,7 @@ RECENT_MAX = 5_000
 
 
 class LoadClient:
-    """Sends to `urls` in turn. `clock` gives the seconds of the run."""
+    """Sends to each of `urls` in turn. `clock` gives the seconds since the run began."""
 
     def __init__(
         self, history: History, urls: Sequence[str], *, rate: float, clock: Callable[[], float]
@@ -78,7 +79,8 @@ class LoadClient:
             raise error
 
     async def stop(self, resolve_s_max: float) -> None:
-        """Stop sending, repeat what is unknown and has a key until it is known, at most so long."""
+        """Stop sending. Orders that have a key are repeated until their outcome is known, for at most so
+        long."""
         self._loading = False
         deadline = time.monotonic() + resolve_s_max
         while self._tasks and time.monotonic() < deadline:
@@ -88,13 +90,13 @@ class LoadClient:
             await asyncio.wait(list(self._tasks), timeout=REQUEST_S_MAX + 2)
 
     async def repeat_answered(self, count: int) -> None:
-        """Ask again for some answered keys, long after: the answer must be the same."""
+        """Repeat some answered keys long after: the answer must be the same."""
         answered = [s for s in self._history.sent.values() if s.key is not None and s.outcome == "ok"]
         for sent in self._draw.sample(answered, min(count, len(answered))):
             await self._post_one(sent)
 
     async def close(self) -> None:
-        """Whatever is still under way is given up: a run that ends early has not called `stop`."""
+        """Give up whatever is still under way: a run that ends early has not called `stop`."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -140,8 +142,8 @@ class LoadClient:
         await asyncio.gather(*(self._resolve(sent) for sent in orders))
 
     async def _resolve(self, sent: Sent) -> None:
-        """Repeat while the outcome is unknown. A key alone allows that: without one it could be a second
-        order."""
+        """Repeat while the outcome is unknown. Only orders with a key are repeated: without one, a repeat
+        could place a second order."""
         pause_s = 0.3
         while sent.key is not None and sent.outcome == "unknown" and self._resolving:
             await asyncio.sleep(self._draw.uniform(0, pause_s))
@@ -241,7 +243,7 @@ class LoadClient:
             if not self._recent:
                 continue
             order_id = self._recent[-1] if self._draw.random() < 0.5 else self._draw.choice(self._recent)
-            # Of two reads at once the older answer may come last: an order has one watcher at a time.
+            # An order has one watcher at a time: of two concurrent reads, the older answer may come last.
             if order_id not in self._watched:
                 self._watched.add(order_id)
                 await self._watch_one(order_id)

@@ -1,7 +1,8 @@
-"""`python -m tests.faults.mutate`: breaks the product on purpose, and sees whether the referee notices.
+"""`python -m tests.faults.mutate`: breaks the product on purpose, to see whether the referee notices.
 
-Each mutant is a patch in `mutants/` with the faults that are to expose it. A mutant that gets through a run
-without the violation it must cause has survived, and fails; so does a patch that fits no more.
+Each mutant is a patch in `mutants/`, with the faults that are to expose it. A mutant that gets through a run
+without the violation that it must cause has survived, which is a failure; so is a patch that no longer
+applies.
 """
 
 import argparse
@@ -21,14 +22,14 @@ from tests.faults.stage import Stage
 PATCHES = Path(__file__).resolve().parent / "mutants"
 STAGES: dict[str, type[Stage]] = {"embedded": EmbeddedStage, "real": RealStage}
 UNHEALED = {"ORDERFLOW_RECONCILE_AFTER_S": "3600"}
-"""The reconciler would repair within seconds what some mutants lose."""
+"""Otherwise the reconciler would repair within seconds what some mutants lose."""
 DRAIN_S_MAX = 25.0
 RATE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`kinds` expose it, as one of the violations `caught_as`."""
+    """A broken product. Faults of `kinds` must expose it by one of the violations `caught_as`."""
 
     name: str
     parts: str
@@ -111,7 +112,7 @@ def run_mutant(mutant: Mutant, *, seed: int, commit: str | None = None) -> Resul
     patch = PATCHES / f"{mutant.name}.patch"
     with tempfile.TemporaryDirectory(prefix="orderflow-mutant-") as name:
         directory = Path(name)
-        directory.chmod(0o755)  # the user that runs PostgreSQL passes through
+        directory.chmod(0o755)  # the user that runs PostgreSQL needs to pass through
         source = copy_of_source(directory, commit=commit, patch=patch)
         stage = STAGES[mutant.parts](directory, seed, source, UNHEALED)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

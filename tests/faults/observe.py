@@ -1,4 +1,4 @@
-"""Reads what is there after the run, by the public interface."""
+"""Reads the state after the run through the public interface."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ class Observer:
         await self._session.close()
 
     async def get(self, path: str) -> dict[str, Any]:
-        """Raises what the last of 20 tries met."""
+        """The answer. Raises the error of the last of 20 tries."""
         for last_try in (*[False] * 19, True):
             try:
                 async with self._session.get(self._url + path) as response:
@@ -51,7 +51,7 @@ class Observer:
         return seen
 
     async def waiting(self) -> int:
-        """Orders that are neither terminal nor carry attention."""
+        """How many orders are neither terminal nor have an attention."""
         count = 0
         for status in ("Created", "Processing", "OnHold", "Cancelling"):
             page = await self.get(f"/api/orders?limit={PAGE}&status={status}")
@@ -59,7 +59,7 @@ class Observer:
         return count
 
     async def until_drained(self, seconds_max: float) -> bool:
-        """Wait until every order is terminal or carries attention."""
+        """Wait until every order is terminal or has an attention."""
         deadline = asyncio.get_running_loop().time() + seconds_max
         while await self.waiting():
             if asyncio.get_running_loop().time() > deadline:
@@ -68,7 +68,7 @@ class Observer:
         return True
 
     async def timelines(self, orders: Sequence[SeenOrder], seed: int) -> dict[str, list[Change]]:
-        """Of a sample, and of every order that did not end well."""
+        """The timelines of a sample of orders, and of every order that did not end well."""
         odd = [order for order in orders if order.attention is not None or order.status not in TERMINAL]
         sample = random.Random(f"{seed}/timelines").sample(list(orders), min(len(orders), TIMELINES_MAX))
         found: dict[str, list[Change]] = {}

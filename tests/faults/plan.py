@@ -1,4 +1,4 @@
-"""What is attacked when: drawn from the seed alone, so that a seed replays it."""
+"""The plan of what is attacked when. It is drawn from the seed alone, so the same seed replays it."""
 
 import random
 from collections.abc import Collection, Sequence
@@ -12,7 +12,7 @@ MIXED_PAUSE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One fault; `seed` draws its details."""
+    """One fault; its details are drawn from `seed`."""
 
     at_s: float
     kind: str
@@ -23,8 +23,8 @@ class Planned:
 def make_plan(
     seed: int, kinds: Collection[str], singles: Sequence[str], *, seconds: float, times: int, alone: int
 ) -> list[Planned]:
-    """First each of `singles` alone, `alone` times; then a mixture in which every kind has come `times` times
-    by `seconds`, denser where that is needed and filled up to one in 3 s where it is not."""
+    """First each of `singles` is injected alone, `alone` times. Then comes a mixture of faults, at least one
+    every 3 s. It is as dense as needed for every kind to have come `times` times by `seconds`."""
     draw = random.Random(f"{seed}/plan")
     first = [kind for kind in singles if kind in kinds for _ in range(alone)]
     draw.shuffle(first)

@@ -1,4 +1,4 @@
-"""A TCP proxy between two parts that cuts, delays and freezes what passes, at the moment that hurts most."""
+"""A TCP proxy between two parts; it cuts, delays and freezes what passes, at the moment that hurts most."""
 
 import asyncio
 import contextlib
@@ -15,13 +15,13 @@ class _Cut(Exception):
 
 
 class Proxy:
-    """Listens on a free port and passes every connection on to the next of `targets()`, in turn.
+    """Listens on a free port and passes each connection on to one of `targets()`, in turn.
 
-    A connection that finds no target is refused, as by a host whose process is down.
+    A connection for which no target answers is closed, as if the process behind it was down.
     """
 
     def __init__(self, name: str, targets: Callable[[], list[int]], *, needle: bytes = b"") -> None:
-        """`needle`: a request counts as the dangerous one only if it holds this."""
+        """`needle`: a request counts as dangerous only if it contains this."""
         self.name = name
         self.port = 0
         self._targets = targets
@@ -58,15 +58,15 @@ class Proxy:
         self._passing.set()
 
     def drop_all(self) -> int:
-        """Cut every connection now; how many there were."""
+        """Cut every connection now, and return the number of connection ends."""
         connections = list(self._connections)
         for writer in connections:
             writer.transport.abort()
         return len(connections)
 
     async def cut(self, place: CutPlace, times: int, seconds_max: float) -> int:
-        """Cut the next `times` connections on which a dangerous request passes: before it arrives, or before
-        its answer does. How many were cut within `seconds_max`."""
+        """Cut the next `times` connections on which a dangerous request passes, before either the request or
+        its answer arrives. Returns how many were cut within `seconds_max`."""
         self._cut_place, self._cuts_left = place, times
         self._done.clear()
         with contextlib.suppress(TimeoutError):
@@ -76,7 +76,8 @@ class Proxy:
         return times - self._cuts_left
 
     async def hold(self, seconds: float, seconds_max: float) -> int:
-        """Let the next dangerous request arrive only `seconds` later; 1 if one came within `seconds_max`."""
+        """Delay the next dangerous request by `seconds`. Returns 1 if one came within `seconds_max`, else
+        0."""
         self._hold_s, self._holds_left = seconds, 1
         self._done.clear()
         with contextlib.suppress(TimeoutError):
@@ -87,7 +88,7 @@ class Proxy:
         return held
 
     async def freeze(self, seconds: float) -> None:
-        """Nothing passes, nothing is closed: a partition of the network that heals."""
+        """Let nothing pass and close nothing for `seconds`: a network partition that heals."""
         self._passing.clear()
         try:
             await asyncio.sleep(seconds)
@@ -95,7 +96,7 @@ class Proxy:
             self._passing.set()
 
     async def delay(self, seconds: float, each_s: float) -> None:
-        """Everything takes `each_s` longer, in each direction."""
+        """For `seconds`, delay everything by `each_s` in each direction."""
         self._delay_s = each_s
         try:
             await asyncio.sleep(seconds)
@@ -117,7 +118,7 @@ class Proxy:
                 group.create_task(self._pump(reader, target, answering, up=True))
                 group.create_task(self._pump(target_reader, writer, answering, up=False))
         except* (OSError, RuntimeError, _Cut):
-            pass  # RuntimeError: the connection was cut while something was written to it
+            pass  # RuntimeError: the connection was cut while data was being written to it
         finally:
             for side in (writer, target):
                 if side is not None:

@@ -1,4 +1,5 @@
-"""The real parts: api, relay and fulfillment several times over, on a PostgreSQL and a Kafka of this run."""
+"""The real parts: several processes of api, relay and fulfillment, on a PostgreSQL and a Kafka of this
+run."""
 
 import asyncio
 import contextlib
@@ -105,7 +106,7 @@ class RealStage(Stage):
         self.workers = {self._worker(index, through): self._url(index) for index in range(WORKERS)}
         self.roles |= {worker.name: worker for worker in self.workers}
         self.further = self._worker(WORKERS, through)
-        # Of the same host and port as the first one, on another of the host's addresses.
+        # It has the same host name and port as the first worker, but another of the host's addresses.
         self.namesake = self._worker(0, through, name="fulfillment-namesake", host=NAMESAKE_HOST)
 
     def _worker(
@@ -232,14 +233,14 @@ class RealStage(Stage):
         }
 
     async def _kill_pgbouncer(self, _draw: random.Random) -> str:
-        """The pooler is gone with every connection that it held, and comes again."""
+        """Kill the pooler, with every connection that it holds, and start it again."""
         self._pgbouncer.kill()
         self._pgbouncer.start()
         return "pgbouncer"
 
     async def _same_rows(self, draw: random.Random) -> str:
-        """Kafka stalls, so that orders wait in the outbox; then one relay sweeps and is stopped with its rows
-        for longer than its lease, and another publishes the same rows."""
+        """Kafka stalls, so orders wait in the outbox. Then one relay claims rows and is suspended with them
+        for longer than its lease, so another relay publishes the same rows."""
         await self.proxies["kafka"].freeze(8)
         relay = self.roles[f"relay-{draw.randrange(RELAYS)}"]
         async with relay.faulted:
@@ -258,7 +259,7 @@ class RealStage(Stage):
         async def inject(_draw: random.Random) -> str:
             workers = list(self.workers)
             async with contextlib.AsyncExitStack() as stack:
-                # The last two are down but for their own faults.
+                # The last two run only during their own faults.
                 for worker in (*workers, self.further, self.namesake):
                     await stack.enter_async_context(worker.faulted)
                 await stack.enter_async_context(self._services.kafka.faulted)

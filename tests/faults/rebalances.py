@@ -1,4 +1,4 @@
-"""Workers that go away for long or join for a while: the consumer group's partitions must really move."""
+"""Workers that stay away for long or join for a while: the consumer group's partitions must really move."""
 
 import asyncio
 import random
@@ -19,7 +19,8 @@ Workers = Mapping[Role, str]
 
 
 def away(workers: Workers, partitions: int) -> Fault:
-    """One worker is killed and stays down. It is back once its time is over and the others have all."""
+    """One worker is killed and stays down. It is started again once its time is over and the other workers
+    have all partitions."""
 
     async def inject(draw: random.Random) -> str:
         worker = draw.choice(list(workers))
@@ -43,7 +44,7 @@ def away(workers: Workers, partitions: int) -> Fault:
 
 
 def join(worker: Role, url: str) -> Fault:
-    """A further worker joins, stays for a while once it has partitions, and leaves: it must drain."""
+    """Another worker joins. Once it has partitions it stays for a while, and then it must drain and leave."""
 
     async def inject(draw: random.Random) -> str:
         async with worker.faulted:
@@ -59,7 +60,8 @@ def join(worker: Role, url: str) -> Fault:
 
 
 async def _until(urls: Sequence[str], holds: Callable[[set[int]], bool], what: str) -> set[int]:
-    """The partitions that the workers there have, once that holds. Raises NotInjected."""
+    """Wait until the partitions of the workers at `urls` fulfil `holds`, and return them. Raises
+    NotInjected."""
     held: set[int] = set()
     try:
         async with (
@@ -77,7 +79,7 @@ async def _until(urls: Sequence[str], holds: Callable[[set[int]], bool], what: s
 
 
 async def _assignment(session: aiohttp.ClientSession, url: str) -> set[int]:
-    """Empty where the worker does not answer."""
+    """The partitions of the worker, or an empty set if it does not answer."""
     try:
         async with session.get(f"{url}/health/ready") as response:
             return set((await response.json()).get("consumer", {}).get("assignment", []))

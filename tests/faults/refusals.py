@@ -1,4 +1,4 @@
-"""A broker that works, and refuses for a while: every write, or messages beyond a size."""
+"""A broker that works but refuses every write, or messages above some size, for a while."""
 
 import asyncio
 import random
@@ -19,10 +19,11 @@ from orderflow.messaging import message_bytes_max
 REQUEST_S = 10.0
 SECONDS = (3.0, 8.0)
 BYTES_MAX = (400, 2_000)
-"""Smaller than any event, which parks each; and larger than every event, but smaller than a batch of them."""
+"""The first is smaller than any event, so every event is parked. The second is larger than every event, but
+smaller than a batch of them."""
 
 _ON_TOPIC = (ResourceType.TOPIC, TOPIC, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
-# Whoever has one permission on a topic needs each of them; a denial comes before all.
+# Once a topic has any ACL, everything else needs an explicit permission. A denial outweighs permissions.
 _NO_WRITES = [
     AclBinding(*_ON_TOPIC, AclOperation.ALL, AclPermissionType.ALLOW),
     AclBinding(*_ON_TOPIC, AclOperation.WRITE, AclPermissionType.DENY),
@@ -40,7 +41,7 @@ class Refusals:
         self._some_are_parked = False
 
     async def refuse_writes(self, draw: random.Random) -> str:
-        """The permission to write is taken away, and given back."""
+        """Take the permission to write away, and give it back later."""
         duration_s = draw.uniform(*SECONDS)
         async with self._faulted:
             try:
@@ -51,7 +52,8 @@ class Refusals:
         return f"for {duration_s:.1f} s"
 
     async def refuse_sizes(self, draw: random.Random) -> str:
-        """The topic's limit is lowered, and raised again; then a person releases what was parked."""
+        """Lower the topic's size limit, and raise it again later. Parked events are released by `heal`, as a
+        person would do it."""
         duration_s, bytes_max = draw.uniform(*SECONDS), draw.choice(BYTES_MAX)
         async with self._faulted:
             self._some_are_parked = True
@@ -69,8 +71,8 @@ class Refusals:
             await retried(self._release)
 
     async def _release(self) -> None:
-        """What was refused before the limit was raised may still be on its way to be parked: the last ones
-        are released in a second round. Raises NotInjected."""
+        """Release the parked events, in two rounds: some that were refused before the limit was raised may
+        not have been parked yet in the first. Raises NotInjected."""
         try:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_S)) as session:
                 for _ in range(2):
@@ -84,7 +86,7 @@ class Refusals:
 
 
 async def _told(what: Any, *arguments: Any) -> None:
-    """Raises NotInjected where the broker does not answer."""
+    """Call the broker. Raises NotInjected if it does not answer."""
     try:
         await asyncio.to_thread(what, *arguments)
     except (KafkaException, TimeoutError) as error:

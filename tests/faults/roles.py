@@ -1,5 +1,5 @@
-"""Processes of the product: started, stopped, killed, and started again when they end, as a container's
-restart policy would."""
+"""Processes of the product: they are started, stopped and killed, and started again when they end, as by a
+container's restart policy."""
 
 import asyncio
 import contextlib
@@ -20,12 +20,12 @@ TAIL_LINES = 6
 ANNOUNCEMENTS = (b"http://127.0.0.1:", b"Relay: running")
 LINE_BYTES_MAX = 4 * 1024 * 1024
 ENDS_WITH_THE_RUN = ("setpriv", "--pdeathsig", "KILL", "--")
-"""No role outlives the run, however the run ends."""
+"""Ensures that no role outlives the run, however the run ends."""
 PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Role:
-    """One process of `python -m orderflow`. `deaths` gets those that no fault of ours explains."""
+    """One process of `python -m orderflow`. `deaths` gets the ends of it that no injected fault explains."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Role:
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        """Start it again for as long as it is wanted."""
+        """Start the process again whenever it ends, for as long as it is wanted."""
         while self._keep:
             environment = {**_clean_environment(), **self._environment}
             if self._armed is not None:
@@ -90,7 +90,8 @@ class Role:
             await asyncio.sleep(RESTART_PAUSE_S)
 
     async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
-        """By a pipe: a full disk hits what the process stores, not what it says."""
+        """Output goes through a pipe, so that a full disk hits what the process stores and not what it
+        logs."""
         if process.stdout is None:
             return
         self._tail.clear()
@@ -101,19 +102,19 @@ class Role:
                 file.write(line)
 
     async def until_running(self) -> None:
-        """Another fault may have ended it: wait for its next life. Raises TimeoutError."""
+        """Wait until the process runs: another fault may have ended it. Raises TimeoutError."""
         async with asyncio.timeout(RESTART_S_MAX):
-            while self.pid is None:  # noqa: ASYNC110 (there is no event for a life that runs already)
+            while self.pid is None:  # noqa: ASYNC110 (there is no event for a process that runs already)
                 await asyncio.sleep(0.05)
 
     async def until_announced(self) -> None:
-        """Wait until it says that it runs. Raises TimeoutError."""
+        """Wait until the process logs that it runs. Raises TimeoutError."""
         async with asyncio.timeout(RESTART_S_MAX):
             while self.pid is None or not self._announced:  # noqa: ASYNC110 (as above)
                 await asyncio.sleep(0.05)
 
     def send(self, number: signal.Signals) -> bool:
-        """Whether there was a process to signal."""
+        """Send the signal; False if there was no process."""
         pid = self.pid
         if pid is None:
             return False
@@ -129,7 +130,7 @@ class Role:
         return self.send(signal.SIGKILL)
 
     async def until_ended(self, seconds_max: float) -> bool:
-        """Wait for the end of the life that runs now."""
+        """Wait until the process that runs now has ended; False if it has not in time."""
         process = self._process
         if process is None:
             return True
@@ -141,11 +142,11 @@ class Role:
         return True
 
     def reconfigure(self, settings: Mapping[str, str]) -> None:
-        """Its next lives have these settings."""
+        """From its next start, the process has these settings."""
         self._environment |= settings
 
     async def restart(self, *, armed: str | None = None) -> None:
-        """Drain and start again, with a crash point if `armed`. Draining too long is a death."""
+        """Drain and start again, with a crash point if `armed`. If draining takes too long, it is a death."""
         await self._end()
         self._armed = armed
         self._began.clear()
@@ -178,14 +179,14 @@ class Role:
             await process.wait()
             return
         code = await process.wait()
-        # Another fault may have killed it while it drained. And before it says that it runs, a process has
-        # nothing to drain: the signal may simply end it.
+        # Another fault may have killed the process while it drained. And until it logs that it runs, it has
+        # nothing to drain, so the signal may simply end it.
         killed = code == -signal.SIGKILL and self._killed == process.pid
         if code != 0 and not killed and not (code == -signal.SIGTERM and not self._announced):
             self._deaths.append(Death(self.name, code, f"drain: {' | '.join(self._tail)}"))
 
     def limit_file_size(self, bytes_max: int | None) -> None:
-        """From now on no file grows beyond: a full disk for everything that is written. None lifts it."""
+        """From now on no file grows beyond this, which is like a full disk. None lifts the limit."""
         if self.pid is not None:
             limit_file_size(self.pid, bytes_max)
 
@@ -197,7 +198,8 @@ class Role:
 
 
 def limit_file_size(pid: int, bytes_max: int | None) -> None:
-    """The soft limit alone, as the user of that process: that needs no privilege in either direction."""
+    """Change only the soft limit, as the user of that process: neither lowering nor raising it again needs a
+    privilege."""
     soft = "unlimited" if bytes_max is None else str(bytes_max)
     with contextlib.suppress(FileNotFoundError, subprocess.CalledProcessError):
         owner = Path(f"/proc/{pid}").stat().st_uid
@@ -207,5 +209,5 @@ def limit_file_size(pid: int, bytes_max: int | None) -> None:
 
 
 def _clean_environment() -> dict[str, str]:
-    """No setting of whoever runs the tests reaches the product."""
+    """The environment without the settings of whoever runs the tests: these must not reach the product."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}

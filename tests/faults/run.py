@@ -1,4 +1,5 @@
-"""One run: parts up, load on, faults in, all healed and drained, everything read, judged and reported."""
+"""One run: starts the parts and the load, injects the faults, heals and drains, then reads, judges and
+reports everything."""
 
 import asyncio
 import random
@@ -29,7 +30,7 @@ REPEATS = 300
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`kinds`: prefixes of the kinds to inject, all where empty. `times`: of each kind at least."""
+    """`kinds`: prefixes of the kinds to inject; empty means all. `times`: how often each kind, at least."""
 
     seed: int
     seconds: float
@@ -60,7 +61,7 @@ class Run:
         return time.monotonic() - self._started
 
     async def perform(self) -> Result:
-        """Raises TimeoutError where the parts do not start."""
+        """Perform the run. Raises TimeoutError if the parts do not start."""
         stage, history, options = self._stage, self._history, self._options
         try:
             await stage.start()
@@ -88,12 +89,13 @@ class Run:
         return Result(history, violations, report)
 
     def _keep_history(self) -> None:
-        """Also where there is no report, because the run ends early."""
+        """Write the history, even if the run ends early and there is no report."""
         with (self._stage.directory / "history.ndjson").open("w") as file:
             file.writelines(lines(self._history))
 
     async def _attack(self, plan: Sequence[Planned], kinds: dict[str, int]) -> int:
-        """Load and faults, until all is healed and drained; the number of orders not sent."""
+        """Run load and faults until all is healed and drained. Returns the number of orders that were not
+        sent, because too many were under way."""
         history, options = self._history, self._options
         client = LoadClient(history, self._stage.order_urls, rate=options.rate, clock=self._clock)
         self._started = time.monotonic()
@@ -139,13 +141,14 @@ class Run:
             await asyncio.wait(list(self._faults))
 
     async def _end_faults(self) -> None:
-        """None is left but where the run ends early: then each takes back what it did."""
+        """Cancel faults that are still under way, which happens only if the run ends early. Each takes back
+        what it did."""
         for fault in self._faults:
             fault.cancel()
         await self._until_faults_end()
 
     async def _make_up(self, kinds: dict[str, int]) -> None:
-        """What could not be injected when its turn came gets further chances, one after the other."""
+        """Faults that could not be injected when their turn came get further chances, one after the other."""
         for attempt in range(RETRIES_MAX):
             counts = Counter(injection.kind for injection in self._history.injections)
             for kind in kinds:
@@ -166,7 +169,7 @@ class Run:
         history.partitions_kept = stage.partitions_kept
 
     async def _sample(self) -> None:
-        """Peaks of memory and of shipments in flight."""
+        """Record the peaks of memory and of shipments in flight."""
         history = self._history
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             while True:
@@ -183,7 +186,8 @@ class Run:
 
 
 async def perform(stage: Stage, options: Options) -> Result:
-    """As the command and the tests call it. SIGTERM ends the run early, and everything that it started."""
+    """Perform a run, for the command and for the tests. SIGTERM ends the run early, with everything that it
+    started."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is not None:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)

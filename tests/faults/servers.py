@@ -1,4 +1,4 @@
-"""PostgreSQL and Kafka of one run: started by `deploy/services`, attacked, and removed when the run ends."""
+"""The PostgreSQL and Kafka of one run: started by `deploy/services`, attacked, and removed when it ends."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ DISK_FULL_BYTES = 1024 * 1024
 ENDS_S_MAX = 60.0
 DISK_FULL_S = 4.0
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""A broker that shares few cores with everything else is back sooner without its second compiler."""
+"""A broker that shares few cores with everything else starts faster without its second compiler."""
 
 
 class Services:
@@ -31,7 +31,8 @@ class Services:
         self._cleaner: asyncio.subprocess.Process | None = None
 
     async def start(self, *arguments: str) -> dict[str, str]:
-        """Start what does not run; what the roles need to know. Raises RuntimeError."""
+        """Start the servers that do not run. Returns the settings that the roles need. Raises
+        RuntimeError."""
         if self._cleaner is None:
             self._cleaner = await self._clean_up_at_the_end()
         process = await asyncio.create_subprocess_exec(
@@ -56,8 +57,8 @@ class Services:
             raise RuntimeError("PostgreSQL and Kafka of the run could not be removed")
 
     async def _clean_up_at_the_end(self) -> asyncio.subprocess.Process:
-        """A process that waits for the end of its input and removes both then: it ends with the run, too,
-        even where that is killed."""
+        """Start a process that waits for the end of its input and then removes both servers. The input ends
+        with the run, even if the run is killed."""
         clean = (sys.executable, str(SERVICES), "clean", "--directory", str(self.directory))
         return await asyncio.create_subprocess_exec(
             *("sh", "-c", 'cat; exec "$@"', "sh", *clean),
@@ -78,7 +79,8 @@ class Services:
         return [first, *(pid for pid in _process_ids() if _parent_of(pid) == first)]
 
     def _postgres_home(self) -> Path:
-        """As services.py chose it: in its directory, or where the user that runs PostgreSQL can reach it."""
+        """The place that services.py chose: its directory, or one that the user who runs PostgreSQL can
+        reach."""
         choices = json.loads((self.directory / "choices.json").read_text())
         return self.directory / choices["postgres_home"]
 
@@ -88,8 +90,8 @@ class Services:
 
 
 class Server:
-    """PostgreSQL or Kafka. `find` gives its process ids, the first is the one that a kill hits; `start`
-    starts it again, and returns when it answers."""
+    """PostgreSQL or Kafka. `find` gives its process ids, of which `kill` hits the first. `start` starts the
+    server again and returns when it answers."""
 
     def __init__(
         self, name: str, find: Callable[[], list[int]], start: Callable[[str], Awaitable[object]]
@@ -112,7 +114,7 @@ class Server:
         return inject
 
     def restart(self) -> Fault:
-        """As an upgrade or a new setting does: PostgreSQL cuts its sessions, ends and starts again."""
+        """As for an upgrade or a new setting: PostgreSQL cuts its sessions, ends and is started again."""
 
         async def inject(_draw: random.Random) -> str:
             async with self.faulted:
@@ -126,7 +128,8 @@ class Server:
         return inject
 
     def away(self, seconds: tuple[float, float]) -> Fault:
-        """Killed, and not there for a while: longer than a COMMIT in doubt is asked after."""
+        """Kill it, and let it stay down for a while: longer than anybody asks for the outcome of a COMMIT in
+        doubt."""
 
         async def inject(draw: random.Random) -> str:
             duration_s = draw.uniform(*seconds)
@@ -153,7 +156,7 @@ class Server:
         return inject
 
     def disk_full(self) -> Fault:
-        """A quota on the size of its files. It may give up; then it is started again."""
+        """Set a quota on the size of its files for a while. If the server gives up, it is started again."""
 
         async def inject(_draw: random.Random) -> str:
             async with self.faulted:
@@ -161,7 +164,7 @@ class Server:
                     limit_file_size(pid, DISK_FULL_BYTES)
                 await asyncio.sleep(DISK_FULL_S)
                 survived = bool(self._find())
-                for _ in range(2):  # what was forked meanwhile inherited the limit
+                for _ in range(2):  # processes that were forked meanwhile inherited the limit
                     for pid in self._find():
                         limit_file_size(pid, None)
                 await self._start(self._name)

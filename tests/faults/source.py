@@ -1,4 +1,4 @@
-"""The product that is attacked: a copy, because roles start again and again while the checkout may change."""
+"""A copy of the product to attack: roles are restarted again and again, while the checkout may change."""
 
 import shutil
 import subprocess
@@ -8,11 +8,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class PatchFailed(Exception):
-    """A mutant does not fit the product any more."""
+    """The patch of a mutant does not apply to the product any more."""
 
 
 def copy_of_source(directory: Path, *, commit: str | None = None, patch: Path | None = None) -> Path:
-    """`src` of the checkout or of a commit, with a patch applied, in `directory`. Raises PatchFailed."""
+    """Copy `src` of the checkout or of a commit to `directory` and apply a patch. Raises PatchFailed."""
     target = directory / "source"
     directory.mkdir(parents=True, exist_ok=True)
     if commit is None:

@@ -1,4 +1,4 @@
-"""A set of parts on which a run takes place: its processes, its proxies, its faults, and what it recorded."""
+"""The parts on which a run takes place: their processes, proxies and faults, and what was recorded."""
 
 import asyncio
 import json
@@ -25,11 +25,11 @@ TOPIC = "order-events"
 
 
 class Stage(ABC):
-    """`directory` keeps everything of the run; `extra` is environment for every role."""
+    """`directory` keeps all files of the run; `extra` is added to the environment of every role."""
 
     name: str
     singles: tuple[str, ...]
-    """Kinds that kill one part: each is also injected alone, with its recovery measured."""
+    """Kinds that kill one part. Each is also injected alone, to measure the recovery from it."""
 
     def __init__(self, directory: Path, seed: int, source: Path, extra: Mapping[str, str]) -> None:
         """`source` is a copy of `src` that nobody edits while the run restarts its roles."""
@@ -41,7 +41,7 @@ class Stage(ABC):
         self.roles: dict[str, Role] = {}
         self.proxies: dict[str, Proxy] = {}
         self.events: dict[tuple[int, int, int], LoggedEvent] = {}
-        """By the life of the topic, partition and offset."""
+        """By number of the topic (it may be made again), partition and offset."""
         self.topic_lives = 1
         self.log_wiped = False
         self.partitions_kept: int | None = None
@@ -64,12 +64,12 @@ class Stage(ABC):
 
     @property
     def sampled(self) -> dict[str, Role]:
-        """The roles whose memory is watched: also those that run now and then only."""
+        """The roles whose memory is watched, including those that run only now and then."""
         return self.roles
 
     @property
     def sampled_urls(self) -> list[str]:
-        """Where workers say how much they hold, if they run."""
+        """The URLs where workers that run say how much they hold."""
         return self.fulfillment_urls
 
     @abstractmethod
@@ -100,7 +100,7 @@ class Stage(ABC):
             await proxy.close()
 
     async def heal(self) -> None:
-        """Take every fault back."""
+        """Undo every fault."""
         for proxy in self.proxies.values():
             proxy.heal()
         for url in self.carrier_urls:
@@ -128,7 +128,7 @@ class Stage(ABC):
 
     @property
     def ledgers(self) -> dict[str, Path]:
-        """By the role that keeps it."""
+        """The carriers' ledgers, by the role that keeps each."""
         names = ("carrier-sim", "other-carrier-sim")
         return {name: self.directory / f"{name}.db" for name in names}
 
@@ -164,13 +164,13 @@ class Stage(ABC):
         return {f"carrier:{kind}": faults.carrier(self.carrier_url, kind) for kind in faults.CARRIER_KINDS}
 
     def switch_carrier(self, roles: Sequence[Role], url: str) -> Fault:
-        """`url` is where the roles find the carrier; the other one they find directly."""
+        """`url` is where the roles find the carrier; they reach the other carrier directly."""
         direct, other = self.carrier_urls
         ways = [faults.CarrierWay(url, direct), faults.CarrierWay(other, other)]
         return faults.switch_carrier(roles, ways, self._switching)
 
     def decisions(self) -> list[Decision]:
-        """Both ledgers as one, read from their own files: the API shows no rejections."""
+        """The entries of both ledgers, read from their files because the API shows no rejections."""
         return [decision for file in self.ledgers.values() for decision in _decisions(file)]
 
 
@@ -194,7 +194,8 @@ def logged_event(partition: int, offset: int, value: bytes) -> LoggedEvent:
 
 
 def free_port() -> int:
-    """Below the range of outgoing connections, so that nobody is given it while a role restarts."""
+    """A free port below the range of outgoing connections, so that no connection gets it while a role
+    restarts."""
     while True:
         port = random.SystemRandom().randrange(15_000, 30_000)
         with socket.socket() as probe:
@@ -220,7 +221,7 @@ async def until_answers(url: str) -> None:
 
 
 async def retried(action: Callable[[], Awaitable[None]]) -> None:
-    """For what must succeed once the parts are back."""
+    """Try the action until it succeeds, which it must once the parts are back."""
     for _ in range(20):
         try:
             await action()

@@ -1,4 +1,4 @@
-"""The referee itself: a sound history passes, and a planted violation of each kind is found."""
+"""Tests of the referee: a sound history passes, and a planted violation of each kind is found."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,7 +56,7 @@ def event(number: int, offset: int) -> LoggedEvent:
 
 
 def sound() -> History:
-    """One order shipped, one rejected, one refused and one of which nobody heard."""
+    """A history with one order shipped, one rejected, one refused and one whose outcome nobody learned."""
     history = History(seed=SEED)
     history.sent = {
         SHIPPED: Sent(SHIPPED, "key-0", [attempt(SHIPPED, "unknown"), attempt(SHIPPED), attempt(SHIPPED)]),

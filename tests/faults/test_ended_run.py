@@ -25,7 +25,7 @@ def test_no_role_outlives_a_run_that_is_ended_early(number: signal.Signals, tmp_
 def test_neither_postgresql_nor_kafka_outlives_a_run_that_is_killed(
     postgres_url: str, kafka_url: str, tmp_path: Path
 ) -> None:
-    tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL passes through
+    tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL needs to pass through
     _end_early("real", signal.SIGKILL, tmp_path, wanted=("fulfillment", "postgres", "kafka.Kafka"))
 
 
@@ -51,7 +51,7 @@ def _end_early(parts: str, number: signal.Signals, directory: Path, *, wanted: t
 
 
 def _wait(holds: Callable[[], bool], seconds_max: float) -> None:
-    """Raises AssertionError."""
+    """Wait until it holds. Raises AssertionError if it does not in time."""
     end = time.monotonic() + seconds_max
     while not holds():
         assert time.monotonic() < end
@@ -59,7 +59,7 @@ def _wait(holds: Callable[[], bool], seconds_max: float) -> None:
 
 
 def _of_the_run(directory: Path) -> list[str]:
-    """The command lines of the processes that work in the directory or name it, the run itself left out."""
+    """The command lines of the processes that work in the directory or name it, except the run itself."""
     found: list[str] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

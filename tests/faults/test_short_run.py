@@ -48,7 +48,7 @@ def test_embedded_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_c
 def test_real_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_or_full(
     start_pgbouncer: object, kafka_url: str, tmp_path: Path
 ) -> None:
-    """On servers of its own: the shared ones only show that there are some to be had."""
+    """The run has servers of its own; the shared ones only show that servers can be started here."""
     kinds = (
         *("kill:api", "kill:fulfillment", "kill:kafka", "immediate:", "stop:fulfillment", "crash:inbox."),
         *("crash:orders.", "cut-after:", "carrier:apply-then-", "commit-late", "offsets-lost"),
@@ -56,7 +56,7 @@ def test_real_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_o
         *("restart:postgres", "kill:pgbouncer"),
     )
     options = Options(SEED, seconds=100, rate=RATE, times=1, alone=0, kinds=kinds)
-    tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL passes through
+    tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL needs to pass through
     stage = RealStage(tmp_path, SEED, copy_of_source(tmp_path), {})
     try:
         result = asyncio.run(perform(stage, options))

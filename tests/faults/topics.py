@@ -1,4 +1,5 @@
-"""What befalls the orders topic in a run: its records are deleted, partitions are added, it is made again."""
+"""Faults of the orders topic: its records are deleted, partitions are added, or it is deleted and made
+again."""
 
 import asyncio
 import random
@@ -25,7 +26,8 @@ async def wiped(stage: Stage, bootstrap: str) -> str:
 
 
 def grown(stage: Stage, bootstrap: str, without_workers: WithoutWorkers) -> Fault:
-    """The workers are down meanwhile, and back within their session: a static member is given what it had."""
+    """Partitions are added while the workers are down. The workers are back before their sessions end, so, as
+    static members, they are assigned what they had before."""
 
     async def add() -> str:
         try:
@@ -45,7 +47,8 @@ def grown(stage: Stage, bootstrap: str, without_workers: WithoutWorkers) -> Faul
 
 
 def made_again(stage: Stage, bootstrap: str) -> Fault:
-    """Deleted under load. Somebody else makes it again with one partition, or nobody but us does."""
+    """The topic is deleted under load. Either somebody else makes it again with one partition, or only our
+    own parts make it again."""
 
     async def inject(draw: random.Random) -> str:
         by_another = draw.random() < 0.5
