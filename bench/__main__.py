@@ -1,4 +1,4 @@
-"""`make bench`: runs the cases in interleaved rounds and prints what came of them."""
+"""`make bench`: runs the cases in interleaved rounds and prints the results."""
 
 import argparse
 import json
@@ -55,7 +55,8 @@ def chosen(only: str | None, *, with_long: bool, quick: bool) -> list[Case]:
 
 
 def measure(run: Run, case: Case) -> Sample | None:
-    """None, with a line that says why, when the case failed or took too long: the others go on."""
+    """Measure one case. If it fails or takes too long, print a line that says why and return None, so that
+    the other cases go on."""
     signal.alarm(LONG_CASE_SECONDS_MAX if case.group == "long" else CASE_SECONDS_MAX)
     try:
         return case.measure(run)

@@ -1,4 +1,5 @@
-"""What is sent: order bodies of a realistic size, and the same content as SQL for the limits."""
+"""What is sent: order bodies of a realistic size, and the same content as SQL to measure PostgreSQL's
+limits."""
 
 import base64
 import json
@@ -22,7 +23,7 @@ SHIP_TO = {
 
 
 def order(number: int) -> dict[str, Any]:
-    """Two items; every second order names where it goes."""
+    """An order with two items; every second order has an address."""
     content: dict[str, Any] = {
         "customer": {"customerId": f"customer-{number}", "name": f"Customer Number {number}"},
         "items": [{"productId": f"product-{number}-{line}", "quantity": line} for line in (1, 2)],
@@ -59,7 +60,7 @@ def write_for_wrk(file: Path, bodies: Sequence[str]) -> Path:
 
 
 def write_for_vegeta(file: Path, url: str, *, count: int, token: str) -> Path:
-    """`count` targets, every second one with a key of its own."""
+    """Write `count` targets, every second one with an idempotency key of its own."""
     with file.open("w") as targets:
         for number, body in enumerate(islice(cycle(usual()), count)):
             header = {"Content-Type": ["application/json"]}
@@ -80,9 +81,9 @@ def batches(count: int, size: int) -> list[bytes]:
 
 
 def insert_statement(orders_per_transaction: int, *, shipped_days_ago: int | None = None) -> str:
-    """The rows of our orders as one statement with the pgbench variables ship, customer and slot; payloads
-    have the size of the events that the Order Service writes. With `shipped_days_ago` they are orders of so
-    long ago that have gone all the way, of as many customers as there are different bodies."""
+    """One statement that inserts the rows of our orders, with the pgbench variables ship, customer and slot.
+    Payloads have the size of the events that the Order Service writes. With `shipped_days_ago` the orders are
+    that old and Shipped, and there are as many customers as different bodies."""
     text = (HERE / "order.sql").read_text()
     values = {
         "LONG_PAYLOAD": _payload(500),
@@ -115,6 +116,6 @@ def _payload(number: int) -> str:
 
 
 def pgbench_script(orders_per_transaction: int) -> str:
-    # Idempotency keys and the relay's marks are left out: the limit is the higher for it.
+    # Idempotency keys and the relay's marks are left out, which makes the limit higher.
     variables = "\\set ship random(0, 1)\n\\set customer random(1, 997)\n\\set slot :client_id % 64\n"
     return variables + insert_statement(orders_per_transaction)

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from orderflow.fulfillment.carriers import CarrierUnavailable, Label, ShipmentRequest
 
 FAILING = "failing-"
-"""Products whose names begin so are never shipped: each call for them fails, and may be tried again."""
+"""Products whose ids begin like this are never shipped: every call for them fails in a way that is
+retried."""
 
 FAILS_AFTER_S = 1.0
 
 
 class FailsForSome:
-    """Answers at once, or fails after a while: thousands are in flight by then, and all of them fail."""
+    """Answers at once, or fails after a second. By then thousands of calls are in flight that will all
+    fail."""
 
     async def create_shipment(self, request: ShipmentRequest) -> Label:
         if f'"{FAILING}'.encode() in request.body:

@@ -1,4 +1,4 @@
-"""The list of what is measured, in the order of one round."""
+"""The cases that are measured, in the order of one round."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,22 +22,22 @@ EMBEDDED_END_TO_END_RATE = 1_200
 END_TO_END_SECONDS = 60.0
 WARM_UP_S = 10.0
 FAIRNESS_SECONDS = 15.0
-"""Within which what fails is tried again after 1 and after 5 s."""
+"""Long enough for failing shipments to be tried again, after 1 s and after 5 s more."""
 
 _PORT_ONE, _PORT_TWO = "conventional, 1 process", "conventional, 2 processes"
 _ONE, _TWO, _EMBEDDED = "Orderflow, 1 process", "Orderflow, 2 processes", "Orderflow, embedded"
 
 HELD_MS = "600000-600000"
-"""A carrier that does not answer meanwhile: with one shipment in flight, fulfillment stands still."""
+"""The carrier does not answer while a case runs. With one shipment in flight, fulfillment stands still."""
 
 
 NOTHING_OVERDUE = {"ORDERFLOW_RECONCILE_AFTER_S": "86400"}
-"""Fulfillment stands still for so long there that every order would be published again."""
+"""Without this, every order would be published again where fulfillment stands still for so long."""
 
 
 @dataclass(slots=True)
 class Run:
-    """What every case gets. `quick` only shows that everything runs."""
+    """What every case gets. A `quick` run only shows that everything works."""
 
     servers: Servers
     scratch: Path
@@ -66,7 +66,7 @@ class Case:
     group: str
     measure: Callable[[Run], Sample]
     quick: bool = False
-    """Whether it is enough, with the others that are, to show that everything runs."""
+    """Whether the case is part of a quick run, which shows that everything works."""
 
 
 def _limit(orders_per_transaction: int) -> Callable[[Run], Sample]:
@@ -90,7 +90,7 @@ def _limit(orders_per_transaction: int) -> Callable[[Run], Sample]:
 
 
 def _best_clients(run: Run, database: str, orders_per_transaction: int) -> int:
-    """The number of clients that gets the most out of PostgreSQL here."""
+    """The number of clients with which PostgreSQL does most on this machine."""
 
     def rate(clients: int) -> float:
         return tools.pgbench(
@@ -120,7 +120,8 @@ def _embedded_held(run: Run) -> AbstractContextManager[Stage]:
 
 
 def _connections(run: Run, system: str, staged: Staged) -> int:
-    """What this system takes most orders with, as pgbench has its best number of clients."""
+    """The number of connections with which this system takes most orders, as pgbench, too, gets its best
+    number of clients."""
     if system not in run.connections:
         if run.quick:
             return scenarios.CONNECTIONS[0]
@@ -149,8 +150,8 @@ def _kafka_away(run: Run) -> Sample:
 
 
 def warm_up(run: Run) -> None:
-    """The broker is a program that compiles itself as it runs: on a cold one everything that waits for it is
-    twice as slow, the port most of all."""
+    """Warm the broker up, which is compiled while it runs: with a cold broker, everything that waits for it
+    is twice as slow, above all the conventional port."""
     for staged in (_conventional(2), _orderflow(2)):
         with staged(run) as stage:
             scenarios.intake(stage, run.usual, seconds=WARM_UP_S, connections=128)

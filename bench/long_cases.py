@@ -1,4 +1,5 @@
-"""What takes minutes: memory after a million orders; rates, pages and the purge with five million stored."""
+"""Cases that take minutes: memory after a million orders; rates, pages and the purge with five million
+stored."""
 
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ PURGE_STARTS_SECONDS_MAX = 180.0
 
 
 def million_orders(stage: Stage, orders_file: Path, *, orders: int, connections: int) -> Sample:
-    """Singles by wrk until so many are stored; the figures are those of the last slice."""
+    """wrk sends single orders until so many are stored. The figures are those of the last slice."""
     began = time.monotonic()
     slice_s = SLICE_S if orders >= 1_000_000 else 2.0
     while True:
@@ -37,8 +38,8 @@ def million_orders(stage: Stage, orders_file: Path, *, orders: int, connections:
 def stored_orders(
     stage: Stage, orders_file: Path, scratch: Path, *, stored: int, seconds: float, connections: int
 ) -> Sample:
-    """Intake and first pages on the empty database, and again with so many shipped orders stored; then the
-    p99 at a fixed rate before and while their events are purged."""
+    """Intake and first pages on an empty database, and again with so many shipped orders stored; then the p99
+    at a fixed rate, before and during the purge of their events."""
     empty = intake(stage, orders_file, seconds=seconds, connections=connections)
     empty_pages = _first_pages_ms(stage)
     _store(stage.database, stored)
@@ -68,7 +69,7 @@ def stored_orders(
 
 
 def _events(stage: Stage) -> int:
-    """Old ones: those that are to be purged."""
+    """How many old events there are, which are to be purged."""
     return int(
         stage.query(f"SELECT count(*) FROM outbox WHERE created_at < now() - interval '{OLD_DAYS - 1} days'")
     )

@@ -1,7 +1,8 @@
 """`python -m bench.parts`: what an order costs the API process, part by part, in µs of CPU.
 
-One thread, one part after the other, each the best of several rounds: what other programs do on the machine
-shows least there. Writes go to a PostgreSQL database of its own (`make services`), 64 orders a transaction.
+One thread measures one part after the other. Each figure is the best of several rounds, which is the least
+disturbed by other programs. Writes go to a new PostgreSQL database (`make services`), 64 orders a
+transaction.
 """
 
 import asyncio
@@ -144,7 +145,7 @@ def back(url: str) -> dict[str, float]:
 
 
 async def _no_application(*_: object) -> None:
-    """Nothing goes the usual way here."""
+    """An ASGI application that is never called."""
 
 
 async def _front() -> dict[str, float]:

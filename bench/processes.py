@@ -1,4 +1,4 @@
-"""Processes that the run starts, what they and the servers cost, and their certain end."""
+"""Starts processes, measures what they and the servers cost, and makes sure that they end."""
 
 import ctypes
 import os
@@ -27,13 +27,13 @@ class BenchError(Exception):
 
 
 def die_with_parent() -> None:
-    """Runs in a new child: the kernel ends it when the benchmark ends, however that ends."""
+    """Runs in a new child: the kernel will kill it when the benchmark ends, however that ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Processes:
-    """Everything one measurement starts. Leaving the block stops all of it: SIGTERM, and SIGKILL
-    for what takes longer than 20 s."""
+    """All processes that one measurement starts. Leaving the block stops them with SIGTERM, and with SIGKILL
+    those that take longer than 20 s."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
@@ -53,7 +53,7 @@ class Processes:
         finally:
             for process in self._running:
                 with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # what is left of it
+                    os.killpg(process.pid, signal.SIGKILL)  # what is left of its group
                 process.wait()
 
     def start(
@@ -64,7 +64,7 @@ class Processes:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start it in a process group of its own; its output goes to `name`.log of this run."""
+        """Start a process in a group of its own; its output goes to `name`.log of this run."""
         with (self._logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -92,7 +92,7 @@ class Processes:
             raise BenchError(f"a process ended by itself: see the logs in {self._logs}")
 
     def wait_until_ready(self, url: str) -> None:
-        """Until the URL answers 200. Raises BenchError when a process ends first or it takes too long."""
+        """Wait until the URL answers 200. Raises BenchError if a process ends first or it takes too long."""
 
         def answers() -> bool:
             self.check()
@@ -106,7 +106,7 @@ class Processes:
 
 
 def _plain_environment() -> dict[str, str]:
-    """Ours without Orderflow's settings: each measurement names all it needs."""
+    """Our environment without Orderflow's settings: each measurement names all that it needs."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}
 
 
@@ -126,7 +126,8 @@ class _Stat:
 
 
 def _all_processes() -> dict[int, _Stat]:
-    """CPU seconds of each process with those of the children it has reaped (proc(5), stat)."""
+    """The processes with their CPU seconds, which include those of children they have reaped (proc(5),
+    stat)."""
     found: dict[int, _Stat] = {}
     for directory in Path("/proc").iterdir():
         if directory.name.isdecimal():
@@ -186,7 +187,7 @@ class Meter:
 
     def read(self) -> dict[str, float]:
         """CPU seconds per part since the meter was made, and `others`, the share of the machine's CPUs that
-        went to none of them. Reaped load generators count, running ones do not."""
+        none of the parts used. Load generators count once they are reaped, not while they run."""
         now = self._read()
         spent = {name: now[name] - self._before[name] for name in now}
         machine = spent.pop("machine")
@@ -195,7 +196,7 @@ class Meter:
 
 
 def run(command: Sequence[str], *, seconds_max: float, **options: Any) -> str:
-    """Standard output of a program that runs to its end. Raises BenchError."""
+    """Run a program to its end and return its standard output. Raises BenchError."""
     try:
         done = subprocess.run(
             command,

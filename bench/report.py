@@ -1,4 +1,4 @@
-"""Medians and spread as a table and as JSON, and how they stand to what must be reached."""
+"""Medians and spread as a table and as JSON, and how they compare with the targets."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ class Medians:
     def __init__(self, results: Results) -> None:
         self._results = results
         self.asked: set[str] = set()
-        """Of which cases figures were asked for."""
+        """The cases for which figures were asked."""
 
     def of(self, case: str, figure: str) -> float | None:
         self.asked.add(case)
@@ -86,7 +86,7 @@ TARGETS = (
     Target(
         "p99 at 2,000 req/s, ms", _figure("2,000 req/s: Orderflow, 2 processes", "p99_ms"), 30, at_least=False
     ),
-    # The arrival rate itself is the bound; a sample of the counters may fall 1 % short of it.
+    # The arrival rate is 2,000; a sample of the counters may fall 1 % short of it.
     Target("shipped/s held on servers", _rate("shipping at 2,000 orders/s: Orderflow"), 1_980),
     Target("shipped/s held embedded", _rate("shipping at 1,200 orders/s: Orderflow, embedded"), 1_188),
     Target("10,000 waiting all Shipped, s", _figure(_WAITING, "drain_s"), 8, at_least=False),
@@ -125,7 +125,8 @@ COLUMNS = (
 
 
 def table(results: Results) -> str:
-    """Markdown. Behind each rate its spread: how far the extremes are apart, as a share of the median."""
+    """Markdown. Each rate is followed by its spread: the distance of the extremes, as a share of the
+    median."""
     medians = Medians(results)
     rows = [["", "orders/s", "spread", *(name for name, _, _ in COLUMNS[1:]), "RSS MB", "marks"]]
     for case, samples in results.items():
@@ -161,8 +162,8 @@ def _rss(medians: Medians, case: str, samples: Sequence[Sample]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of a target whose cases were to be measured; `value` is None where one of them could not be, `marks`
-    are what makes it doubtful."""
+    """The verdict on a target whose cases were to be measured. `value` is None if one of them could not be;
+    `marks` say what makes the figure doubtful."""
 
     name: str
     bound: str
@@ -209,7 +210,7 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def document(results: Results, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything, for machines: the samples of each round too."""
+    """Everything in a form for programs, including the samples of each round."""
     return {
         "about": about,
         "cases": {
@@ -237,7 +238,7 @@ def document(results: Results, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
+    """The machine on which the figures were taken."""
     cpu = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         "",

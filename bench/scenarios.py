@@ -1,4 +1,4 @@
-"""The measurements: each puts one load on one stage and says what came of it."""
+"""The measurements: each puts one load on one stage and returns the figures."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ OUTBOX_AGE_S_MAX = 1.0
 OTHERS_MAX = 0.10
 WARM_UP_SHARE = 0.2
 CONNECTIONS = (32, 128, 512)
-"""What is tried: each system gets as many as it takes most orders with."""
+"""The numbers that are tried: each system gets the one with which it takes most orders."""
 
 SAMPLE_PERIOD_S = 0.5
 SHIPPED_PERIOD_S = 0.05
@@ -29,7 +29,7 @@ _tokens = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Figures by name, the unit last, and what makes them doubtful."""
+    """Figures by name (the unit comes last in it), and what makes them doubtful."""
 
     values: Mapping[str, float]
     marks: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ def limit(
     clients: int,
     seconds: float,
 ) -> Sample:
-    """What PostgreSQL takes from pgbench, after a warm-up that is not counted."""
+    """The rate at which PostgreSQL takes orders from pgbench, after a warm-up that is not counted."""
 
     def rate_over(duration_s: float) -> float:
         return tools.pgbench(
@@ -71,8 +71,8 @@ def intake(
     connections: int,
     orders_per_request: int = 0,
 ) -> Sample:
-    """Closed loop by wrk, after a warm-up that is not counted. `orders_per_request` 0 is the endpoint for
-    single orders."""
+    """Intake in a closed loop by wrk, after a warm-up that is not counted. `orders_per_request` 0 means the
+    endpoint for single orders."""
     per_request = max(1, orders_per_request)
     before = stage.orders()
 
@@ -93,7 +93,7 @@ def intake(
     age_s = stage.outbox_age_s()
     answered = (warm_up.accepted + measured.accepted) * per_request
     marks = [*noise(usage), *_failures(measured), *_outbox(age_s)]
-    # wrk leaves without waiting for the answers to its last requests, at most one per connection and run.
+    # wrk ends without waiting for the answers to its last requests, at most one per connection and run.
     surplus = _settled(stage) - before - answered
     if not 0 <= surplus <= 2 * connections * per_request:
         marks.append(f"{answered} orders answered 201, {surplus:+d} rows")
@@ -110,7 +110,7 @@ def intake(
 
 
 def best_connections(stage: Stage, orders: Path, *, seconds: float) -> int:
-    """How many connections of wrk get the most orders taken."""
+    """The number of wrk's connections with which the stage takes most orders."""
 
     def rate(connections: int) -> float:
         load = tools.wrk(
@@ -123,10 +123,11 @@ def best_connections(stage: Stage, orders: Path, *, seconds: float) -> int:
 
 
 def kafka_away(stage: Stage, orders: Path, *, seconds: float, connections: int, bus_url: str) -> Sample:
-    """Intake while no broker answers; then one relay finds one, and the backlog drains beside no load.
+    """Intake while no broker answers; then one relay gets a broker, and the backlog drains without other
+    load.
 
-    The rate of the drain is that of its first nine tenths: some of the last events belong for some seconds
-    to relays that still look for the absent broker.
+    The drain's rate is that of its first nine tenths: for some seconds, some of the last events are still
+    claimed by relays that look for the absent broker.
     """
     intake(stage, orders, seconds=seconds, connections=connections)
     rss_mb = stage.rss_mb("api")
@@ -146,7 +147,7 @@ def kafka_away(stage: Stage, orders: Path, *, seconds: float, connections: int, 
 
 
 def latency(stage: Stage, scratch: Path, *, rate: int, seconds: float) -> Sample:
-    """Open loop by vegeta, after a warm-up that is not counted."""
+    """Latency in an open loop by vegeta, after a warm-up that is not counted."""
     before = stage.orders()
     warm_up = _attack(stage, scratch, rate=rate, seconds=max(1.0, seconds * WARM_UP_SHARE))
     meter = Meter(stage.parts)
@@ -182,7 +183,7 @@ def _targets(stage: Stage, scratch: Path, *, rate: int, seconds: float) -> tuple
 
 
 def end_to_end(stage: Stage, scratch: Path, *, rate: int, seconds: float) -> Sample:
-    """POST at a fixed rate while fulfillment ships: the rate held, and whether what waits grows."""
+    """POST at a fixed rate while fulfillment ships: the rate that is held, and whether the backlog grows."""
     warm_up(stage)
     before = stage.orders()
     targets, results = _targets(stage, scratch, rate=rate, seconds=seconds)
@@ -230,7 +231,7 @@ def _progress(stage: Stage) -> tuple[int, int]:
 
 
 def _shipped_per_s(trace: list[tuple[float, int, int]], seconds: float) -> float:
-    """Over the last two thirds of the time."""
+    """The rate of shipping over the last two thirds of the time."""
     steady = [point for point in trace if seconds / 3 <= point[0] <= seconds]
     if len(steady) < 2:
         return 0.0
@@ -238,7 +239,7 @@ def _shipped_per_s(trace: list[tuple[float, int, int]], seconds: float) -> float
 
 
 def _wait_for_shipped(stage: Stage, orders: int) -> float | None:
-    """Seconds until so many are Shipped, None when that takes too long."""
+    """Seconds until so many orders are Shipped, or None if that takes too long."""
     began = time.monotonic()
     while stage.orders("Shipped") < orders:
         stage.processes.check()
@@ -249,7 +250,7 @@ def _wait_for_shipped(stage: Stage, orders: int) -> float | None:
 
 
 def warm_up(stage: Stage) -> None:
-    """Some orders all the way, so that every connection is open and the consumer has its partitions."""
+    """Ship some orders, so that every connection is open and the consumer has its partitions."""
     before = stage.orders()
     _place(stage, WARM_UP_ORDERS)
     if _wait_for_shipped(stage, before + WARM_UP_ORDERS) is None:
@@ -262,8 +263,8 @@ def _place(stage: Stage, orders: int) -> None:
 
 
 def drain(stage: Stage, *, orders: int, delay_ms: str) -> Sample:
-    """Waiting orders are shipped by a fulfillment process that starts. The time runs from the first event it
-    polled to the last order that says Shipped."""
+    """A fulfillment process starts and ships waiting orders. The time runs from the first event that it polls
+    until the last order is Shipped."""
     _place(stage, orders)
     stage.wait_until_published()
     stage.start_fulfillment(delay_ms=delay_ms)
@@ -287,7 +288,8 @@ def drain(stage: Stage, *, orders: int, delay_ms: str) -> Sample:
 
 
 def conventional_drain(stage: Stage, orders_file: Path, *, form: str, seconds: float) -> Sample:
-    """The port's worker on more waiting orders than it can ship in the time: shipped per second of it."""
+    """The conventional worker has more waiting orders than it can ship in the time: orders shipped per
+    second."""
     tools.wrk(stage.url, orders_file, seconds=max(2.0, seconds), connections=32, token=f"w{next(_tokens)}")
     waiting = _settled(stage)
     stage.start_conventional_worker(form)
@@ -303,7 +305,7 @@ def conventional_drain(stage: Stage, orders_file: Path, *, form: str, seconds: f
 
 
 def _settled(stage: Stage) -> int:
-    """Rows of the orders table once no request is under way any more."""
+    """The number of rows in the orders table, once no request is under way any more."""
     rows = -1
 
     def unchanged() -> bool:
@@ -316,7 +318,7 @@ def _settled(stage: Stage) -> int:
 
 
 def costs(usage: Mapping[str, float], orders: float) -> dict[str, float]:
-    """CPU per order of each part, in µs; `service` is all that is neither server nor load generator."""
+    """CPU per order of each part, in µs; `service` is everything but the servers and the load generator."""
     servers = {name: usage[name] for name in ("postgres", "kafka", "load") if name in usage}
     parts = {name: spent for name, spent in usage.items() if name not in (*servers, "others")}
     costs = {**servers, **({"service": sum(parts.values())} if parts else {})}
@@ -345,7 +347,8 @@ def _outbox(age_s: float | None) -> list[str]:
 
 
 def recorded_latency_ms(stage: Stage, *, since: float) -> dict[str, float]:
-    """From the order's creation to its Shipped, as the rows of orders made since that Unix time say."""
+    """The time from an order's creation until it is Shipped, in ms, from the rows of the orders that were
+    made since that Unix time."""
     took_ms = "extract(epoch FROM updated_at - created_at) * 1000"
     found: dict[str, float] = {}
     for name, share in (("recorded_p50_ms", 0.5), ("recorded_p99_ms", 0.99)):

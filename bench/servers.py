@@ -1,4 +1,4 @@
-"""The PostgreSQL and the Kafka that the run uses: databases and topics of its own, dropped afterwards."""
+"""The PostgreSQL and Kafka that the run uses. It makes its own databases and topics, and drops them later."""
 
 import os
 import re
@@ -27,7 +27,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """`postgres_pid` and `kafka_pid` are None where they run elsewhere: their CPU is then not known."""
+    """`postgres_pid` and `kafka_pid` are None if the servers run elsewhere; their CPU is then unknown."""
 
     admin_url: str
     broker: str
@@ -47,7 +47,7 @@ class Servers:
 
     @contextmanager
     def database(self) -> Generator[str]:
-        """The URL of a new, empty database; the checkpoint it causes is over."""
+        """The URL of a new, empty database. The checkpoint that creating it causes is over."""
         name = _new_name()
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
@@ -68,7 +68,7 @@ class Servers:
 
     @contextmanager
     def topic(self) -> Generator[str]:
-        """A new topic with 12 partitions; it and its dead letters are deleted afterwards."""
+        """A new topic with 12 partitions. It and its dead-letter topic are deleted afterwards."""
         name = _new_name()
         admin = self._admin()
         admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(TOPIC_SECONDS_MAX)
@@ -83,7 +83,7 @@ class Servers:
                 deleted.result(TOPIC_SECONDS_MAX)
 
     def remove_leftovers(self) -> None:
-        """What a run left that was killed: its name holds its process id."""
+        """Remove what killed runs have left: its name contains the run's process id."""
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             databases = [row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()]
         topics: list[str] = list(self._admin().list_topics(timeout=10).topics)
@@ -93,7 +93,7 @@ class Servers:
             self._delete_topics(stale)
 
     def settings(self) -> dict[str, str]:
-        """The server's settings that decide what a commit costs."""
+        """Those settings of the server that decide what a commit costs."""
         names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
         return {name: str(scalar(self.admin_url, f"SHOW {name}")) for name in names}
 
@@ -108,7 +108,7 @@ def _is_leftover(name: str) -> bool:
 
 
 def find_servers() -> Servers:
-    """Those that `make services` started. Raises BenchError when there are none."""
+    """The servers that `make services` started. Raises BenchError if there are none."""
     admin_url = os.environ.get("ORDERFLOW_TEST_POSTGRES_URL")
     bus_url = os.environ.get("ORDERFLOW_TEST_KAFKA_URL")
     if not admin_url or not bus_url:
@@ -133,7 +133,7 @@ def scalar(url: str, query: str) -> Any:
 
 
 def _listener(port: int) -> int | None:
-    """The process of this machine that listens on the port: proc(5), net/tcp and fd."""
+    """The process of this machine that listens on the port (proc(5), net/tcp and fd)."""
     loopback = f"{struct.unpack('=I', socket.inet_aton('127.0.0.1'))[0]:08X}"
     listens = {f"{address}:{port:04X}" for address in (loopback, "0" * 8, "0" * 32)}
     listens.add(f"{'0' * 16}FFFF0000{loopback}:{port:04X}")

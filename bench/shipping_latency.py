@@ -18,12 +18,12 @@ LONG_POLL_MS = 30_000
 WARM_UP_S = 1.0
 FAILING_BATCH = 500
 SETTLE_S = 3.0
-"""In which the carrier fails the first of them, and the circuit opens."""
+"""In this time, the first failing calls end and the circuit opens."""
 
 
 def shipping_latency(stage: Stage, *, rate: int, seconds: float) -> Sample:
-    """Orders at a fixed rate with a carrier that takes no time: from the POST to the answer of a long poll
-    that waits for Shipped, and the same from the rows."""
+    """Orders arrive at a fixed rate, and the carrier takes no time. Measures the time from the POST to the
+    answer of a long poll that waits for Shipped, and the time from creation to Shipped in the rows."""
     warm_up(stage)
     asyncio.run(_place(stage.url, rate=rate, seconds=WARM_UP_S))
     meter = Meter(stage.parts)
@@ -43,8 +43,8 @@ def shipping_latency(stage: Stage, *, rate: int, seconds: float) -> Sample:
 
 
 def fairness(stage: Stage, *, failing: int, rate: int, seconds: float) -> Sample:
-    """Fresh orders at a fixed rate, alone and beside so many that the carrier fails whenever they are due:
-    how much later the slowest in a hundred of the fresh ones are Shipped."""
+    """Fresh orders arrive at a fixed rate, first alone and then beside `failing` others for which the carrier
+    fails whenever they are due. Measures by how much that raises the p99 of the time until Shipped."""
     warm_up(stage)
     alone_ms = sorted(asyncio.run(_place(stage.url, rate=rate, seconds=seconds)))
     order = {

@@ -1,4 +1,5 @@
-"""What is measured, up and running: Orderflow on servers, Orderflow embedded, the conventional port."""
+"""The systems that are measured, up and running: Orderflow on servers, Orderflow embedded, and the
+conventional port."""
 
 import json
 import socket
@@ -51,7 +52,7 @@ class Stage:
         )
 
     def outbox_age_s(self) -> float | None:
-        """How long the oldest unpublished event has waited; None where there is no outbox."""
+        """How long the oldest unpublished event has waited; None if the system has no outbox."""
         return self.get("/api/stats")["outbox"]["oldestAgeMs"] / 1000 if self.has_outbox else None
 
     def get(self, path: str) -> Any:
@@ -64,7 +65,7 @@ class Stage:
             return json.load(answer)
 
     def rss_mb(self, part: str) -> float:
-        """Peak of the part's largest process."""
+        """The peak resident size of the part's largest process."""
         return max((peak_rss_mb(root) for root in self.parts.get(part, [])), default=0.0)
 
     def start_fulfillment(self, *, delay_ms: str = "0-0", carrier: str = "simulated") -> None:
@@ -79,7 +80,7 @@ class Stage:
         self.parts["fulfillment"] = [process.pid]
 
     def restart_api(self, settings: Mapping[str, str]) -> None:
-        """The same `api` with other settings."""
+        """Start the same `api` again with other settings."""
         self.processes.stop(self.parts["api"][0])
         api = self.processes.start([*ORDERFLOW, "api"], name="api", env={**self.env, **settings})
         self.parts["api"] = [api.pid]
@@ -103,7 +104,7 @@ class Stage:
         self.parts["fulfillment"] = [process.pid]
 
     def wait_until_published(self) -> None:
-        """Until the relay has sent every event, so that a drain starts from the log alone."""
+        """Wait until the relay has sent every event, so that a drain depends on the log alone."""
         if self.has_outbox:
             wait_for(lambda: self.get("/api/stats")["outbox"]["backlog"] == 0, 60, "the outbox to empty")
 
@@ -115,7 +116,7 @@ def free_port() -> int:
 
 
 def migrate(orders: str, fulfillment: str) -> None:
-    """Both databases on the newest schema."""
+    """Bring both databases to the newest schema."""
     settings = {"ORDERFLOW_DATABASE_URL": orders, "ORDERFLOW_FULFILLMENT_DATABASE_URL": fulfillment}
     run([*ORDERFLOW, "migrate"], seconds_max=MIGRATE_SECONDS_MAX, env=settings)
 
@@ -129,7 +130,7 @@ def orderflow(
     kafka_away: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Generator[Stage]:
-    """`api` with so many processes and one `relay`, on PostgreSQL and Kafka; no fulfillment yet."""
+    """`api` in so many processes, and one `relay`, on PostgreSQL and Kafka; no fulfillment yet."""
     with (
         servers.database() as orders,
         servers.database() as fulfillment,
@@ -182,7 +183,7 @@ def embedded(
 def conventional(
     servers: Servers, logs: Path, *, api_workers: int, delay_ms: str = "0-0"
 ) -> Generator[Stage]:
-    """The port's API with so many processes, on the same PostgreSQL and Kafka; no worker yet."""
+    """The conventional API in so many processes, on the same PostgreSQL and Kafka; no worker yet."""
     python = tools.install_conventional()
     with servers.database() as database, servers.topic() as topic, Processes(logs) as processes:
         port = free_port()

@@ -24,7 +24,7 @@ SLACK_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load generator saw. `accepted` requests were answered 2xx; `failed` were not, or broke."""
+    """What a load generator saw. `accepted` requests were answered with 2xx; `failed` ones were not."""
 
     requests: int
     accepted: int
@@ -68,7 +68,7 @@ def wrk(
 
 @contextmanager
 def vegeta(targets: Path, results: Path, *, rate: int, seconds: float) -> Generator[subprocess.Popen[bytes]]:
-    """Open loop: a request every 1/rate seconds whatever the answers do; runs beside the block."""
+    """Open loop: a request every 1/rate seconds, whatever the answers do. Runs while the block runs."""
     command = [_vegeta(), "attack", "-format=json", f"-targets={targets}", f"-rate={rate}/1s"]
     command += [f"-duration={seconds:g}s", "-timeout=10s", "-http2=false", "-max-workers=2000"]
     process = subprocess.Popen(
@@ -82,7 +82,7 @@ def vegeta(targets: Path, results: Path, *, rate: int, seconds: float) -> Genera
 
 
 def vegeta_load(results: Path) -> Load:
-    """What `vegeta attack` wrote, once it has ended."""
+    """The results that `vegeta attack` wrote, once it has ended."""
     report = json.loads(run([_vegeta(), "report", "-type=json", str(results)], seconds_max=SLACK_S))
     codes: dict[str, int] = report["status_codes"]
     accepted = sum(count for code, count in codes.items() if code.startswith("2"))
@@ -104,7 +104,8 @@ def _vegeta() -> str:
 
 
 def install_vegeta() -> None:
-    """Where it is not there yet: by Go, into a directory of the benchmark's own. Raises BenchError."""
+    """Install vegeta, unless it is there already, with Go and into the benchmark's own directory. Raises
+    BenchError."""
     if (CACHE / "vegeta").exists() or shutil.which("vegeta"):
         return
     go = shutil.which("go") or "/usr/local/go/bin/go"
@@ -115,8 +116,8 @@ def install_vegeta() -> None:
 
 
 def install_conventional() -> str:
-    """The Python of the conventional port's own venv, made from bench/requirements.lock where it is not
-    there or is older."""
+    """The path of Python in the conventional port's own venv. The venv is made from bench/requirements.lock
+    if it does not exist or is older than that file."""
     lock = HERE / "requirements.lock"
     python, made = CACHE / "venv" / "bin" / "python", CACHE / "venv" / "made-from"
     if not made.exists() or made.read_text() != lock.read_text():
@@ -130,7 +131,7 @@ def install_conventional() -> str:
 
 
 def pgbench(url: str, scratch: Path, *, orders_per_transaction: int, clients: int, seconds: float) -> float:
-    """Orders per second from prepared statements, each client waiting for its commit."""
+    """Orders per second with prepared statements; each client waits for its commit."""
     script = scratch / f"order-{orders_per_transaction}.sql"
     script.write_text(bodies.pgbench_script(orders_per_transaction))
     command = [need("pgbench", "sudo apt-get install postgresql-contrib"), "-n", "-M", "prepared"]

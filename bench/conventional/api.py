@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 from bench.conventional.model import Base, Order, OrderItem
 
-# By name: it lies in the benchmark's own venv, where no type checker looks.
+# Imported by name: it is in the benchmark's own venv, where no type checker looks.
 aiokafka: Any = importlib.import_module("aiokafka")
 TOPIC = os.environ["BENCH_TOPIC"]
 engine = create_async_engine(os.environ["BENCH_DATABASE_URL"], pool_size=20, max_overflow=0)

@@ -1,7 +1,8 @@
 """The Fulfillment Service of the proof of concept: consume, ship, PATCH the order, commit the offset.
 
-Two forms: `single` takes one message at a time, as the proof of concept does; `batch` takes what has arrived,
-up to 500, ships it with at most 50 calls at once and commits when all are done, as people tune it.
+It has two forms. `single` takes one message at a time, as the proof of concept does. `batch` is what people
+would tune it to: it takes up to 500 messages that have arrived, ships them with at most 50 calls at once and
+commits when all are done.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from uuid import uuid4
 import aiohttp
 import uvloop
 
-# By name: it lies in the benchmark's own venv, where no type checker looks.
+# Imported by name: it is in the benchmark's own venv, where no type checker looks.
 aiokafka: Any = importlib.import_module("aiokafka")
 
 BATCH_MAX = 500
@@ -37,7 +38,7 @@ async def ship() -> dict[str, str]:
 
 
 async def process(http: aiohttp.ClientSession, value: bytes) -> None:
-    """Created → Processing → Shipped, an update of the order for each."""
+    """Take the order from Created to Processing to Shipped, with one update for each step."""
     event = json.loads(value)
     url = f"/api/orders/{event['orderId']}/status"
     headers = {"X-Correlation-ID": event["metadata"]["correlationId"]}

@@ -221,7 +221,8 @@ async def until_answers(url: str) -> None:
 
 
 async def retried(action: Callable[[], Awaitable[None]]) -> None:
-    """Try the action until it succeeds, which it must once the parts are back."""
+    """Try the action until it succeeds, which it must once the parts are back. Raises TimeoutError after 20
+    tries."""
     for _ in range(20):
         try:
             await action()
