@@ -19,7 +19,7 @@ PARTS = {"postgres": "PostgreSQL", "kafka": "Kafka", "pgbouncer": "PgBouncer", "
 
 
 def pytest_configure() -> None:
-    """A developer's own settings never reach a test, nor a test the database somebody works with."""
+    """Keep a developer's own settings from the tests, and the tests from a database that somebody uses."""
     for variable in list(os.environ):
         if variable.startswith("ORDERFLOW_") and not variable.startswith("ORDERFLOW_TEST_"):
             del os.environ[variable]
@@ -36,13 +36,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def require(part: str, variable: str) -> str:
-    """The URL in `variable`; without one, skip, or fail where ORDERFLOW_TEST_REQUIRE names the part."""
+    """The URL in `variable`. Without one, skip, or fail if ORDERFLOW_TEST_REQUIRE names the part."""
     url = os.environ.get(variable)
     return url or missing(part, "run `make services`; `make test` then finds it by itself")
 
 
 def missing(part: str, remedy: str) -> NoReturn:
-    """Skip, or fail where ORDERFLOW_TEST_REQUIRE names the part."""
+    """Skip, or fail if ORDERFLOW_TEST_REQUIRE names the part."""
     reason = f"no {PARTS[part]}: {remedy}"
     if part in os.environ.get("ORDERFLOW_TEST_REQUIRE", "").split(","):
         pytest.fail(reason, pytrace=False)
@@ -51,7 +51,7 @@ def missing(part: str, remedy: str) -> NoReturn:
 
 @pytest.fixture
 def logging_restored() -> Iterator[None]:
-    """For a test that configures logging, which is the whole process's: it is afterwards as it was."""
+    """For a test that configures logging, which the whole process shares: restores it afterwards."""
     handlers, level = logging.root.handlers[:], logging.root.level
     yield
     structlog.reset_defaults()

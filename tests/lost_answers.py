@@ -12,7 +12,7 @@ from orderflow.database.engine import Database
 
 
 class LostAnswers:
-    """Lets COMMIT happen (or not) and then breaks the connection, as a network does, for so many commits."""
+    """For so many commits, lets COMMIT happen (or not) and then breaks the connection, as a network might."""
 
     def __init__(self, database: Database, *, commits: bool, times: int) -> None:
         self._database = database

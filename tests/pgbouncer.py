@@ -14,19 +14,19 @@ from urllib.parse import unquote, urlsplit
 BINARY = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 STARTS_S_MAX = 20.0
 RUNS_AS = "nobody"
-"""Where tests run as root, for it refuses to."""
+"""The user for PgBouncer if tests run as root, because it refuses to run as root."""
 
 
 class PgBouncer:
     """A pooler for every database of the server of `url`, until closed.
 
-    `ignores_options`: start-up parameters are swallowed, not refused. `settings`: lines of its configuration.
+    `ignores_options`: start-up parameters are ignored, not refused. `settings`: lines of its configuration.
     """
 
     def __init__(
         self, url: str, *, port: int | None = None, ignores_options: bool = False, settings: str = ""
     ) -> None:
-        # Not in pytest's directory: the user that it runs as could not reach that.
+        # This is not in pytest's directory, which the user that PgBouncer runs as could not reach.
         self._directory = Path(tempfile.mkdtemp(prefix="orderflow-pgbouncer-"))
         self._url = urlsplit(url)
         self.port = port or _free_port()
@@ -43,7 +43,7 @@ class PgBouncer:
             raise RuntimeError("no PgBouncer: install Debian's package pgbouncer")
         with self.log_file.open("ab") as output:
             self.process = subprocess.Popen(
-                # It ends with whoever started it, even where that is killed.
+                # PgBouncer ends with the process that started it, even if that is killed.
                 ["setpriv", "--pdeathsig", "KILL", BINARY, str(self._directory / "pgbouncer.ini")],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

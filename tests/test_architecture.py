@@ -1,4 +1,5 @@
-"""The architecture page names what is there and hops follow imports; tests keep the rules of CONTRIBUTING."""
+"""The architecture page names what exists, and its hops follow imports; tests keep the rules of
+CONTRIBUTING."""
 
 import ast
 import re
@@ -11,7 +12,7 @@ SOURCE = ROOT / "src" / "orderflow"
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 ROOMS_MAX = 16
 
-# The composition root hands these over: the importer knows only the port or a function that it is given.
+# The composition root passes these on: the caller knows only a port, or a function that it is given.
 HANDED_OVER = {
     ("web/connections.py", "orders/post_order.py"),
     ("fulfillment/inbox.py", "fulfillment/orders_client.py"),
@@ -21,7 +22,8 @@ HANDED_OVER = {
 
 
 def hop_lists() -> list[list[str]]:
-    """A list per flow; a name without a room is in the room of the hop before it, or in the service's."""
+    """One list per flow. A name without a package is in the package of the hop before it, or in the
+    service's."""
     lists: list[list[str]] = []
     for line in re.findall(r"^To follow .*$", PAGE, flags=re.MULTILINE):
         hops: list[str] = []

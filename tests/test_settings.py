@@ -80,12 +80,13 @@ TEXTS = {
     ),
     *("host", "orders_topic"),
 }
-"""Settings that may say almost anything, but no more than so much."""
+"""Settings that may be almost any text, but not longer than this."""
 
 
 @pytest.mark.parametrize("name", sorted(settings.Settings.model_fields))
 def test_every_setting_refuses_what_is_out_of_bounds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond any bound at either end, and what is no number at all: one line that names the variable."""
+    """A value beyond either bound, or one that is not a number, is refused in one line that names the
+    variable."""
     variable = f"ORDERFLOW_{name.upper()}"
     for value in ("x" * 10_000,) if name in TEXTS else ("x" * 10_000, "-1e30", "1e30", "nan", "inf"):
         monkeypatch.setenv(variable, value)
@@ -116,7 +117,7 @@ LINKS = {
     "ORDERFLOW_RELAY_PORT": "tcp://10.0.0.2:9000",
     "ORDERFLOW_MY_CARRIER_SERVICE_PORT": "80",
 }
-"""What Kubernetes puts into every container beside services of such names."""
+"""The variables that Kubernetes sets in every container if there are services with such names."""
 
 
 def test_what_kubernetes_says_about_services_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +155,7 @@ NONSENSE = [
 def test_nonsense_in_any_setting_is_taken_or_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """By the settings themselves, or by the part that they are for, and never by another error."""
+    """It is refused by the settings or by the part that they are for, and never causes another error."""
     variable = f"ORDERFLOW_{name.upper()}"
     monkeypatch.setenv(variable, value)
     try:
@@ -206,7 +207,7 @@ def refusal_of(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> st
     ["kafka://h:abc", "kafka://h:0", "kafka://h:65536", "kafka://h", "kafka://u:s3cret@h:1", "amqp://h:1"],
 )
 def test_a_wrong_broker_is_refused_with_the_settings(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Before anything is waited for, and without a password that may be in it."""
+    """It is refused before anything is waited for, and without showing a password that may be in it."""
     refusal = refusal_of(monkeypatch, "ORDERFLOW_BUS_URL", url)
     assert refusal.startswith("ORDERFLOW_BUS_URL: ")
     assert "s3cret" not in refusal

@@ -1,4 +1,5 @@
-"""Files of orders: every usual form is read whole, and a broken one is told before anything is sent."""
+"""Files of orders: every usual form is read completely, and a broken file is reported before anything is
+sent."""
 
 import gzip
 import json

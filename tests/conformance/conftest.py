@@ -108,7 +108,7 @@ class OpenKafka:
         """Nobody may do this on the topic. Skips where the broker has no authorizer."""
         on_topic = (ResourceType.TOPIC, self.topic, ResourcePatternType.LITERAL)
         denied = self._permission(operation, AclPermissionType.DENY)
-        # Whoever has one permission on a topic needs each of them.
+        # Once a topic has any ACL, every operation on it needs an explicit permission.
         others = ("READ", "DESCRIBE", "DELETE") if operation == "WRITE" else ()
         kept = [self._permission(other, AclPermissionType.ALLOW) for other in others]
         try:

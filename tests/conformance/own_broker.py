@@ -1,4 +1,4 @@
-"""A Kafka broker of one test's own, for what must not happen to the one that all tests share."""
+"""A Kafka broker for one test alone, for what must not happen to the broker that all tests share."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ SERVICES = Path(__file__).resolve().parents[2] / "deploy" / "services" / "servic
 
 
 class OwnBroker:
-    """Stopped when it is made. `settings` are lines of `server.properties`."""
+    """A broker, which is not running at first. `settings` are lines of `server.properties`."""
 
     def __init__(self, directory: Path, *settings: str) -> None:
         self._directory = directory
@@ -33,7 +33,8 @@ class OwnBroker:
         self._run("kill", "kafka")
 
     def lose_disks(self) -> None:
-        """While it does not run: the next start makes an empty cluster of another id at the same address."""
+        """Delete its data while it does not run: the next start makes an empty cluster with another id at the
+        same address."""
         shutil.rmtree(self._directory / "kafka" / "data")
         chosen = json.loads(self._choices.read_text())
         chosen["kafka_cluster_id"] = b32encode(uuid.uuid4().bytes).decode()[:22]

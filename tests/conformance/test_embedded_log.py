@@ -53,7 +53,7 @@ def test_closing_the_log_ends_a_waiting_poll(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as waiting:
         found = waiting.submit(consumer.poll, 1, 60.0)
         log.close()
-        # The poll that began after the close raises, the one that waited answers: both end.
+        # A poll that begins after the close raises, and one that was waiting answers: both end.
         with contextlib.suppress(BusUnavailable):
             assert found.result(timeout=30) == []
     with pytest.raises(BusUnavailable):
@@ -109,7 +109,7 @@ def test_purging_a_backlog_goes_in_bounded_steps_until_nothing_old_is_left(
         publish(publisher, numbered(1))
         consumer = log.consumer("order-events", f"late-{attempt}")
         kept.append(read(consumer, 1, records_max=1)[0].offset)
-        # This group would hold back what it did not commit.
+        # Without this commit, the group would keep its records from being purged.
         consumer.commit(read(consumer, 2 * PURGE_ROWS_MAX + 10 + attempt - kept[-1]))
         consumer.close()
     assert kept == [PURGE_ROWS_MAX, 2 * PURGE_ROWS_MAX, 2 * PURGE_ROWS_MAX + 10, 2 * PURGE_ROWS_MAX + 10]

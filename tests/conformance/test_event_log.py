@@ -18,7 +18,7 @@ from orderflow.messaging import (
 )
 
 OVERHEAD_BYTES = 4_096
-"""What Kafka adds to a message counts in its limit."""
+"""Allowed for what Kafka adds to a message, which counts towards its size limit."""
 
 
 def messages(log: OpenLog, count: int, *, keys: int = 7) -> list[Message]:

@@ -1,5 +1,5 @@
 """Topics that are missing, too small, deleted, grown or lost with their cluster: readers go on by themselves,
-and what a group does not read is said."""
+and what a group does not read is reported."""
 
 import contextlib
 import socket

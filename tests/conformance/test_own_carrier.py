@@ -1,4 +1,4 @@
-"""An adapter of somebody else's is checked by the same suite, and the suite finds what is wrong with it."""
+"""An adapter written by somebody else is checked by the same suite, which finds what is wrong with it."""
 
 import asyncio
 import itertools

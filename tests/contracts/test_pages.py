@@ -1,4 +1,4 @@
-"""Cursors of every list: what was given out leads on from there, and anything else is refused."""
+"""Cursors of every list: one that was given out leads on from there, and anything else is refused."""
 
 import uuid
 

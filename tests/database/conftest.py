@@ -28,7 +28,7 @@ class Note:
 
 @dataclass
 class WriteNotes:
-    """A use case as the group commit takes them; `before` runs in the transaction, ahead of its insert."""
+    """A use case for the group commit; `before` runs in the transaction, before the insert."""
 
     before: Callable[[Sequence[Note]], None] = lambda _notes: None
     batches: list[list[int]] = field(default_factory=list[list[int]])
@@ -53,7 +53,7 @@ def eventually(holds: Callable[[], object]) -> None:
 
 
 def stored(database: Database) -> list[int]:
-    """Asked on another connection than the writer's: what it sees is committed."""
+    """What is committed: it is read on another connection than the writer's."""
     with database.reader.connect() as connection:
         return list(connection.scalars(sa.select(notes.c.id).order_by(notes.c.id)))
 

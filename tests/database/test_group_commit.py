@@ -20,7 +20,7 @@ from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnkno
 from orderflow.database.transaction import Transaction
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-"""For what a file, which has one writer and no sessions, cannot do."""
+"""For tests that need several writers or sessions, which an SQLite file does not have."""
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def writer(noted: Database) -> Iterator[GroupCommit]:
 
 
 def queue(writer: GroupCommit, handler: Any, *ids: int) -> Callable[[], list[Any]]:
-    """Queue commands of separate callers behind a writer that has not started; the call returns outcomes."""
+    """Queue commands of separate callers for a writer that has not started. Calling the result returns the
+    outcomes."""
     threads = ThreadPoolExecutor(len(ids))
     futures: list[Any] = []
     for count, number in enumerate(ids, writer.queued + 1):
@@ -287,7 +288,7 @@ def test_a_lost_answer_that_nobody_can_resolve_is_outcome_unknown(
 
 
 def conflict(database: Database) -> Exception:
-    """What the driver raises for a deadlock, or for a file that is busy."""
+    """The error that the driver raises for a deadlock, or for a file that is busy."""
     if not database.embedded:
         return OperationalError("x", {}, psycopg.errors.DeadlockDetected())
     busy = sqlite3.OperationalError("database is locked")

@@ -1,4 +1,5 @@
-"""A schema is made once, completely, by whoever comes first; what is not ours is left alone."""
+"""A schema is made once and completely, by the process that comes first; databases of others are left
+alone."""
 
 import os
 import signal

@@ -44,9 +44,9 @@ TOPIC = "order-events"
 
 
 class Lossy:
-    """The Order Service's network, for status updates: `lose_answers` lets requests in and no answers out,
-    `down` lets nothing in, `no_database` answers each update of a bulk with a 503 of its own. While `busy`,
-    bulks are counted and answered with 503 and Retry-After: 4."""
+    """The network between workers and the Order Service, for status updates. `lose_answers` lets requests in
+    but no answers out; `down` lets nothing in; `no_database` answers each update of a bulk with its own 503.
+    While `busy`, bulks are counted and answered with 503 and Retry-After: 4."""
 
     app: ASGIApp
 
@@ -165,7 +165,7 @@ class World:
 
     @asynccontextmanager
     async def working(self, carrier: Carrier, **options: Any) -> AsyncGenerator[FulfillmentWorker]:
-        """A worker that runs by itself while the block does, then drains."""
+        """A worker that runs by itself while the block runs, and then drains."""
         worker = self.worker(carrier, **options)
         stop = asyncio.Event()
         run = asyncio.create_task(worker.run(stop))
@@ -177,8 +177,8 @@ class World:
 
     @asynccontextmanager
     async def stepping(self, carrier: Carrier, **options: Any) -> AsyncGenerator[FulfillmentWorker]:
-        """A worker that does only what the block says, and is killed at its end: nothing is let go of, no
-        lease is ended, no offset committed that was not. Then the time of its lease passes."""
+        """A worker that does only what the block tells it, and is killed at the block's end: it lets go of
+        nothing, does not end its lease and commits no further offset. Then its lease expires."""
         worker = self.worker(carrier, **options)
         worker.bind()
         worker.writer.start()
@@ -190,7 +190,7 @@ class World:
             self._abandoned.append(worker)
             await asyncio.to_thread(worker.writer.close)
             worker.inbox.loop.stop()
-            # It only closes the consumer, as a session's time-out would.
+            # This only closes the consumer, which has the effect of a session that times out.
             await asyncio.to_thread(worker.inbox.loop.run)
             self.execute(sa.update(workers).values(lease_until_ms=0))
 
@@ -199,7 +199,7 @@ class World:
             await worker.close()
 
     async def place(self, count: int = 1, **order: Any) -> list[str]:
-        """New orders through the Order Service; their ids."""
+        """Place orders with the Order Service, and return their ids."""
         body = {
             "customer": {"customerId": "c-1", "name": "Ada Lovelace"},
             "items": [{"productId": "p-1", "quantity": 2}],
@@ -224,7 +224,7 @@ class World:
             return (await response.json())["shipments"]
 
     async def live_shipments(self) -> list[str]:
-        """The order of each live shipment, as often as it has one."""
+        """The order id of each live shipment; an id appears once for each live shipment of its order."""
         return sorted(s["orderId"] for s in await self.ledger() if s["state"] == "live")
 
     def rows(self, table: sa.Table = shipments) -> list[sa.RowMapping]:
@@ -239,7 +239,7 @@ class World:
         return {row["order_id"]: row["state"] for row in self.rows()}
 
     def put_shipment(self, order_id: str, **columns: Any) -> None:
-        """A row as if a worker had written it; closed unless the columns say otherwise."""
+        """Insert a row as if a worker had written it; it is closed, unless the columns say otherwise."""
         now = datetime.now(UTC)
         values = {
             "order_id": order_id,
@@ -279,7 +279,7 @@ class World:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """With the fulfillment database on SQLite, and on PostgreSQL where one is."""
+    """A world with the fulfillment database on SQLite, and one on PostgreSQL, if there is a server."""
     url = f"sqlite:///{tmp_path}/fulfillment.db"
     if request.param == "postgres":
         url = str(request.getfixturevalue("postgres_database"))

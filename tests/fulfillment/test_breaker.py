@@ -1,4 +1,4 @@
-"""A circuit breaker lets everybody through, nobody, or exactly one."""
+"""A circuit breaker lets every call through, none, or exactly one."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ NOON = datetime(2026, 2, 10, 12, tzinfo=UTC)
 
 
 class Watch:
-    """A clock that goes when told."""
+    """A clock that moves only when told to."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

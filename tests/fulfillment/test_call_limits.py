@@ -1,5 +1,5 @@
-"""What no carrier call may do: block the circuit, use an expired key, fail an order by a look-up, use up an
-order's schedule while the carrier is away for everybody."""
+"""What no carrier call may do: block the circuit, use an expired key, fail an order because of a look-up, or
+use up an order's schedule while the carrier is down for everybody."""
 
 import asyncio
 from collections.abc import Generator
@@ -99,7 +99,7 @@ def test_a_probe_whose_intent_was_never_written_leaves_the_circuit_to_others(
                 await world.until(lambda: circuit(worker) is Circuit.OPEN, "the circuit opens")
                 seconds += OPEN_S
                 with nobody_writes(world):
-                    awake.set()  # the quick retries: one of them is the probe, and waits for the database
+                    awake.set()  # for the quick retries, one of which is the probe and waits for the database
                     await world.until(lambda: circuit(worker) is Circuit.HALF_OPEN, "a probe is on its way")
                     worker.dispatcher.abandon()
                     await world.until(lambda: worker.dispatcher.in_flight == 0, "the calls are cancelled")

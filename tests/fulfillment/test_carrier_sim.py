@@ -1,4 +1,5 @@
-"""carrier-sim as a program and a referee: what it makes durable, what it refuses, and in which words."""
+"""carrier-sim as a program and as the judge of other tests: what it makes durable, and what it refuses, in
+which words."""
 
 import asyncio
 import signal
@@ -58,7 +59,7 @@ def test_a_shipment_answered_before_a_kill_is_there_after_it(tmp_path: Path) -> 
         talk_to(url, create)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    # Another seed: the answer must come from the ledger, not from being a pure function.
+    # With another seed, the answer must come from the ledger: a pure function would give another one.
     with program(tmp_path / "ledger.db", seed=2) as (process, url):
         talk_to(url, create_again_and_look)
     assert answers[0][0] == 201

@@ -140,7 +140,7 @@ def test_a_call_that_hangs_leaves_the_client_in_doubt_and_the_same_key_makes_one
             hanging = asyncio.create_task(carrier.create_shipment(a_request("order-1")))
             await asyncio.sleep(0.2)
             assert not hanging.done()
-            await client.put("/v1/faults", [])  # what hangs is let go of
+            await client.put("/v1/faults", [])  # calls that hang are let go
             with pytest.raises(CarrierUnavailable):
                 await hanging
             await carrier.create_shipment(a_request("order-1"))

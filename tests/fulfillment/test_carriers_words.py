@@ -1,4 +1,5 @@
-"""What a carrier says is kept whole or is for a person, and it is never logged: it may name somebody."""
+"""A carrier's words are either kept whole or left to a person. They are never logged, because they may name
+somebody."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A database whose clock goes back by an hour holds up nothing that was to happen in that hour."""
+"""If the database's clock goes back by an hour, nothing that was due in that hour is held up."""
 
 import asyncio
 from datetime import UTC, datetime

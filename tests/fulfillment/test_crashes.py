@@ -17,7 +17,7 @@ GROUP_OF_ANOTHER = "another"
 
 
 class Stuck:
-    """A carrier whose calls do not come back until `go`; `makes`: it has made the shipment before."""
+    """A carrier whose calls do not return until `go`. `makes`: it makes the shipment before that."""
 
     def __init__(self, inner: Carrier, *, makes: bool) -> None:
         self._inner = inner
@@ -43,7 +43,7 @@ class Stuck:
 
 
 class CannotCommit:
-    """A consumer whose commits do not arrive."""
+    """A consumer whose commits do not reach the log."""
 
     def __init__(self, inner: Consumer) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""What a person does with dead letters: everything ends, nothing ships twice, each step is written down."""
+"""What a person does with dead letters: every order ends, nothing ships twice, and each step is recorded."""
 
 import asyncio
 import json
@@ -29,7 +29,8 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class Moody:
-    """A carrier that refuses chosen orders, makes them all the same if told so, and may not void."""
+    """A carrier that refuses chosen orders, can be told to make their shipments even so, and may fail to
+    void."""
 
     def __init__(self, inner: Carrier, *, makes: bool = False) -> None:
         self._inner = inner

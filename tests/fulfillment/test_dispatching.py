@@ -16,8 +16,8 @@ NO_TIME = timedelta(0)
 
 
 class Troubled:
-    """A carrier that counts its calls; `down` fails all of them, `hanging` keeps those of chosen orders until
-    `go`, `nonsense` is what chosen orders get for an answer."""
+    """A carrier that counts its calls. `down` fails all of them; calls for orders in `hanging` wait until
+    `go`; `nonsense` is the answer that chosen orders get."""
 
     def __init__(self, inner: Carrier) -> None:
         self._inner = inner
@@ -136,7 +136,7 @@ def test_an_outage_of_the_order_service_loses_no_outcome_and_drains_after(
 
 
 async def fail_before(world: World, carrier: Troubled, order_ids: list[str]) -> None:
-    """Shipments that have failed once and are due again."""
+    """Let these shipments fail once; they are then due again."""
     carrier.down = True
     async with world.working(carrier, name="before"):
         await world.until(lambda: len(world.rows()) == len(order_ids), "all are received")

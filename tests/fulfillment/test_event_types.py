@@ -1,4 +1,5 @@
-"""What the inbox does with events by their type: ship, skip, or keep as evidence."""
+"""What the inbox does with an event depends on its type: it ships the order, skips the event, or keeps it as
+evidence."""
 
 import asyncio
 import json

@@ -8,7 +8,7 @@ from tests.fulfillment.conftest import World
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 
 MANY = 400
-"""Orders; each needs four writes of its own: received, intent, outcome and closed."""
+"""The number of orders; each needs four writes: received, intent, outcome and closed."""
 
 
 def test_many_shipments_need_far_fewer_transactions_than_there_are_of_them(world: World) -> None:
@@ -31,8 +31,8 @@ def test_many_shipments_need_far_fewer_transactions_than_there_are_of_them(world
 
 
 def test_an_order_ships_at_once_though_no_sweep_ever_comes_round(world: World) -> None:
-    """Without its sweep a worker learns of nothing by looking: every step must wake the next one. Where a
-    step waited for its loop to come round by itself, each order would take about a second more."""
+    """Without its sweep, a worker does not find work by polling, so every step must wake the next one. If a
+    step waited for its loop's own pause to end, each order would take about a second more."""
 
     async def scenario() -> None:
         carrier = SimulatedCarrier(seed=0, delay_ms=(0, 0), failure_rate=0.0, error_rate=0.0)

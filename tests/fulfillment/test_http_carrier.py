@@ -1,4 +1,4 @@
-"""What the HTTP adapter makes of answers that no well-behaved carrier gives, from a scripted raw server."""
+"""How the HTTP adapter reads answers that no well-behaved carrier gives; they come from a scripted server."""
 
 import asyncio
 import json
@@ -33,7 +33,8 @@ LABEL = {
 
 @asynccontextmanager
 async def scripted(answer: bytes | None) -> AsyncGenerator[tuple[str, list[bytes]]]:
-    """Reads each request whole, sends `answer` as it is and closes; None never answers. Yields what came."""
+    """A server that reads each request whole, sends `answer` unchanged (None: never answers) and closes.
+    Yields its address and the requests that came."""
     requests: list[bytes] = []
     over = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Beyond the lifetime of the carrier's keys: what a look-up finds decides, and doubt is for a person."""
+"""Once the carrier's keys have expired, what a look-up finds decides, and a case in doubt is for a person."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ NO_TIME = timedelta(0)
 
 
 class Looked:
-    """A carrier whose answer to a look-up is `nonsense` while that is set; it counts calls."""
+    """A carrier that counts its calls. While `nonsense` is set, that is its answer to a look-up."""
 
     def __init__(self, inner: Carrier) -> None:
         self._inner = inner
@@ -41,7 +41,7 @@ class Looked:
 
 
 async def made_by_hand(world: World, order_id: str, key: str) -> str:
-    """A shipment of the order that fulfillment knows nothing about; its tracking number."""
+    """Make a shipment of the order that fulfillment does not know of. Returns its tracking number."""
     body = {"orderId": order_id, "items": [{"productId": "p-1", "quantity": 2}]}
     async with world.session.post(
         f"{world.carrier_url}/v1/shipments", json=body, headers={"Idempotency-Key": key}

@@ -1,4 +1,5 @@
-"""Status updates that are not taken: each has its own schedule and an end; a busy service has its rest."""
+"""Status updates that are not accepted: each has its own schedule, which ends; a busy service is left
+alone."""
 
 import asyncio
 import json
@@ -20,8 +21,8 @@ SCHEDULE = len(DURABLE_WAITS_MS)
 
 
 class Locked:
-    """The Order Service while the rows of `orders` are locked: their updates get a 503, the others of the
-    same bulk are its own matter."""
+    """The Order Service while the rows of `orders` are locked: updates of these get a 503; the real service
+    answers the others of the same bulk."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -83,7 +84,7 @@ def test_an_update_that_is_never_taken_ends_as_a_dead_letter_while_others_flow(
                 await received(world, worker)
                 for waits in range(SCHEDULE + 1):
                     assert row(world, stuck)["waits"] == waits
-                    await world.place()  # an update that is taken travels in the same bulk
+                    await world.place()  # the same bulk also has an update that is accepted
                     await received(world, worker)
                     assert await worker.sender.run_once() == 2
                     world.execute(sa.update(shipments).where(waiting).values(due_at_ms=0))

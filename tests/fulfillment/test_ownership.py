@@ -1,4 +1,5 @@
-"""Who may change a shipment, and who holds it: no life of a worker gets the answers of another."""
+"""Who may change a shipment, and who holds it: no worker gets the answers of another, or of its own earlier
+life (epoch)."""
 
 import asyncio
 import itertools
@@ -130,7 +131,7 @@ def test_what_an_earlier_life_was_sending_never_comes_back(world: World) -> None
 
 
 def test_a_worker_whose_name_another_one_lives_under_goes_on_under_a_new_one(world: World) -> None:
-    """They disturb each other once, not for ever."""
+    """The two workers disturb each other once, not for ever."""
 
     async def scenario() -> None:
         consumer = world.log.consumer("order-events", "a group of its own")
@@ -153,7 +154,7 @@ def test_a_worker_whose_name_another_one_lives_under_goes_on_under_a_new_one(wor
 
 
 def test_a_worker_whose_lease_has_run_out_keeps_its_name(world: World) -> None:
-    """It was suspended, and nobody has taken its name meanwhile."""
+    """The worker was suspended, and nobody took its name meanwhile."""
 
     async def scenario() -> None:
         async with world.running(), world.stepping(carrier()) as worker:

@@ -1,4 +1,5 @@
-"""A key is only ever repeated, looked up and voided where it was sent first, whatever is configured now."""
+"""A key is only ever repeated, looked up and voided at the carrier that it was first sent to, whichever
+carrier is configured now."""
 
 import asyncio
 import sys
@@ -85,7 +86,7 @@ async def briefly(seconds: float) -> None:
 
 @asynccontextmanager
 async def in_doubt_at_the_old(world: World) -> AsyncGenerator[TwoCarriers]:
-    """The old carrier has applied the shipment and answered 503."""
+    """An order in doubt: the old carrier has made the shipment, but answered 503."""
     async with (
         world.running(),
         serving_carrier_sim(
@@ -204,7 +205,7 @@ def test_an_outcome_that_is_recorded_already_is_told_by_any_worker(world: World)
 
 
 async def parked(two: TwoCarriers) -> str:
-    """The dead letter of the order in doubt, which only the new carrier's worker has seen since."""
+    """The dead letter of the order in doubt; since then, only the new carrier's worker has seen the order."""
     two.make_due(ago_ms=PARTY_AWAY_MS + 1_000)
     async with two.working(two.new):
         await two.until_parked()
@@ -276,7 +277,7 @@ def test_intents_from_before_parties_were_stored_are_the_carriers_that_is_config
             world.execute(sa.update(shipments).values(party=None))
             world.put_shipment(
                 "01890000-0000-7000-8000-000000000001", intent_at=NOW
-            )  # closed: of no interest
+            )  # closed, so it is left alone
             async with two.working(two.old):
 
                 def named() -> bool:
@@ -326,7 +327,7 @@ def test_a_simulated_carrier_of_another_seed_is_another_party() -> None:
 
 
 class Account:
-    """An adapter of somebody else's, for several accounts."""
+    """An adapter written by somebody else, for several accounts."""
 
     def __init__(self, identity: Any) -> None:
         self.identity = identity

@@ -1,4 +1,4 @@
-"""A fulfillment database that takes no writes for a while, as after a failover, spoils nothing."""
+"""A fulfillment database that accepts no writes for a while, as after a failover, does no harm."""
 
 import asyncio
 from collections.abc import Generator
@@ -17,8 +17,8 @@ from orderflow.fulfillment.tables import dead_letters
 
 @contextmanager
 def read_only(database: Database) -> Generator[None]:
-    """While the block runs, the database is read and not written; on a server, sessions that begin meanwhile
-    stay so afterwards."""
+    """While the block runs, the database can be read but not written. On a server, sessions that begin
+    meanwhile stay read-only afterwards."""
     if database.embedded:
 
         def on_begin(connection: sa.Connection) -> None:

@@ -1,4 +1,5 @@
-"""Redriving when things go wrong: one letter's trouble is its own, and what fails again is seen to fail."""
+"""Redriving when things go wrong: a letter's trouble affects no other letter, and failing again is
+noticed."""
 
 import asyncio
 import json
@@ -62,7 +63,7 @@ def put_letter(world: World, order_id: str | None, **columns: Any) -> str:
 
 
 def refuse_to_store(world: World, order_id: str) -> None:
-    """The database takes no shipment of this order."""
+    """Make the database refuse a shipment of this order."""
     statement = _REFUSING[world.fulfillment.writer.dialect.name].format(order_id=order_id)
     world.execute(sa.text(statement))
 
@@ -144,7 +145,7 @@ def test_a_resolved_event_takes_its_attention_from_an_order_that_had_shipped_bef
                     return (await world.order(order_id))["attention"]
 
                 await world.until(attention, "the order asks for a person")
-                # As after an upgrade: the same bytes can be read now, and say what has shipped.
+                # As after an upgrade: the bytes can be read now, and match what has shipped.
                 world.execute(sa.update(dead_letters).values(value=event(order_id)))
                 first, second = (row["id"] for row in world.rows(dead_letters))
                 await worker.writer.submit_one(redrive.redrive, Redrive(first, "ada", NOW))

@@ -1,4 +1,5 @@
-"""Events that bear another's id: no order is lost to them, and what happened can be looked up."""
+"""Events that have another event's id: no order is lost because of them, and what happened can be looked
+up."""
 
 import asyncio
 import json
@@ -10,7 +11,7 @@ from orderflow.messaging import Message, Record
 
 
 async def taken_out(world: World, count: int) -> list[Record]:
-    """The events of all orders, which no worker will get."""
+    """Read the events of all orders in the workers' group, so that no worker gets them."""
     consumer = world.log.consumer("order-events", "fulfillment")
     records: list[Record] = []
 

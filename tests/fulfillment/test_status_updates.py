@@ -1,4 +1,4 @@
-"""Status updates in bulk: one that is refused harms no other, and an order never has two under way."""
+"""Status updates in bulk: a refused one harms no other, and an order never has two under way."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ Update = dict[str, Any]
 
 
 class Between:
-    """What lies between a worker and the real Order Service, for bulks of status updates."""
+    """A layer between a worker and the real Order Service, for bulks of status updates."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,7 +39,7 @@ class Between:
 
 
 class Refusing(Between):
-    """Takes no bulk with a status of that order in it."""
+    """Refuses every bulk that has an update of that order in it."""
 
     def __init__(self, app: ASGIApp, order_id: str) -> None:
         super().__init__(app)
@@ -57,9 +57,9 @@ class Refusing(Between):
 
 
 class Losing(Between):
-    """Slow, and it loses the first two answers, then requests and answers as the seed draws.
+    """It is slow and loses the first two answers, and then requests and answers as drawn from the seed.
 
-    `broken` tells of orders that had an update under way, or one that was never answered, when another came.
+    `broken` lists orders for which another update came while one was under way or had never been answered.
     """
 
     def __init__(self, app: ASGIApp, seed: int) -> None:
@@ -100,7 +100,7 @@ class Losing(Between):
         if chance < 0.3:
             self.lost += 1
             self._unanswered |= told
-            if chance < 0.15:  # it arrives, and the answer does not
+            if chance < 0.15:  # the request arrives, but its answer does not
                 await self._app(scope, receive, nowhere)
             raise ConnectionResetError
         await self._app(scope, receive, send)
@@ -163,7 +163,8 @@ def test_an_order_never_has_two_unacknowledged_updates_whatever_gets_lost(world:
 
 
 def test_two_workers_in_turn_never_have_two_unacknowledged_updates_of_one_order(world: World) -> None:
-    """The first one is killed with updates whose answers were lost; the second must begin with the same."""
+    """The first worker is killed while answers to its updates are lost; the second must begin with the same
+    updates."""
 
     async def scenario() -> None:
         async with world.running():

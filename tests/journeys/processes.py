@@ -28,7 +28,7 @@ class Answer:
 def ask(
     url: str, *, method: str = "GET", body: object = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """One HTTP request; bytes go as they are, anything else as JSON."""
+    """Send one HTTP request; bytes are sent unchanged, anything else as JSON."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     request = urllib.request.Request(  # noqa: S310 - our own address
         url, data=data, method=method, headers={"content-type": "application/json", **(headers or {})}
@@ -96,12 +96,12 @@ class Role:
         return found[0]
 
     def kill(self) -> None:
-        """kill -9, its worker processes too."""
+        """Send SIGKILL to the role and its worker processes."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; the exit code, which must come within the 15 s that draining may take."""
+        """Send SIGTERM and return the exit code, which must come within the 15 s that draining may take."""
         self.process.terminate()
         return self.process.wait(timeout=15)
 

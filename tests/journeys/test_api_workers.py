@@ -1,4 +1,4 @@
-"""`orderflow api` with ORDERFLOW_API_WORKERS=2: two processes behind one socket, none of them precious."""
+"""`orderflow api` with ORDERFLOW_API_WORKERS=2: two processes behind one socket, either of which may die."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def api(start: StartRole, postgres_database: str, kafka_url: str) -> Generator[R
 
 
 def workers(role: Role) -> set[int]:
-    """Its worker processes that run."""
+    """The role's worker processes that are running."""
     pid = role.process.pid
     children = {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
     return {child for child in children if runs(child)}
@@ -46,7 +46,7 @@ def runs(pid: int) -> bool:
 
 
 def place_many(url: str, first: int) -> list[int]:
-    """Forty orders on as many connections; the statuses."""
+    """Place forty orders, each on its own connection, and return the statuses."""
 
     def place(number: int) -> int:
         return ask(f"{url}/api/orders", method="POST", body=order(number)).status

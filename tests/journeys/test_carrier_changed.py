@@ -1,4 +1,4 @@
-"""Another carrier is configured while the former one holds shipments in doubt: no order ships twice."""
+"""No order ships twice if another carrier is configured while the former one has shipments in doubt."""
 
 import sqlite3
 from collections import Counter

@@ -1,4 +1,5 @@
-"""Pages of large orders, many at once: few are read at a time, and memory and health show it."""
+"""Many pages of large orders are requested at once: only a few are read at a time, so memory stays small and
+health good."""
 
 import json
 import threading
@@ -10,7 +11,7 @@ from processes import Role, StartRole, ask
 
 AT_ONCE = 20
 MEMORY_MIB_MAX = 160
-"""What many pages at once may take: docs/operations.md says some 80, on machines that are not busy."""
+"""What many pages at once may take; docs/operations.md says about 80 for machines that are not busy."""
 
 
 def memory_mib(role: Role) -> int:

@@ -1,4 +1,4 @@
-"""Workers of one host name and port on other addresses: none takes the lease or the partitions of another."""
+"""Workers with the same host name and port, but other addresses: none takes another's lease or partitions."""
 
 import time
 import uuid

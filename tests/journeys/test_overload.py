@@ -1,4 +1,4 @@
-"""More than the service can take: it says so, stays small, and goes on."""
+"""Under more load than the service can take, it says so, stays small and goes on."""
 
 import resource
 import socket
@@ -45,7 +45,8 @@ def open_files(number: int) -> Generator[None]:
 def test_ten_thousand_connections_leave_room_and_memory_for_the_others(
     start: StartRole, tmp_path: Path
 ) -> None:
-    """A third says nothing, a third half a head, a third half a body; all of them vanish at the end."""
+    """A third of the connections send nothing, a third half a head, a third half a body; all vanish in the
+    end."""
     role = up(start, tmp_path / "data")
     url = role.url()
     address = urlsplit(url)
@@ -100,7 +101,8 @@ def test_a_database_that_stands_still_fills_no_queue_for_longer_than_two_seconds
 
 
 def test_a_client_that_does_not_read_its_answer_is_let_go(start: StartRole, tmp_path: Path) -> None:
-    """One that asks again and again without reading has its answers pile up nowhere: reading stops."""
+    """If a client asks again and again without reading, its answers do not pile up: its requests are no
+    longer read."""
     role = up(start, tmp_path / "data")
     url = role.url()
     for number in range(0, 200, 50):

@@ -1,4 +1,5 @@
-"""A carrier of somebody else's, by ORDERFLOW_CARRIER: it ships, or one line says why it cannot."""
+"""A carrier written by somebody else, named in ORDERFLOW_CARRIER: it ships, or one line says why it
+cannot."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""A topic that takes small events only: the large one asks for a person, is released by command and ships."""
+"""A topic that takes small events only: the order of a large one asks for a person, and ships once its event
+is released by command."""
 
 import json
 import os
@@ -72,7 +73,7 @@ def test_small_events_ship_whatever_their_batch_weighs_and_the_large_one_ships_w
     def shipped() -> int:
         return ask(f"{api}/api/stats").body["statuses"]["Shipped"]
 
-    # Of random texts, which no compression makes small.
+    # The texts are random, so no compression makes them small.
     items = [{"productId": str(uuid.uuid4()), "quantity": 1} for _ in range(500)]
     large = ask(f"{api}/api/orders", method="POST", body=order(0) | {"items": items}).body["orderId"]
     small = {"orders": [order(number) for number in range(SMALL_ORDERS)]}

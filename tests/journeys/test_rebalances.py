@@ -104,7 +104,7 @@ def test_workers_join_leave_sleep_and_die_under_load_and_every_order_ships_at_mo
             workers.join(name)
         workers.until_shared_by("sleeps", "dies", "leaves")
 
-        # Stopped for longer than its session: the others have everything before it goes on.
+        # It is suspended for longer than its session, so the others have all partitions before it goes on.
         workers.roles["sleeps"].process.send_signal(signal.SIGSTOP)
         workers.until_shared_by("dies", "leaves")
         workers.roles["sleeps"].process.send_signal(signal.SIGCONT)

@@ -56,7 +56,8 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 
 def post_slowly(url: str, number: int, sent_half: Callable[[], object], go_on: Callable[[], object]) -> int:
-    """Place an order whose body arrives in two halves, with `go_on` between; the status, 0 for none."""
+    """Place an order whose body is sent in two halves, with `go_on` called in between. Returns the status, or
+    0 if there was no answer."""
     body = json.dumps(order(number)).encode()
     where = urlsplit(url)
     with socket.create_connection((str(where.hostname), where.port or 80), timeout=20) as connection:
@@ -76,7 +77,7 @@ def post_slowly(url: str, number: int, sent_half: Callable[[], object], go_on: C
 def test_what_is_under_way_is_answered_when_the_whole_group_is_told_to_stop(
     api: Role, number: signal.Signals
 ) -> None:
-    """As systemd does by default, and a terminal at Ctrl-C: the workers hear it twice."""
+    """systemd does so by default, and a terminal does at Ctrl-C: the workers get the signal twice."""
     url = api.url()
     placed = ask(f"{url}/api/orders", method="POST", body=order(0)).body["orderId"]
     half_sent: list[int] = []
@@ -162,7 +163,7 @@ def test_process_1_of_a_container_is_stopped_while_it_waits_for_its_database(
         pid = child_of(outer.pid)
         assert pid is not None
         os.kill(pid, signal.SIGTERM)
-        # A migration that was not made is no success.
+        # A migration that was interrupted must not look like a success.
         assert outer.wait(timeout=STOP_S_MAX) == (143 if command == "migrate" else 0)
     finally:
         outer.kill()

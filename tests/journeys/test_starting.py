@@ -1,4 +1,4 @@
-"""What is wrong is told in one line that names the setting, before anything is announced; the rest works."""
+"""A wrong setting is reported in one line that names it, before anything is announced; the rest works."""
 
 import os
 import shutil

@@ -114,7 +114,7 @@ def test_logs_carry_the_clients_ids_from_request_to_shipment_and_no_names(
 def test_killed_at_any_moment_every_acknowledged_order_ends_and_ships_once(
     start: StartRole, tmp_path: Path, seed: int
 ) -> None:
-    """kill -9 five times under load; carrier-sim's ledger is the referee."""
+    """`up` is killed (-9) five times under load; carrier-sim's ledger shows what shipped."""
     chance = random.Random(seed)
     carrier = start("carrier-sim", "--port", "0", "--delay-ms", "0-150", "--failure-rate", "0.1",
                     "--ledger", str(tmp_path / "ledger.db"))  # fmt: skip

@@ -40,7 +40,7 @@ TOPIC = "order-events"
 SECRET = "s3cret-personal-data"
 UNKNOWN_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
 HOSTS = ("shop.example",)
-"""The names of their own that services in tests have."""
+"""The host names that services in tests have."""
 
 ORDER: dict[str, Any] = {
     "customer": {"customerId": "CUST-1", "name": "Ada Lovelace"},
@@ -98,7 +98,7 @@ class Flaky:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The short way, and what it said to each request."""
+    """The short way, with a record of which requests it took."""
 
     way: ShortWay
     said: list[bool]
@@ -163,7 +163,7 @@ class Service:
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
         self.taken: list[bool] = []
-        """What the short way said to each request that came to it."""
+        """Whether the short way took each request that came to it."""
         self._short_way = Watched(PostOrder(intake), self.taken) if short_way else None
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -209,7 +209,7 @@ class Service:
         *,
         timeout_s: float = WAIT_S_MAX,
     ) -> Answer:
-        """One request on a connection of its own; what is not bytes is sent as JSON."""
+        """Send one request on a connection of its own; anything but bytes is sent as JSON."""
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = (
             {"content-type": "application/json", **(headers or {})}
@@ -241,7 +241,7 @@ class Service:
         return answer.document
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Asked on a connection of its own: what it sees is committed."""
+        """Rows that are committed: they are read on a connection of their own."""
         with self.database.reader.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
@@ -306,7 +306,7 @@ def service(start: Start) -> Service:
 
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for all that must never reach a database; what is in it at the end proves it."""
+    """One service for all requests that must never reach a database; its content at the end proves that."""
     service = Service(f"sqlite:///{tmp_path_factory.mktemp('refusing') / 'orders.db'}")
     yield service
     orders = service.orders

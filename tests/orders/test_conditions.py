@@ -1,4 +1,4 @@
-"""What a request asks beside its body is done or refused, never passed over: keys, versions, parameters."""
+"""What a request asks for besides its body (keys, versions, parameters) is done or refused, never ignored."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def test_an_update_for_another_version_changes_nothing(service: Service, tags: s
 def test_a_repeated_update_is_a_success_although_the_version_has_moved_on(service: Service) -> None:
     order_id = service.placed()["orderId"]
     assert [patched(service, order_id, '"1"', status="Processing").status for _ in range(2)] == [204, 204]
-    # What is stale and illegal is stale: the client has not seen the order as it is.
+    # An update that is both stale and illegal counts as stale: the client has not seen the order as it is.
     refused(patched(service, order_id, '"1"', status="Cancelled"), 412)
     refused(patched(service, order_id, '"2"', status="Cancelled"), 409)
 

@@ -181,7 +181,7 @@ def test_a_body_may_have_one_mebibyte_and_not_a_byte_more(service: Service) -> N
 
 
 def test_an_oversized_body_is_not_read_for_ever(refusing: Service) -> None:
-    """Past what is discarded the server may close while the client still sends."""
+    """The server discards only so much of it, and may then close while the client is still sending."""
     for path in ("/api/orders", "/api/orders/batch"):
         try:
             answer = refusing.send("POST", path, b" " * 40 * MIB)

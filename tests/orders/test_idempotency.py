@@ -1,4 +1,5 @@
-"""One key, one order: repeated, concurrent, across processes, and while somebody else holds the key."""
+"""One key means one order: if requests are repeated or concurrent, across processes, and while somebody else
+holds the key."""
 
 import json
 import threading

@@ -62,7 +62,7 @@ def test_a_stopping_service_writes_what_it_has_taken(start: Start) -> None:
 
 
 def lose_answers(database: Database, times: int) -> None:
-    """COMMIT happens, and then its answer is lost with the connection."""
+    """Let COMMIT happen, and then lose its answer with the connection."""
     left = [times]
 
     def on_commit(connection: sa.Connection) -> None:
@@ -81,8 +81,8 @@ def lose_answers(database: Database, times: int) -> None:
 
 
 def turn_read_only(service: Service, server: psycopg.Connection[Any], *, on: bool) -> None:
-    """As after a failover: sessions are cut, and new ones find a server that takes no writes, or does again.
-    What was connected meanwhile stays as it is."""
+    """As after a failover: sessions are cut, and for new ones the server accepts no writes, or accepts them
+    again. Sessions that were opened meanwhile stay as they are."""
     name = sql.Identifier(str(service.database.url.database))
     setting = sql.SQL(
         "SET default_transaction_read_only = on" if on else "RESET default_transaction_read_only"
@@ -109,7 +109,7 @@ def test_while_the_database_is_read_only_orders_are_refused_and_the_service_is_n
             is_refusal(service.send("GET", "/health/ready"), "not-ready")
         assert service.get(f"/api/orders/{order_id}")["status"] == "Created"
         turn_read_only(service, server, on=False)
-    # The session that the writer has now began while the server was read-only: it must not be used any more.
+    # The writer's present session began while the server was read-only, so it must not be used any more.
     assert service.place().status == 201
     assert service.send("GET", "/health/ready").status == 200
 

@@ -1,4 +1,5 @@
-"""What the log refuses for its size is parked, seen, tried again and released; other refusals are outages."""
+"""An event that the log refuses for its size is parked, shown, tried again and released; other refusals count
+as outages."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_a_parked_event_is_left_alone_for_an_hour_and_then_tried_again(bench: Be
 
 
 def test_what_an_older_version_parked_is_tried_again_by_itself(bench: Bench) -> None:
-    """It parked rows for other reasons, too, and gave them no time to be tried again."""
+    """The older version parked rows for other reasons, too, and set no time at which to try them again."""
     bench.append(event(1), event(2))
     with bench.database.writer.begin() as connection:
         connection.execute(sa.update(outbox).values(parked_reason="TOPIC_AUTHORIZATION_FAILED"))
@@ -120,7 +121,7 @@ def test_events_are_released_in_steps(bench: Bench) -> None:
 
 
 def parked_order(service: Service) -> dict[str, Any]:
-    """An order whose event the log refuses for its size, once it says so."""
+    """Place an order whose event the log refuses for its size, and return it once it shows that."""
     assert service.publisher is not None
     service.publisher.refuses = lambda message: b"TOO-LARGE" in (message.value or b"")
     order_id = service.placed(ORDER | {"customer": {"customerId": "TOO-LARGE", "name": "Ada"}})["orderId"]

@@ -32,7 +32,7 @@ NOW = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
 
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-"""For what a file, which has one writer and no sessions, cannot do."""
+"""For tests that need several writers or sessions, which an SQLite file does not have."""
 
 
 def event(number: int, version: int = 1) -> OutboxRow:
@@ -70,14 +70,14 @@ class Bench:
         return Relay(writer, flaky), flaky, writer
 
     def append(self, *events: OutboxRow, leased: bool = False) -> None:
-        """As placing an order writes it; `leased` to a process that is going to hand it off."""
+        """Write events as placing an order does; `leased`: to a process that is going to hand them off."""
         until: sa.ColumnElement[int] = now_ms() + rows.LEASE_MS if leased else sa.literal(0)
         with self.database.writer.begin() as connection:
             for each in events:
                 connection.execute(sa.insert(outbox).values(**each._asdict(), leased_until_ms=until))
 
     def end_leases(self) -> None:
-        """And the times for which rows that were not taken are left alone."""
+        """End the leases, and the times for which rows that the log did not take are left alone."""
         self.settle()
         with self.database.writer.begin() as connection:
             rows.free_leases(connection)
@@ -174,14 +174,15 @@ def test_an_event_that_failed_to_publish_stays_before_its_successors(bench: Benc
 
 
 def test_an_event_published_but_not_marked_is_published_again(bench: Bench) -> None:
-    """A relay that dies between the log and the mark: at least once, never not at all."""
+    """The relay dies after it has published and before it has marked the row: the event is published at least
+    once, never not at all."""
     bench.append(event(1))
     _, _, writer = bench.relay()
     claimed = writer.submit_blocking(rows.claim, [rows.Claim()])[0]
     assert not isinstance(claimed, Exception)
     bench.log.publisher().publish([message(row) for row in claimed])
     successor, _, _ = bench.relay()
-    assert drain(successor) == 0  # the lease of the dead one still runs
+    assert drain(successor) == 0  # the dead relay's lease is still live
     bench.end_leases()
     assert drain(successor) == 1
     assert bench.published() == [(event(1).order_id, 1)] * 2
@@ -280,7 +281,7 @@ def test_two_relays_never_hold_one_row_at_the_same_time(bench: Bench) -> None:
 
 @on_a_server
 def test_what_two_sessions_claim_at_once_is_disjoint(bench: Bench) -> None:
-    """Claims that overlap in time, which only a server has: the rows of the open one are skipped."""
+    """Two claims overlap in time, as is possible only on a server: the rows of the open one are skipped."""
     bench.append(*(event(number) for number in range(10)))
     with bench.database.writer.connect() as one, bench.database.writer.connect() as two:
         first = rows.claim(Transaction(one), [rows.Claim(6)])[0]
@@ -333,7 +334,8 @@ def test_closing_publishes_what_was_handed_off(start: Start, tmp_path: Path) -> 
 
 @on_a_server
 def test_a_claim_looks_at_what_it_takes_whatever_the_statistics_say(bench: Bench) -> None:
-    """They are from before the backlog; in one statement with an anti-join it once took minutes."""
+    """The statistics are from before the backlog. When the claim was one statement with an anti-join, it once
+    took minutes."""
     bench.append(*(event(number) for number in range(20)))
     with bench.database.writer.begin() as connection:
         connection.execute(sa.update(outbox).values(published_at=NOW))
@@ -349,6 +351,6 @@ def test_a_claim_looks_at_what_it_takes_whatever_the_statistics_say(bench: Bench
 
 
 def most_rows(plan: dict[str, Any]) -> int:
-    """The most rows that any step of the plan has handed on, or thrown away."""
+    """The most rows that any step of the plan has returned or dropped."""
     own = plan["Actual Rows"] * plan["Actual Loops"] + plan.get("Rows Removed by Filter", 0)
     return max(own, *(most_rows(step) for step in plan.get("Plans", [])), 0)

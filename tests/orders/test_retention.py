@@ -1,4 +1,4 @@
-"""Retention: what is old goes in steps, what is still needed stays."""
+"""Retention: what is old is deleted in steps, and what is still needed stays."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ def service(start: Start, tmp_path: Path) -> Service:
 def retention(
     service: Service, *, later: timedelta, history: timedelta | None = None, step_rows: int = STEP_ROWS
 ) -> Retention:
-    """As it will work that much later."""
+    """Retention as it will work after so much time has passed."""
     return Retention(
         service.writer,
         keys_s=7 * DAY.total_seconds(),
@@ -39,7 +39,7 @@ def retention(
 
 
 def place(service: Service, orders: int) -> list[str]:
-    """With the keys 0, 1, …; back when all of them are published."""
+    """Place orders with the keys 0, 1, …, and return when all of them are published."""
     placed = [str(service.place(key=str(number)).document["orderId"]) for number in range(orders)]
     eventually(lambda: service.get("/api/stats")["outbox"]["backlog"] == 0)
     return placed
@@ -88,7 +88,7 @@ def test_events_stay_while_their_order_is_not_finished(service: Service) -> None
 
 
 def test_events_and_history_age_from_the_end_of_their_order(service: Service) -> None:
-    """An order that waited 30 days, and shipped on the last one."""
+    """The order waited for 30 days and shipped on the last of them."""
     order_id, key = place(service, 1)[0], "0"
     ship(service, [order_id])
     ended = datetime.now(UTC) + 30 * DAY

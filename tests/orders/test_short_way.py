@@ -42,7 +42,7 @@ CHUNKED = (
 )
 
 CONVERSATIONS: dict[str, tuple[list[bytes], int]] = {
-    # What is sent, with a pause after each part; and how many requests the short way is to take.
+    # The parts that are sent, with a pause after each, and how many requests the short way is to take.
     "plain": ([request()], 1),
     "with content type, correlation id and trace": (
         [
@@ -120,7 +120,7 @@ def converse(service: Service, parts: list[bytes]) -> bytes:
             connection.sendall(part)
             if whole and len(parts) > 1:
                 connection.settimeout(10)
-                received.append(connection.recv(1 << 16))  # the next one is not to be pipelined
+                received.append(connection.recv(1 << 16))  # wait, so that the next request is not pipelined
             wait_s = 2 * HELD_SECONDS_MAX if len(parts) > 2 else 0.02
             received.append(_read(connection, wait_s))
         received.append(_read(connection, 0.3))

@@ -1,4 +1,4 @@
-"""The health of a process: no loop hangs or dies unnoticed, and a process that was suspended blames none."""
+"""The health of a process: no loop hangs or dies unnoticed, and after a suspension no loop is blamed."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def test_a_role_without_an_essential_loop_cannot_do_its_job() -> None:
 
 
 def test_a_process_that_was_suspended_goes_on() -> None:
-    """Nobody looked meanwhile, so nobody could have come round."""
+    """The whole process stood still: no loop could make progress, and nobody checked."""
     world = World()
     world.pass_by(10, "writer", "sweep")
     for _ in range(3):

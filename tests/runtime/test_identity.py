@@ -1,4 +1,4 @@
-"""Names of processes: no two that live have the same one, and a restarted one has its own back."""
+"""Names of processes: no two live processes have the same name, and a restarted process gets its own back."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What no listener does, though it is asked for beside the body, is refused by every one of them."""
+"""If a request asks, besides its body, for something that no listener does, every listener refuses it."""
 
 import pytest
 from tests.web.conftest import PATHS, converse

@@ -1,4 +1,5 @@
-"""What a client has of each listener: bytes and time for head and body, time between requests and to read."""
+"""What each listener allows a client: bytes and time for head and body, and time between requests and to
+read."""
 
 import socket
 import time
@@ -32,7 +33,7 @@ def send_until_cut_off(client: socket.socket, part: bytes, *, bytes_max: int, pa
 def hasty(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[bytes, int]]:
-    """(Path, port) of a listener that waits for 0.3 s only, for anything."""
+    """(Path, port) of a listener that waits for only 0.3 s, whatever it waits for."""
     with listening(request.param, tmp_path_factory.mktemp("hasty"), SHORT) as port:
         yield PATHS[request.param].encode(), port
 
@@ -47,7 +48,7 @@ def test_a_body_has_its_time(hasty: tuple[bytes, int]) -> None:
     path, port = hasty
     head = HEAD.replace(b"{path}", path) + b"Content-Length: 50\r\n\r\n{"
     first, *rest = converse(port, head, silent_s=WAIT_S)
-    # Who does not look at the body has answered, and gives the rest of it no more time than others.
+    # A listener that does not look at the body has answered; the rest of the body gets no more time from it.
     assert first in (408, 403, 405)
     assert rest == [CLOSED]
 

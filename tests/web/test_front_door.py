@@ -59,7 +59,7 @@ def test_our_own_page_and_other_programs_may(listener: tuple[str, int], name: st
 
 
 def page_at(name: bytes) -> list[list[bytes]]:
-    """What browsers say of a page that they have loaded from that name, and that sends to it."""
+    """The headers that browsers send for a page that was loaded from that name and sends requests to it."""
     site = b"Sec-Fetch-Site: same-origin"
     sent = [[b"Origin: http://" + name], [site], [b"Origin: https://" + name, site]]
     return [[b"Host: " + name, b"Connection: close", *lines] for lines in sent]
@@ -67,7 +67,7 @@ def page_at(name: bytes) -> list[list[bytes]]:
 
 @pytest.mark.parametrize("name", STRANGE_NAMES)
 def test_a_page_under_a_name_that_is_not_ours_changes_nothing(listener: tuple[str, int], name: bytes) -> None:
-    """Whoever owns a name may have it lead here (DNS rebinding): host and origin then agree."""
+    """The owner of a name may let it resolve to us (DNS rebinding), and then host and origin agree."""
     path, port = listener
     for lines in page_at(name):
         assert b"urn:orderflow:problem:cross-origin" in received(port, request("POST", path, *lines))
@@ -85,7 +85,7 @@ def test_a_page_under_an_address_or_a_name_of_ours_may(listener: tuple[str, int]
 
 
 def test_a_page_of_another_origin_may_read_what_it_can(listener: tuple[str, int]) -> None:
-    """Browsers keep the answer from it; a link to our pages must work."""
+    """Browsers do not show it the answer, and a link to our pages must work."""
     _, port = listener
     assert converse(port, request("GET", "/health/live", *FOREIGN["a browser says so"], body=b"")) == [200]
 

@@ -1,4 +1,4 @@
-"""Every process says in one form how it is; its role's own words come beside."""
+"""Every process reports its health in the same form; what only its role has is added to it."""
 
 import asyncio
 import json

@@ -13,7 +13,7 @@ ORDER: dict[str, Any] = {
 }
 BODY = json.dumps(ORDER).encode()
 HIDDEN = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
-"""A body that would be a request, were it read as one."""
+"""A body that looks like a request, if it is mistakenly read as one."""
 
 OWN = "own"
 """The listener's own answer to a whole request with that body."""
@@ -75,7 +75,8 @@ EACH: dict[str, tuple[tuple[bytes, ...], list[int | str]]] = {
     ),
     "HTTP/2 without an offer": ((b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",), [400, CLOSED]),
     "CONNECT": ((b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n" + HIDDEN,), [501, CLOSED]),
-    # Length and coding: what two programs could read in two ways is refused, and nothing after it is read.
+    # Length and coding: a message that two programs could read differently is refused, and reading ends
+    # there.
     "a length and chunks": (
         (head(b"Content-Length: 4", b"Transfer-Encoding: chunked") + HIDDEN,),
         [400, CLOSED],
@@ -163,7 +164,7 @@ EACH: dict[str, tuple[tuple[bytes, ...], list[int | str]]] = {
     ),
     "NUL in a header": ((sized(BODY, b"X: a\0b") + BODY,), [400, CLOSED]),
     "no host": ((sized(BODY, host=False) + BODY,), [400, CLOSED]),
-    # A field that may come once, twice: the same value, too, and whichever comes first.
+    # A field that may come only once comes twice: with the same value or another, in either order.
     **{
         f"two headers: {line.decode()}, {other.decode()}": ((sized(BODY, line, other) + BODY,), [400, CLOSED])
         for line, other in TWICE
@@ -243,7 +244,7 @@ def test_an_expected_100_comes_once_and_before_the_answer(listener: tuple[str, i
     expecting = sized(BODY, b"Expect: 100-continue").replace(b"{path}", path.encode())
     own = own_status(path, port, BODY)[0]
     answered = converse(port, expecting, BODY)
-    # A listener that does not read this body answers at once, and cannot tell what comes next from a request.
+    # A listener that does not read this body answers at once. It cannot tell the body from a next request.
     assert answered in ([100, own], [own, CLOSED])
     assert converse(port, expecting + BODY) == [own]
 
