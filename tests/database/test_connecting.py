@@ -21,7 +21,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate, once_it_answers, wait_for
 from orderflow.messaging.connect import open_bus
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.settings import Settings
+from orderflow.settings import load
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql", "pgbouncer"], indirect=True)
 
@@ -228,13 +228,15 @@ def test_what_is_done_at_start_waits_for_a_disk_that_is_full(tmp_path: Path) -> 
     database.dispose()
 
 
-def test_an_event_log_waits_for_another_process_that_holds_its_file(tmp_path: Path) -> None:
+def test_an_event_log_waits_for_another_process_that_holds_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = sqlite3.connect(tmp_path / "events.db", check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
     release = threading.Timer(6, other.rollback)  # longer than the file's own time-out
     release.start()
-    settings = Settings(data_dir=tmp_path)
-    with open_bus(settings) as bus:
+    monkeypatch.setenv("ORDERFLOW_DATA_DIR", str(tmp_path))
+    with open_bus(load()) as bus:
         bus.publisher().close()
     release.join()
     other.close()

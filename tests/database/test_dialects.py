@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.sql.compiler import SQLCompiler
 from tests.database.conftest import notes
 
 import orderflow
@@ -95,7 +94,7 @@ def test_rows_of_given_ids_are_found_by_the_index(database: Database, statement:
         connection.execute(sa.insert(KEPT), [{"id": f"{i:036}", "n": i} for i in range(2_000)])
         compiled = statement.compile(dialect=connection.dialect)
         values: dict[str, object] = {**cast("dict[str, object]", compiled.params), "ids": f'["{1:036}"]'}
-        names = [str(name) for name in cast("SQLCompiler", compiled).positiontup or ()]
+        names = [str(name) for name in compiled.positiontup or ()]
         plan = connection.exec_driver_sql(
             f"{EXPLAIN[connection.dialect.name]} {compiled}",
             tuple(values[name] for name in names) if names else values,
