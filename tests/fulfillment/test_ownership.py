@@ -66,6 +66,8 @@ def test_a_shipment_let_go_of_is_claimed_again_while_its_neighbour_still_waits_t
             async with world.stepping(carrier()) as worker:
                 await receive(world, worker, 2)
                 with world.fulfillment.writer.begin() as connection:
+                    # The lock is held for as long as the test takes, on a slow machine too.
+                    connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                     connection.execute(
                         sa.select(shipments).where(shipments.c.order_id == locked).with_for_update()
                     )
