@@ -32,7 +32,7 @@ T = TypeVar("T")
 POOL_WAIT_S = 5.0
 READ_THREADS = 4
 READS_WAITING_MAX = 1_000
-READ_WAIT_S_MAX = 2.0
+READ_WAIT_S_MAX = 5.0
 """A read that has waited so long for a thread is refused, as an order is that waits for the writer: whoever
 asked may have gone, and after an outage the next ones would wait behind it."""
 WRITE_CONNECTIONS_MAX = 4
