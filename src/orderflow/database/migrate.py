@@ -5,7 +5,6 @@ transaction under a lock, so a migration that is killed leaves the old schema, a
 over.
 """
 
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from orderflow.database.engine import (
 )
 from orderflow.database.errors import SchemaMismatch
 from orderflow.runtime.masking import mask_urls
+from orderflow.runtime.patience import until_it_works
 
 log = structlog.get_logger()
 
@@ -153,18 +153,19 @@ def once_it_answers(
     pause_s: float = 1.0,
 ) -> None:
     """Do this in a transaction of its own, which may be repeated. Waits and raises as `wait_for`."""
-    deadline = time.monotonic() + seconds_max
-    while True:
-        try:
-            with _connected(database) as connection:
-                do(connection)
-                connection.commit()
-            return
-        except DatabaseUnavailable as error:
-            if time.monotonic() >= deadline:
-                raise
-            log.warning("database.waiting", context=schema.name, reason=str(error))
-            time.sleep(pause_s)
+
+    def attempt() -> None:
+        with _connected(database) as connection:
+            do(connection)
+            connection.commit()
+
+    until_it_works(
+        attempt,
+        may_pass=lambda error: isinstance(error, DatabaseUnavailable),
+        on_wait=lambda error: log.warning("database.waiting", context=schema.name, reason=str(error)),
+        seconds_max=seconds_max,
+        pause_s=pause_s,
+    )
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Opens the event log that the settings name."""
 
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import structlog
 
 from orderflow.messaging import DEAD_LETTER_BYTES_MAX, BusUnavailable, Consumer, Publisher
 from orderflow.runtime.health import Health
+from orderflow.runtime.patience import until_it_works
 from orderflow.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,18 +76,18 @@ def open_bus(settings: Settings) -> Generator[Bus]:
     )
 
 
-def _embedded_log(path: Path, *, seconds_max: float, pause_s: float = 1.0) -> "EmbeddedLog":
+def _embedded_log(path: Path, *, seconds_max: float) -> "EmbeddedLog":
     """The log, once its file can be written: a disk may be full, or another process may hold the file's lock.
     Raises BusUnavailable after the bound, and at once where waiting is no use."""
     from orderflow.messaging.embedded import EmbeddedLog
 
-    deadline = time.monotonic() + seconds_max
-    while True:
-        try:
-            return EmbeddedLog(path)
-        except BusUnavailable as error:
-            name = str(getattr(error.__cause__, "sqlite_errorname", ""))
-            if time.monotonic() >= deadline or not name.startswith(_MAY_PASS):
-                raise
-            log.warning("event_log.waiting", reason=str(error))
-            time.sleep(pause_s)
+    def may_pass(error: Exception) -> bool:
+        name = str(getattr(error.__cause__, "sqlite_errorname", ""))
+        return isinstance(error, BusUnavailable) and name.startswith(_MAY_PASS)
+
+    return until_it_works(
+        lambda: EmbeddedLog(path),
+        may_pass=may_pass,
+        on_wait=lambda error: log.warning("event_log.waiting", reason=str(error)),
+        seconds_max=seconds_max,
+    )
