@@ -7,7 +7,6 @@ from typing import Annotated
 
 import structlog
 from fastapi import Query
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,12 +18,10 @@ from orderflow.orders import queries
 from orderflow.orders.intake import write_problem
 from orderflow.orders.parked import Release, Released, release
 from orderflow.web.answers import json_response, json_text
-from orderflow.web.bodies import read_json_body
-from orderflow.web.problems import ProblemError, validation_problem
+from orderflow.web.bodies import read_model
+from orderflow.web.problems import ProblemError, not_outside_dev
 
 log = structlog.get_logger()
-
-BODY_BYTES_MAX = 10_000
 
 
 class ParkedEvents:
@@ -40,16 +37,8 @@ class ParkedEvents:
 
     async def release(self, request: Request) -> Response:
         if not self._releases:
-            raise ProblemError(
-                403,
-                "Outside the dev environment this needs authorization, which does not exist yet.",
-                kind="forbidden",
-                title="Forbidden",
-            )
-        try:
-            body = api.ReleaseIn.model_validate_json(await read_json_body(request, BODY_BYTES_MAX))
-        except ValidationError as error:
-            raise validation_problem(error) from None
+            raise not_outside_dev()
+        body = await read_model(api.ReleaseIn, request)
         released = await self._release(body.order_id)
         if released == 0 and body.order_id is not None:
             raise ProblemError(404, "No event of such an order is parked.")

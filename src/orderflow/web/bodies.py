@@ -1,18 +1,23 @@
 """Request bodies, whose size is bounded for each one and for all together."""
 
 import re
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from orderflow.web.headers import header_values
-from orderflow.web.problems import ProblemError
+from orderflow.web.problems import ProblemError, validation_problem
 
 DISCARD_BYTES_MAX = 4 << 20
 BODIES_BYTES_MAX = 128 << 20
+SMALL_BODY_BYTES_MAX = 10_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _CHARSET = re.compile(r';[ \t]*charset[ \t]*=[ \t]*("[^"]*"|[^;]*)', re.IGNORECASE)
 _UTF_8 = frozenset(("utf-8", "utf8"))
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class BodyBudget:
@@ -60,6 +65,15 @@ async def read_json_body(request: Request, bytes_max: int, budget: BodyBudget | 
     if not body:
         raise ProblemError(400, "The body is empty: send JSON.")
     return body.removeprefix(BYTE_ORDER_MARK)
+
+
+async def read_model(model: type[M], request: Request) -> M:
+    """The model that a small body holds. Raises ProblemError as `read_json_body` does, and 422 for a body
+    that breaks the model's rules."""
+    try:
+        return model.model_validate_json(await read_json_body(request, SMALL_BODY_BYTES_MAX))
+    except ValidationError as error:
+        raise validation_problem(error) from None
 
 
 async def read_body(request: Request, bytes_max: int, budget: BodyBudget | None = None) -> bytes:

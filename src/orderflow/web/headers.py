@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts.orders_api import IdempotencyKey
+from orderflow.web.front_door import SAFE_METHODS
 from orderflow.web.problems import ProblemError, broken_contract, field_error
 
 _ENTITY_TAG = re.compile(rb'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _VERSION = re.compile(rb"[1-9][0-9]{0,8}")
 _KEY: TypeAdapter[str] = TypeAdapter(IdempotencyKey)
-_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -46,7 +46,7 @@ def refuse_what_is_not_taken(request: Request, *, key: bool = False, versions: b
     give the whole answer."""
     refused = [] if key else ["Idempotency-Key"]
     refused += [] if versions else ["If-Match"]
-    refused += [] if request.method in _SAFE else ["If-None-Match"]
+    refused += [] if request.method.encode() in SAFE_METHODS else ["If-None-Match"]
     errors = [
         field_error((name,), "is not taken here", "header")
         for name in refused

@@ -77,6 +77,13 @@ def problem_parts(error: ProblemError, path: str, correlation_id: str) -> tuple[
     return lines.encode("latin-1"), to_json(problem_document(error, path, correlation_id))
 
 
+def not_outside_dev() -> ProblemError:
+    """403 of what changes something for operators, until API keys exist."""
+    return ProblemError(
+        403, "Outside the dev environment this needs authorization, which does not exist yet."
+    )
+
+
 def broken_contract(errors: Sequence[Mapping[str, str]]) -> ProblemError:
     """422 with a pointer and a message for each violated rule."""
     return ProblemError(422, "The request breaks the contract: see errors.", errors=errors)

@@ -6,9 +6,9 @@ Until API keys exist these operations are served in the dev environment only. Ea
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,10 +28,9 @@ from orderflow.fulfillment.dead_letters.redrive import (
     StopRedrive,
 )
 from orderflow.web.answers import json_response
-from orderflow.web.bodies import read_json_body
-from orderflow.web.problems import ProblemError, validation_problem
+from orderflow.web.bodies import read_model
+from orderflow.web.problems import ProblemError, not_outside_dev
 
-BODY_BYTES_MAX = 10_000
 ACTOR = "anonymous"
 NO_NUL = r"^[^\x00]*$"
 
@@ -48,9 +47,6 @@ class _GroupBody(_Body):
     kind: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
     reason: Annotated[str, StringConstraints(max_length=1_000, pattern=NO_NUL)] | None = None
     rate_per_s: Annotated[int, Field(ge=1, le=RATE_PER_S_MAX)] = 1
-
-
-B = TypeVar("B", bound=_Body)
 
 
 class DeadLetterActions:
@@ -85,7 +81,7 @@ class DeadLetterActions:
 
     async def discard(self, request: Request) -> Response:
         letter_id = self._letter_id(request)
-        body = await _body(_DiscardBody, request)
+        body = await read_model(_DiscardBody, request)
         result, why = await self._discarder.discard(letter_id, actor=ACTOR, reason=body.reason)
         if result is Discarded.UNKNOWN:
             raise ProblemError(404, why)
@@ -97,7 +93,7 @@ class DeadLetterActions:
 
     async def start_redrive(self, request: Request) -> Response:
         self._require_served()
-        body = await _body(_GroupBody, request)
+        body = await read_model(_GroupBody, request)
         command = StartRedrive(
             str(uuid.uuid4()), body.kind, body.reason, body.rate_per_s, ACTOR, self._clock()
         )
@@ -122,12 +118,7 @@ class DeadLetterActions:
 
     def _require_served(self) -> None:
         if not self._served:
-            raise ProblemError(
-                403,
-                "Outside the dev environment this needs authorization, which does not exist yet.",
-                kind="forbidden",
-                title="Forbidden",
-            )
+            raise not_outside_dev()
 
     async def _letter(self, letter_id: str, status: int) -> Response:
         return json_response(await self._reader.run(queries.get_dead_letter, letter_id), status)
@@ -137,13 +128,6 @@ class DeadLetterActions:
         if not found:
             raise ProblemError(404, "There is no such redrive.")
         return json_response(found[0], status)
-
-
-async def _body(model: type[B], request: Request) -> B:
-    try:
-        return model.model_validate_json(await read_json_body(request, BODY_BYTES_MAX))
-    except ValidationError as error:
-        raise validation_problem(error) from None
 
 
 def _conflict(kind: str, detail: str) -> ProblemError:
