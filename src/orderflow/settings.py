@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def _are_host_names(cls, value: str) -> str:
-        if not all(_HOST_NAME.fullmatch(name) for name in value.replace(",", " ").split()):
+        if not all(_HOST_NAME.fullmatch(name) for name in _listed(value)):
             raise ValueError("must be names of hosts, without scheme and port, with spaces between")
         return value
 
@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     @field_validator("former_carriers")
     @classmethod
     def _former_carriers_are_named(cls, value: str) -> str:
-        for named in value.replace(",", " ").split():
+        for named in _listed(value):
             _former_carrier(named)
         return value
 
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
     @property
     def own_hosts(self) -> tuple[str, ...]:
         """The host names by which browsers reach our pages."""
-        return (self.host, *self.allowed_hosts.replace(",", " ").split())
+        return (self.host, *_listed(self.allowed_hosts))
 
     @property
     def carrier_delay_range_ms(self) -> tuple[int, int]:
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     def former_carrier_list(self) -> list[tuple[str, str]]:
         """The adapter and the address of each former carrier; for `simulated`, its seed instead of an
         address."""
-        return [_former_carrier(named) for named in self.former_carriers.replace(",", " ").split()]
+        return [_former_carrier(named) for named in _listed(self.former_carriers)]
 
     @property
     def orders_database(self) -> str:
@@ -285,6 +285,11 @@ def bootstrap_servers(url: str) -> str:
             "a Kafka URL lists host:port, separated by commas, as in kafka://host:9092,other:9092"
         )
     return ",".join(parts)
+
+
+def _listed(text: str) -> list[str]:
+    """The parts of a list, with commas or spaces between them."""
+    return text.replace(",", " ").split()
 
 
 def _former_carrier(named: str) -> tuple[str, str]:

@@ -72,7 +72,7 @@ class Recorder:
         changes = [Change(shipment, decision, now) for shipment, decision in decisions]
 
         def on_outcome(index: int, outcome: bool | Exception) -> None:
-            # At once: a row that is free may be claimed again, even by this worker, while other moves wait.
+            # At once: a row that is free may be claimed again, even by this worker, while others wait.
             if isinstance(outcome, bool):
                 self._after(changes[index], written=outcome)
 

@@ -21,16 +21,14 @@ class SkippedEvents:
         self._counts: Counter[str] = Counter()
 
     def add(self, event_type: str) -> None:
-        name = event_type if _is_name(event_type) else OTHER
+        has_room = event_type in self._counts or len(self._counts) < TYPES_MAX
+        name = event_type if has_room and _is_name(event_type) else OTHER
         if name not in self._counts:
-            if len(self._counts) >= TYPES_MAX:
-                name = OTHER
-            if name not in self._counts:
-                log.info("event.type_skipped", event_type=name)
+            log.info("event.type_skipped", event_type=name)
         self._counts[name] += 1
 
     def counts(self) -> dict[str, int]:
-        return dict(self._counts.copy())
+        return dict(self._counts)
 
 
 def _is_name(text: str) -> bool:
