@@ -3,14 +3,17 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from orderflow.database.bulk import Insert, InsertAbsent
 from orderflow.database.engine import Database, connect
+from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 
 WAIT_S_MAX = 30.0
@@ -87,3 +90,27 @@ def noted(database: Database) -> Database:
     with database.writer.begin() as connection:
         notes.create(connection)
     return database
+
+
+@pytest.fixture
+def writer(noted: Database) -> Iterator[GroupCommit]:
+    writer = GroupCommit(noted.writer, "test")
+    yield writer
+    writer.close()
+
+
+def queue(writer: GroupCommit, handler: Any, *ids: int) -> Callable[[], list[Any]]:
+    """Queue commands of separate callers for a writer that has not started. Calling the result returns the
+    outcomes."""
+    threads = ThreadPoolExecutor(len(ids))
+    futures: list[Any] = []
+    for count, number in enumerate(ids, writer.queued + 1):
+        futures.append(threads.submit(writer.submit_blocking, handler, [Note(number)]))
+        eventually(lambda count=count: writer.queued == count)
+
+    def outcomes() -> list[Any]:
+        results = [future.result()[0] for future in futures]
+        threads.shutdown()
+        return results
+
+    return outcomes

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
-from tests.database.conftest import Note, WriteNotes, eventually, notes, stored
+from tests.database.conftest import Note, WriteNotes, eventually, notes, queue, stored
 from tests.lost_answers import LostAnswers
 
 from orderflow.database.engine import Database, DatabaseUnavailable
@@ -21,30 +21,6 @@ from orderflow.database.transaction import Transaction
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 """For tests that need several writers or sessions, which an SQLite file does not have."""
-
-
-@pytest.fixture
-def writer(noted: Database) -> Iterator[GroupCommit]:
-    writer = GroupCommit(noted.writer, "test")
-    yield writer
-    writer.close()
-
-
-def queue(writer: GroupCommit, handler: Any, *ids: int) -> Callable[[], list[Any]]:
-    """Queue commands of separate callers for a writer that has not started. Calling the result returns the
-    outcomes."""
-    threads = ThreadPoolExecutor(len(ids))
-    futures: list[Any] = []
-    for count, number in enumerate(ids, writer.queued + 1):
-        futures.append(threads.submit(writer.submit_blocking, handler, [Note(number)]))
-        eventually(lambda count=count: writer.queued == count)
-
-    def outcomes() -> list[Any]:
-        results = [future.result()[0] for future in futures]
-        threads.shutdown()
-        return results
-
-    return outcomes
 
 
 def test_a_caller_is_answered_after_its_row_is_committed(noted: Database, writer: GroupCommit) -> None:
@@ -197,55 +173,6 @@ def test_a_loop_that_ended_before_its_answer_does_not_end_the_writer(
     writer.start()
     assert writer.submit_blocking(WriteNotes(), [Note(2)]) == [2]
     assert stored(noted) == [1, 2]
-
-
-class FollowUps(WriteNotes):
-    """Notes whose writing calls `call` after the commit."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        super().__init__()
-        self._call = call
-
-    def __call__(self, tx: Transaction, commands: Sequence[Note]) -> list[int]:
-        tx.after_commit(self._call)
-        return super().__call__(tx, commands)
-
-
-def test_what_fails_after_the_commit_changes_no_answer_and_stops_nothing_that_follows(
-    writer: GroupCommit,
-) -> None:
-    def fail() -> None:
-        raise RuntimeError
-
-    failing, called = FollowUps(fail), list[str]()
-    first = queue(writer, failing, 1, 2)
-    second = queue(writer, FollowUps(lambda: called.append("after")), 3)
-    writer.start()
-    assert first() + second() == [1, 2, 3]
-    assert failing.batches == [[1, 2]]
-    assert called == ["after"]
-
-
-def test_what_follows_the_commit_is_not_called_before_the_rows_are_there(
-    noted: Database, writer: GroupCommit
-) -> None:
-    seen: list[list[int]] = []
-    outcomes = queue(writer, FollowUps(lambda: seen.append(stored(noted))), 1)
-    writer.start()
-    assert outcomes() == [1]
-    assert seen == [[1]]
-
-
-def test_what_follows_the_commit_is_not_called_for_a_write_that_failed(
-    noted: Database, writer: GroupCommit
-) -> None:
-    with noted.writer.begin() as connection:
-        connection.execute(sa.insert(notes), [{"id": 2}])
-    called: list[str] = []
-    outcomes = queue(writer, FollowUps(lambda: called.append("after")), 2)
-    writer.start()
-    assert isinstance(outcomes()[0], IntegrityError)
-    assert called == []
 
 
 def test_commands_that_say_nothing_of_their_rows_count_as_one_row_each(noted: Database) -> None:
