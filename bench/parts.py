@@ -25,9 +25,10 @@ from orderflow.database.engine import connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
 from orderflow.database.transaction import Transaction
-from orderflow.orders import commands, outbox, parsing
+from orderflow.orders import commands, outbox
 from orderflow.orders.events import message
 from orderflow.orders.hand_off import HandOff
+from orderflow.orders.http import parsing
 from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.runtime import telemetry

@@ -14,7 +14,7 @@ ROOMS_MAX = 16
 
 # The composition root passes these on: the caller knows only a port, or a function that it is given.
 HANDED_OVER = {
-    ("web/connections.py", "orders/post_order.py"),
+    ("web/connections.py", "orders/http/short_way.py"),
     ("fulfillment/inbox.py", "fulfillment/orders_client.py"),
     ("fulfillment/orders_client.py", "fulfillment/dispatcher.py"),
     ("fulfillment/dispatcher.py", "fulfillment/orders_client.py"),

@@ -32,13 +32,10 @@ from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import counters, outbox
-from orderflow.orders import http as orders_http
 from orderflow.orders import relay as relaying
-from orderflow.orders.http import OrdersApi
+from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.parked_http import ParkedEvents
-from orderflow.orders.post_order import PostOrder
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
@@ -334,10 +331,14 @@ async def _order_service(
         intake = Intake(
             parts.writer, parts.reader, topic=settings.orders_topic, hand_off=parts.relay.hand_off
         )
-        api = OrdersApi(writer=parts.writer, reader=parts.reader, intake=intake)
-        parked = ParkedEvents(writer=parts.writer, reader=parts.reader, releases=settings.env == "dev")
-        app = orders_http.create_app(api, parts.health, parked)
-        async with serving(app, listener, door=FrontDoor(settings.own_hosts), short_way=PostOrder(intake)):
+        api = OrdersApi(
+            writer=parts.writer,
+            reader=parts.reader,
+            intake=intake,
+            health=parts.health,
+            releases=settings.env == "dev",
+        )
+        async with serving(api.app, listener, door=FrontDoor(settings.own_hosts), short_way=api.short_way):
             try:
                 yield
             finally:

@@ -30,10 +30,9 @@ from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import counters
-from orderflow.orders.http import OrdersApi, create_app
+from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.parked_http import ParkedEvents
 from orderflow.orders.relay import Relay
 from orderflow.simulators.carrier_server import serving_carrier_sim
 from orderflow.web.health import HealthApi
@@ -115,16 +114,15 @@ class World:
             relay = Relay(writer, self.log.publisher())
             reader = Reader(self.orders)
             intake = Intake(writer, reader, topic=TOPIC, hand_off=relay.hand_off)
-            api = OrdersApi(writer=writer, reader=reader, intake=intake)
             writer.start()
             relay.start()
-            parked = ParkedEvents(writer=writer, reader=reader, releases=True)
             health = HealthApi(
                 Readiness(writer, counters.probe).trouble,
                 disabled=writer.health.disabled,
                 degraded=writer.health.degraded,
             )
-            self.network.app = create_app(api, health, parked)
+            api = OrdersApi(writer=writer, reader=reader, intake=intake, health=health, releases=True)
+            self.network.app = api.app
             try:
                 async with serving(self.network, listener):
                     yield

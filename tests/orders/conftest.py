@@ -23,11 +23,9 @@ from orderflow.database.readiness import Readiness
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import counters
-from orderflow.orders.http import OrdersApi, create_app
+from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.parked_http import ParkedEvents
-from orderflow.orders.post_order import PostOrder
 from orderflow.orders.relay import Relay
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import Exchange, ShortWay
@@ -143,18 +141,14 @@ class Service:
             hand_off=self.relay.hand_off if self.relay else None,
             key_wait_s=key_wait_s,
         )
-        self.api = OrdersApi(
-            writer=self.writer,
-            reader=self.reader,
-            intake=intake,
-        )
-        parked = ParkedEvents(writer=self.writer, reader=self.reader, releases=releases)
         health = HealthApi(
             Readiness(self.writer, counters.probe).trouble,
             disabled=self.writer.health.disabled,
             degraded=self.writer.health.degraded,
         )
-        self.app = create_app(self.api, health, parked)
+        self.api = OrdersApi(
+            writer=self.writer, reader=self.reader, intake=intake, health=health, releases=releases
+        )
         if writing:
             self.writer.start()
             if self.relay:
@@ -164,7 +158,7 @@ class Service:
         self._limits = limits
         self.taken: list[bool] = []
         """Whether the short way took each request that came to it."""
-        self._short_way = Watched(PostOrder(intake), self.taken) if short_way else None
+        self._short_way = Watched(self.api.short_way, self.taken) if short_way else None
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._started = threading.Event()
@@ -176,7 +170,7 @@ class Service:
 
     async def _serve(self) -> None:
         async with serving(
-            self.app,
+            self.api.app,
             self.listener,
             door=FrontDoor(HOSTS),
             short_way=self._short_way,

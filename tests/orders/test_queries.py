@@ -14,7 +14,7 @@ from sqlalchemy import event
 from tests.orders.conftest import ORDER, Service, Start, eventually
 
 from orderflow.database.engine import DatabaseUnavailable
-from orderflow.orders.waiting import WAITERS_MAX, Waiters
+from orderflow.orders.http.waiting import WAITERS_MAX, Waiters
 
 
 def order_of(customer: str, product: str = "PROD-1") -> dict[str, Any]:
@@ -279,8 +279,10 @@ def test_waiters_are_bounded_and_leave_their_place_again() -> None:
             assert [event.is_set() for event in waiting[:3]] == [True, True, False]
         with waiters.expecting("0", "Shipped") as late:
             assert not late.is_set()
-            waiters.release_all()
+            waiters.close()
             assert late.is_set()
+        with waiters.expecting("0", "Shipped") as too_late:
+            assert too_late.is_set()
 
     asyncio.run(crowd())
 

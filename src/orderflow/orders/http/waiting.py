@@ -24,13 +24,15 @@ class Waiters:
     )
     _count: int = field(default=0, init=False)
     _looking: asyncio.Task[None] | None = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
 
     @contextmanager
     def expecting(self, order_id: str, status: str) -> Generator[asyncio.Event]:
         """An event that is set when the order reaches the status or a terminal one, or at once if too many
-        requests wait already. The order may have reached it before: the caller must look."""
+        requests wait already or none may wait any more. The order may have reached the status before: the
+        caller must look."""
         waiter = (status, asyncio.Event())
-        if self._count >= WAITERS_MAX:
+        if self._closed or self._count >= WAITERS_MAX:
             waiter[1].set()
             yield waiter[1]
             return
@@ -52,7 +54,9 @@ class Waiters:
             if status == expected or status in TERMINAL:
                 event.set()
 
-    def release_all(self) -> None:
+    def close(self) -> None:
+        """End every wait now, and let nobody wait from now on."""
+        self._closed = True
         for waiters in self._waiting.values():
             for _, event in waiters:
                 event.set()

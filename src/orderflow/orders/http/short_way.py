@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from orderflow.contracts.orders_api import BODY_BYTES_MAX
 from orderflow.database.group_commit import QueueFull
-from orderflow.orders import parsing
 from orderflow.orders.events import EventTooLarge
+from orderflow.orders.http import parsing
 from orderflow.orders.intake import Accepted, Intake
 from orderflow.web.exchanges import Exchange
 from orderflow.web.headers import idempotency_key

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.pages import PageQuery
 from orderflow.orders import commands
+from orderflow.orders.http.problems import unknown_order
 from orderflow.orders.model import Attention, AttentionChange, Fulfillment, Status
 from orderflow.web.front_door import Caller
 from orderflow.web.problems import ProblemError, broken_contract, field_error, validation_problem
@@ -52,10 +53,6 @@ def order_id(text: str) -> str:
     if not _UUID.fullmatch(order_id):
         raise unknown_order()
     return order_id
-
-
-def unknown_order() -> ProblemError:
-    return ProblemError(404, "There is no order with this id.", kind="unknown-order", title="Unknown order")
 
 
 def check_prices(order: api.OrderIn, at: tuple[str | int, ...] = ()) -> None:

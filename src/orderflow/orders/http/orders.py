@@ -1,0 +1,121 @@
+"""Orders over HTTP: endpoints that place and read them."""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orderflow.contracts import orders_api as api
+from orderflow.database.engine import Reader
+from orderflow.orders import queries
+from orderflow.orders.http import parsing
+from orderflow.orders.http.problems import problem_result, unknown_order
+from orderflow.orders.http.waiting import Waiters
+from orderflow.orders.intake import Accepted, Intake
+from orderflow.orders.model import TERMINAL
+from orderflow.web.answers import caller, json_response, json_text
+from orderflow.web.bodies import BodyBudget, read_json_body
+from orderflow.web.headers import header_values, idempotency_key
+from orderflow.web.problems import ProblemError, validation_problem
+
+
+class Orders:
+    """The endpoints."""
+
+    def __init__(self, *, intake: Intake, reader: Reader, bodies: BodyBudget, waiters: Waiters) -> None:
+        self._intake = intake
+        self._reader = reader
+        self._bodies = bodies
+        self._waiters = waiters
+
+    async def post_order(self, request: Request) -> Response:
+        self._intake.check_room()
+        body = await read_json_body(request, api.BODY_BYTES_MAX, self._bodies)
+        key = idempotency_key(header_values(request, b"idempotency-key"))
+        try:
+            order = parsing.ORDER.validate_json(body)
+        except ValidationError as error:
+            raise validation_problem(error) from None
+        parsing.check_prices(order)
+        (answer,) = await self._intake.place([(order, key)], caller(request))
+        if isinstance(answer, ProblemError):
+            raise answer
+        headers = {"Location": f"/api/orders/{answer.order_id}"}
+        if answer.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        return Response(answer.order, 201, headers, "application/json")
+
+    async def post_batch(self, request: Request) -> Response:
+        self._intake.check_room()
+        body = await read_json_body(request, api.BATCH_BODY_BYTES_MAX, self._bodies)
+        entries = parsing.entries(body, parsing.BATCH, api.BatchEnvelope, api.BatchOrderIn, "orders")
+        for index, entry in enumerate(entries):
+            if isinstance(entry, api.BatchOrderIn):
+                try:
+                    parsing.check_prices(entry, ("orders", index))
+                except ProblemError as error:
+                    entries[index] = error
+        valid = [(entry, entry.idempotency_key) for entry in entries if not isinstance(entry, ProblemError)]
+        answers = iter(await self._intake.place(valid, caller(request)))
+        results = [
+            _batch_result(request, entry if isinstance(entry, ProblemError) else next(answers))
+            for entry in entries
+        ]
+        return Response(f'{{"results":[{",".join(results)}]}}', media_type="application/json")
+
+    async def get_order(self, order_id: str, query: Annotated[parsing.OrderQuery, Query()]) -> Response:
+        order_id = parsing.order_id(order_id)
+        order = await (self._order(order_id) if query.wait is None else self._awaited(order_id, query))
+        return json_response(order, headers={"ETag": f'"{order["version"]}"'})
+
+    async def _order(self, order_id: str) -> queries.Document:
+        order = await self._reader.run(queries.get_order, order_id)
+        if order is None:
+            raise unknown_order()
+        return order
+
+    async def _awaited(self, order_id: str, query: parsing.OrderQuery) -> queries.Document:
+        """The order as soon as it has the status that is waited for, or a terminal one. Otherwise the order
+        as it is at the time-out, or earlier if the server stops or too many requests wait already."""
+        with self._waiters.expecting(order_id, query.wait or "") as reached:
+            status = (await self._reader.run(queries.statuses, [order_id])).get(order_id)
+            if status is None:
+                raise unknown_order()
+            if status == query.wait or status in TERMINAL:
+                return await self._order(order_id)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(query.timeout_ms / 1000):
+                    await reached.wait()
+        return await self._order(order_id)
+
+    async def list_orders(self, query: Annotated[parsing.ListQuery, Query()]) -> Response:
+        page = await self._reader.run(
+            queries.list_orders,
+            statuses=query.status,
+            customer_id=query.customer_id,
+            product_id=query.product_id,
+            attention=query.attention,
+            created_from=query.created_from,
+            created_to=query.created_to,
+            limit=query.limit,
+            before=query.cursor,
+        )
+        return json_text(page)
+
+    async def timeline(self, order_id: str) -> Response:
+        document = await self._reader.run(queries.timeline, parsing.order_id(order_id))
+        if document is None:
+            raise unknown_order()
+        return json_response(document)
+
+
+def _batch_result(request: Request, answer: Accepted | ProblemError) -> str:
+    if isinstance(answer, ProblemError):
+        return to_json(problem_result(request, answer)).decode()
+    replayed = ',"replayed":true' if answer.replayed else ""
+    return f'{{"status":201,"order":{answer.order}{replayed}}}'

@@ -1,0 +1,116 @@
+"""The routes of the Order Service. Writes are plain Starlette endpoints with compiled validators; FastAPI
+routes the reads and documents everything."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from fastapi import Depends, FastAPI
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from orderflow.contracts import orders_api as api
+from orderflow.contracts.pages import PageQuery
+from orderflow.database.engine import Reader
+from orderflow.database.group_commit import GroupCommit
+from orderflow.orders import queries
+from orderflow.orders.http import openapi, parsing, problems
+from orderflow.orders.http.orders import Orders
+from orderflow.orders.http.parked import ParkedEvents
+from orderflow.orders.http.short_way import PostOrder
+from orderflow.orders.http.stats import Statistics
+from orderflow.orders.http.status import StatusUpdates
+from orderflow.orders.http.waiting import Waiters
+from orderflow.orders.intake import Intake
+from orderflow.web import docs_page
+from orderflow.web.answers import EXCEPTION_HANDLERS
+from orderflow.web.bodies import BodyBudget
+from orderflow.web.headers import NoQuery, read_query, refuse_what_is_not_taken, takes
+from orderflow.web.health import HealthApi
+
+
+class OrdersApi:
+    """Everything that the Order Service serves. Unless `releases` is True, releasing parked events answers
+    403."""
+
+    app: ASGIApp
+    """To be served by `web.server`."""
+    short_way: PostOrder
+
+    def __init__(
+        self,
+        *,
+        writer: GroupCommit,
+        reader: Reader,
+        intake: Intake,
+        health: HealthApi,
+        releases: bool,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        bodies = BodyBudget()
+        self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
+        self.short_way = PostOrder(intake)
+        self.app = _application(
+            Orders(intake=intake, reader=reader, bodies=bodies, waiters=self._waiters),
+            StatusUpdates(writer=writer, bodies=bodies, waiters=self._waiters, clock=clock),
+            Statistics(reader=reader, clock=clock),
+            ParkedEvents(writer=writer, reader=reader, releases=releases),
+            health,
+        )
+
+    def stop(self) -> None:
+        """Answer every long poll now; the server is about to end."""
+        self._waiters.close()
+
+
+def _application(
+    orders: Orders, status: StatusUpdates, statistics: Statistics, parked: ParkedEvents, health: HealthApi
+) -> ASGIApp:
+    app = FastAPI(
+        title="Orderflow Order Service",
+        version="1",
+        exception_handlers={**EXCEPTION_HANDLERS, **problems.EXCEPTION_HANDLERS},
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for method, path, endpoint in (
+        ("POST", "/api/orders", takes(orders.post_order, key=True)),
+        ("POST", "/api/orders/batch", takes(orders.post_batch)),
+        ("PATCH", "/api/orders/status", takes(status.patch_statuses)),
+        ("PATCH", "/api/orders/{order_id}/status", takes(status.patch_status, versions=True)),
+        ("POST", "/api/outbox/parked/release", takes(parked.release)),
+    ):
+        app.router.routes.append(Route(path, endpoint, methods=[method]))
+    for path, endpoint, query, answer in (
+        ("/api/orders", orders.list_orders, parsing.ListQuery, api.OrderPage),
+        ("/api/orders/{order_id}", orders.get_order, parsing.OrderQuery, api.OrderOut),
+        ("/api/orders/{order_id}/timeline", orders.timeline, NoQuery, api.Timeline),
+        ("/api/stats", statistics.stats, NoQuery, api.Stats),
+        ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
+        ("/health/live", health.live, NoQuery, None),
+        ("/health/ready", health.ready, NoQuery, None),
+    ):
+        app.add_api_route(
+            path,
+            endpoint,
+            methods=["GET"],
+            dependencies=[Depends(_takes(query))],
+            response_model=None,
+            responses=openapi.get_responses(answer),
+        )
+    app.router.routes.extend(docs_page.ROUTES)
+    openapi.document_writes(app)
+    return app
+
+
+def _takes(query: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
+    """Refuse the headers and query parameters that a read does not take. FastAPI would use the last of
+    repeated parameters, and ignore unknown ones where a route has no parameters."""
+
+    async def check(request: Request) -> None:
+        refuse_what_is_not_taken(request)
+        read_query(query, request)
+
+    return check
