@@ -43,19 +43,31 @@ def state(
     return OrderState(status, 7, fulfillment or Fulfillment(), attention)
 
 
+def updated(
+    order: OrderState,
+    status: Status | None,
+    fulfillment: Fulfillment | None = None,
+    attention: AttentionChange | None = None,
+) -> OrderState:
+    """The order after an update that is legal."""
+    after = apply_update(order, status, fulfillment, attention)
+    assert isinstance(after, OrderState)
+    return after
+
+
 @pytest.mark.parametrize(("current", "requested"), list(product(Status, Status)))
 def test_an_order_makes_exactly_the_moves_of_the_table(current: Status, requested: Status) -> None:
     before = state(current)
     if current is requested:
         assert apply_update(before, requested, None, None) is before
     elif (current.value, requested.value) in LEGAL:
-        after = apply_update(before, requested, None, None)
+        after = updated(before, requested)
         assert (after.status, after.version) == (requested, 8)
     else:
-        with pytest.raises(IllegalTransition) as caught:
-            apply_update(before, requested, None, None)
-        assert caught.value.current is current
-        assert {(current.value, move.value) for move in caught.value.allowed} == {
+        refusal = apply_update(before, requested, None, None)
+        assert isinstance(refusal, IllegalTransition)
+        assert refusal.current is current
+        assert {(current.value, move.value) for move in TRANSITIONS[refusal.current]} == {
             pair for pair in LEGAL if pair[0] == current.value
         }
 
@@ -83,10 +95,9 @@ def test_versions_rise_by_one_with_each_change_and_nothing_leaves_a_terminal_sta
 ) -> None:
     order = OrderState(Status.CREATED, 1, Fulfillment(), None)
     for status, fulfillment, attention in steps:
-        try:
-            after = apply_update(order, status, fulfillment, attention)
-        except IllegalTransition as refusal:
-            assert refusal.current is order.status  # noqa: PT017
+        after = apply_update(order, status, fulfillment, attention)
+        if isinstance(after, IllegalTransition):
+            assert after.current is order.status
             continue
         if after is not order:
             assert after.version == order.version + 1
@@ -104,8 +115,8 @@ def test_versions_rise_by_one_with_each_change_and_nothing_leaves_a_terminal_sta
 
 
 def test_a_repeat_that_names_only_part_of_what_is_recorded_is_a_repeat() -> None:
-    order = apply_update(state(Status.PROCESSING), None, Fulfillment(carrier="A"), None)
-    order = apply_update(order, Status.SHIPPED, Fulfillment(tracking_number="T"), None)
+    order = updated(state(Status.PROCESSING), None, Fulfillment(carrier="A"))
+    order = updated(order, Status.SHIPPED, Fulfillment(tracking_number="T"))
     assert order.fulfillment == Fulfillment("A", "T")
     assert apply_update(order, Status.SHIPPED, Fulfillment(tracking_number="T"), None) is order
     assert apply_update(order, Status.SHIPPED, None, None) is order
@@ -113,15 +124,15 @@ def test_a_repeat_that_names_only_part_of_what_is_recorded_is_a_repeat() -> None
 
 @pytest.mark.parametrize("sent", [Fulfillment("A", "other"), Fulfillment("other", "T"), Fulfillment("other")])
 def test_another_carrier_or_tracking_number_is_no_repeat(sent: Fulfillment) -> None:
-    with pytest.raises(IllegalTransition):
-        apply_update(state(Status.SHIPPED, Fulfillment("A", "T")), Status.SHIPPED, sent, None)
+    refusal = apply_update(state(Status.SHIPPED, Fulfillment("A", "T")), Status.SHIPPED, sent, None)
+    assert isinstance(refusal, IllegalTransition)
 
 
 def test_a_terminal_status_clears_the_attention_and_a_later_one_may_be_set() -> None:
     looked_at = Attention("stuck", "why", NOW)
-    order = apply_update(state(Status.PROCESSING, attention=looked_at), Status.SHIPPED, None, None)
+    order = updated(state(Status.PROCESSING, attention=looked_at), Status.SHIPPED)
     assert order.attention is None
-    late = apply_update(order, None, None, AttentionChange(looked_at))
+    late = updated(order, None, None, AttentionChange(looked_at))
     assert (late.attention, late.status) == (looked_at, Status.SHIPPED)
 
 

@@ -185,13 +185,12 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
             results.append(UnknownOrder())
             continue
         stale = command.versions is not None and before.version not in command.versions
-        try:
-            after = apply_update(before, command.status, command.fulfillment, command.attention)
-        except IllegalTransition as error:
-            results.append(StaleVersion(before.version) if stale else error)
-            continue
+        after = apply_update(before, command.status, command.fulfillment, command.attention)
         if stale and after is not before:  # a repeat succeeds, whatever the version is
             results.append(StaleVersion(before.version))
+            continue
+        if isinstance(after, IllegalTransition):
+            results.append(after)
             continue
         results.append(Updated(after is not before))
         if after is not before:
@@ -262,10 +261,9 @@ _CHANGES = (
 
 def _without_trace(state: OrderState, command: UpdateOrder) -> UpdateResult:
     """The answer to an update that changed nothing: it was illegal, a repeat, or for another version."""
-    try:
-        after = apply_update(state, command.status, command.fulfillment, command.attention)
-    except IllegalTransition as error:
-        return error
+    after = apply_update(state, command.status, command.fulfillment, command.attention)
+    if isinstance(after, IllegalTransition):
+        return after
     if command.versions is not None and after is not state:
         return StaleVersion(state.version)
     return Updated(changed=False)

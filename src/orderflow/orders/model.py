@@ -41,13 +41,12 @@ REQUESTED: Final = (Status.PROCESSING, Status.SHIPPED, Status.FAILED, Status.CAN
 TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
 
 
-class IllegalTransition(Exception):
-    """The order cannot make this move. `current` is its status, `allowed` are the statuses it may move to."""
+@dataclass(frozen=True, slots=True)
+class IllegalTransition:
+    """The order, whose status is `current`, cannot make this move; `detail` says why in a sentence."""
 
-    def __init__(self, current: Status, detail: str) -> None:
-        super().__init__(detail)
-        self.current = current
-        self.allowed = TRANSITIONS[current]
+    current: Status
+    detail: str
 
 
 def offered(status: Status) -> list[str]:
@@ -94,33 +93,37 @@ def apply_update(
     status: Status | None,
     fulfillment: Fulfillment | None,
     attention: AttentionChange | None,
-) -> OrderState:
-    """The order after the update; the very same object if the update changes nothing.
+) -> OrderState | IllegalTransition:
+    """The order after the update, which is the very same object if the update changes nothing.
+    IllegalTransition for a move that the table does not allow, or that contradicts what is recorded.
 
     An update is a repeat if it has the same status and, where they are given, the same carrier and tracking
-    number. Raises IllegalTransition for a move that the table does not allow, or that contradicts what is
-    recorded.
+    number.
     """
     changed = _move(order, status, fulfillment)
+    if isinstance(changed, IllegalTransition):
+        return changed
     if attention is not None and not _same_attention(changed.attention, attention.attention):
         changed = replace(changed, attention=attention.attention)
     return order if changed == order else replace(changed, version=order.version + 1)
 
 
-def _move(order: OrderState, status: Status | None, fulfillment: Fulfillment | None) -> OrderState:
+def _move(
+    order: OrderState, status: Status | None, fulfillment: Fulfillment | None
+) -> OrderState | IllegalTransition:
     if status is None or status is order.status:
         if fulfillment is None:
             return order
         if order.status in TERMINAL:
             if not _repeats(order.fulfillment, fulfillment):
-                raise IllegalTransition(
+                return IllegalTransition(
                     order.status,
                     f"The order is {order.status} already, with another carrier or tracking number.",
                 )
             return order
         return replace(order, fulfillment=_merge(order.fulfillment, fulfillment))
     if status not in TRANSITIONS[order.status]:
-        raise IllegalTransition(order.status, f"An order that is {order.status} cannot become {status}.")
+        return IllegalTransition(order.status, f"An order that is {order.status} cannot become {status}.")
     return replace(
         order,
         status=status,

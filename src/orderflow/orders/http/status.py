@@ -115,7 +115,7 @@ def _update_problem(result: commands.UpdateResult | Exception) -> ProblemError |
         case IllegalTransition():
             return ProblemError(
                 409,
-                str(result),
+                result.detail,
                 kind="illegal-transition",
                 title="Illegal transition",
                 extra={
