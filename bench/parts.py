@@ -26,10 +26,10 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
 from orderflow.database.transaction import Transaction
 from orderflow.orders import commands, outbox
-from orderflow.orders.events import message
+from orderflow.orders.events import EventTooLarge, message
 from orderflow.orders.hand_off import HandOff
 from orderflow.orders.http import parsing
-from orderflow.orders.intake import Intake
+from orderflow.orders.intake import Intake, Prepared
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.runtime import telemetry
 from orderflow.runtime.ids import new_uuid4
@@ -83,14 +83,14 @@ def front() -> dict[str, float]:
     writer = GroupCommit(None, "parts", queue_commands_max=10**9)  # pyright: ignore[reportArgumentType]
     intake = Intake(writer, None, topic="order-events")  # pyright: ignore[reportArgumentType]
     caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
-    prepared = intake._prepare(order, "k", caller)  # pyright: ignore[reportPrivateUsage]
+    prepared = _prepared(intake.prepare(order, "k", caller))
     line = partial(FrontDoor().end, caller, method="POST", path="/api/orders", status=201)
     return {
         "HTTP: parse the request, ids, build the answer": best_us(lambda: protocol.data_received(request)),
         "validate the order": best_us(lambda: parsing.ORDER.validate_json(body)),
         "correlation id and trace": best_us(lambda: (correlation_id_from(None), traceparent_from(None))),
-        "id, event, answer, hash": best_us(lambda: intake._prepare(order, "k", caller)),  # pyright: ignore[reportPrivateUsage]
-        "queue": best_us(lambda: writer.submit_then(commands.place_orders, [prepared.command], print)),
+        "id, event, answer, hash": best_us(lambda: intake.prepare(order, "k", caller)),
+        "queue": best_us(lambda: writer.submit_then(commands.place_orders, [prepared], print)),
         "log line": best_us(lambda: line(began=0.0)),
     }
 
@@ -109,7 +109,7 @@ def back(url: str) -> dict[str, float]:
 
     def batch() -> list[commands.PlaceOrder]:
         return [
-            intake._prepare(order, f"k-{next(keys)}" if n % 2 else None, caller).command  # pyright: ignore[reportPrivateUsage]
+            _prepared(intake.prepare(order, f"k-{next(keys)}" if n % 2 else None, caller))
             for n, order in enumerate(orders)
         ]
 
@@ -143,6 +143,11 @@ def back(url: str) -> dict[str, float]:
     }
     database.dispose()
     return found
+
+
+def _prepared(order: Prepared | EventTooLarge) -> commands.PlaceOrder:
+    assert isinstance(order, Prepared), "the usual order is small"  # noqa: S101
+    return order.command
 
 
 async def _no_application(*_: object) -> None:

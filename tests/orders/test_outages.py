@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-from tests.orders.conftest import ORDER, Answer, Service, Start, eventually
+from tests.orders.conftest import ORDER, UNKNOWN_ID, Answer, Service, Start, eventually
 
 from orderflow.database.engine import Database
 
@@ -47,6 +47,33 @@ def test_a_full_queue_is_a_503_with_retry_after_and_writes_nothing(start: Start)
         service.writer.start()
         assert [answer.result().status for answer in waiting] == [201] * 3
     assert service.orders == 3
+
+
+BODIES_OF_WRITES: dict[tuple[str, str], Any] = {
+    ("post", "/api/orders"): ORDER,
+    ("post", "/api/orders/batch"): {"orders": [ORDER]},
+    ("patch", "/api/orders/{order_id}/status"): {"status": "Processing"},
+    ("patch", "/api/orders/status"): {"updates": [{"orderId": UNKNOWN_ID, "status": "Processing"}]},
+    ("post", "/api/outbox/parked/release"): {},
+}
+
+
+def test_every_endpoint_that_writes_answers_a_full_queue_with_503_and_retry_after(start: Start) -> None:
+    service = start(queue_commands_max=1, writing=False)
+    paths: dict[str, dict[str, Any]] = service.get("/openapi.json")["paths"]
+    writes = {(method, path) for path, methods in paths.items() for method in methods} - {
+        ("get", path) for path in paths
+    }
+    assert writes == set(BODIES_OF_WRITES)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(service.place)
+        eventually(lambda: service.writer.queued == 1)
+        for (method, path), body in BODIES_OF_WRITES.items():
+            answer = service.send(method.upper(), path.format(order_id=UNKNOWN_ID), body)
+            is_refusal(answer, "overloaded")
+        service.writer.start()
+        assert waiting.result().status == 201
+    assert service.orders == 1
 
 
 def test_a_stopping_service_writes_what_it_has_taken(start: Start) -> None:

@@ -1,29 +1,33 @@
 """The events about orders, rendered for the outbox. `contracts.order_events` defines their form."""
 
+from dataclasses import dataclass
+
 from orderflow.contracts.order_events import EVENT_BYTES_MAX, ORDER_CREATED, SCHEMA_VERSION, SOURCE
 from orderflow.messaging import Message
 from orderflow.orders.outbox import OutboxRow
 
 
-class EventTooLarge(Exception):
-    """The order's event would be larger than the topic allows; the argument is its size in bytes."""
+@dataclass(frozen=True, slots=True)
+class EventTooLarge:
+    """The order's event would be larger than the topic allows."""
+
+    size_bytes: int
 
 
 def order_created(content: str, event_id: str, order_id: str, created_at: str, correlation_id: str) -> str:
     """The first event of an order as JSON; `content` is its customer, items and shipTo as a JSON object. The
-    other arguments need no escaping: the front door accepts only correlation ids that need none.
-
-    Raises EventTooLarge.
-    """
-    payload = (
+    other arguments need no escaping: the front door accepts only correlation ids that need none."""
+    return (
         f'{{"eventType":"{ORDER_CREATED}","schemaVersion":{SCHEMA_VERSION},"eventId":"{event_id}",'
         f'"orderId":"{order_id}","orderVersion":1,{content[1:-1]},"createdAt":"{created_at}",'
         f'"metadata":{{"source":"{SOURCE}","correlationId":"{correlation_id}"}}}}'
     )
-    size = len(payload) if payload.isascii() else len(payload.encode())
-    if size > EVENT_BYTES_MAX:
-        raise EventTooLarge(size)
-    return payload
+
+
+def too_large(event: str) -> EventTooLarge | None:
+    """None if the topic allows an event of this size."""
+    size_bytes = len(event) if event.isascii() else len(event.encode())
+    return EventTooLarge(size_bytes) if size_bytes > EVENT_BYTES_MAX else None
 
 
 _HEADERS = (

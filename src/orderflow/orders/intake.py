@@ -7,6 +7,7 @@ So if a write must be tried again because the answer to its COMMIT was lost, it 
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -14,16 +15,14 @@ from typing import Any, NamedTuple
 import structlog
 
 from orderflow.contracts.instants import utc_text
-from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.contracts.orders_api import OrderIn
-from orderflow.database.engine import DatabaseUnavailable, Reader, reason
-from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
+from orderflow.database.engine import DatabaseUnavailable, Reader
+from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.orders import commands, queries
-from orderflow.orders.events import EventTooLarge, order_created
+from orderflow.orders.events import EventTooLarge, order_created, too_large
 from orderflow.orders.hand_off import HandOff
 from orderflow.runtime.ids import new_uuid4, new_uuid7
 from orderflow.web.front_door import Caller
-from orderflow.web.problems import ProblemError
 
 log = structlog.get_logger()
 
@@ -43,7 +42,25 @@ class Accepted(NamedTuple):
     replayed: bool
 
 
-class _Pending(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class KeyInProgress:
+    """The first request with this key still runs in another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlaced:
+    """The order was not written, or nobody knows whether it was; `cause` is Contended, OutcomeUnknown,
+    DatabaseUnavailable, QueueFull or the command's own error."""
+
+    cause: Exception
+
+
+Refused = commands.KeyReused | KeyInProgress | EventTooLarge | NotPlaced
+
+
+class Prepared(NamedTuple):
+    """An order that can be written, as often as it takes."""
+
     command: commands.PlaceOrder
     order: str
     """The answer to its creation, as JSON."""
@@ -82,38 +99,34 @@ class Intake:
         return self._writer.is_full
 
     def check_room(self) -> None:
-        """Raises ProblemError 503 if an order would be refused now, so that no work is done for it."""
+        """Raises QueueFull if an order would be refused now, so that no work is done for it."""
         if self.is_full:
-            raise _overloaded()
+            raise QueueFull
 
     async def place(
         self, orders: Sequence[tuple[OrderIn, str | None]], caller: Caller
-    ) -> list[Accepted | ProblemError]:
-        """One answer per (order, idempotency key), in order, each after its COMMIT. Raises ProblemError 503
-        when the queue is full."""
-        answers: list[Accepted | ProblemError | None] = [None] * len(orders)
-        pending: dict[int, _Pending] = {}
-        for index, (order, key) in enumerate(orders):
-            try:
-                pending[index] = self._prepare(order, key, caller)
-            except EventTooLarge as error:
-                answers[index] = ProblemError(
-                    413, f"The order's event would have {error} bytes; at most {EVENT_BYTES_MAX} are taken."
-                )
-        for index, answer in (await self._answers(pending, await self._write(pending))).items():
-            answers[index] = answer
-        return [answer for answer in answers if answer is not None]
+    ) -> list[Accepted | Refused]:
+        """One answer per (order, idempotency key), in order, each after its COMMIT. Raises QueueFull when
+        there is no room; then nothing was written."""
+        prepared = [self.prepare(order, key, caller) for order, key in orders]
+        pending = {index: one for index, one in enumerate(prepared) if isinstance(one, Prepared)}
+        answers = await self._answers(pending, await self._write(pending))
+        return [
+            one if isinstance(one, EventTooLarge) else answers[index] for index, one in enumerate(prepared)
+        ]
 
     def place_one(
         self,
         order: OrderIn,
         key: str | None,
         caller: Caller,
-        done: Callable[[Accepted | ProblemError], None],
-    ) -> None:
+        done: Callable[[Accepted | Refused], None],
+    ) -> EventTooLarge | None:
         """As `place`, for one order, and usually without a task of its own: `done` is called with the answer
-        later, on the event loop. Raises QueueFull or EventTooLarge; then `done` is not called."""
-        pending = self._prepare(order, key, caller)
+        later, on the event loop. It is not called if this raises QueueFull or returns EventTooLarge."""
+        pending = self.prepare(order, key, caller)
+        if isinstance(pending, EventTooLarge):
+            return pending
 
         def written(outcomes: list[Any]) -> None:
             if isinstance(outcomes[0], commands.Placed):
@@ -124,35 +137,38 @@ class Intake:
                 task.add_done_callback(self._concluding.discard)
 
         self._writer.submit_then(self._place_orders, [pending.command], written)
+        return None
 
     async def _conclude(
-        self, pending: _Pending, outcome: object, done: Callable[[Accepted | ProblemError], None]
+        self, pending: Prepared, outcome: object, done: Callable[[Accepted | Refused], None]
     ) -> None:
         try:
             outcomes = {0: outcome}
             if isinstance(outcome, Contended):
                 outcomes = await self._write({0: pending})
             answer = (await self._answers({0: pending}, outcomes))[0]
-        except ProblemError as problem:
-            answer = problem
         except Exception as error:
-            answer = write_problem(error)
+            answer = NotPlaced(error)
         done(answer)
 
     async def _answers(
-        self, pending: dict[int, _Pending], outcomes: dict[int, Any]
-    ) -> dict[int, Accepted | ProblemError]:
+        self, pending: dict[int, Prepared], outcomes: dict[int, Any]
+    ) -> dict[int, Accepted | Refused]:
         replays = await self._replays(
             [o.order_id for o in outcomes.values() if isinstance(o, commands.Replay)]
         )
         return {index: _answer(pending[index], outcome, replays) for index, outcome in outcomes.items()}
 
-    def _prepare(self, order: OrderIn, key: str | None, caller: Caller) -> _Pending:
+    def prepare(self, order: OrderIn, key: str | None, caller: Caller) -> Prepared | EventTooLarge:
+        """Decide everything about the order, and write nothing yet."""
         unix_ms = int(self._clock().timestamp() * 1000)
         created_at, at = _instant(unix_ms)
         order_id = new_uuid7(unix_ms)
         event_id = new_uuid4()
         content = order.model_dump_json(exclude_none=True, exclude=_NO_CONTENT)
+        event = order_created(content, event_id, order_id, at, caller.correlation_id)
+        if refused := too_large(event):
+            return refused
         command = commands.PlaceOrder(
             order_id,
             created_at,
@@ -160,15 +176,15 @@ class Intake:
             caller.traceparent,
             event_id,
             self._topic,
-            order_created(content, event_id, order_id, at, caller.correlation_id),
+            event,
             len(order.items),
             caller.name,
             key,
             None if key is None else hashlib.sha256(content.encode()).hexdigest(),
         )
-        return _Pending(command, queries.created_json(content, order_id, at, caller.correlation_id))
+        return Prepared(command, queries.created_json(content, order_id, at, caller.correlation_id))
 
-    async def _write(self, pending: dict[int, _Pending]) -> dict[int, Any]:
+    async def _write(self, pending: dict[int, Prepared]) -> dict[int, Any]:
         """Write the orders; returns the outcomes by index.
 
         If the first request with a key still runs in another process, the order is tried again for
@@ -185,7 +201,7 @@ class Intake:
             except QueueFull:
                 if outcomes:
                     break  # the others are written, so only those that still wait are refused
-                raise _overloaded() from None
+                raise
             outcomes.update(zip(waiting, results, strict=True))
             waiting = [i for i in waiting if isinstance(outcomes[i], Contended)]
             if asyncio.get_running_loop().time() > deadline:
@@ -214,67 +230,19 @@ def _instant(unix_ms: int) -> tuple[datetime, str]:
     return at, utc_text(at)
 
 
-def _answer(pending: _Pending, outcome: object, replays: dict[str, str]) -> Accepted | ProblemError:
+def _answer(pending: Prepared, outcome: object, replays: dict[str, str]) -> Accepted | Refused:
     match outcome:
         case commands.Placed():
             return Accepted(pending.command.order_id, pending.order, replayed=False)
         case commands.Replay(order_id) if order_id not in replays:
-            return database_unavailable()
+            return NotPlaced(DatabaseUnavailable("the order of the first request could not be read"))
         case commands.Replay(order_id):
             return Accepted(order_id, replays[order_id], replayed=True)
         case commands.KeyReused():
-            return ProblemError(
-                422,
-                "This idempotency key was used with another order. Use a new key for a new order.",
-                kind="idempotency-key-reused",
-                title="Idempotency key reused",
-            )
+            return outcome
         case Contended() if pending.command.key is not None:
-            return ProblemError(
-                409,
-                "The first request with this idempotency key is still running.",
-                kind="idempotency-key-in-progress",
-                title="Request in progress",
-                headers={"Retry-After": "1"},
-            )
-        case _:
-            return write_problem(outcome)
-
-
-def _overloaded() -> ProblemError:
-    return ProblemError(
-        503,
-        "The intake queue is full; nothing was written. Try again shortly.",
-        kind="overloaded",
-        headers={"Retry-After": "1"},
-    )
-
-
-def write_problem(outcome: object) -> ProblemError:
-    """The problem for a command whose transaction failed."""
-    match outcome:
-        case OutcomeUnknown():
-            return ProblemError(
-                503,
-                "The database did not say whether it committed. Repeat with the same idempotency key.",
-                kind="outcome-unknown",
-                title="Outcome unknown",
-                headers={"Retry-After": "2"},
-            )
-        case DatabaseUnavailable() | Contended():
-            return database_unavailable()
+            return KeyInProgress()
         case Exception():
-            # The driver's full text may quote the row.
-            log.error("write.failed", error=type(outcome).__name__, reason=reason(outcome))
-            return ProblemError(500, "Something went wrong here; nothing was written.")
+            return NotPlaced(outcome)
         case _:
             raise AssertionError(f"no answer for {type(outcome).__name__}")
-
-
-def database_unavailable() -> ProblemError:
-    return ProblemError(
-        503,
-        "The database does not answer; nothing was written. Try again shortly.",
-        kind="database-unavailable",
-        headers={"Retry-After": "2"},
-    )

@@ -14,9 +14,9 @@ from orderflow.contracts import orders_api as api
 from orderflow.database.engine import Reader
 from orderflow.orders import queries
 from orderflow.orders.http import parsing
-from orderflow.orders.http.problems import problem_result, unknown_order
+from orderflow.orders.http.problems import placement_problem, problem_result, unknown_order
 from orderflow.orders.http.waiting import Waiters
-from orderflow.orders.intake import Accepted, Intake
+from orderflow.orders.intake import Accepted, Intake, Refused
 from orderflow.orders.model import TERMINAL
 from orderflow.web.answers import caller, json_response, json_text
 from orderflow.web.bodies import BodyBudget, read_json_body
@@ -43,8 +43,8 @@ class Orders:
             raise validation_problem(error) from None
         parsing.check_prices(order)
         (answer,) = await self._intake.place([(order, key)], caller(request))
-        if isinstance(answer, ProblemError):
-            raise answer
+        if not isinstance(answer, Accepted):
+            raise placement_problem(answer)
         headers = {"Location": f"/api/orders/{answer.order_id}"}
         if answer.replayed:
             headers["Idempotent-Replayed"] = "true"
@@ -114,8 +114,9 @@ class Orders:
         return json_response(document)
 
 
-def _batch_result(request: Request, answer: Accepted | ProblemError) -> str:
-    if isinstance(answer, ProblemError):
-        return to_json(problem_result(request, answer)).decode()
+def _batch_result(request: Request, answer: Accepted | Refused | ProblemError) -> str:
+    if not isinstance(answer, Accepted):
+        problem = answer if isinstance(answer, ProblemError) else placement_problem(answer)
+        return to_json(problem_result(request, problem)).decode()
     replayed = ',"replayed":true' if answer.replayed else ""
     return f'{{"status":201,"order":{answer.order}{replayed}}}'

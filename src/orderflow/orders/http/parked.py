@@ -15,7 +15,7 @@ from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import queries
-from orderflow.orders.intake import write_problem
+from orderflow.orders.http.problems import write_problem
 from orderflow.orders.parked import Release, Released, release
 from orderflow.web.answers import json_response, json_text
 from orderflow.web.bodies import read_model
@@ -47,11 +47,15 @@ class ParkedEvents:
 
     async def _release(self, order_id: str | None) -> int:
         """Release step by step, so that no order waits behind many events; returns how many events were
-        released."""
+        released. Raises QueueFull before the first step only. If a step fails later, those before it have
+        taken effect, and may be repeated."""
         released = 0
         command: Release | None = Release(order_id)
+        has_begun = False
         while command is not None:
-            (step,) = await self._writer.submit(release, [command])
+            # Only the first step is refused while the writer's queue is full: then nothing was released.
+            (step,) = await self._writer.submit(release, [command], later=has_begun)
+            has_begun = True
             if not isinstance(step, Released):
                 raise write_problem(step)
             released += step.rows

@@ -2,18 +2,82 @@
 
 from typing import Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orderflow.database.engine import DatabaseUnavailable
-from orderflow.orders.intake import database_unavailable
+from orderflow.contracts.order_events import EVENT_BYTES_MAX
+from orderflow.database.engine import DatabaseUnavailable, reason
+from orderflow.database.group_commit import Contended, OutcomeUnknown, QueueFull
+from orderflow.orders.commands import KeyReused
+from orderflow.orders.events import EventTooLarge
+from orderflow.orders.intake import KeyInProgress, NotPlaced, Refused
 from orderflow.web.answers import problem_of, problem_response
 from orderflow.web.problems import ProblemError, field_error
+
+log = structlog.get_logger()
 
 
 def unknown_order() -> ProblemError:
     return ProblemError(404, "There is no order with this id.", kind="unknown-order", title="Unknown order")
+
+
+def placement_problem(refused: Refused) -> ProblemError:
+    """The problem for an order that was not placed."""
+    match refused:
+        case KeyReused():
+            return ProblemError(
+                422,
+                "This idempotency key was used with another order. Use a new key for a new order.",
+                kind="idempotency-key-reused",
+                title="Idempotency key reused",
+            )
+        case KeyInProgress():
+            return ProblemError(
+                409,
+                "The first request with this idempotency key is still running.",
+                kind="idempotency-key-in-progress",
+                title="Request in progress",
+                headers={"Retry-After": "1"},
+            )
+        case EventTooLarge(size_bytes):
+            return ProblemError(
+                413, f"The order's event would have {size_bytes} bytes; at most {EVENT_BYTES_MAX} are taken."
+            )
+        case NotPlaced(cause):
+            return write_problem(cause)
+
+
+def write_problem(cause: Exception) -> ProblemError:
+    """The problem for a command that was refused by the writer, or whose transaction failed."""
+    match cause:
+        case QueueFull():
+            return ProblemError(
+                503,
+                "The writer's queue is full; nothing was written. Try again shortly.",
+                kind="overloaded",
+                headers={"Retry-After": "1"},
+            )
+        case OutcomeUnknown():
+            return ProblemError(
+                503,
+                "The database did not say whether it committed. Repeat with the same idempotency key.",
+                kind="outcome-unknown",
+                title="Outcome unknown",
+                headers={"Retry-After": "2"},
+            )
+        case DatabaseUnavailable() | Contended():
+            return ProblemError(
+                503,
+                "The database does not answer; nothing was written. Try again shortly.",
+                kind="database-unavailable",
+                headers={"Retry-After": "2"},
+            )
+        case _:
+            # The driver's full text may quote the row.
+            log.error("write.failed", error=type(cause).__name__, reason=reason(cause))
+            return ProblemError(500, "Something went wrong here; nothing was written.")
 
 
 def problem_result(request: Request, problem: ProblemError) -> dict[str, Any]:
@@ -32,11 +96,12 @@ async def _on_invalid_query(request: Request, error: Exception) -> Response:
     return problem_response(problem, request)
 
 
-async def _on_database_unavailable(request: Request, _error: Exception) -> Response:
-    return problem_response(database_unavailable(), request)
+async def _on_no_write(request: Request, error: Exception) -> Response:
+    return problem_response(write_problem(error), request)
 
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {
     RequestValidationError: _on_invalid_query,
-    DatabaseUnavailable: _on_database_unavailable,
+    DatabaseUnavailable: _on_no_write,
+    QueueFull: _on_no_write,
 }

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from orderflow.contracts.orders_api import BODY_BYTES_MAX
 from orderflow.database.group_commit import QueueFull
-from orderflow.orders.events import EventTooLarge
 from orderflow.orders.http import parsing
-from orderflow.orders.intake import Accepted, Intake
+from orderflow.orders.http.problems import placement_problem
+from orderflow.orders.intake import Accepted, Intake, Refused
 from orderflow.web.exchanges import Exchange
 from orderflow.web.headers import idempotency_key
 from orderflow.web.problems import ProblemError
@@ -52,16 +52,15 @@ class PostOrder:
         if next(order.price_errors(), None) is not None:
             return False
 
-        def done(result: Accepted | ProblemError) -> None:
+        def done(result: Accepted | Refused) -> None:
             if isinstance(result, Accepted):
                 replayed = _REPLAYED if result.replayed else b""
                 headers = _CREATED_HEADERS % (result.order_id.encode(), replayed)
                 exchange.answer(201, headers, result.order.encode())
             else:
-                exchange.answer_problem(result)
+                exchange.answer_problem(placement_problem(result))
 
         try:
-            self._intake.place_one(order, key, exchange.caller, done)
-        except (QueueFull, EventTooLarge):
+            return self._intake.place_one(order, key, exchange.caller, done) is None
+        except QueueFull:
             return False
-        return True

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts import orders_api as api
-from orderflow.database.group_commit import GroupCommit, QueueFull
+from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands
 from orderflow.orders.http import parsing
-from orderflow.orders.http.problems import problem_result, unknown_order
+from orderflow.orders.http.problems import problem_result, unknown_order, write_problem
 from orderflow.orders.http.waiting import Waiters
-from orderflow.orders.intake import write_problem
 from orderflow.orders.model import IllegalTransition, offered
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import BodyBudget, read_json_body
@@ -86,12 +85,7 @@ class StatusUpdates:
                 # order.
                 at = now + timedelta(microseconds=index)
                 updates[index] = parsing.update_command(order_id, patch, at, sender, versions)
-        try:
-            results = await self._writer.submit(commands.update_orders, list(updates.values()))
-        except QueueFull:
-            raise ProblemError(
-                503, "The writer's queue is full.", kind="overloaded", headers={"Retry-After": "1"}
-            ) from None
+        results = await self._writer.submit(commands.update_orders, list(updates.values()))
         for (index, update), result in zip(updates.items(), results, strict=True):
             outcomes[index] = _update_problem(result)
             if result == commands.Updated(changed=True) and update.status is not None:
@@ -123,5 +117,5 @@ def _update_problem(result: commands.UpdateResult | Exception) -> ProblemError |
                     "allowedTransitions": offered(result.current),
                 },
             )
-        case _:
+        case Exception():
             return write_problem(result)
