@@ -7,13 +7,16 @@ transaction.
 
 import asyncio
 import gc
+import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
@@ -21,16 +24,16 @@ import uvloop
 from bench import bodies
 from bench.processes import BenchError
 from bench.servers import find_servers
-from orderflow.database.engine import connect
-from orderflow.database.group_commit import GroupCommit
+from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
 from orderflow.database.transaction import Transaction
+from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import commands, outbox
 from orderflow.orders.events import EventTooLarge, message
-from orderflow.orders.hand_off import HandOff
 from orderflow.orders.http import parsing
-from orderflow.orders.intake import Intake, Prepared
+from orderflow.orders.intake import Prepared
 from orderflow.orders.migrations import SCHEMA as ORDERS
+from orderflow.orders.process import OrdersProcess
 from orderflow.runtime import telemetry
 from orderflow.runtime.ids import new_uuid4
 from orderflow.web.connections import Connection
@@ -42,6 +45,7 @@ ROUNDS = 7
 CALLS = 2_000
 BATCH = 64
 BATCHES = 20
+DAY_S = 86_400.0
 
 
 class _Nothing:
@@ -71,7 +75,7 @@ def best_us(work: Callable[[], object], calls: int = CALLS, per_call: int = 1) -
     return 1e6 * min(rounds)
 
 
-def front() -> dict[str, float]:
+def front(process: OrdersProcess) -> dict[str, float]:
     """What is done for a request before and after its order is written."""
     body = bodies.usual()[2].encode()
     head = b"POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n"
@@ -80,8 +84,7 @@ def front() -> dict[str, float]:
     protocol = Connection(Server(_no_application, door=FrontDoor(logs=False), short_way=nothing))
     protocol.connection_made(nothing)
     order = parsing.ORDER.validate_json(body)
-    writer = GroupCommit(None, "parts", queue_commands_max=10**9)  # pyright: ignore[reportArgumentType]
-    intake = Intake(writer, None, topic="order-events")  # pyright: ignore[reportArgumentType]
+    writer, intake = process.writer, process.intake
     caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
     prepared = _prepared(intake.prepare(order, "k", caller))
     line = partial(FrontDoor().end, caller, method="POST", path="/api/orders", status=201)
@@ -95,16 +98,13 @@ def front() -> dict[str, float]:
     }
 
 
-def back(url: str) -> dict[str, float]:
+def back(process: OrdersProcess, database: Database) -> dict[str, float]:
     """What the writer's and the relay's threads do, per order of a batch; waiting is not counted."""
-    database = connect(url, application="bench-parts")
     migrate(database, ORDERS)
-    writer = GroupCommit(database.writer, "parts")
-    intake = Intake(writer, None, topic="order-events")  # pyright: ignore[reportArgumentType]
+    intake, hand_off = process.intake, process.relay.hand_off
     caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
     orders = [parsing.ORDER.validate_json(body) for body in bodies.usual()[:BATCH]]
     keys = count()
-    hand_off = HandOff(is_open=lambda: True, on_put=lambda: None)
     place = partial(commands.place_orders, hand_off=hand_off)
 
     def batch() -> list[commands.PlaceOrder]:
@@ -134,15 +134,13 @@ def back(url: str) -> dict[str, float]:
     marks = [
         [outbox.MarkAll([outbox.Mark(c.order_id, 1, now, 3, 77) for c in commands_])] for commands_ in placed
     ]
-    found = {
+    return {
         "write: key, order, items, event, counters": in_transaction(place, placed),
         "event as a Kafka message": best_us(
             lambda: [message(command.event) for command in placed[0]], 50, BATCH
         ),
         "mark as published": in_transaction(outbox.mark, marks),
     }
-    database.dispose()
-    return found
 
 
 def _prepared(order: Prepared | EventTooLarge) -> commands.PlaceOrder:
@@ -154,8 +152,32 @@ async def _no_application(*_: object) -> None:
     """An ASGI application that is never called."""
 
 
+@contextmanager
+def _orders_process(url: str | None) -> Generator[tuple[OrdersProcess, Database]]:
+    """A process whose loops do not run, and its database: this one, or an SQLite file."""
+    with TemporaryDirectory() as directory:
+        database = connect(url or f"sqlite:///{directory}/orders.db", application="bench-parts")
+        log = EmbeddedLog(Path(directory) / "events.db")
+        process = OrdersProcess(
+            database=database,
+            publisher=log.publisher(),
+            topic="order-events",
+            reconcile_after_s=DAY_S,
+            keys_kept_s=DAY_S,
+            events_kept_s=DAY_S,
+            queue_commands_max=10**9,
+            queue_seconds_max=math.inf,
+        )
+        try:
+            yield process, database
+        finally:
+            database.dispose()
+            log.close()
+
+
 async def _front() -> dict[str, float]:
-    return front()
+    with _orders_process(None) as (process, _):
+        return front(process)
 
 
 def main() -> int:
@@ -166,8 +188,8 @@ def main() -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         costs = runner.run(_front())
     try:
-        with find_servers().database() as url:
-            costs |= back(url)
+        with find_servers().database() as url, _orders_process(url) as (process, database):
+            costs |= back(process, database)
     except BenchError as error:
         sys.stdout.write(f"{error}\n")
         return 1

@@ -4,11 +4,9 @@ thread."""
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from socket import socket
 from typing import Any
 
@@ -16,12 +14,8 @@ import uvloop
 from pydantic import SecretStr
 
 from orderflow.database import migrate
-from orderflow.database.engine import Database, Reader, connect
-from orderflow.database.errors import DatabaseMisconfigured, SchemaMismatch
-from orderflow.database.group_commit import GroupCommit
-from orderflow.database.readiness import Readiness
-from orderflow.database.sqlite_engine import same_file, sole_use
-from orderflow.database.urls import parse_url
+from orderflow.database.engine import Database, Reader
+from orderflow.database.opening import Source, migrated, opened, prepared, sole_use_of_files
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
@@ -31,14 +25,11 @@ from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
-from orderflow.orders import counters, outbox
-from orderflow.orders import relay as relaying
+from orderflow.orders import outbox, relay
+from orderflow.orders.http.health import health_api
 from orderflow.orders.http.routes import OrdersApi
-from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.reconciler import Reconciler
-from orderflow.orders.relay import Relay
-from orderflow.orders.retention import Retention
+from orderflow.orders.process import OrdersProcess
 from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
@@ -46,11 +37,11 @@ from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, r
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.settings import Settings
 from orderflow.web.front_door import FrontDoor
-from orderflow.web.health import HealthApi, create_health_app
+from orderflow.web.health import create_health_app
 from orderflow.web.server import address, bind, serving, stop_on_signals
 
-INTAKE_QUEUE_SECONDS_MAX = 2.0
-"""If orders wait for longer than this, the writer cannot keep up, and further orders are refused."""
+DATA_DIR = "ORDERFLOW_DATA_DIR"
+"""The setting that says where embedded databases are."""
 
 GC_THRESHOLDS = (10_000, 20, 20)
 """New objects before a collection, and how often older ones are examined: few of ours are in cycles."""
@@ -61,17 +52,8 @@ def run_migrate(settings: Settings) -> dict[str, list[str]]:
 
     Raises DatabaseUnavailable, DatabaseMisconfigured.
     """
-    applied: dict[str, list[str]] = {}
-    for schema in (ORDERS, FULFILLMENT):
-        with (
-            _naming(schema, settings),
-            _closing(
-                connect(_url(schema, settings), application=f"orderflow-migrate-{schema.name}")
-            ) as database,
-        ):
-            migrate.wait_for(database, schema, seconds_max=settings.database_wait_s)
-            applied[schema.name] = migrate.migrate(database, schema)
-    return applied
+    sources = (_orders_database(settings), _fulfillment_database(settings))
+    return {source.schema.name: migrated(source) for source in sources}
 
 
 def run_up(settings: Settings) -> int:
@@ -82,13 +64,16 @@ def run_up(settings: Settings) -> int:
     _start_logging(settings, "orderflow")
     with ExitStack() as stack:
         stack.enter_context(lock_data_dir(settings.data_dir))
-        stack.enter_context(_sole_use_of_files(settings))
+        sources = (_orders_database(settings), _fulfillment_database(settings))
+        event_log = [settings.data_dir / "events.db"] if settings.bus_url == "embedded:" else []
+        stack.enter_context(sole_use_of_files(sources, event_log))
         listener = stack.enter_context(bind(settings.host, settings.port, "ORDERFLOW_PORT"))
         own = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
         )
-        orders = stack.enter_context(_prepared(ORDERS, settings))
-        fulfillment = stack.enter_context(_prepared(FULFILLMENT, settings))
+        orders, fulfillment = (
+            stack.enter_context(prepared(source, migrates=settings.migrates_at_start)) for source in sources
+        )
         wait_s = settings.database_wait_s
         if orders.embedded:
             migrate.once_it_answers(orders, ORDERS, outbox.free_leases, seconds_max=wait_s)
@@ -112,12 +97,13 @@ def run_api(settings: Settings) -> int:
     _start_logging(settings, "order-service")
     _refuse_embedded(settings, "api", settings.database_url)
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
-        with _prepared(ORDERS, settings):
+        source = _orders_database(settings)
+        with prepared(source, migrates=settings.migrates_at_start):
             pass  # waits for the database, migrates or checks it; each worker opens its own connections
 
         def work(_index: int) -> int:
             with ExitStack() as stack:
-                database = stack.enter_context(_closing(_connect(ORDERS, settings)))
+                database = stack.enter_context(opened(source))
                 bus = stack.enter_context(open_bus(settings))
 
                 async def run(stop: asyncio.Event) -> None:
@@ -140,17 +126,17 @@ def run_relay(settings: Settings) -> int:
         listener = None
         if settings.relay_port is not None:
             listener = stack.enter_context(bind(settings.host, settings.relay_port, "ORDERFLOW_RELAY_PORT"))
-        database = stack.enter_context(_prepared(ORDERS, settings))
+        source = _orders_database(settings)
+        database = stack.enter_context(prepared(source, migrates=settings.migrates_at_start))
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            async with _orders_parts(settings, database, bus, stop, essential=[relaying.LOOP]) as parts:
+            async with _orders_process(settings, database, bus, stop, essential=[relay.LOOP]) as process:
                 if listener is None:
                     await stop.wait()
                     return
-                async with serving(
-                    create_health_app(parts.health), listener, door=FrontDoor(settings.own_hosts)
-                ):
+                app = create_health_app(health_api(process))
+                async with serving(app, listener, door=FrontDoor(settings.own_hosts)):
                     await stop.wait()
 
         _say("Relay: running")
@@ -165,7 +151,8 @@ def run_fulfillment(settings: Settings) -> int:
         listener = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
         )
-        database = stack.enter_context(_prepared(FULFILLMENT, settings))
+        source = _fulfillment_database(settings)
+        database = stack.enter_context(prepared(source, migrates=settings.migrates_at_start))
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
@@ -193,68 +180,14 @@ def _refuse_embedded(settings: Settings, role: str, database_url: SecretStr | No
         )
 
 
-def _url(schema: migrate.Schema, settings: Settings) -> str:
-    return settings.orders_database if schema is ORDERS else settings.fulfillment_database
+def _orders_database(settings: Settings) -> Source:
+    setting = "ORDERFLOW_DATABASE_URL" if settings.database_url else DATA_DIR
+    return Source(ORDERS, settings.orders_database, setting, settings.database_wait_s)
 
 
-def _connect(schema: migrate.Schema, settings: Settings) -> Database:
-    with _naming(schema, settings):
-        return connect(_url(schema, settings), application=f"orderflow-{schema.name}")
-
-
-@contextmanager
-def _naming(schema: migrate.Schema, settings: Settings) -> Generator[None]:
-    """A database that is misconfigured raises a SettingsError that names the setting for this context."""
-    variable = "database_url" if schema is ORDERS else "fulfillment_database_url"
-    if getattr(settings, variable) is None:
-        variable = "data_dir"
-    try:
-        yield
-    except SchemaMismatch:
-        raise
-    except DatabaseMisconfigured as error:
-        raise SettingsError(f"ORDERFLOW_{variable.upper()}: {error}") from None
-
-
-@contextmanager
-def _sole_use_of_files(settings: Settings) -> Generator[None]:
-    """Keep other processes away from the files of the databases and the event log. Raises SettingsError."""
-    files = [settings.data_dir / "events.db"] if settings.bus_url == "embedded:" else []
-    with ExitStack() as stack:
-        for file in files:
-            stack.enter_context(sole_use(file))
-        for schema in (ORDERS, FULFILLMENT):
-            with _naming(schema, settings):
-                url = parse_url(_url(schema, settings))
-                if url.get_backend_name() != "sqlite":
-                    continue
-                file = Path(str(url.database))
-                if any(same_file(file, other) for other in files):
-                    raise DatabaseMisconfigured(f"{file} is used for something else already: name another")
-                stack.enter_context(sole_use(file))
-                files.append(file)
-        yield
-
-
-@contextmanager
-def _closing(database: Database) -> Generator[Database]:
-    try:
-        yield database
-    finally:
-        database.dispose()
-
-
-@contextmanager
-def _prepared(schema: migrate.Schema, settings: Settings) -> Generator[Database]:
-    """The context's database, once it answers and has the newest schema."""
-    with _closing(_connect(schema, settings)) as database:
-        with _naming(schema, settings):
-            migrate.wait_for(database, schema, seconds_max=settings.database_wait_s)
-            if settings.migrates_at_start:
-                migrate.migrate(database, schema)
-            else:
-                migrate.check(database, schema)
-        yield database
+def _fulfillment_database(settings: Settings) -> Source:
+    setting = "ORDERFLOW_FULFILLMENT_DATABASE_URL" if settings.fulfillment_database_url else DATA_DIR
+    return Source(FULFILLMENT, settings.fulfillment_database, setting, settings.database_wait_s)
 
 
 @asynccontextmanager
@@ -267,59 +200,37 @@ async def _carriers(settings: Settings) -> AsyncGenerator[Carriers]:
         await close_carriers(carriers)
 
 
-@dataclass(frozen=True, slots=True)
-class _OrdersParts:
-    writer: GroupCommit
-    relay: Relay
-    reader: Reader
-    health: HealthApi
+@asynccontextmanager
+async def _keeping_topics(bus: Bus, health: Health) -> AsyncGenerator[None]:
+    """Look after the topics, where the event log has any."""
+    keepers = bus.topic_keepers(health)
+    for keeper in keepers:
+        keeper.start()
+    try:
+        yield
+    finally:
+        for keeper in keepers:
+            await asyncio.to_thread(keeper.close)
 
 
 @asynccontextmanager
-async def _orders_parts(
+async def _orders_process(
     settings: Settings, database: Database, bus: Bus, stop: asyncio.Event, *, essential: Sequence[str] = ()
-) -> AsyncGenerator[_OrdersParts]:
-    """Run what every process on the orders database has: its writer, a relay, a reconciler and retention. At
-    the end they stop in the order of the work's flow: those that write through the writer first, then the
-    writer.
-
-    A loop that dies or hangs sets `stop`, and its error is raised at the end. The process is not ready while
-    one of the `essential` loops does not work.
-    """
-    health = Health(essential=("writer-orders", *essential))
-    writer = GroupCommit(database.writer, "orders", queue_seconds_max=INTAKE_QUEUE_SECONDS_MAX, health=health)
-    relay = Relay(writer, bus.publisher())
-    reconciler = Reconciler(writer, patience_s=settings.reconcile_after_s)
-    retention = Retention(
-        writer,
-        keys_s=settings.idempotency_key_lifetime_s,
-        events_s=settings.events_kept_s,
-        history_s=settings.history_kept_s,
+) -> AsyncGenerator[OrdersProcess]:
+    """Run what every process on the orders database has. A loop that dies or hangs sets `stop`, and its error
+    is raised at the end."""
+    process = OrdersProcess(
+        database=database,
+        publisher=bus.publisher(),
+        topic=settings.orders_topic,
+        reconcile_after_s=settings.reconcile_after_s,
+        keys_kept_s=settings.idempotency_key_lifetime_s,
+        events_kept_s=settings.events_kept_s,
+        history_kept_s=settings.history_kept_s,
+        essential=essential,
     )
-    reader = Reader(database)
-    keepers = bus.topic_keepers(health)
-    for part in (*keepers, writer, relay, reconciler, retention):
-        part.start()
-    watching = asyncio.create_task(_watch(health, stop))
-    try:
-        database_trouble = Readiness(writer, counters.probe).trouble
-        shown = HealthApi(database_trouble, disabled=health.disabled, degraded=health.degraded)
-        yield _OrdersParts(writer, relay, reader, shown)
-    finally:
-        stop.set()
-        for part in (*keepers, retention, reconciler, relay, writer, reader):
-            await asyncio.to_thread(part.close)
-        await asyncio.wait([watching])
-    watching.result()
-
-
-async def _watch(health: Health, stop: asyncio.Event) -> None:
-    """Watch the loops until `stop` is set. If one dies or hangs, set `stop`, and raise LoopDied or
-    LoopStalled."""
-    try:
-        await health.watch(stop)
-    finally:
-        stop.set()
+    async with _keeping_topics(bus, process.health), process.running(stop):
+        yield process
 
 
 @asynccontextmanager
@@ -327,17 +238,8 @@ async def _order_service(
     settings: Settings, database: Database, bus: Bus, listener: socket, stop: asyncio.Event
 ) -> AsyncGenerator[None]:
     """Run the Order Service on its socket."""
-    async with _orders_parts(settings, database, bus, stop) as parts:
-        intake = Intake(
-            parts.writer, parts.reader, topic=settings.orders_topic, hand_off=parts.relay.hand_off
-        )
-        api = OrdersApi(
-            writer=parts.writer,
-            reader=parts.reader,
-            intake=intake,
-            health=parts.health,
-            releases=settings.env == "dev",
-        )
+    async with _orders_process(settings, database, bus, stop) as process:
+        api = OrdersApi(process, releases=settings.env == "dev")
         async with serving(api.app, listener, door=FrontDoor(settings.own_hosts), short_way=api.short_way):
             try:
                 yield
@@ -371,9 +273,6 @@ async def _fulfillment_service(
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
-    keepers = bus.topic_keepers(worker.health)
-    for keeper in keepers:
-        keeper.start()
     health = fulfillment_http.health_api(worker.readiness, worker.status)
     actions = DeadLetterActions(
         writer=worker.writer,
@@ -384,11 +283,10 @@ async def _fulfillment_service(
     )
     try:
         app = fulfillment_http.create_app(FulfillmentApi(reader), health, actions)
-        async with serving(app, listener, door=FrontDoor(settings.own_hosts)):
+        door = FrontDoor(settings.own_hosts)
+        async with _keeping_topics(bus, worker.health), serving(app, listener, door=door):
             await worker.run(stop)
     finally:
-        for keeper in keepers:
-            keeper.close()
         publisher.close()
         reader.close()
 

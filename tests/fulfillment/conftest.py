@@ -16,11 +16,10 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tests.orders.conftest import TOPIC, orders_process
 
-from orderflow.database.engine import Database, Reader, connect
-from orderflow.database.group_commit import GroupCommit
+from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
-from orderflow.database.readiness import Readiness
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.parties import Carriers, Party
@@ -29,17 +28,12 @@ from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
 from orderflow.messaging.embedded import EmbeddedLog
-from orderflow.orders import counters
 from orderflow.orders.http.routes import OrdersApi
-from orderflow.orders.intake import Intake
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.relay import Relay
 from orderflow.simulators.carrier_server import serving_carrier_sim
-from orderflow.web.health import HealthApi
 from orderflow.web.server import address, bind, serving
 
 WAIT_S_MAX = 30.0
-TOPIC = "order-events"
 
 
 class Lossy:
@@ -110,28 +104,16 @@ class World:
             )
             listener = stack.enter_context(bind("127.0.0.1", 0, "ORDERFLOW_PORT"))
             self.orders_url = address(listener)
-            writer = GroupCommit(self.orders.writer, "orders")
-            relay = Relay(writer, self.log.publisher())
-            reader = Reader(self.orders)
-            intake = Intake(writer, reader, topic=TOPIC, hand_off=relay.hand_off)
-            writer.start()
-            relay.start()
-            health = HealthApi(
-                Readiness(writer, counters.probe).trouble,
-                disabled=writer.health.disabled,
-                degraded=writer.health.degraded,
-            )
-            api = OrdersApi(writer=writer, reader=reader, intake=intake, health=health, releases=True)
+            process = orders_process(self.orders, self.log.publisher())
+            await stack.enter_async_context(process.running(asyncio.Event()))
+            api = OrdersApi(process, releases=True)
             self.network.app = api.app
-            try:
-                async with serving(self.network, listener):
+            async with serving(self.network, listener):
+                try:
                     yield
                     await self._bury()
-            finally:
-                api.stop()
-                await asyncio.to_thread(relay.close)
-                await asyncio.to_thread(writer.close)
-                reader.close()
+                finally:
+                    api.stop()
 
     @property
     def session(self) -> aiohttp.ClientSession:

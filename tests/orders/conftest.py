@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import math
 import socket
 import threading
 import time
@@ -16,24 +17,22 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.database.engine import Database, Reader, connect
-from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX, GroupCommit
+from orderflow.database.engine import Database, connect
+from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX
 from orderflow.database.migrate import migrate
-from orderflow.database.readiness import Readiness
 from orderflow.messaging import Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
-from orderflow.orders import counters
 from orderflow.orders.http.routes import OrdersApi
-from orderflow.orders.intake import KEY_WAIT_S, Intake
+from orderflow.orders.intake import KEY_WAIT_S
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.relay import Relay
+from orderflow.orders.process import OrdersProcess
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import Exchange, ShortWay
 from orderflow.web.front_door import FrontDoor
-from orderflow.web.health import HealthApi
 from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0
+DAY_S = 86_400.0
 TOPIC = "order-events"
 SECRET = "s3cret-personal-data"
 UNKNOWN_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
@@ -72,6 +71,28 @@ class Answer:
         return json.loads(self.body)
 
 
+class NoLog:
+    """The publisher of a service whose relay does not run."""
+
+    def publish(self, messages: Sequence[Message]) -> list[Position | PublishFailed]:
+        raise AssertionError(f"{len(messages)} messages are published without a relay")
+
+    def close(self) -> None: ...
+
+
+def orders_process(database: Database, publisher: Publisher, **bounds: Any) -> OrdersProcess:
+    """A process of the Order Service that reconciles and removes nothing while a test lasts."""
+    return OrdersProcess(
+        database=database,
+        publisher=publisher,
+        topic=TOPIC,
+        reconcile_after_s=DAY_S,
+        keys_kept_s=DAY_S,
+        events_kept_s=DAY_S,
+        **bounds,
+    )
+
+
 class Flaky:
     """The real publisher of a log, with failures injected before or after it has stored."""
 
@@ -107,7 +128,8 @@ class Watched:
 
 
 class Service:
-    """One Order Service process: server, writer, reader and, if asked for, relay."""
+    """One Order Service process: server, writer, readers and, if it has a log, relay. The writer refuses
+    nothing for how long others wait, because a test's machine may be slow."""
 
     def __init__(
         self,
@@ -124,35 +146,24 @@ class Service:
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, ORDERS)
-        self.writer = GroupCommit(
-            self.database.writer,
-            "orders",
-            queue_commands_max=queue_commands_max,
-            in_doubt_s_max=in_doubt_s_max,
-        )
-        self.reader = Reader(self.database)
         self.log = EmbeddedLog(log_path) if log_path else None
-        self.publisher = Flaky(self.log.publisher()) if self.log else None
-        self.relay = Relay(self.writer, self.publisher) if self.publisher else None
-        intake = Intake(
-            self.writer,
-            self.reader,
-            topic=TOPIC,
-            hand_off=self.relay.hand_off if self.relay else None,
+        self.publisher = Flaky(self.log.publisher() if self.log else NoLog())
+        self.process = orders_process(
+            self.database,
+            self.publisher,
+            queue_commands_max=queue_commands_max,
+            queue_seconds_max=math.inf,
+            in_doubt_s_max=in_doubt_s_max,
             key_wait_s=key_wait_s,
         )
-        health = HealthApi(
-            Readiness(self.writer, counters.probe).trouble,
-            disabled=self.writer.health.disabled,
-            degraded=self.writer.health.degraded,
-        )
-        self.api = OrdersApi(
-            writer=self.writer, reader=self.reader, intake=intake, health=health, releases=releases
-        )
+        self.writer, self.relay = self.process.writer, self.process.relay
+        self.api = OrdersApi(self.process, releases=releases)
+        if self.log is None:
+            self.relay.close()  # it takes nothing over then
+        elif writing:
+            self.relay.start()
         if writing:
             self.writer.start()
-            if self.relay:
-                self.relay.start()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
@@ -185,11 +196,8 @@ class Service:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._loop.close()
-        if self.relay:
-            self.relay.close()
         self.writer.start()
-        self.writer.close()
-        self.reader.close()
+        self.process.close()
         self.database.dispose()
         if self.log:
             self.log.close()

@@ -122,7 +122,6 @@ def test_events_are_released_in_steps(bench: Bench) -> None:
 
 def parked_order(service: Service) -> dict[str, Any]:
     """Place an order whose event the log refuses for its size, and return it once it shows that."""
-    assert service.publisher is not None
     service.publisher.refuses = lambda message: b"TOO-LARGE" in (message.value or b"")
     order_id = service.placed(ORDER | {"customer": {"customerId": "TOO-LARGE", "name": "Ada"}})["orderId"]
     eventually(lambda: service.get(f"/api/orders/{order_id}")["attention"] is not None)
@@ -159,7 +158,6 @@ def test_a_released_event_is_published_and_its_order_asks_for_nobody_any_more(
 ) -> None:
     service = start(tmp_path / "log.db")
     order = parked_order(service)
-    assert service.publisher is not None
     service.publisher.refuses = lambda _message: False
     wanted = {"orderId": order["orderId"]} if one else {}
     assert release(service, **wanted) == (200, {"released": 1})
@@ -173,10 +171,9 @@ def test_a_released_event_is_published_and_its_order_asks_for_nobody_any_more(
 def test_a_released_event_that_is_refused_again_stays_parked(start: Start, tmp_path: Path) -> None:
     service = start(tmp_path / "log.db")
     order = parked_order(service)
-    assert service.publisher is not None
     calls = len(service.publisher.calls)
     assert release(service) == (200, {"released": 1})
-    eventually(lambda: len((service.publisher is not None and service.publisher.calls) or ()) > calls)
+    eventually(lambda: len(service.publisher.calls) > calls)
     eventually(lambda: service.get("/api/outbox/parked")["items"][0]["nextTryAt"] > order["createdAt"])
     again = service.get(f"/api/orders/{order['orderId']}")
     assert again == order, "the order says the same as before, with no entry in its history"
@@ -184,7 +181,6 @@ def test_a_released_event_that_is_refused_again_stays_parked(start: Start, tmp_p
 
 def test_an_order_that_asks_for_a_person_already_goes_on_saying_why(start: Start, tmp_path: Path) -> None:
     service = start(tmp_path / "log.db")
-    assert service.publisher is not None
     service.publisher.down = True
     order_id = service.placed()["orderId"]
     service.patch(order_id, attention={"kind": "seen-by-ada", "reason": "wait for Ada"})
@@ -207,7 +203,6 @@ def test_releasing_is_refused_where_nobody_can_be_told_apart(start: Start, tmp_p
 
 def test_parked_events_are_listed_in_pages(start: Start, tmp_path: Path) -> None:
     service = start(tmp_path / "log.db")
-    assert service.publisher is not None
     service.publisher.refuses = lambda _message: True
     ids = sorted(service.placed()["orderId"] for _ in range(5))
     eventually(lambda: service.get("/api/stats")["outbox"]["parked"] == 5)

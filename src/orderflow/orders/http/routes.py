@@ -2,7 +2,6 @@
 routes the reads and documents everything."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel
@@ -12,17 +11,16 @@ from starlette.types import ASGIApp
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.pages import PageQuery
-from orderflow.database.engine import Reader
-from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import queries
 from orderflow.orders.http import openapi, parsing, problems
+from orderflow.orders.http.health import health_api
 from orderflow.orders.http.orders import Orders
 from orderflow.orders.http.parked import ParkedEvents
 from orderflow.orders.http.short_way import PostOrder
 from orderflow.orders.http.stats import Statistics
 from orderflow.orders.http.status import StatusUpdates
 from orderflow.orders.http.waiting import Waiters
-from orderflow.orders.intake import Intake
+from orderflow.orders.process import OrdersProcess
 from orderflow.web import docs_page
 from orderflow.web.answers import EXCEPTION_HANDLERS
 from orderflow.web.bodies import BodyBudget
@@ -38,25 +36,17 @@ class OrdersApi:
     """To be served by `web.server`."""
     short_way: PostOrder
 
-    def __init__(
-        self,
-        *,
-        writer: GroupCommit,
-        reader: Reader,
-        intake: Intake,
-        health: HealthApi,
-        releases: bool,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, process: OrdersProcess, *, releases: bool) -> None:
+        writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
         self.short_way = PostOrder(intake)
         self.app = _application(
             Orders(intake=intake, reader=reader, bodies=bodies, waiters=self._waiters),
-            StatusUpdates(writer=writer, bodies=bodies, waiters=self._waiters, clock=clock),
-            Statistics(reader=reader, clock=clock),
+            StatusUpdates(writer=writer, bodies=bodies, waiters=self._waiters, clock=process.clock),
+            Statistics(reader=reader, clock=process.clock),
             ParkedEvents(writer=writer, reader=reader, releases=releases),
-            health,
+            health_api(process),
         )
 
     def stop(self) -> None:
