@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "orderflow"
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 ROOMS_MAX = 16
+LINES_MAX = 400
 
 # The composition root passes these on: the caller knows only a port, or a function that it is given.
 HANDED_OVER = {
@@ -83,6 +84,13 @@ def test_every_file_that_the_page_names_is_there() -> None:
 def test_the_house_has_few_rooms() -> None:
     rooms = [path for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
     assert len(rooms) <= ROOMS_MAX
+
+
+def test_no_file_has_more_than_400_lines() -> None:
+    files = [file for room in ("src", "tests", "bench") for file in (ROOT / room).rglob("*.py")]
+    assert len(files) > 100
+    long = {str(file): lines for file in files if (lines := file.read_text().count("\n")) > LINES_MAX}
+    assert long == {}
 
 
 def test_tests_patch_nothing_of_ours_and_name_no_type_any() -> None:
