@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.fulfillment.conftest import OpenCarrier, World
 
-from orderflow.contracts.order_events import decode
+from orderflow.contracts.order_events import OrderCreated, decode
 from orderflow.fulfillment.event_handlers import carrier_request
 from orderflow.fulfillment.skipped_events import OTHER, TYPES_MAX, SkippedEvents
 from orderflow.fulfillment.tables import dead_letters
@@ -41,6 +41,23 @@ def test_an_event_of_an_unknown_type_is_counted_and_skipped_without_alarm(
             for order_id in (first, second):
                 order = await world.order(order_id)
                 assert (order["status"], order["attention"]) == ("Shipped", None)
+
+    asyncio.run(scenario())
+
+
+def test_an_event_of_a_known_type_that_is_not_handled_is_skipped_like_an_unknown_one(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            (order_id,) = await world.place()
+            released = json.loads((GOLDEN / "order-released-v1.json").read_bytes())
+            publish(world, order_id, released | {"orderId": order_id})
+            async with world.working(carrier) as worker:
+                await world.until_closed([order_id])
+                await world.until(lambda: worker.status().skipped_events, "the event is counted")
+                assert worker.status().skipped_events == {"OrderReleased": 1}
+            assert world.rows(dead_letters) == []
 
     asyncio.run(scenario())
 
@@ -89,4 +106,5 @@ def test_types_from_outside_cannot_fill_the_memory_or_the_health_document() -> N
 )
 def test_a_carrier_gets_the_same_bytes_from_every_release(name: str, request_: str) -> None:
     event = decode((GOLDEN / f"{name}.json").read_bytes())
+    assert isinstance(event, OrderCreated)
     assert carrier_request(event) == request_.encode()

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic_core import to_json
 
-from orderflow.contracts.order_events import Event, OrderCreated, decode
+from orderflow.contracts.order_events import Event, OrderCreated, UnknownType, decode
 from orderflow.contracts.traceparent import parse_traceparent
 from orderflow.fulfillment.model import TEXT_CHARS_MAX, Owner, Shipment, clean
 from orderflow.messaging import Headers
@@ -27,7 +28,10 @@ class Receive:
 def received(value: bytes | None, headers: Headers, owner: Owner, now: datetime) -> Receive:
     """The command for an event. Raises InvalidEvent, or UnknownType if its type has no handler."""
     event = decode(value)
-    return HANDLERS[type(event)](event, headers, owner, now)
+    handler = HANDLERS.get(type(event))
+    if handler is None:
+        raise UnknownType(event.event_type, event.order_id)
+    return handler(event, headers, owner, now)
 
 
 def _ship(event: OrderCreated, headers: Headers, owner: Owner, now: datetime) -> Receive:
@@ -45,8 +49,8 @@ def _ship(event: OrderCreated, headers: Headers, owner: Owner, now: datetime) ->
     return Receive(shipment, event.event_id)
 
 
-HANDLERS: Mapping[type[Event], Callable[[Event, Headers, Owner, datetime], Receive]] = {OrderCreated: _ship}
-"""The handlers by type of event."""
+HANDLERS: Mapping[type[Event], Callable[[Any, Headers, Owner, datetime], Receive]] = {OrderCreated: _ship}
+"""The handlers by type of event; an event of a type without one is skipped."""
 
 
 _SHIPPED = {"items": {"__all__": {"product_id", "quantity"}}, "ship_to": True}

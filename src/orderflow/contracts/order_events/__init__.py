@@ -4,12 +4,15 @@
 Unknown additional fields are ignored.
 """
 
-from orderflow.contracts.order_events.order_created import (
-    EVENT_BYTES_MAX,
-    ORDER_CREATED,
-    SCHEMA_VERSION,
-    SOURCE,
-    OrderCreated,
+from orderflow.contracts.order_events.envelope import EVENT_BYTES_MAX, SOURCE
+from orderflow.contracts.order_events.order_created import ORDER_CREATED, SCHEMA_VERSION, OrderCreated
+from orderflow.contracts.order_events.order_moves import (
+    ORDER_CANCELLATION_REQUESTED,
+    ORDER_CANCELLED,
+    ORDER_RELEASED,
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderReleased,
 )
 from orderflow.contracts.order_events.registry import (
     REGISTRY,
@@ -23,13 +26,19 @@ from orderflow.contracts.order_events.registry import (
 
 __all__ = [
     "EVENT_BYTES_MAX",
+    "ORDER_CANCELLATION_REQUESTED",
+    "ORDER_CANCELLED",
     "ORDER_CREATED",
+    "ORDER_RELEASED",
     "REGISTRY",
     "SCHEMA_VERSION",
     "SOURCE",
     "Event",
     "InvalidEvent",
+    "OrderCancellationRequested",
+    "OrderCancelled",
     "OrderCreated",
+    "OrderReleased",
     "UnknownType",
     "decode",
     "json_schemas",

@@ -14,8 +14,16 @@ from orderflow.contracts.order_events.order_created import (
     OrderCreatedV1,
     from_version_1,
 )
+from orderflow.contracts.order_events.order_moves import (
+    ORDER_CANCELLATION_REQUESTED,
+    ORDER_CANCELLED,
+    ORDER_RELEASED,
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderReleased,
+)
 
-Event = OrderCreated
+Event = OrderCreated | OrderCancellationRequested | OrderCancelled | OrderReleased
 """An event of any type, in its newest version."""
 
 
@@ -33,10 +41,11 @@ class InvalidEvent(Exception):
 
 
 class UnknownType(InvalidEvent):
-    """The type is not in the registry: the event is meant for others, and nothing is wrong with it."""
+    """The type is not in the registry, or its reader handles no events of it: the event is meant for others,
+    and nothing is wrong with it."""
 
     def __init__(self, event_type: str, order_id: str | None) -> None:
-        super().__init__("unknown-type", "the eventType is not one this program knows", order_id)
+        super().__init__("unknown-type", "the eventType is not one that is handled here", order_id)
         self.event_type = event_type
 
 
@@ -51,6 +60,9 @@ class Schema:
 REGISTRY: Mapping[tuple[str, int], Schema] = {
     (ORDER_CREATED, 1): Schema(OrderCreatedV1, from_version_1),
     (ORDER_CREATED, 2): Schema(OrderCreated),
+    (ORDER_CANCELLATION_REQUESTED, 1): Schema(OrderCancellationRequested),
+    (ORDER_CANCELLED, 1): Schema(OrderCancelled),
+    (ORDER_RELEASED, 1): Schema(OrderReleased),
 }
 """By event type and schema version; the versions of a type have no gaps."""
 
