@@ -18,8 +18,8 @@ from orderflow.database.engine import Database, Reader
 from orderflow.database.opening import Source, migrated, opened, prepared, sole_use_of_files
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
+from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
-from orderflow.fulfillment.carriers.parties import Carriers
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT

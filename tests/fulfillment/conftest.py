@@ -20,10 +20,10 @@ from tests.orders.conftest import TOPIC, orders_process
 
 from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
-from orderflow.fulfillment.carriers import Carrier
+from orderflow.fulfillment.carriers import Carrier, Carriers
 from orderflow.fulfillment.carriers.http import HttpCarrier
-from orderflow.fulfillment.carriers.parties import Carriers, Party
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.parties import Party
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Consumer
@@ -128,7 +128,7 @@ class World:
         in_flight_max: int = 100,
         name: str = "w",
         party: str = "carrier",
-        former: Sequence[Party] = (),
+        former: Sequence[Party[Carrier]] = (),
         **options: Any,
     ) -> FulfillmentWorker:
         return FulfillmentWorker(

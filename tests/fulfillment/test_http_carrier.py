@@ -1,15 +1,13 @@
 """How the HTTP adapter reads answers that no well-behaved carrier gives; they come from a scripted server."""
 
 import asyncio
-import json
-import re
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from tests.fulfillment.scripted_server import answer, scripted
 
 from orderflow.fulfillment.carriers import (
     CarrierRefused,
@@ -18,7 +16,8 @@ from orderflow.fulfillment.carriers import (
     Label,
     ShipmentRequest,
 )
-from orderflow.fulfillment.carriers.http import ANSWER_BYTES_MAX, HttpCarrier
+from orderflow.fulfillment.carriers.http import HttpCarrier
+from orderflow.fulfillment.parties.http import ANSWER_BYTES_MAX
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECRET = "the-api-key"
@@ -29,38 +28,6 @@ LABEL = {
     "trackingNumber": "t-1",
     "shippedAt": "2026-01-02T05:04:05+02:00",
 }
-
-
-@asynccontextmanager
-async def scripted(answer: bytes | None) -> AsyncGenerator[tuple[str, list[bytes]]]:
-    """A server that reads each request whole, sends `answer` unchanged (None: never answers) and closes.
-    Yields its address and the requests that came."""
-    requests: list[bytes] = []
-    over = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head.lower())
-        requests.append(head + await reader.readexactly(int(length[1]) if length else 0))
-        if answer is None:
-            await over.wait()
-        else:
-            writer.write(answer)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        try:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", requests
-        finally:
-            over.set()
-
-
-def answer(status: int, body: object = b"", *headers: str) -> bytes:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(content)}", "Connection: close", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
 
 
 async def create(carrier: HttpCarrier) -> object:

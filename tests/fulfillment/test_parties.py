@@ -14,14 +14,15 @@ import pytest
 import sqlalchemy as sa
 from tests.fulfillment.conftest import World
 
+from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
 from orderflow.fulfillment.carriers.http import HttpCarrier
-from orderflow.fulfillment.carriers.parties import PARTY_CHARS_MAX, Party, party_of
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.claims import PARTY_AWAY_MS
 from orderflow.fulfillment.dead_letters import redrive
 from orderflow.fulfillment.dead_letters.discard import Discarded
 from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
+from orderflow.fulfillment.parties import PARTY_CHARS_MAX, Party, party_of
 from orderflow.fulfillment.tables import dead_letters, shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.runtime.settings_error import SettingsError
@@ -39,8 +40,8 @@ class TwoCarriers:
 
     world: World
     order_id: str
-    old: Party
-    new: Party
+    old: Party[Carrier]
+    new: Party[Carrier]
     old_url: str
     new_url: str
 
@@ -58,10 +59,10 @@ class TwoCarriers:
 
     @asynccontextmanager
     async def working(
-        self, party: Party, *former: Party, name: str = "w", **options: Any
+        self, party: Party[Carrier], *former: Party[Carrier], name: str = "w", **options: Any
     ) -> AsyncGenerator[FulfillmentWorker]:
         async with self.world.working(
-            party.carrier, party=party.name, former=former, name=name, **options
+            party.adapter, party=party.name, former=former, name=name, **options
         ) as worker:
             yield worker
 
@@ -111,7 +112,7 @@ async def in_doubt_at_the_old(world: World) -> AsyncGenerator[TwoCarriers]:
             yield two
         finally:
             for party in (old, new):
-                await party.carrier.close()
+                await party.adapter.close()
 
 
 def test_what_is_in_doubt_at_a_former_carrier_is_concluded_there_and_fresh_orders_go_to_the_new_one(
@@ -159,7 +160,7 @@ def test_what_is_in_doubt_at_a_carrier_that_nobody_has_any_more_is_for_a_person_
 def test_a_worker_leaves_what_it_cannot_ask_about_to_a_live_one_that_can(world: World) -> None:
     async def scenario() -> None:
         async with in_doubt_at_the_old(world) as two, world.stepping(
-            two.old.carrier,
+            two.old.adapter,
             party=two.old.name,
             name="has-the-old",
             consumer=world.log.consumer("order-events", "another"),

@@ -20,8 +20,9 @@ from pathlib import Path
 from orderflow.database.engine import connect
 from orderflow.database.migrate import migrate
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
-from orderflow.fulfillment.carriers.parties import Carriers, Party
+from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
+from orderflow.fulfillment.parties import Party
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.web.server import stop_on_signals

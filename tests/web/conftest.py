@@ -82,7 +82,9 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     if name == "carrier-sim":
         ledger = Ledger(directory / "ledger.db")
         stack.callback(ledger.close)
-        return create_carrier(ledger=ledger, outcomes=SimulatedOutcomes(1, (0, 0), 0, 0))
+        return create_carrier(
+            ledger=ledger, outcomes=SimulatedOutcomes(seed=1, delay_ms=(0, 0), failure_rate=0, error_rate=0)
+        )
     database = connect(f"sqlite:///{directory / 'one.db'}", application="test")
     stack.callback(database.dispose)
     migrate(database, FULFILLMENT)

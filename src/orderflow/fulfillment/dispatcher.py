@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, CircuitBreaker, Permit
 from orderflow.fulfillment.carriers import (
+    Carrier,
     CarrierRefused,
     CarrierRejected,
     CarrierUnavailable,
@@ -19,7 +20,6 @@ from orderflow.fulfillment.carriers import (
     ShipmentRequest,
 )
 from orderflow.fulfillment.carriers.answers import CARRIER_CALL_S_MAX, checked_label, checked_labels
-from orderflow.fulfillment.carriers.parties import Party
 from orderflow.fulfillment.model import (
     QUICK_RETRIES_MAX,
     CallAgain,
@@ -35,6 +35,7 @@ from orderflow.fulfillment.model import (
     after_probe,
     cause,
 )
+from orderflow.fulfillment.parties import Party
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
@@ -64,7 +65,7 @@ class Dispatcher:
     def __init__(
         self,
         recorder: Recorder,
-        party: Party,
+        party: Party[Carrier],
         health: Health,
         breaker: CircuitBreaker,
         *,
@@ -77,7 +78,7 @@ class Dispatcher:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._recorder = recorder
-        self._carrier = party.carrier
+        self._carrier = party.adapter
         self._party = party.name
         self._breaker = breaker
         self._in_flight_max = in_flight_max

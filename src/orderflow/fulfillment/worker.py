@@ -16,7 +16,7 @@ from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import dispatcher, inbox, lease
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.capacity import Capacity
-from orderflow.fulfillment.carriers.parties import Carriers
+from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.dead_letters.copies import DeadLetterCopier
 from orderflow.fulfillment.dead_letters.discard import Discarder
 from orderflow.fulfillment.dead_letters.redrive import Redriver

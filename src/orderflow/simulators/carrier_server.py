@@ -34,9 +34,9 @@ from starlette.routing import Route
 from orderflow.fulfillment.carriers.simulated import (
     CARRIER_NAME,
     REJECTION,
-    RETRY_AFTER_S,
     SimulatedOutcomes,
 )
+from orderflow.fulfillment.parties.simulated import RETRY_AFTER_S
 from orderflow.simulators.carrier_faults import Faults
 from orderflow.simulators.carrier_ledger import Answer, Ledger, State
 from orderflow.web.bodies import read_body
@@ -230,7 +230,9 @@ async def serving_carrier_sim(
     port is taken, sqlite3.Error where the ledger cannot be opened, ValueError outside the bounds of
     `SimulatedOutcomes`.
     """
-    outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
+    outcomes = SimulatedOutcomes(
+        seed=seed, delay_ms=delay_ms, failure_rate=failure_rate, error_rate=error_rate
+    )
     with bind(host, port, "--port") as listener, closing(Ledger(ledger)) as book:
         app = create_app(ledger=book, outcomes=outcomes, key_lifetime_s=key_lifetime_s)
         async with serving(app, listener, door=FrontDoor((host,), logs=False), drain_s=DRAIN_S_MAX):

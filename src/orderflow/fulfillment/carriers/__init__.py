@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from orderflow.fulfillment.parties import Parties, PartyRefused, PartyUnavailable
+
 
 @dataclass(frozen=True, slots=True)
 class ShipmentRequest:
@@ -37,31 +39,13 @@ class CarrierRejected(Exception):
     """The carrier declares that it will never ship this order. The argument holds its words. Permanent."""
 
 
-class CarrierUnavailable(Exception):
-    """No answer that can be relied on: time-out, connection lost, 401, 403, 404, 429, 5xx, an unreadable
-    answer. Transient.
-
-    `doubtful`: the carrier may have made the shipment. `retry_after_s`: the wait that it asked for, 0 to
-    3600 s, if any. `status`: the HTTP status, if there was one. Logs show the status and not the reason,
-    which may hold the carrier's own words.
-    """
-
-    def __init__(
-        self, reason: str, *, doubtful: bool, retry_after_s: float | None = None, status: int | None = None
-    ) -> None:
-        super().__init__(reason)
-        self.doubtful = doubtful
-        self.retry_after_s = retry_after_s
-        self.status = status
+class CarrierUnavailable(PartyUnavailable):
+    """No answer that can be relied on. `doubtful`: the carrier may have made the shipment. Transient."""
 
 
-class CarrierRefused(Exception):
+class CarrierRefused(PartyRefused):
     """The carrier does not accept our request as such (a 4xx that is not a rejection): a person must look at
-    it. `status` as in CarrierUnavailable."""
-
-    def __init__(self, reason: str, *, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
+    it."""
 
 
 class Carrier(Protocol):
@@ -90,3 +74,6 @@ class Carrier(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+Carriers = Parties[Carrier]

@@ -10,25 +10,16 @@ code is 0 when all pass, 1 when one fails, 2 for wrong use.
 """
 
 import asyncio
-import importlib
 import json
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from orderflow.fulfillment.carriers import Carrier, CarrierRejected, Label, ShipmentRequest
 from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
-
-CHECK_S_MAX = 120.0
-CONCURRENT = 20
+from orderflow.fulfillment.parties.conformance import CONCURRENT, Suite, require, words_of, wrong_with
 
 Check = Callable[[Carrier], Awaitable[None]]
-
-
-class NotConformant(Exception):
-    """The adapter breaks a guarantee of the port."""
 
 
 def a_request() -> ShipmentRequest:
@@ -49,21 +40,21 @@ async def the_same_key_gets_the_same_shipment(carrier: Carrier) -> None:
     request = a_request()
     first = await _create(carrier, request)
     again = await _create(carrier, request)
-    _require(_name(first) == _name(again), f"{_name(first)} became {_name(again)}")
-    _require(first.shipped_at.utcoffset() is not None, "shipped_at has no offset from UTC")
+    require(_name(first) == _name(again), f"{_name(first)} became {_name(again)}")
+    require(first.shipped_at.utcoffset() is not None, "shipped_at has no offset from UTC")
 
 
 async def the_same_key_gets_one_shipment_while_calls_are_concurrent(carrier: Carrier) -> None:
     request = a_request()
     labels = await asyncio.gather(*(_create(carrier, request) for _ in range(CONCURRENT)))
-    _require(len({_name(label) for label in labels}) == 1, "one key made several shipments")
+    require(len({_name(label) for label in labels}) == 1, "one key made several shipments")
     await _require_live(carrier, request, labels[:1])
 
 
 async def two_orders_get_two_shipments(carrier: Carrier) -> None:
     one, other = await _create(carrier, a_request()), await _create(carrier, a_request())
-    _require(one.shipment_id != other.shipment_id, "two orders share a shipment id")
-    _require(one.tracking_number != other.tracking_number, "two orders share a tracking number")
+    require(one.shipment_id != other.shipment_id, "two orders share a shipment id")
+    require(one.tracking_number != other.tracking_number, "two orders share a tracking number")
 
 
 async def a_shipment_that_was_made_is_found(carrier: Carrier) -> None:
@@ -88,7 +79,7 @@ async def a_late_repeat_meets_the_voided_shipment_and_makes_no_new_one(carrier: 
         replayed = await _create(carrier, request)
     except CarrierRejected:
         replayed = label
-    _require(_name(replayed) == _name(label), f"{_name(label)} became {_name(replayed)}")
+    require(_name(replayed) == _name(label), f"{_name(label)} became {_name(replayed)}")
     await _require_live(carrier, request, [])
 
 
@@ -99,9 +90,9 @@ def a_rejection_is_raised_as_one(rejected: Mapping[str, object]) -> Check:
         order_id = str(uuid.uuid4())
         body = json.dumps({**rejected, "orderId": order_id}).encode()
         request = ShipmentRequest(order_id, f"orderflow-{order_id}", body)
-        said = [await _rejection(carrier, request) for _ in range(2)]
-        _require(bool(said[0].strip()), "the rejection has no words")
-        _require(said[0] == said[1], f"{said[0]!r} became {said[1]!r}")
+        said = [await words_of(_create(carrier, request), CarrierRejected) for _ in range(2)]
+        require(bool(said[0].strip()), "the rejection has no words")
+        require(said[0] == said[1], f"{said[0]!r} became {said[1]!r}")
         await _require_live(carrier, request, [])
 
     return a_rejection_is_raised_as_one
@@ -144,88 +135,31 @@ class _Tidy:
 async def run(carrier: Carrier, check: Check) -> str | None:
     """What the check found wrong, or None. Takes at most 120 s."""
     tidy = _Tidy(carrier)
-    try:
-        async with asyncio.timeout(CHECK_S_MAX):
-            try:
-                await check(tidy)
-            finally:
-                await tidy.close()
-    except TimeoutError:
-        return f"not done within {CHECK_S_MAX:g} s"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+    return await wrong_with(check(tidy), tidy.close)
 
 
 async def _create(carrier: Carrier, request: ShipmentRequest) -> Label:
     return checked_label(await carrier.create_shipment(request))
 
 
-async def _rejection(carrier: Carrier, request: ShipmentRequest) -> str:
-    try:
-        label = await _create(carrier, request)
-    except CarrierRejected as rejected:
-        return str(rejected)
-    except Exception as error:
-        raise NotConformant(f"raised as {type(error).__name__}, not as CarrierRejected: {error}") from error
-    raise NotConformant(f"the order was shipped as {_name(label)}")
-
-
 async def _require_live(carrier: Carrier, request: ShipmentRequest, expected: Sequence[Label]) -> None:
     found = checked_labels(await carrier.find_shipments(request.order_id))
     names = sorted(_name(label) for label in found)
-    _require(names == sorted(_name(label) for label in expected), f"a look-up finds {names}")
+    require(names == sorted(_name(label) for label in expected), f"a look-up finds {names}")
 
 
 def _name(label: Label) -> tuple[str, str]:
     return label.shipment_id, label.tracking_number
 
 
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise NotConformant(otherwise)
-
-
-async def _run_all(carrier: Carrier, checks: Sequence[Check]) -> int:
-    failures = 0
-    try:
-        for check in checks:
-            wrong = await run(carrier, check)
-            failures += wrong is not None
-            sentence = getattr(check, "__name__", "check").replace("_", " ")
-            sys.stdout.write(f"{'FAIL' if wrong else 'ok  '}  {sentence}{f': {wrong}' if wrong else ''}\n")
-    finally:
-        await carrier.close()
-    return 1 if failures else 0
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the checks against the adapter that the first argument names."""
-    module, separator, name = arguments[0].partition(":") if arguments else ("", "", "")
-    if not separator or len(arguments) > 2:
-        return _wrong_use(
-            "usage: python -m orderflow.fulfillment.carriers.conformance package.module:Class [REJECTED.json]"
-        )
-    checks = list(CHECKS)
-    if len(arguments) == 2:
-        try:
-            rejected: Any = json.loads(Path(arguments[1]).read_bytes())
-            checks.append(a_rejection_is_raised_as_one(dict(rejected)))
-        except (OSError, ValueError, TypeError) as error:
-            return _wrong_use(f"{arguments[1]} holds no order: {error}")
-    else:
-        sys.stdout.write("skip  how a rejection is raised: name a file with an order that is rejected\n")
-
-    async def within() -> int:
-        return await _run_all(getattr(importlib.import_module(module), name)(), checks)
-
-    return asyncio.run(within())
-
-
-def _wrong_use(line: str) -> int:
-    sys.stderr.write(f"{line}\n")
-    return 2
-
+SUITE = Suite[Carrier](
+    "orderflow.fulfillment.carriers.conformance",
+    "REJECTED.json",
+    "a rejection",
+    CHECKS,
+    a_rejection_is_raised_as_one,
+    run,
+)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(SUITE.main(sys.argv[1:]))

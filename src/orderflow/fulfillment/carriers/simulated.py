@@ -9,70 +9,47 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
-from typing import Literal
 
 from orderflow.fulfillment.carriers import CarrierRejected, CarrierUnavailable, Label, ShipmentRequest
+from orderflow.fulfillment.parties.simulated import RETRY_AFTER_S, Chances, require_share
 
 CARRIER_NAME = "Simulated Carrier"
 REJECTION = "Simulated carrier rejection"
-RETRY_AFTER_S = 1
 DELAY_MS_MAX = 600_000
 VOIDED_MAX = 100_000
-_HASH_KEY_BYTES_MAX = 64
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatedOutcomes:
-    """What happens to each order and call: pure functions of the seed and of names, by a keyed hash.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedOutcomes(Chances):
+    """What happens to each order and call.
 
-    `delay_ms`: least and most, 0 to 600,000. `failure_rate`: share of orders rejected, `error_rate`: share of
-    calls that fail transiently, both 0 to 1. Raises ValueError outside these bounds.
+    `delay_ms`: least and most, 0 to 600,000. `failure_rate`: share of orders rejected, 0 to 1. Raises
+    ValueError outside these bounds.
     """
 
-    seed: int
     delay_ms: tuple[int, int]
     failure_rate: float
-    error_rate: float
 
     def __post_init__(self) -> None:
+        Chances.__post_init__(self)  # `super()` does not work in a dataclass with slots
         least, most = self.delay_ms
         if not 0 <= least <= most <= DELAY_MS_MAX:
             raise ValueError(f"delay_ms must be least and most, within 0 to {DELAY_MS_MAX}")
-        if not (0 <= self.failure_rate <= 1 and 0 <= self.error_rate <= 1):
-            raise ValueError("failure_rate and error_rate must be within 0 to 1")
-        if len(str(self.seed)) > _HASH_KEY_BYTES_MAX:
-            raise ValueError(f"seed must have at most {_HASH_KEY_BYTES_MAX} digits")
+        require_share("failure_rate", self.failure_rate)
 
     def rejects(self, order_id: str) -> bool:
-        return self._share("rejection", order_id) < self.failure_rate
+        return self.share("rejection", order_id) < self.failure_rate
 
     def shipment_id(self, order_id: str, idempotency_key: str = "") -> str:
         """`idempotency_key` tells several shipments of one order apart, where a carrier allows them."""
-        return "shp_" + self._digest("shipment", order_id, idempotency_key).hex()
+        return "shp_" + self.digest("shipment", order_id, idempotency_key).hex()
 
     def tracking_number(self, order_id: str, idempotency_key: str = "") -> str:
-        return "SIM" + self._digest("tracking", order_id, idempotency_key).hex()[:20].upper()
+        return "SIM" + self.digest("tracking", order_id, idempotency_key).hex()[:20].upper()
 
     def delay_s(self, name: str, call_number: int) -> float:
         least, most = self.delay_ms
-        return (least + self._share("delay", name, str(call_number)) * (most - least)) / 1000
-
-    def transient_status(self, name: str, call_number: int) -> Literal[429, 503] | None:
-        """The HTTP status that a call fails with, each of the two in half of the cases; None if it
-        succeeds."""
-        share = self._share("error", name, str(call_number))
-        if share >= self.error_rate:
-            return None
-        return 429 if share < self.error_rate / 2 else 503
-
-    def _share(self, purpose: str, *names: str) -> float:
-        return int.from_bytes(self._digest(purpose, *names)[:8], "big") / 2**64
-
-    def _digest(self, purpose: str, *names: str) -> bytes:
-        return blake2b(
-            "\x00".join(names).encode(), digest_size=16, key=str(self.seed).encode(), person=purpose.encode()
-        ).digest()
+        return (least + self.share("delay", name, str(call_number)) * (most - least)) / 1000
 
 
 class SimulatedCarrier:
@@ -99,7 +76,9 @@ class SimulatedCarrier:
     ) -> None:
         """`delay_ms` delays `create_shipment` only. Raises ValueError outside the bounds of
         `SimulatedOutcomes`."""
-        self._outcomes = SimulatedOutcomes(seed, delay_ms, failure_rate, error_rate)
+        self._outcomes = SimulatedOutcomes(
+            seed=seed, delay_ms=delay_ms, failure_rate=failure_rate, error_rate=error_rate
+        )
         self.identity = f"seed {seed}"
         self._sleep = sleep
         self._clock = clock

@@ -22,11 +22,11 @@ from orderflow.fulfillment.carriers import (
     Carrier,
     CarrierRefused,
     CarrierRejected,
+    Carriers,
     CarrierUnavailable,
     ShipmentRequest,
 )
 from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
-from orderflow.fulfillment.carriers.parties import Carriers
 from orderflow.fulfillment.dead_letters.letters import Action, LetterState, record
 from orderflow.fulfillment.dead_letters.redrive import lock
 from orderflow.fulfillment.model import (
@@ -308,7 +308,7 @@ class Discarder:
         party = self._carriers.holding(called.party)
         if party is None:
             raise _NoVoid(carrier_changed(str(called.party)), touched=False)
-        carrier, order_id = party.carrier, called.request.order_id
+        carrier, order_id = party.adapter, called.request.order_id
         touched = False
         try:
             async with asyncio.timeout(VOID_S_MAX):
