@@ -69,7 +69,8 @@ class InsertOrUpdate:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """UPDATE of rows by key, each with its own values; each row holds `keys`, then `values`.
+    """UPDATE of rows by key, each with its own values; each row holds `keys`, then `values`, then `added`.
+    The numbers of `added` are added to those in the table.
 
     `where` applies to the row before the update. With `returning`, the keys of the rows that were found are
     returned, except keys that `computed` changes.
@@ -81,14 +82,21 @@ class Update:
     computed: Computed = field(default_factory=dict[str, sa.ColumnElement[Any]])
     where: sa.ColumnElement[bool] | None = None
     returning: bool = False
+    added: Sequence[str] = ()
 
     def build(self, dialect: Dialect) -> sa.Update:
         columns = self.table.c
-        new = dialect.rows([columns[name] for name in (*self.keys, *self.values)]).subquery("new")
+        new = dialect.rows([columns[name] for name in (*self.keys, *self.values, *self.added)]).subquery(
+            "new"
+        )
         update = (
             sa.update(self.table)
             .where(*(columns[name] == new.c[name] for name in self.keys))
-            .values({name: new.c[name] for name in self.values} | dict(self.computed))
+            .values(
+                {name: new.c[name] for name in self.values}
+                | {name: columns[name] + new.c[name] for name in self.added}
+                | dict(self.computed)
+            )
         )
         if self.where is not None:
             update = update.where(self.where)

@@ -6,7 +6,7 @@ in Unix milliseconds.
 
 import sqlalchemy as sa
 
-from orderflow.database.dialects import UtcTime, UuidText
+from orderflow.database.dialects import UtcTime, UuidText, exact_text
 
 metadata = sa.MetaData()
 
@@ -176,4 +176,29 @@ redrives = sa.Table(
         postgresql_where=sa.text("state = 'running'"),
         sqlite_where=sa.text("state = 'running'"),
     ),
+)
+
+PRODUCT_ID_CHARS_MAX = 200
+"""The Order Service accepts no longer ones."""
+
+# What there is of each product; one without a row is not tracked. Rows are never deleted, so the record of a
+# reserved product always exists.
+stock = sa.Table(
+    "stock",
+    metadata,
+    sa.Column("product_id", exact_text(PRODUCT_ID_CHARS_MAX), primary_key=True),
+    sa.Column("on_hand", sa.BigInteger, nullable=False),
+    # The sum of the product's reservations. It exceeds `on_hand` only if a person has counted fewer.
+    sa.Column("reserved", sa.BigInteger, nullable=False),
+    # When a person last set `on_hand`.
+    sa.Column("counted_at", UtcTime, nullable=False),
+)
+
+# What is reserved for orders that are neither shipped nor given up.
+reservations = sa.Table(
+    "reservations",
+    metadata,
+    sa.Column("order_id", UuidText, primary_key=True),
+    sa.Column("product_id", exact_text(PRODUCT_ID_CHARS_MAX), primary_key=True),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
 )

@@ -34,6 +34,12 @@ Q = TypeVar("Q", bound=Query)
 UuidText = sa.CHAR(36).with_variant(sa.Uuid(as_uuid=False), "postgresql")
 
 
+def exact_text(chars_max: int) -> sa.String:
+    """The type of texts that are equal only if every character is, and sorted by code point, as in Python,
+    whatever the database's own collation is."""
+    return sa.String(chars_max).with_variant(sa.String(chars_max, collation="C"), "postgresql")
+
+
 def of(connection: Connection) -> Dialect:
     """The dialect of the connection's database. Raises KeyError for one that Orderflow does not know."""
     return DIALECTS[connection.dialect.name]

@@ -1,0 +1,1 @@
+"""Stock: what there is of each product, and what of it is reserved for orders."""
