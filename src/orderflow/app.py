@@ -23,6 +23,7 @@ from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.stock.http import StockApi
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import outbox, relay
@@ -281,8 +282,14 @@ async def _fulfillment_service(
         clock=lambda: datetime.now(UTC),
         served=settings.env == "dev",
     )
+    stock = StockApi(
+        writer=worker.writer,
+        reader=reader,
+        clock=lambda: datetime.now(UTC),
+        set_served=settings.env == "dev",
+    )
     try:
-        app = fulfillment_http.create_app(FulfillmentApi(reader), health, actions)
+        app = fulfillment_http.create_app(FulfillmentApi(reader), health, actions, stock)
         door = FrontDoor(settings.own_hosts)
         async with _keeping_topics(bus, worker.health), serving(app, listener, door=door):
             await worker.run(stop)

@@ -16,6 +16,7 @@ from orderflow.database.engine import Reader
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi, create_app, health_api
+from orderflow.fulfillment.stock.http import StockApi
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.web.server import address, bind, serving
@@ -39,7 +40,8 @@ async def fulfillment_api(
         served=served,
     )
     health = health_api(worker.readiness, worker.status)
-    app = create_app(FulfillmentApi(reader), health, actions)
+    stock = StockApi(writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC), set_served=served)
+    app = create_app(FulfillmentApi(reader), health, actions, stock)
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener), aiohttp.ClientSession(address(listener)) as session:
 

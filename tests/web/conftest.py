@@ -20,6 +20,7 @@ from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.http import create_app as create_fulfillment
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.stock.http import StockApi
 from orderflow.runtime.health import Health
 from orderflow.simulators.carrier_ledger import Ledger
 from orderflow.simulators.carrier_server import create_app as create_carrier
@@ -96,7 +97,8 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     actions = DeadLetterActions(
         writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC), served=False
     )
-    return create_fulfillment(FulfillmentApi(reader), _health(), actions)
+    stock = StockApi(writer=nothing, reader=reader, clock=lambda: datetime.now(UTC), set_served=False)
+    return create_fulfillment(FulfillmentApi(reader), _health(), actions, stock)
 
 
 def _health() -> HealthApi:

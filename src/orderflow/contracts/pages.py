@@ -1,13 +1,13 @@
 """Pages of lists, the same on every port: `limit` and `cursor` in, `{"items":[…],"nextCursor"}` out.
 
 A page is bounded in bytes as well as in number, because one order may hold 1,000 items. A cursor holds the id
-of the last item on its page; clients do not look into it.
+of the last item on its page, which is a UUID in most lists; clients do not look into it.
 """
 
 import base64
 import binascii
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -33,13 +33,37 @@ def decode_cursor(cursor: str) -> str:
         raise ValueError("not a cursor that this API gave out") from None
 
 
-class PageQuery(BaseModel):
-    """What every list accepts. `cursor` is decoded: the id of the last item on the page before."""
+def encode_text_cursor(last_id: str) -> str:
+    return base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
 
+
+def decode_text_cursor(cursor: str) -> str:
+    """As `decode_cursor`, for items whose id is a text without a NUL."""
+    try:
+        last_id = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        last_id = ""
+    if not last_id or "\0" in last_id:
+        raise ValueError("not a cursor that this API gave out")
+    return last_id
+
+
+class _Query(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+
+
+class PageQuery(_Query):
+    """What every list accepts. `cursor` is decoded: the id of the last item on the page before."""
+
     cursor: Annotated[str, Field(max_length=64), AfterValidator(decode_cursor)] | None = None
+
+
+class TextPageQuery(_Query):
+    """As `PageQuery`, for lists whose items have a text as their id, of at most 200 characters."""
+
+    cursor: Annotated[str, Field(max_length=1_100), AfterValidator(decode_text_cursor)] | None = None
 
 
 def fitting(items: Iterable[dict[str, Any]], bytes_max: int = PAGE_BYTES_MAX) -> list[bytes]:
@@ -55,7 +79,8 @@ def fitting(items: Iterable[dict[str, Any]], bytes_max: int = PAGE_BYTES_MAX) ->
     return page
 
 
-def page(items: list[bytes], last_id: str | None) -> bytes:
-    """A page as JSON. `last_id` is the id of its last item, or None if nothing follows it."""
-    cursor = None if last_id is None else encode_cursor(last_id)
+def page(items: list[bytes], last_id: str | None, encode: Callable[[str], str] = encode_cursor) -> bytes:
+    """A page as JSON. `last_id` is the id of its last item, or None if nothing follows it; `encode` makes the
+    cursor of it."""
+    cursor = None if last_id is None else encode(last_id)
     return b'{"items":[%b],"nextCursor":%b}' % (b",".join(items), to_json(cursor))

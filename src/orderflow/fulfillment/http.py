@@ -1,4 +1,4 @@
-"""The Fulfillment Service over HTTP: health, shipments and dead letters."""
+"""The Fulfillment Service over HTTP: health, shipments, dead letters and stock."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from orderflow.fulfillment import queries
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.dead_letters.letters import LetterState
 from orderflow.fulfillment.model import State
+from orderflow.fulfillment.stock.http import STOCK, StockApi
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.fulfillment.worker import WorkerStatus
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, json_text, problem_response
@@ -118,7 +119,9 @@ def _details(status: WorkerStatus) -> dict[str, Any]:
     }
 
 
-def create_app(service: FulfillmentApi, health: HealthApi, actions: DeadLetterActions) -> Starlette:
+def create_app(
+    service: FulfillmentApi, health: HealthApi, actions: DeadLetterActions, stock: StockApi
+) -> Starlette:
     """The Fulfillment Service as an ASGI application, to be served by `web.server`."""
     routes = [
         *health.routes(),
@@ -133,6 +136,9 @@ def create_app(service: FulfillmentApi, health: HealthApi, actions: DeadLetterAc
         Route(f"{LETTERS}/{{letter_id}}", takes(service.get_dead_letter)),
         Route(f"{LETTERS}/{{letter_id}}/redrive", takes(actions.redrive), methods=["POST"]),
         Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
+        Route(STOCK, takes(stock.list_stock, reads_query=True)),
+        # A product id may have a slash in it.
+        Route(f"{STOCK}/{{product_id:path}}", takes(stock.set_on_hand), methods=["PUT"]),
     ]
     handlers = EXCEPTION_HANDLERS | dict.fromkeys(TRANSIENT, _on_database_unavailable)
     app = Starlette(routes=routes, exception_handlers=handlers)

@@ -6,7 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from pydantic_core import to_json
+from sqlalchemy.engine import Connection
 
+from orderflow.contracts.pages import encode_text_cursor, fitting, page
 from orderflow.database import bulk
 from orderflow.database.dialects import one_of
 from orderflow.database.transaction import Transaction
@@ -47,3 +49,23 @@ def set_on_hand(tx: Transaction, commands: Sequence[SetOnHand]) -> list[StockRec
 
 _SET = bulk.InsertOrUpdate(stock, ("product_id",), ("on_hand", "counted_at"), ("reserved",))
 _RESERVED = sa.select(stock.c.product_id, stock.c.reserved).where(one_of(stock.c.product_id, "products"))
+
+
+def document(record: StockRecord) -> dict[str, object]:
+    """The record as the HTTP API shows it."""
+    return {"productId": record.product_id, "onHand": record.on_hand, "reserved": record.reserved}
+
+
+def list_stock(connection: Connection, *, product_id: str | None, limit: int, after: str | None) -> bytes:
+    """A page of records by product id, those after the given one, as JSON; with `product_id` only its
+    record."""
+    c = stock.c
+    wanted = sa.select(c.product_id, c.on_hand, c.reserved).order_by(c.product_id).limit(limit + 1)
+    if product_id is not None:
+        wanted = wanted.where(c.product_id == product_id)
+    if after is not None:
+        wanted = wanted.where(c.product_id > after)
+    records = [StockRecord(*row) for row in connection.execute(wanted)]
+    found = fitting(document(record) for record in records[:limit])
+    last = records[len(found) - 1].product_id if len(records) > len(found) else None
+    return page(found, last, encode_text_cursor)

@@ -1,0 +1,76 @@
+"""Stock over HTTP. Until API keys exist it is set in the dev environment only."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orderflow.contracts.orders_api import Text, Whole
+from orderflow.contracts.pages import TextPageQuery
+from orderflow.database.engine import Reader
+from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment.stock import records
+from orderflow.fulfillment.stock.records import ON_HAND_MAX, SetOnHand
+from orderflow.web.answers import json_response, json_text
+from orderflow.web.bodies import read_model
+from orderflow.web.headers import read_query
+from orderflow.web.problems import broken_contract, field_error, not_outside_dev
+
+STOCK = "/api/fulfillment/stock"
+
+_PRODUCT_ID: TypeAdapter[str] = TypeAdapter(Text)
+
+
+class _StockQuery(TextPageQuery):
+    product_id: Text | None = None
+
+
+class _RecordBody(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
+
+    on_hand: Annotated[Whole, Field(ge=0, le=ON_HAND_MAX)]
+
+
+class StockApi:
+    """The endpoints of stock. Unless `set_served`, none of them changes anything: it answers 403."""
+
+    def __init__(
+        self, *, writer: GroupCommit, reader: Reader, clock: Callable[[], datetime], set_served: bool
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+        self._set_served = set_served
+
+    async def list_stock(self, request: Request) -> Response:
+        query = read_query(_StockQuery, request)
+        page = await self._reader.run(
+            records.list_stock, product_id=query.product_id, limit=query.limit, after=query.cursor
+        )
+        return json_text(page)
+
+    async def set_on_hand(self, request: Request) -> Response:
+        if not self._set_served:
+            raise not_outside_dev()
+        product_id = _product_id(request)
+        body = await read_model(_RecordBody, request)
+        command = SetOnHand(product_id, body.on_hand, self._clock())
+        record = await self._writer.submit_one(records.set_on_hand, command)
+        return json_response(records.document(record))
+
+
+def _product_id(request: Request) -> str:
+    """The id from the path, byte for byte. Raises ProblemError 422. Starlette's own parameter would be
+    without a line feed at its end, and with other characters in place of bytes that are not UTF-8: it could
+    name another product."""
+    try:
+        path = unquote(request.scope["raw_path"].decode("ascii"), errors="strict")
+        return _PRODUCT_ID.validate_python(path.removeprefix(f"{STOCK}/"))
+    except (UnicodeDecodeError, ValidationError):
+        why = "must be a product id: 1 to 200 printable characters"
+        raise broken_contract([field_error(("productId",), why, "path")]) from None
