@@ -4,7 +4,7 @@ import sys
 
 from orderflow.runtime import signals
 
-ROLES = ("up", "api", "relay", "fulfillment", "carrier-sim")
+ROLES = ("up", "api", "relay", "fulfillment", "carrier-sim", "payment-sim")
 """Commands that run until they are told to stop."""
 
 

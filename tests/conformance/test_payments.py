@@ -15,14 +15,16 @@ from orderflow.fulfillment.payments import (
     PaymentUnavailable,
     conformance,
 )
+from orderflow.fulfillment.payments.http import HttpPayments
 from orderflow.fulfillment.payments.simulated import DECLINE, SimulatedPayments
+from orderflow.simulators.payment_server import serving_payment_sim
 
 IN_FLIGHT = 2_000
 
 OpenProvider = Callable[..., AbstractAsyncContextManager[PaymentProvider]]
 
 
-@pytest.fixture(params=["simulated"])
+@pytest.fixture(params=["simulated", "http"])
 def open_provider(request: pytest.FixtureRequest, tmp_path: Path) -> OpenProvider:
     @asynccontextmanager
     async def simulated(
@@ -30,7 +32,25 @@ def open_provider(request: pytest.FixtureRequest, tmp_path: Path) -> OpenProvide
     ) -> AsyncGenerator[PaymentProvider]:
         yield SimulatedPayments(seed=seed, decline_rate=decline_rate, error_rate=error_rate)
 
-    return simulated
+    @asynccontextmanager
+    async def http(
+        *, seed: int = 0, decline_rate: float = 0.0, error_rate: float = 0.0
+    ) -> AsyncGenerator[PaymentProvider]:
+        async with serving_payment_sim(
+            host="127.0.0.1",
+            port=0,
+            decline_rate=decline_rate,
+            error_rate=error_rate,
+            seed=seed,
+            ledger=tmp_path / f"ledger-{seed}.db",
+        ) as url:
+            provider = HttpPayments(url, timeout_s=60)
+            try:
+                yield provider
+            finally:
+                await provider.close()
+
+    return simulated if request.param == "simulated" else http
 
 
 def a_request(number: int, amount_minor: int = 500, currency: str = "EUR") -> PaymentRequest:

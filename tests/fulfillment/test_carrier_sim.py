@@ -15,15 +15,18 @@ from tests.fulfillment.carrier_sim_client import Answered, Client, an_order, run
 from orderflow.fulfillment.carriers import ShipmentRequest
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier, SimulatedOutcomes
-from orderflow.simulators.carrier_server import BODY_BYTES_MAX, serving_carrier_sim
+from orderflow.simulators.carrier_server import serving_carrier_sim
+from orderflow.simulators.server import BODY_BYTES_MAX
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from orderflow.simulators.carrier_server import run_carrier_sim
+from orderflow.simulators.carrier_server import serving_carrier_sim
+from orderflow.simulators.server import run_simulator
 ledger, delay_ms, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-run_carrier_sim(host="127.0.0.1", port=0, delay_ms=(delay_ms, delay_ms), failure_rate=0.0, error_rate=0.0,
-                seed=seed, ledger=ledger)
+served = serving_carrier_sim(host="127.0.0.1", port=0, delay_ms=(delay_ms, delay_ms), failure_rate=0.0,
+                             error_rate=0.0, seed=seed, ledger=ledger)
+run_simulator("carrier-sim", ledger, served)
 """
 
 

@@ -134,6 +134,9 @@ def test_the_version_is_told_without_loading_the_parts() -> None:
         ["carrier-sim"],
         ["carrier-sim", "--ledger", "l.db", "--delay-ms", "5"],
         ["carrier-sim", "--ledger", "l.db", "--failure-rate", "2"],
+        ["payment-sim"],
+        ["payment-sim", "--ledger", "l.db", "--decline-rate", "2"],
+        ["payment-sim", "--ledger", "l.db", "--port", "70000"],
     ],
     ids=" ".join,
 )
@@ -207,9 +210,10 @@ def test_migrate_tells_what_it_applied_and_then_that_nothing_is_left(tool: Tool)
     assert tool("migrate").stdout == "orders: nothing to apply\nfulfillment: nothing to apply\n"
 
 
-def test_carrier_sim_serves_until_sigterm_and_exits_0(start: StartRole) -> None:
-    role = start("carrier-sim", "--port", "0", "--ledger", "ledger.db")
-    eventually(lambda: "listens on http://127.0.0.1:" in role.output, "carrier-sim tells its address")
+@pytest.mark.parametrize("simulator", ["carrier-sim", "payment-sim"])
+def test_a_simulator_serves_until_sigterm_and_exits_0(simulator: str, start: StartRole) -> None:
+    role = start(simulator, "--port", "0", "--ledger", "ledger.db")
+    eventually(lambda: f"{simulator} listens on http://127.0.0.1:" in role.output, "it tells its address")
     assert role.stop() == 0
 
 

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from orderflow.cli import configuration, dead_letters, health, orders, orders_import, parked, roles
+from orderflow.cli import (
+    configuration,
+    dead_letters,
+    health,
+    orders,
+    orders_import,
+    parked,
+    roles,
+    simulators,
+)
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain, use_any_encoding
 
 EXIT_FAILED = 1
@@ -74,7 +83,8 @@ def _app() -> App:
     app.command(roles.api)
     app.command(roles.relay)
     app.command(roles.fulfillment)
-    app.command(roles.carrier_sim)
+    app.command(simulators.carrier_sim)
+    app.command(simulators.payment_sim)
     app.command(roles.migrate)
     tools = App(name="orders", help="Place orders with the Order Service and look at them.")
     tools.command(orders.list_orders, name="list")

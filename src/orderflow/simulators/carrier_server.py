@@ -12,46 +12,40 @@ What a client can rely on:
 """
 
 import asyncio
-import itertools
-import sqlite3
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
-import uvloop
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orderflow.fulfillment.carriers.simulated import (
-    CARRIER_NAME,
-    REJECTION,
-    SimulatedOutcomes,
-)
-from orderflow.fulfillment.parties.simulated import RETRY_AFTER_S
-from orderflow.simulators.carrier_faults import Faults
+from orderflow.fulfillment.carriers.simulated import CARRIER_NAME, REJECTION, SimulatedOutcomes
+from orderflow.simulators.carrier_faults import CarrierFault
 from orderflow.simulators.carrier_ledger import Answer, Ledger, State
+from orderflow.simulators.faults import Faults
+from orderflow.simulators.server import (
+    BODY_BYTES_MAX,
+    NAME_CHARS_MAX,
+    Calls,
+    FindQuery,
+    key_and_body,
+    listing,
+    problem,
+    serving_simulator,
+    simulator_app,
+)
 from orderflow.web.bodies import read_body
-from orderflow.web.front_door import FrontDoor
-from orderflow.web.headers import header_values, idempotency_key, read_query, takes
-from orderflow.web.problems import ProblemError
-from orderflow.web.server import address, bind, serving, stop_on_signals
+from orderflow.web.headers import read_query, takes
 
-BODY_BYTES_MAX = 2 * 1024 * 1024
-NAME_CHARS_MAX = 200
-REQUESTS_IN_PROGRESS_MAX = 20_000
-DRAIN_S_MAX = 10
 KEY_LIFETIME_S_MAX = 31_536_000
-
-_RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_S)}
 
 
 class KeyLifetime(BaseModel):
@@ -60,12 +54,6 @@ class KeyLifetime(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seconds: float | None = Field(ge=0, le=KEY_LIFETIME_S_MAX)
-
-
-class FindQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    reference: str = Field(min_length=1, max_length=NAME_CHARS_MAX)
 
 
 class _CarrierSim:
@@ -82,22 +70,16 @@ class _CarrierSim:
         self._outcomes = outcomes
         self._sleep = sleep
         self._clock = clock
-        self._call_numbers = itertools.count()
-        self._in_progress = 0
-        self.faults = Faults()
+        self.calls = Calls(outcomes)
+        self.faults = Faults(CarrierFault)
 
     async def shipments(self, request: Request) -> Response:
         create, find = takes(self._create, key=True), takes(self._find, reads_query=True)
-        return await self._bounded(create if request.method == "POST" else find, request)
-
-    async def shipment(self, request: Request) -> Response:
-        return await self._bounded(self._void, request)
+        return await (create if request.method == "POST" else find)(request)
 
     async def ledger(self, _request: Request) -> Response:
-        return StreamingResponse(_ledger_json(self._ledger), media_type="application/json")
-
-    async def live(self, _request: Request) -> Response:
-        return JSONResponse({"status": "live"})
+        entries = (map(_entry, made) for made in self._ledger.shipments_ever_made())
+        return listing("shipments", entries)
 
     async def key_lifetime(self, request: Request) -> Response:
         """PUT and GET of /v1/key-lifetime."""
@@ -110,13 +92,9 @@ class _CarrierSim:
         return JSONResponse({"seconds": self._key_lifetime_s})
 
     async def _create(self, request: Request) -> Response:
-        key = idempotency_key(header_values(request, b"idempotency-key"))
-        if key is None:
-            raise HTTPException(400, "Idempotency-Key is needed")
-        body = await read_body(request, BODY_BYTES_MAX)
+        key, body = await key_and_body(request)
         order_id = _order_id(body)
-        call_number = next(self._call_numbers)
-        self._fail_transiently(order_id, call_number)
+        call_number = self.calls.next_or_fail(order_id)
         fault = self.faults.draw("create", order_id)
         if wrong := await self.faults.before(fault):
             return wrong
@@ -131,20 +109,20 @@ class _CarrierSim:
         if answer.request_hash != proposed.request_hash:
             raise HTTPException(409, "this Idempotency-Key was used with another body")
         if answer.state == "rejected":
-            return _problem(422, REJECTION, error=REJECTION)
+            return problem(422, REJECTION, title="Shipment rejected", error=REJECTION)
         return JSONResponse(_label(answer), status_code=201)
 
     async def _find(self, request: Request) -> Response:
         order_id = read_query(FindQuery, request).reference
-        self._fail_transiently(order_id, next(self._call_numbers))
+        self.calls.next_or_fail(order_id)
         if wrong := await self.faults.before(self.faults.draw("find", order_id)):
             return wrong
         found = await self._ledger.shipments_of(order_id)
         return JSONResponse({"shipments": [{**_label(each), "state": each.state} for each in found]})
 
-    async def _void(self, request: Request) -> Response:
+    async def void(self, request: Request) -> Response:
         shipment_id: str = request.path_params["shipment_id"]
-        self._fail_transiently(shipment_id, next(self._call_numbers))
+        self.calls.next_or_fail(shipment_id)
         order_id = await self._ledger.order_of(shipment_id)
         fault = self.faults.draw("void", order_id or "")
         if wrong := await self.faults.before(fault):
@@ -154,15 +132,6 @@ class _CarrierSim:
         if wrong := await self.faults.after(fault):
             return wrong
         return Response(status_code=204)
-
-    async def _bounded(self, answer: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
-        if self._in_progress >= REQUESTS_IN_PROGRESS_MAX:
-            raise HTTPException(503, "too many requests in progress", _RETRY_AFTER)
-        self._in_progress += 1
-        try:
-            return await answer(request)
-        finally:
-            self._in_progress -= 1
 
     def _decide(self, order_id: str, key: str, body: bytes) -> Answer:
         state: State = "rejected" if self._outcomes.rejects(order_id) else "live"
@@ -175,11 +144,6 @@ class _CarrierSim:
             created_at=self._clock().isoformat(),
         )
 
-    def _fail_transiently(self, name: str, call_number: int) -> None:
-        status = self._outcomes.transient_status(name, call_number)
-        if status is not None:
-            raise HTTPException(status, "simulated transient failure", _RETRY_AFTER)
-
 
 def create_app(
     *,
@@ -191,29 +155,18 @@ def create_app(
 ) -> Starlette:
     """The HTTP side alone. The caller closes the ledger, after the server has drained."""
     sim = _CarrierSim(ledger, outcomes, sleep, clock, key_lifetime_s)
-    app = Starlette(
-        routes=[
-            Route("/v1/shipments", sim.shipments, methods=["GET", "POST"]),
-            Route("/v1/shipments/{shipment_id}", takes(sim.shipment), methods=["DELETE"]),
+    return simulator_app(
+        sim.faults,
+        [
+            Route("/v1/shipments", sim.calls.bounded(sim.shipments), methods=["GET", "POST"]),
+            Route("/v1/shipments/{shipment_id}", takes(sim.calls.bounded(sim.void)), methods=["DELETE"]),
             Route("/v1/ledger", takes(sim.ledger)),
-            Route("/v1/faults", takes(sim.faults.handle), methods=["GET", "PUT"]),
             Route("/v1/key-lifetime", takes(sim.key_lifetime), methods=["GET", "PUT"]),
-            Route("/health/live", takes(sim.live)),
         ],
-        exception_handlers={
-            HTTPException: _on_http_exception,
-            ProblemError: _on_problem,
-            ClientDisconnect: _on_client_gone,
-            sqlite3.Error: _on_ledger_failure,
-            Exception: _on_error,
-        },
     )
-    app.router.redirect_slashes = False
-    return app
 
 
-@asynccontextmanager
-async def serving_carrier_sim(
+def serving_carrier_sim(
     *,
     host: str,
     port: int,
@@ -223,54 +176,16 @@ async def serving_carrier_sim(
     seed: int,
     ledger: Path,
     key_lifetime_s: float | None = None,
-) -> AsyncGenerator[str]:
-    """Serves while the block runs and yields the address, `http://host:port`; port 0 takes a free one.
-
-    Leaving the block drains: answers under way are finished within 10 s. Raises AddressUnavailable where the
-    port is taken, sqlite3.Error where the ledger cannot be opened, ValueError outside the bounds of
-    `SimulatedOutcomes`.
-    """
+) -> AbstractAsyncContextManager[str]:
+    """As `serving_simulator`. Raises ValueError outside the bounds of `SimulatedOutcomes`."""
     outcomes = SimulatedOutcomes(
         seed=seed, delay_ms=delay_ms, failure_rate=failure_rate, error_rate=error_rate
     )
-    with bind(host, port, "--port") as listener, closing(Ledger(ledger)) as book:
-        app = create_app(ledger=book, outcomes=outcomes, key_lifetime_s=key_lifetime_s)
-        async with serving(app, listener, door=FrontDoor((host,), logs=False), drain_s=DRAIN_S_MAX):
-            yield address(listener)
 
+    def app(book: Ledger) -> Starlette:
+        return create_app(ledger=book, outcomes=outcomes, key_lifetime_s=key_lifetime_s)
 
-def run_carrier_sim(
-    *,
-    host: str,
-    port: int,
-    delay_ms: tuple[int, int],
-    failure_rate: float,
-    error_rate: float,
-    seed: int,
-    ledger: Path,
-    key_lifetime_s: float | None = None,
-) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and returns. Raises what `serving_carrier_sim` raises."""
-
-    async def until_stopped() -> None:
-        stopped = asyncio.Event()
-        with stop_on_signals(stopped):
-            async with serving_carrier_sim(
-                host=host,
-                port=port,
-                delay_ms=delay_ms,
-                failure_rate=failure_rate,
-                error_rate=error_rate,
-                seed=seed,
-                ledger=ledger,
-                key_lifetime_s=key_lifetime_s,
-            ) as address:
-                sys.stdout.write(f"carrier-sim listens on {address}, ledger {ledger}\n")
-                sys.stdout.flush()
-                await stopped.wait()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(until_stopped())
+    return serving_simulator(host, port, lambda: Ledger(ledger), app)
 
 
 def _order_id(body: bytes) -> str:
@@ -300,51 +215,11 @@ def _label(answer: Answer) -> dict[str, str]:
     }
 
 
-def _ledger_json(ledger: Ledger) -> Iterator[bytes]:
-    opening = b'{"shipments":['
-    for shipments in ledger.shipments_ever_made():
-        entries = (
-            to_json(
-                {
-                    "shipmentId": each.shipment_id,
-                    "orderId": each.order_id,
-                    "trackingNumber": each.tracking_number,
-                    "state": each.state,
-                    "createdAt": each.created_at,
-                }
-            )
-            for each in shipments
-        )
-        yield opening + b",".join(entries)
-        opening = b","
-    yield b"]}" if opening == b"," else opening + b"]}"
-
-
-def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: str) -> Response:
-    titles = {422: "Shipment rejected", 503: "Service unavailable"}
-    content = {"type": "about:blank", "title": titles.get(status, detail), "status": status, "detail": detail}
-    return JSONResponse({**content, **more}, status, headers, media_type="application/problem+json")
-
-
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
-    refused = cast("HTTPException", error)
-    return _problem(refused.status_code, refused.detail, cast("dict[str, str] | None", refused.headers))
-
-
-async def _on_problem(_request: Request, error: Exception) -> Response:
-    problem = cast("ProblemError", error)
-    # 422 means that the order is rejected, and nothing else.
-    status = 400 if problem.status == 422 else problem.status
-    return _problem(status, problem.detail, problem.headers)
-
-
-async def _on_client_gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it
-
-
-async def _on_ledger_failure(_request: Request, _error: Exception) -> Response:
-    return _problem(503, "the ledger could not be written", _RETRY_AFTER)
-
-
-async def _on_error(_request: Request, _error: Exception) -> Response:
-    return _problem(500, "internal error")
+def _entry(answer: Answer) -> dict[str, str]:
+    return {
+        "shipmentId": answer.shipment_id,
+        "orderId": answer.order_id,
+        "trackingNumber": answer.tracking_number,
+        "state": answer.state,
+        "createdAt": answer.created_at,
+    }

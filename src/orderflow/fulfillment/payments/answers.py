@@ -19,13 +19,14 @@ def checked_payments(answer: object) -> list[Payment]:
     """The payments. Raises PaymentUnavailable for anything else."""
     if isinstance(answer, (list, tuple)):
         entries = cast("list[object]", answer)
-        payments = [entry for entry in entries if isinstance(entry, Payment) and _is_sound(entry)]
+        payments = [entry for entry in entries if isinstance(entry, Payment) and is_sound(entry)]
         if len(payments) == len(entries):
             return payments
     raise PaymentUnavailable("the provider's answer is no list of payments", doubtful=False)
 
 
-def _is_sound(payment: Payment) -> bool:
+def is_sound(payment: Payment) -> bool:
+    """Whether every field has its type, texts are not empty and no amount is negative."""
     amounts: list[object] = [payment.amount_minor, payment.captured_minor, payment.refunded_minor]
     flags: list[object] = [payment.authorized, payment.voided]
     return (
