@@ -19,6 +19,7 @@ from orderflow.cli import (
     parked,
     roles,
     simulators,
+    stock,
 )
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain, use_any_encoding
 
@@ -102,6 +103,10 @@ def _app() -> App:
     letters.command(dead_letters.redrive)
     letters.command(dead_letters.discard)
     app.command(letters)
+    pieces = App(name="stock", help="What there is of each product that is tracked.")
+    pieces.command(stock.list_stock, name="list")
+    pieces.command(stock.set_on_hand, name="set")
+    app.command(pieces)
     config = App(name="config", help="What the settings are, and whether they work.")
     config.command(configuration.show)
     config.command(configuration.check)

@@ -75,6 +75,10 @@ class Client:
         sent = {"Content-Type": "application/json", **(headers or {})}
         return await self._call("POST", path, timeout_s, data=body, headers=sent)
 
+    async def put(self, path: str, body: bytes, *, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        return await self._call("PUT", path, timeout_s, data=body, headers=headers)
+
     async def _call(self, method: str, path: str, timeout_s: float, **what: Any) -> dict[str, Any]:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         try:

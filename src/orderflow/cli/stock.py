@@ -1,0 +1,100 @@
+"""`stock list` and `set`: what there is of each tracked product."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.terminal import WrongUse, add_row, as_json, complain, write_line, write_rich
+
+if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
+    from orderflow.settings import Settings
+
+PATH = "/api/fulfillment/stock"
+PAGE_RECORDS_MAX = 200
+ON_HAND_MAX = 10**12
+
+_COUNT = re.compile(r"[0-9]{1,13}")
+
+
+def list_stock(
+    *,
+    product: Annotated[str | None, Parameter(help="Only the product with this very id.")] = None,
+    limit: Annotated[int, Parameter(help="At most this many.")] = 50,
+    json: Annotated[
+        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
+    ] = False,
+) -> int:
+    """List tracked products: what is on hand, and what of it is reserved for orders."""
+    if limit < 1:
+        raise WrongUse("--limit takes 1 or more")
+    query = {} if product is None else {"productId": product}
+    items = asyncio.run(_list(load_settings(), query, limit))
+    if json:
+        write_line("[" + ",".join(f"\n{as_json(item)}" for item in items) + ("\n]" if items else "]"))
+    else:
+        _write_table(items)
+    return 0
+
+
+async def _list(settings: Settings, query: dict[str, str], limit: int) -> list[Any]:
+    from orderflow.cli.client import fulfillment_service
+
+    items: list[Any] = []
+    cursor: dict[str, str] = {}
+    async with fulfillment_service(settings) as client:
+        while True:
+            size = min(limit - len(items), PAGE_RECORDS_MAX)
+            page = await client.get(PATH, {**query, **cursor, "limit": str(size)})
+            items += page["items"]
+            if page["nextCursor"] is None:
+                return items
+            if len(items) >= limit:
+                complain(f"the first {limit}; --limit takes another number")
+                return items
+            cursor = {"cursor": page["nextCursor"]}
+
+
+def set_on_hand(
+    product: Annotated[str, Parameter(name="PRODUCT")],
+    count: Annotated[str, Parameter(name="N")],
+    /,
+    *,
+    json: Json = False,
+) -> int:
+    """Say that N pieces of a product are on hand. It is tracked from its first count on."""
+    # A parameter of type int would round 1.5 to 2.
+    if not _COUNT.fullmatch(count) or (on_hand := int(count)) > ON_HAND_MAX:
+        raise WrongUse(f"N takes 0 to {ON_HAND_MAX}")
+    if product in ("", ".", ".."):
+        raise WrongUse("PRODUCT takes an id that an address can hold: not empty, and not . or ..")
+    record = asyncio.run(_set(load_settings(), product, on_hand))
+    if json:
+        write_line(as_json(record))
+    else:
+        write_line(f"{record['productId']}: {record['onHand']} on hand, {record['reserved']} reserved")
+    return 0
+
+
+async def _set(settings: Settings, product: str, on_hand: int) -> dict[str, Any]:
+    from orderflow.cli.client import fulfillment_service
+
+    async with fulfillment_service(settings) as client:
+        body = json_module.dumps({"onHand": on_hand}).encode()
+        return await client.put(f"{PATH}/{quote(product, safe='')}", body)
+
+
+def _write_table(items: list[Any]) -> None:
+    from rich.table import Table
+
+    columns = ("productId", "onHand", "reserved")
+    table = Table(*columns, box=None, pad_edge=False)
+    for item in items:
+        add_row(table, *(str(item[name]) for name in columns))
+    write_rich(table)
