@@ -14,7 +14,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands, outbox, parked
 from orderflow.orders.events import order_created
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.model import Status, unix_ms
+from orderflow.orders.model import Action, Status, unix_ms
 from orderflow.orders.queries import get_order
 from orderflow.orders.reconciler import RE_EMISSIONS_MAX, Reconciler
 from orderflow.orders.tables import outbox as outbox_table
@@ -50,13 +50,23 @@ class World:
         return order_id
 
     def publish_all(self) -> list[str]:
-        """What the relay does."""
+        return [order_id for order_id, _, _ in self.claimed()]
+
+    def claimed(self) -> list[tuple[str, int, str]]:
+        """What the relay does: publish and mark what one sweep finds. Returns order, version and type."""
         (rows,) = self.writer.submit_blocking(outbox.claim, [outbox.Claim()])
         assert isinstance(rows, list)
         marks = [outbox.Mark(row.order_id, row.order_version, self.now, 0, 0) for row in rows]
         if marks:
             self.writer.submit_blocking(outbox.mark, [outbox.MarkAll(marks)])
-        return [row.order_id for row in rows]
+        return [(row.order_id, row.order_version, row.event_type) for row in rows]
+
+    def update(self, order_id: str, status: Status | None = None, action: Action | None = None) -> None:
+        update = commands.UpdateOrder(
+            order_id, status, None, None, self.now, "test", None, "test", action=action, topic="order-events"
+        )
+        (outcome,) = self.writer.submit_blocking(commands.update_orders, [update])
+        assert isinstance(outcome, commands.Updated)
 
     def sent_again(self) -> list[str]:
         outcome = self.reconciler.run_once()
@@ -155,10 +165,54 @@ def test_a_finished_order_is_never_sent_again(world: World, last: Status) -> Non
     order_id = world.place()
     world.publish_all()
     for status in (Status.PROCESSING, last):
-        update = commands.UpdateOrder(order_id, status, None, None, world.now, "test", None, "test")
-        world.writer.submit_blocking(commands.update_orders, [update])
+        world.update(order_id, status)
     world.now += 1000 * PATIENCE
     assert world.sent_again() == []
+
+
+def test_an_order_on_hold_is_left_alone_however_long(world: World) -> None:
+    order_id = world.place()
+    world.publish_all()
+    world.update(order_id, action=Action.HOLD)
+    for _ in range(RE_EMISSIONS_MAX + 2):
+        world.now += 1000 * PATIENCE
+        assert world.sent_again() == []
+    with world.database.reader.connect() as connection:
+        order = get_order(connection, order_id)
+    assert order is not None
+    assert (order["status"], order["attention"]) == ("OnHold", None)
+
+
+def test_the_patience_with_a_released_order_begins_with_its_release(world: World) -> None:
+    order_id = world.place()
+    world.publish_all()
+    world.update(order_id, action=Action.HOLD)
+    world.now += 1000 * PATIENCE
+    world.update(order_id, action=Action.RELEASE)
+    assert world.publish_all() == [order_id]
+    world.now += PATIENCE - timedelta(seconds=1)
+    assert world.sent_again() == []
+    world.now += timedelta(seconds=2)
+    assert world.sent_again() == [order_id]
+
+
+def test_a_cancellation_that_nobody_acted_upon_is_requested_again_after_the_order_itself(
+    world: World,
+) -> None:
+    order_id = world.place()
+    world.publish_all()
+    world.update(order_id, Status.PROCESSING)
+    world.update(order_id, action=Action.CANCEL)
+    world.publish_all()
+    for count in range(RE_EMISSIONS_MAX):
+        world.now += PATIENCE * 5**count + timedelta(seconds=1)
+        assert world.sent_again() == [order_id]
+        assert world.claimed() == [(order_id, 1, "OrderCreated")]
+        assert world.claimed() == [(order_id, 3, "OrderCancellationRequested")]
+        assert world.sent_again() == []
+    world.now += PATIENCE * 5**RE_EMISSIONS_MAX + timedelta(seconds=1)
+    assert world.sent_again() == []
+    assert world.attention(order_id) == "stuck"
 
 
 def test_more_orders_than_one_look_takes_in_are_all_found(world: World) -> None:

@@ -1,4 +1,4 @@
-"""`orders list`, `show` and `create`."""
+"""`orders list`, `show` and `create`; `orders cancel`, `hold` and `release`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ ORDER_BYTES_MAX = 1 << 20
 _ITEM = re.compile(
     r"(?P<product>[^:]+):(?P<quantity>[0-9]{1,9})(:(?P<amount>[0-9]{1,15}):(?P<currency>[A-Z]{3}))?"
 )
+
+Id = Annotated[str, Parameter(name="ID")]
+Why = Annotated[str | None, Parameter(help="Why, for the order's timeline.")]
 
 
 def list_orders(
@@ -108,7 +111,7 @@ async def _pages(
 
 
 def show(
-    order_id: Annotated[str, Parameter(name="ID")],
+    order_id: Id,
     /,
     *,
     timeline: Annotated[bool, Parameter(negative="", help="Also every change and event of it.")] = False,
@@ -133,6 +136,39 @@ async def _order(settings: Settings, order_id: str, timeline: bool) -> dict[str,
         if timeline:
             order["timeline"] = (await client.get(f"{path}/timeline"))["items"]
         return order
+
+
+def cancel(order_id: Id, /, *, reason: Why = None, json: Json = False) -> int:
+    """Cancel an order. One that is being processed becomes Cancelling first, and may still be shipped."""
+    return _act("cancel", order_id, reason, json)
+
+
+def hold(order_id: Id, /, *, reason: Why = None, json: Json = False) -> int:
+    """Keep an order from being processed until it is released. It must be Created."""
+    return _act("hold", order_id, reason, json)
+
+
+def release(order_id: Id, /, *, reason: Why = None, json: Json = False) -> int:
+    """Let an order that is on hold be processed."""
+    return _act("release", order_id, reason, json)
+
+
+def _act(action: str, order_id: str, reason: str | None, json: bool) -> int:
+    body = {} if reason is None else {"reason": reason}
+    order = asyncio.run(_acted(load_settings(), action, order_id, body))
+    if json:
+        write_line(as_json(order))
+    else:
+        write_line(f"{order['orderId']} is {order['status']} (version {order['version']})")
+    return 0
+
+
+async def _acted(settings: Settings, action: str, order_id: str, body: dict[str, str]) -> dict[str, Any]:
+    from orderflow.cli.client import order_service
+
+    async with order_service(settings) as client:
+        path = f"/api/orders/{quote(order_id, safe='')}/{action}"
+        return await client.post(path, json_module.dumps(body).encode())
 
 
 def create(
@@ -183,7 +219,7 @@ def create(
         write_line(as_json(placed))
     else:
         write_order(placed)
-    if wait and placed["allowedTransitions"]:
+    if wait and not _is_final(placed):
         complain(f"still {placed['status']} after {wait_seconds:g} s")
         return 1
     return 0
@@ -222,7 +258,7 @@ async def _create(settings: Settings, order: dict[str, Any], key: str, wait_s: f
 
 
 async def _final(client: Client, order: Any, deadline: float) -> Any:
-    """The order once its status is final, which means that it allows no other, or as it is at the deadline.
+    """The order once its status is final, or as it is at the deadline.
 
     A service that has no room for another long poll, or is about to end, answers at once. It is then asked
     again at growing intervals.
@@ -230,7 +266,7 @@ async def _final(client: Client, order: Any, deadline: float) -> Any:
     from orderflow.cli.client import AnswerLost, Refused, Unreachable
 
     pause_s = WAIT_PAUSE_S_MIN
-    while order["allowedTransitions"] and (left_s := deadline - time.monotonic()) > 0:
+    while not _is_final(order) and (left_s := deadline - time.monotonic()) > 0:
         poll_s = min(left_s, WAIT_POLL_S)
         query = {"wait": "Shipped", "timeoutMs": str(int(poll_s * 1000))}
         asked_at_s = time.monotonic()
@@ -240,13 +276,19 @@ async def _final(client: Client, order: Any, deadline: float) -> Any:
         except (AnswerLost, Refused, Unreachable) as error:
             complain(f"order {order['orderId']} is placed, waiting goes on: {error}")
             at_least_s = (isinstance(error, Refused) and error.retry_after_s) or 0.0
-        if not order["allowedTransitions"] or time.monotonic() - asked_at_s > poll_s / 2:
+        if _is_final(order) or time.monotonic() - asked_at_s > poll_s / 2:
             pause_s = WAIT_PAUSE_S_MIN
             continue
         left_s = deadline - time.monotonic()
         await asyncio.sleep(max(0.0, min(left_s, max(at_least_s, random.uniform(pause_s / 2, pause_s)))))
         pause_s = min(2 * pause_s, WAIT_PAUSE_S_MAX)
     return order
+
+
+def _is_final(order: Any) -> bool:
+    from orderflow.orders.model import TERMINAL
+
+    return order["status"] in TERMINAL
 
 
 def _item(text: str) -> dict[str, Any]:

@@ -197,6 +197,12 @@ class StatusUpdatesEnvelope(Contract):
     updates: Annotated[list[Any], Field(min_length=1, max_length=BATCH_MAX)]
 
 
+class ActionIn(Contract):
+    """The optional body of an action (cancel, hold, release): why. The timeline shows it."""
+
+    reason: Reason | None = None
+
+
 class FulfillmentOut(Contract):
     carrier: str | None
     tracking_number: str | None

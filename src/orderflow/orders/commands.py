@@ -17,16 +17,19 @@ from orderflow.database import bulk
 from orderflow.database.dialects import lock_timeout, locked, one_of
 from orderflow.database.group_commit import Contended
 from orderflow.database.transaction import Transaction
-from orderflow.orders import outbox
+from orderflow.orders import events, outbox
 from orderflow.orders.counters import count_statuses
 from orderflow.orders.hand_off import HandOff
 from orderflow.orders.model import (
+    EVENT_TYPES,
+    Action,
     Attention,
     AttentionChange,
     Fulfillment,
     IllegalTransition,
     OrderState,
     Status,
+    apply_action,
     apply_update,
 )
 from orderflow.orders.placement import PlaceOrder, insert_new
@@ -121,7 +124,7 @@ def _of_earlier(
 
 @dataclass(frozen=True, slots=True)
 class UpdateOrder:
-    """A status update as PATCH requests it; absent parts stay as they are.
+    """A status update as PATCH requests it, where absent parts stay as they are, or an action.
 
     `at` and `correlation_id` together distinguish it from every other update of the order.
     """
@@ -136,17 +139,23 @@ class UpdateOrder:
     correlation_id: str
     versions: frozenset[int] | None = None
     """The versions that the order may have before the update; None accepts any version."""
+    action: Action | None = None
+    """If it is given, status, fulfillment and attention are not looked at."""
+    topic: str | None = None
+    """Where the event about the move goes. Only an update that makes no move with an event can do without."""
+    traceparent: str | None = None
 
     @property
     def rows(self) -> int:
-        return 2
+        return 3
 
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """The order is now as the update says; `changed` is False if it was already."""
+    """The order is now as the update says, in this status; `changed` is False if it was already."""
 
     changed: bool
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,7 @@ UpdateResult = Updated | UnknownOrder | StaleVersion | IllegalTransition
 
 def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[UpdateResult]:
     """Apply the updates in list order. An illegal one changes nothing and fails alone; a repeat is a success.
+    No other function changes a status. The moves that have an event get it in the same transaction.
 
     If the answer to an earlier COMMIT was lost, an order that the earlier try changed is left alone, and its
     updates get the answers that the earlier try would have given.
@@ -175,6 +185,7 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
     states = {order_id: state_of(row) for order_id, row in rows.items()}
     changed: dict[str, UpdateOrder] = {}
     history: list[tuple[object, ...]] = []
+    moves: list[outbox.OutboxRow] = []
     results: list[UpdateResult] = []
     for index, command in enumerate(commands):
         if index in earlier:
@@ -185,18 +196,21 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
             results.append(UnknownOrder())
             continue
         stale = command.versions is not None and before.version not in command.versions
-        after = apply_update(before, command.status, command.fulfillment, command.attention)
+        after = _applied(before, command)
         if stale and after is not before:  # a repeat succeeds, whatever the version is
             results.append(StaleVersion(before.version))
             continue
         if isinstance(after, IllegalTransition):
             results.append(after)
             continue
-        results.append(Updated(after is not before))
+        results.append(Updated(after is not before, after.status))
         if after is not before:
             states[command.order_id] = after
             changed[command.order_id] = command
             history.append(_change(command, after))
+            if event_type := EVENT_TYPES.get((before.status, after.status)):
+                moves.append(_event(event_type, command, after))
+    outbox.append(tx, moves)
     if changed:
         _write_changes(tx, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
         count_statuses(tx, _differences(rows, states))
@@ -222,7 +236,7 @@ def _earlier_results(
         for index, command in own:
             if found := made.get(_trace(command)):
                 status = found.after
-                results[index] = Updated(changed=True)
+                results[index] = Updated(changed=True, status=status)
             else:
                 results[index] = _without_trace(replace(now, status=status), command)
     return results
@@ -261,12 +275,32 @@ _CHANGES = (
 
 def _without_trace(state: OrderState, command: UpdateOrder) -> UpdateResult:
     """The answer to an update that changed nothing: it was illegal, a repeat, or for another version."""
-    after = apply_update(state, command.status, command.fulfillment, command.attention)
+    after = _applied(state, command)
     if isinstance(after, IllegalTransition):
         return after
     if command.versions is not None and after is not state:
         return StaleVersion(state.version)
-    return Updated(changed=False)
+    return Updated(changed=False, status=state.status)
+
+
+def _applied(state: OrderState, command: UpdateOrder) -> OrderState | IllegalTransition:
+    if command.action is not None:
+        return apply_action(state, command.action)
+    return apply_update(state, command.status, command.fulfillment, command.attention)
+
+
+def _event(event_type: str, command: UpdateOrder, after: OrderState) -> outbox.OutboxRow:
+    if command.topic is None:
+        raise ValueError(f"an update that publishes {event_type} needs a topic")
+    return events.of_move(
+        event_type,
+        topic=command.topic,
+        order_id=command.order_id,
+        order_version=after.version,
+        at=command.at,
+        correlation_id=command.correlation_id,
+        traceparent=command.traceparent,
+    )
 
 
 def _lock_orders(tx: Transaction, order_ids: set[str]) -> dict[str, RowMapping]:

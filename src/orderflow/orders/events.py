@@ -1,7 +1,12 @@
 """The events about orders, rendered for the outbox. `contracts.order_events` defines their form."""
 
+import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
+from pydantic_core import to_json
+
+from orderflow.contracts.instants import utc_text
 from orderflow.contracts.order_events import EVENT_BYTES_MAX, ORDER_CREATED, SCHEMA_VERSION, SOURCE
 from orderflow.messaging import Message
 from orderflow.orders.outbox import OutboxRow
@@ -21,6 +26,38 @@ def order_created(content: str, event_id: str, order_id: str, created_at: str, c
         f'{{"eventType":"{ORDER_CREATED}","schemaVersion":{SCHEMA_VERSION},"eventId":"{event_id}",'
         f'"orderId":"{order_id}","orderVersion":1,{content[1:-1]},"createdAt":"{created_at}",'
         f'"metadata":{{"source":"{SOURCE}","correlationId":"{correlation_id}"}}}}'
+    )
+
+
+_EVENT_IDS = uuid.UUID("6f726465-7266-5c6f-8a77-76310a310a32")
+
+
+def of_move(
+    event_type: str,
+    *,
+    topic: str,
+    order_id: str,
+    order_version: int,
+    at: datetime,
+    correlation_id: str,
+    traceparent: str | None,
+) -> OutboxRow:
+    """The event about a move that made this version of the order at that instant. Its id follows from the
+    order and the version, so whoever writes the move again writes the same event."""
+    event_id = str(uuid.uuid5(_EVENT_IDS, f"{order_id}/{order_version}"))
+    payload = to_json(
+        {
+            "eventType": event_type,
+            "schemaVersion": 1,
+            "eventId": event_id,
+            "orderId": order_id,
+            "orderVersion": order_version,
+            "createdAt": utc_text(at),
+            "metadata": {"source": SOURCE, "correlationId": correlation_id},
+        }
+    ).decode()
+    return OutboxRow(
+        order_id, order_version, event_id, event_type, topic, payload, correlation_id, traceparent, at
     )
 
 

@@ -1,11 +1,13 @@
-"""The order's lifecycle: one transition table, and what a status update does to an order. The functions are
-pure."""
+"""The order's lifecycle: one transition table, and what a status update or a client's action does to an
+order. The functions are pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+from orderflow.contracts.order_events import ORDER_CANCELLATION_REQUESTED, ORDER_CANCELLED, ORDER_RELEASED
 
 
 def unix_ms(at: datetime) -> int:
@@ -25,33 +27,77 @@ class Status(StrEnum):
     CANCELLED = "Cancelled"
 
 
-TRANSITIONS: Final[Mapping[Status, tuple[Status, ...]]] = {
-    Status.CREATED: (Status.PROCESSING, Status.ON_HOLD, Status.CANCELLED),
-    Status.ON_HOLD: (Status.CREATED, Status.CANCELLED),
-    Status.PROCESSING: (Status.SHIPPED, Status.FAILED, Status.CANCELLING),
-    Status.CANCELLING: (Status.CANCELLED, Status.SHIPPED, Status.FAILED),
-    Status.SHIPPED: (),
-    Status.FAILED: (),
-    Status.CANCELLED: (),
-}
+class Action(StrEnum):
+    """What a client asks for without naming a status: the status that follows depends on the order's own."""
+
+    CANCEL = "cancel"
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+class Transition(NamedTuple):
+    """One move of the table, with the action that makes it and the type of its event, if it has them."""
+
+    before: Status
+    after: Status
+    action: Action | None = None
+    event_type: str | None = None
+
+
+TABLE: Final = (
+    Transition(Status.CREATED, Status.PROCESSING),
+    Transition(Status.CREATED, Status.ON_HOLD, Action.HOLD),
+    Transition(Status.CREATED, Status.CANCELLED, Action.CANCEL, ORDER_CANCELLED),
+    Transition(Status.ON_HOLD, Status.CREATED, Action.RELEASE, ORDER_RELEASED),
+    Transition(Status.ON_HOLD, Status.CANCELLED, Action.CANCEL, ORDER_CANCELLED),
+    Transition(Status.PROCESSING, Status.SHIPPED),
+    Transition(Status.PROCESSING, Status.FAILED),
+    Transition(Status.PROCESSING, Status.CANCELLING, Action.CANCEL, ORDER_CANCELLATION_REQUESTED),
+    Transition(Status.CANCELLING, Status.CANCELLED),
+    Transition(Status.CANCELLING, Status.SHIPPED),
+    Transition(Status.CANCELLING, Status.FAILED),
+)
+"""Every move that an order can make. `docs/order-lifecycle.md` is generated from it."""
 
 REQUESTED: Final = (Status.PROCESSING, Status.SHIPPED, Status.FAILED, Status.CANCELLED)
-"""What a status update can ask for (CONTRACT, PATCH). No request leads to any other status yet."""
+"""What a status update can ask for (CONTRACT, PATCH). Only an action leads to any other status."""
+
+
+def _by_status(moves: Iterable[Transition]) -> Mapping[Status, tuple[Status, ...]]:
+    moves = tuple(moves)
+    return {status: tuple(move.after for move in moves if move.before is status) for status in Status}
+
+
+TRANSITIONS: Final = _by_status(TABLE)
+"""The statuses that follow each status."""
+
+REPORTED: Final = _by_status(move for move in TABLE if move.after in REQUESTED)
+"""The statuses that a status update can lead to from each status: what whoever ships the order may report."""
+
+OFFERED: Final = _by_status(move for move in TABLE if move.action is not None)
+"""The statuses that an action can lead to from each status: what whoever placed the order may do."""
+
+_BY_ACTION: Final = {(move.before, move.action): move.after for move in TABLE if move.action is not None}
+_RESULTS: Final = {
+    action: frozenset(move.after for move in TABLE if move.action is action) for action in Action
+}
+
+EVENT_TYPES: Final = {
+    (move.before, move.after): move.event_type for move in TABLE if move.event_type is not None
+}
+"""The types of the events about moves, by the status before and after; the other moves have no event."""
 
 TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
 
 
 @dataclass(frozen=True, slots=True)
 class IllegalTransition:
-    """The order, whose status is `current`, cannot make this move; `detail` says why in a sentence."""
+    """The order, whose status is `current`, cannot make this move; `detail` says why in a sentence, and
+    `allowed` which statuses a request of the same kind can lead to."""
 
     current: Status
     detail: str
-
-
-def offered(status: Status) -> list[str]:
-    """The statuses that a request can lead to from this one, as clients see them: `allowedTransitions`."""
-    return [move.value for move in TRANSITIONS[status] if move in REQUESTED]
+    allowed: tuple[Status, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +165,32 @@ def _move(
                 return IllegalTransition(
                     order.status,
                     f"The order is {order.status} already, with another carrier or tracking number.",
+                    REPORTED[order.status],
                 )
             return order
         return replace(order, fulfillment=_merge(order.fulfillment, fulfillment))
     if status not in TRANSITIONS[order.status]:
-        return IllegalTransition(order.status, f"An order that is {order.status} cannot become {status}.")
-    return replace(
-        order,
-        status=status,
-        fulfillment=_merge(order.fulfillment, fulfillment),
-        # A finished order needs no person to look at it any more.
-        attention=None if status in TERMINAL else order.attention,
-    )
+        detail = f"An order that is {order.status} cannot become {status}."
+        return IllegalTransition(order.status, detail, REPORTED[order.status])
+    return replace(_moved(order, status), fulfillment=_merge(order.fulfillment, fulfillment))
+
+
+def _moved(order: OrderState, status: Status) -> OrderState:
+    """The order with another status. A finished order needs no person to look at it any more."""
+    return replace(order, status=status, attention=None if status in TERMINAL else order.attention)
+
+
+def apply_action(order: OrderState, action: Action) -> OrderState | IllegalTransition:
+    """The order after the action, which is the very same object if it has a status that the action leads to
+    already: that makes the action a repeat. IllegalTransition where the table has no such move."""
+    if order.status in _RESULTS[action]:
+        return order
+    status = _BY_ACTION.get((order.status, action))
+    if status is None:
+        wanted = {Action.CANCEL: "cancelled", Action.HOLD: "put on hold", Action.RELEASE: "released"}[action]
+        detail = f"An order that is {order.status} cannot be {wanted}."
+        return IllegalTransition(order.status, detail, OFFERED[order.status])
+    return replace(_moved(order, status), version=order.version + 1)
 
 
 def _repeats(recorded: Fulfillment, sent: Fulfillment) -> bool:

@@ -63,6 +63,15 @@ class Mark(NamedTuple):
     offset: int | None = None
 
 
+def append(tx: Transaction, rows: Sequence[OutboxRow]) -> None:
+    """Add events about later versions of orders, in the transaction that makes those versions. The sweep
+    publishes them."""
+    tx.add(_APPEND, [row[:_WRITTEN] for row in sorted(rows)])
+
+
+_WRITTEN = len(OutboxRow._fields) - 1
+_APPEND = bulk.Insert(outbox, OutboxRow._fields[:_WRITTEN], {"leased_until_ms": sa.literal_column("0")})
+
 UNPUBLISHED = sa.case((outbox.c.published_at.is_(None), 1), else_=0) == 1
 """The condition that a row is not published. It is more than IS NULL, because a database would then search
 the index of all waiting rows instead of looking up the row by its key."""

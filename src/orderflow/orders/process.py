@@ -49,6 +49,7 @@ class OrdersProcess:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.clock = clock
+        self.topic = topic
         self.health = Health(essential=(f"writer-{WRITER}", *essential), clock=clock)
         self.writer = GroupCommit(
             database.writer,

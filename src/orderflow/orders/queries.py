@@ -13,7 +13,7 @@ from orderflow.contracts.instants import utc_text
 from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page
 from orderflow.database.dialects import one_of
 from orderflow.orders.counters import counted
-from orderflow.orders.model import Status, offered, unix_ms
+from orderflow.orders.model import OFFERED, Status, unix_ms
 from orderflow.orders.tables import order_changes, order_items, orders, outbox
 
 PAGE_ITEMS_MAX = 10_000
@@ -65,7 +65,7 @@ def created_json(content: str, order_id: str, created_at: str, correlation_id: s
     )
 
 
-_CREATED_MOVES = json.dumps(offered(Status.CREATED), separators=(",", ":"))
+_CREATED_MOVES = json.dumps(OFFERED[Status.CREATED], separators=(",", ":"))
 
 
 def list_orders(
@@ -199,7 +199,7 @@ def _document(row: RowMapping, items: list[Document]) -> Document:
         "createdAt": utc_text(row["created_at"]),
         "updatedAt": utc_text(row["updated_at"]),
         "correlationId": row["correlation_id"],
-        "allowedTransitions": offered(Status(row["status"])),
+        "allowedTransitions": OFFERED[Status(row["status"])],
     }
 
 

@@ -1,8 +1,8 @@
 """The reconciler: repairs what the log lost.
 
-If an order is neither finished nor waiting for a person, and nothing was heard about it for too long, its
-event is sent again; consumers drop events that they know already. An event that was never sent is the relay's
-job, but the reconciler reports it if it waits for too long.
+If an order is neither finished nor on hold nor waiting for a person, and nothing was heard about it for too
+long, its events are sent again; consumers drop events that they know already. An event that was never sent is
+the relay's job, but the reconciler reports it if it waits for too long.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,8 @@ OUTBOX = "outbox"
 """The part that health names as degraded while an event waits too long to be published, for whatever
 reason."""
 
-_WAITING = (Status.CREATED.value, Status.PROCESSING.value)
+_WAITING = (Status.CREATED.value, Status.PROCESSING.value, Status.CANCELLING.value)
+"""The statuses in which an order waits for fulfillment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class Reconciled:
 
 
 def reconcile(tx: Transaction, commands: Sequence[Reconcile]) -> list[Reconciled]:
-    """Free the first event of overdue orders for the relay."""
-    # This may be repeated after a lost COMMIT: an order whose event was sent again is not overdue any more.
+    """Free the events of overdue orders for the relay, which sends them in the order of their versions."""
+    # This may be repeated after a lost COMMIT: an order whose events were sent again is not overdue any more.
     return [_reconcile(tx, command) for command in commands]
 
 
@@ -84,11 +85,14 @@ def _reconcile(tx: Transaction, command: Reconcile) -> Reconciled:
     )
     looked_at = waiting[: command.rows]
     behind = looked_at[-1] if len(looked_at) == command.rows else ""
+    # An order has been silent since its latest event: the release of an order that was on hold starts anew.
     silent = (
         sa.select(outbox.c.order_id, outbox.c.re_emissions)
         .where(
             outbox.c.order_id.in_(looked_at),
-            outbox.c.order_version == 1,
+            ~sa.exists().where(
+                _later.c.order_id == outbox.c.order_id, _later.c.order_version > outbox.c.order_version
+            ),
             sa.or_(
                 *(
                     (outbox.c.re_emissions == count)
@@ -105,12 +109,15 @@ def _reconcile(tx: Transaction, command: Reconcile) -> Reconciled:
     if again:
         tx.connection.execute(
             sa.update(outbox)
-            .where(outbox.c.order_id.in_(again), outbox.c.order_version == 1)
+            .where(outbox.c.order_id.in_(again), outbox.c.published_at.is_not(None))
             .values(published_at=None, leased_until_ms=0, re_emissions=outbox.c.re_emissions + 1)
         )
     if stuck:
         update_orders(tx, [_stuck(order_id, command.now) for order_id in stuck])
     return Reconciled(again, stuck, behind, _unpublished(tx, command.now - command.patience))
+
+
+_later = outbox.alias("later")
 
 
 def _unpublished(tx: Transaction, before: datetime) -> str | None:
@@ -129,9 +136,8 @@ def _unpublished(tx: Transaction, before: datetime) -> str | None:
 
 
 def _stuck(order_id: str, now: datetime) -> UpdateOrder:
-    reason = (
-        f"Nothing was heard from fulfillment, though the order's event was sent {RE_EMISSIONS_MAX + 1} times."
-    )
+    sent = f"{RE_EMISSIONS_MAX + 1} times"
+    reason = f"Nothing was heard from fulfillment, though the order's events were sent {sent}."
     return UpdateOrder(
         order_id=order_id,
         status=None,
@@ -169,7 +175,7 @@ class Reconciler:
             on_failure="try again",
         )
         self.sent_again = 0
-        """Events sent again by this process since it started."""
+        """Orders whose events this process has sent again since it started."""
 
     def start(self) -> None:
         self.loop.start()

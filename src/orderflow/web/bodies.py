@@ -67,6 +67,17 @@ async def read_json_body(request: Request, bytes_max: int, budget: BodyBudget | 
     return body.removeprefix(BYTE_ORDER_MARK)
 
 
+async def read_optional_json_body(
+    request: Request, bytes_max: int, budget: BodyBudget | None = None
+) -> bytes | None:
+    """As `read_json_body`, but None if the request has no body; then its content type does not matter."""
+    body = await read_body(request, bytes_max, budget)
+    if not body:
+        return None
+    require_json(request)
+    return body.removeprefix(BYTE_ORDER_MARK)
+
+
 async def read_model(model: type[M], request: Request) -> M:
     """The model that a small body holds. Raises ProblemError as `read_json_body` does, and 422 for a body
     that breaks the model's rules."""

@@ -46,6 +46,7 @@ _MODELS: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = 
     (api.BatchIn, "validation"),
     (api.StatusPatch, "validation"),
     (api.StatusUpdatesIn, "validation"),
+    (api.ActionIn, "validation"),
     (api.ReleaseIn, "validation"),
     (api.Problem, "serialization"),
     (api.BatchOut, "serialization"),
@@ -124,6 +125,14 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
                 _answer(200, "A result per update.", "StatusUpdatesOut"),
             ),
         ),
+        *(
+            (f"/api/orders/{{order_id}}/{action}", "post", _action(summary))
+            for action, summary in (
+                ("cancel", "Cancel an order: at once, or as a request while it is being processed"),
+                ("hold", "Keep an order from being processed"),
+                ("release", "Let an order that is on hold be processed"),
+            )
+        ),
         (
             "/api/outbox/parked/release",
             "post",
@@ -138,6 +147,21 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
             ),
         ),
     ]
+
+
+def _action(summary: str) -> dict[str, Any]:
+    operation = _operation(
+        summary,
+        "ActionIn",
+        {
+            **_answer(200, "The order, also if it was as asked already.", "OrderOut"),
+            "404": _problem("no such order"),
+            "412": _problem("the order has another version"),
+        },
+        [_ORDER_ID, _IF_MATCH],
+    )
+    content = {"schema": _ref("ActionIn"), "example": {"reason": "ordered twice by mistake"}}
+    return operation | {"requestBody": {"required": False, "content": {"application/json": content}}}
 
 
 def _operation(

@@ -43,6 +43,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ORDER: TypeAdapter[api.OrderIn] = TypeAdapter(api.OrderIn)
 BATCH: TypeAdapter[api.BatchIn] = TypeAdapter(api.BatchIn)
 PATCH: TypeAdapter[api.StatusPatch] = TypeAdapter(api.StatusPatch)
+ACTION: TypeAdapter[api.ActionIn] = TypeAdapter(api.ActionIn)
 UPDATES: TypeAdapter[api.StatusUpdatesIn] = TypeAdapter(api.StatusUpdatesIn)
 
 M = TypeVar("M", bound=BaseModel)
@@ -88,6 +89,8 @@ def update_command(
     patch: api.StatusPatch,
     now: datetime,
     caller: Caller,
+    *,
+    topic: str,
     versions: frozenset[int] | None = None,
 ) -> commands.UpdateOrder:
     sent = patch.fulfillment
@@ -107,4 +110,6 @@ def update_command(
         reason=patch.attention.reason if patch.attention else (sent.error_message if sent else None),
         correlation_id=getattr(patch, "correlation_id", None) or caller.correlation_id,
         versions=versions,
+        topic=topic,
+        traceparent=caller.traceparent,
     )

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, OutcomeUnknown, QueueFull
-from orderflow.orders.commands import KeyReused
+from orderflow.orders.commands import KeyReused, StaleVersion, UnknownOrder
 from orderflow.orders.events import EventTooLarge
 from orderflow.orders.intake import KeyInProgress, NotPlaced, Refused
+from orderflow.orders.model import IllegalTransition
 from orderflow.web.answers import problem_of, problem_response
 from orderflow.web.problems import ProblemError, field_error
 
@@ -49,6 +50,43 @@ def placement_problem(refused: Refused) -> ProblemError:
             return write_problem(cause)
 
 
+def update_problem(refused: UnknownOrder | StaleVersion | IllegalTransition | Exception) -> ProblemError:
+    """The problem for an update that was not made."""
+    match refused:
+        case UnknownOrder():
+            return unknown_order()
+        case StaleVersion(version):
+            return ProblemError(
+                412,
+                "The order has changed: its version is none of those that If-Match names.",
+                headers={"ETag": f'"{version}"'},
+                extra={"currentVersion": version},
+            )
+        case IllegalTransition(current, detail, allowed):
+            return ProblemError(
+                409,
+                detail,
+                kind="illegal-transition",
+                title="Illegal transition",
+                extra={"currentStatus": current.value, "allowedTransitions": allowed},
+            )
+        case Exception():
+            return write_problem(refused)
+
+
+def unread_order() -> ProblemError:
+    """The problem for an update that was made, but whose order cannot be read for the answer."""
+    return _outcome_unknown(
+        "The order is as asked, but cannot be read now. Repeat the request: that is safe."
+    )
+
+
+def _outcome_unknown(detail: str) -> ProblemError:
+    return ProblemError(
+        503, detail, kind="outcome-unknown", title="Outcome unknown", headers={"Retry-After": "2"}
+    )
+
+
 def write_problem(cause: Exception) -> ProblemError:
     """The problem for a command that was refused by the writer, or whose transaction failed."""
     match cause:
@@ -60,12 +98,9 @@ def write_problem(cause: Exception) -> ProblemError:
                 headers={"Retry-After": "1"},
             )
         case OutcomeUnknown():
-            return ProblemError(
-                503,
-                "The database did not say whether it committed. Repeat with the same idempotency key.",
-                kind="outcome-unknown",
-                title="Outcome unknown",
-                headers={"Retry-After": "2"},
+            return _outcome_unknown(
+                "The database did not say whether it committed. Repeat the request; "
+                "if it places an order, with the same idempotency key."
             )
         case DatabaseUnavailable() | Contended():
             return ProblemError(

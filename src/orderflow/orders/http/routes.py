@@ -19,6 +19,7 @@ from orderflow.orders.http.parked import ParkedEvents
 from orderflow.orders.http.short_way import PostOrder
 from orderflow.orders.http.stats import Statistics
 from orderflow.orders.http.status import StatusUpdates
+from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.process import OrdersProcess
 from orderflow.web import docs_page
@@ -42,11 +43,25 @@ class OrdersApi:
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
         self.short_way = PostOrder(intake)
         self.app = _application(
-            Orders(intake=intake, reader=reader, bodies=bodies, waiters=self._waiters),
-            StatusUpdates(writer=writer, bodies=bodies, waiters=self._waiters, clock=process.clock),
-            Statistics(reader=reader, clock=process.clock),
-            ParkedEvents(writer=writer, reader=reader, releases=releases),
-            health_api(process),
+            orders=Orders(intake=intake, reader=reader, bodies=bodies, waiters=self._waiters),
+            status=StatusUpdates(
+                writer=writer,
+                bodies=bodies,
+                waiters=self._waiters,
+                topic=process.topic,
+                clock=process.clock,
+            ),
+            transitions=Transitions(
+                writer=writer,
+                reader=reader,
+                bodies=bodies,
+                waiters=self._waiters,
+                topic=process.topic,
+                clock=process.clock,
+            ),
+            statistics=Statistics(reader=reader, clock=process.clock),
+            parked=ParkedEvents(writer=writer, reader=reader, releases=releases),
+            health=health_api(process),
         )
 
     def stop(self) -> None:
@@ -55,7 +70,13 @@ class OrdersApi:
 
 
 def _application(
-    orders: Orders, status: StatusUpdates, statistics: Statistics, parked: ParkedEvents, health: HealthApi
+    *,
+    orders: Orders,
+    status: StatusUpdates,
+    transitions: Transitions,
+    statistics: Statistics,
+    parked: ParkedEvents,
+    health: HealthApi,
 ) -> ASGIApp:
     app = FastAPI(
         title="Orderflow Order Service",
@@ -70,6 +91,9 @@ def _application(
         ("POST", "/api/orders/batch", takes(orders.post_batch)),
         ("PATCH", "/api/orders/status", takes(status.patch_statuses)),
         ("PATCH", "/api/orders/{order_id}/status", takes(status.patch_status, versions=True)),
+        ("POST", "/api/orders/{order_id}/cancel", takes(transitions.cancel, versions=True)),
+        ("POST", "/api/orders/{order_id}/hold", takes(transitions.hold, versions=True)),
+        ("POST", "/api/orders/{order_id}/release", takes(transitions.release, versions=True)),
         ("POST", "/api/outbox/parked/release", takes(parked.release)),
     ):
         app.router.routes.append(Route(path, endpoint, methods=[method]))

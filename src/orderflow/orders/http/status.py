@@ -12,9 +12,8 @@ from orderflow.contracts import orders_api as api
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands
 from orderflow.orders.http import parsing
-from orderflow.orders.http.problems import problem_result, unknown_order, write_problem
+from orderflow.orders.http.problems import problem_result, update_problem
 from orderflow.orders.http.waiting import Waiters
-from orderflow.orders.model import IllegalTransition, offered
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import BodyBudget, read_json_body
 from orderflow.web.headers import if_match
@@ -22,7 +21,7 @@ from orderflow.web.problems import ProblemError, field_error, validation_problem
 
 
 class StatusUpdates:
-    """The endpoints."""
+    """The endpoints. `topic` is the topic of the orders' events."""
 
     def __init__(
         self,
@@ -30,11 +29,13 @@ class StatusUpdates:
         writer: GroupCommit,
         bodies: BodyBudget,
         waiters: Waiters,
+        topic: str,
         clock: Callable[[], datetime],
     ) -> None:
         self._writer = writer
         self._bodies = bodies
         self._waiters = waiters
+        self._topic = topic
         self._clock = clock
 
     async def patch_status(self, request: Request) -> Response:
@@ -84,38 +85,13 @@ class StatusUpdates:
                 # Each update has an instant of its own, by which the history distinguishes updates of one
                 # order.
                 at = now + timedelta(microseconds=index)
-                updates[index] = parsing.update_command(order_id, patch, at, sender, versions)
+                updates[index] = parsing.update_command(
+                    order_id, patch, at, sender, topic=self._topic, versions=versions
+                )
         results = await self._writer.submit(commands.update_orders, list(updates.values()))
         for (index, update), result in zip(updates.items(), results, strict=True):
-            outcomes[index] = _update_problem(result)
-            if result == commands.Updated(changed=True) and update.status is not None:
-                self._waiters.reached(update.order_id, update.status)
+            if not isinstance(result, commands.Updated):
+                outcomes[index] = update_problem(result)
+            elif result.changed:
+                self._waiters.reached(update.order_id, result.status)
         return outcomes
-
-
-def _update_problem(result: commands.UpdateResult | Exception) -> ProblemError | None:
-    match result:
-        case commands.Updated():
-            return None
-        case commands.UnknownOrder():
-            return unknown_order()
-        case commands.StaleVersion():
-            return ProblemError(
-                412,
-                "The order has changed: its version is none of those that If-Match names.",
-                headers={"ETag": f'"{result.version}"'},
-                extra={"currentVersion": result.version},
-            )
-        case IllegalTransition():
-            return ProblemError(
-                409,
-                result.detail,
-                kind="illegal-transition",
-                title="Illegal transition",
-                extra={
-                    "currentStatus": result.current.value,
-                    "allowedTransitions": offered(result.current),
-                },
-            )
-        case Exception():
-            return write_problem(result)
