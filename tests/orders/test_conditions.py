@@ -106,6 +106,7 @@ OPERATIONS: list[tuple[str, str, Any]] = [
     ("POST", "/api/orders/batch", {"orders": [ORDER]}),
     ("PATCH", "/api/orders/status", {"updates": [{"orderId": "{id}", "status": "Processing"}]}),
     ("PATCH", "/api/orders/{id}/status", {"status": "Processing"}),
+    *(("POST", f"/api/orders/{{id}}/{action}", {}) for action in ("cancel", "hold", "release")),
     ("POST", "/api/outbox/parked/release", {}),
     *(
         ("GET", path, None)
@@ -131,7 +132,10 @@ def test_what_is_asked_beside_the_body_and_not_done_is_refused(
     text = None if body is None else json.dumps(body).replace("{id}", order_id).encode()
     for query, headers, pointer in ASKED:
         takes = (path, pointer) in (
-            ("/api/orders/{id}/status", "/If-Match"),
+            *(
+                (f"/api/orders/{{id}}/{name}", "/If-Match")
+                for name in ("status", "cancel", "hold", "release")
+            ),
             ("/api/orders", "/Idempotency-Key") if method == "POST" else None,
         )
         if takes or (method == "GET" and pointer == "/If-None-Match"):
