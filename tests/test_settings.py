@@ -9,6 +9,7 @@ from orderflow import settings
 from orderflow.database.errors import DatabaseMisconfigured
 from orderflow.database.urls import parse_url
 from orderflow.fulfillment.carriers.connect import open_carriers
+from orderflow.fulfillment.payments.connect import open_payments
 
 URL = "postgresql://orders:s3cret@database/orders"
 
@@ -78,7 +79,7 @@ TEXTS = {
         "database_url",
         "fulfillment_database_url",
     ),
-    *("host", "orders_topic"),
+    *("host", "orders_topic", "payments"),
 }
 """Settings that may be almost any text, but not longer than this."""
 
@@ -171,6 +172,8 @@ def test_nonsense_in_any_setting_is_taken_or_refused_by_its_name(
 def _open_parts(loaded: settings.Settings) -> None:
     with suppress(settings.SettingsError):
         open_carriers(loaded)
+    with suppress(settings.SettingsError):
+        open_payments(loaded)
     for url in (loaded.orders_database, loaded.fulfillment_database):
         with suppress(DatabaseMisconfigured):
             parse_url(url)
@@ -181,7 +184,8 @@ def test_a_setting_that_is_shown_keeps_its_secrets(monkeypatch: pytest.MonkeyPat
         if name.endswith("_url") and name != "bus_url":
             scheme = "postgresql" if name == "database_url" else "http"
             monkeypatch.setenv(f"ORDERFLOW_{name.upper()}", f"{scheme}://u:s3cret@h:1/d?password=s3cret")
-    monkeypatch.delenv("ORDERFLOW_CARRIER_URL")
+    for name in ("CARRIER_URL", "PAYMENTS_URL"):  # these may hold no secrets
+        monkeypatch.delenv(f"ORDERFLOW_{name}")
     shown = str(settings.shown(settings.load()))
     assert "s3cret" not in shown
     assert "postgresql://u:***@h:1/d" in shown
@@ -216,11 +220,11 @@ def test_a_wrong_broker_is_refused_with_the_settings(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "seed", [str(10**23), str(2**63), str(-(2**63) - 1), "9" * 4_000, "--1", "-", "\u0661"]
 )
-def test_a_former_carriers_seed_has_the_bounds_of_the_present_ones(
+def test_a_former_partys_seed_has_the_bounds_of_the_present_ones(
     monkeypatch: pytest.MonkeyPatch, seed: str
 ) -> None:
-    refusal = refusal_of(monkeypatch, "ORDERFLOW_FORMER_CARRIERS", f"simulated:{seed}")
-    assert refusal.startswith("ORDERFLOW_FORMER_CARRIERS: ")
+    for variable in ("ORDERFLOW_FORMER_CARRIERS", "ORDERFLOW_FORMER_PAYMENTS"):
+        assert f"{variable}: " in refusal_of(monkeypatch, variable, f"simulated:{seed}")
 
 
 @pytest.mark.parametrize("hosts", ["http://h", "h:80", "*", "a/b", "[::1]", "ü"])

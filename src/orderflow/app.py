@@ -19,10 +19,11 @@ from orderflow.database.opening import Source, migrated, opened, prepared, sole_
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.carriers import Carriers
-from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
+from orderflow.fulfillment.carriers.connect import open_carriers
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.parties.connect import close_parties
 from orderflow.fulfillment.stock.http import StockApi
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
@@ -198,7 +199,7 @@ async def _carriers(settings: Settings) -> AsyncGenerator[Carriers]:
     try:
         yield carriers
     finally:
-        await close_carriers(carriers)
+        await close_parties(carriers)
 
 
 @asynccontextmanager

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     carrier_seed: int = Field(0, ge=SEED_MIN, le=SEED_MAX)
     carrier_error_rate: float = Field(0.0, ge=0, le=1)
     carrier_key_lifetime_s: int = Field(86_400, ge=1, le=31_536_000)
+    payments: str | None = Field(None, max_length=TEXT_CHARS_MAX)
+    payments_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
+    former_payments: str = Field("", max_length=TEXT_CHARS_MAX)
     in_flight_max: int | None = Field(None, ge=1, le=100_000)
     database_wait_s: float = Field(60, ge=0, le=3600)
     idempotency_key_lifetime_s: int = Field(7 * 86_400, ge=60, le=KEPT_S_MAX)
@@ -123,7 +126,7 @@ class Settings(BaseSettings):
             bootstrap_servers(value)
         return value
 
-    @field_validator("orders_url", "fulfillment_url", "carrier_url")
+    @field_validator("orders_url", "fulfillment_url", "carrier_url", "payments_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         try:
@@ -135,7 +138,7 @@ class Settings(BaseSettings):
             raise ValueError("must look like http://host:port")
         return None if value is None else value.rstrip("/")
 
-    @field_validator("carrier_url")
+    @field_validator("carrier_url", "payments_url")
     @classmethod
     def _has_no_secrets(cls, value: str | None) -> str | None:
         text = value or ""
@@ -151,11 +154,11 @@ class Settings(BaseSettings):
             raise ValueError(f"must be LOW-HIGH, within 0 and {CARRIER_DELAY_MS_MAX} milliseconds")
         return value
 
-    @field_validator("former_carriers")
+    @field_validator("former_carriers", "former_payments")
     @classmethod
-    def _former_carriers_are_named(cls, value: str) -> str:
+    def _former_parties_are_named(cls, value: str) -> str:
         for named in _listed(value):
-            _former_carrier(named)
+            _former_party(named)
         return value
 
     @model_validator(mode="after")
@@ -164,6 +167,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}CARRIER_URL: needed when carrier is http")
         if self.carrier not in ("simulated", "http") and ":" not in self.carrier:
             raise ValueError(f"{PREFIX}CARRIER: must be simulated, http or package.module:Class")
+        if self.payments == "http" and self.payments_url is None:
+            raise ValueError(f"{PREFIX}PAYMENTS_URL: needed when payments is http")
+        if self.payment_provider not in ("none", "simulated", "http") and ":" not in self.payment_provider:
+            raise ValueError(f"{PREFIX}PAYMENTS: must be none, simulated, http or package.module:Class")
         return self
 
     @property
@@ -180,7 +187,18 @@ class Settings(BaseSettings):
     def former_carrier_list(self) -> list[tuple[str, str]]:
         """The adapter and the address of each former carrier; for `simulated`, its seed instead of an
         address."""
-        return [_former_carrier(named) for named in _listed(self.former_carriers)]
+        return [_former_party(named) for named in _listed(self.former_carriers)]
+
+    @property
+    def payment_provider(self) -> str:
+        """`none`, `simulated`, `http` or `package.module:Class`. Outside of dev, payments are not simulated
+        unless that is said."""
+        return self.payments or ("simulated" if self.env == "dev" else "none")
+
+    @property
+    def former_payments_list(self) -> list[tuple[str, str]]:
+        """As `former_carrier_list`, for payment providers."""
+        return [_former_party(named) for named in _listed(self.former_payments)]
 
     @property
     def orders_database(self) -> str:
@@ -292,7 +310,7 @@ def _listed(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
-def _former_carrier(named: str) -> tuple[str, str]:
+def _former_party(named: str) -> tuple[str, str]:
     adapter, _, rest = named.partition(":")
     if adapter in ("http", "https") and urlsplit(named).hostname:
         return "http", named
@@ -325,7 +343,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings for `config show`: URLs without their secrets, other secrets as stars."""
     values: dict[str, Any] = {}
     for name in Settings.model_fields:
-        value = getattr(settings, name)
+        value = settings.payment_provider if name == "payments" else getattr(settings, name)
         if isinstance(value, SecretStr):
             text = value.get_secret_value()
             value = mask_urls(text) if "://" in text and name.endswith("_url") else "**********"

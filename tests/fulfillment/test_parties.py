@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from tests.fulfillment.conftest import World
 
 from orderflow.fulfillment.carriers import Carrier
-from orderflow.fulfillment.carriers.connect import close_carriers, open_carriers
+from orderflow.fulfillment.carriers.connect import open_carriers
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.claims import PARTY_AWAY_MS
@@ -23,6 +23,7 @@ from orderflow.fulfillment.dead_letters import redrive
 from orderflow.fulfillment.dead_letters.discard import Discarded
 from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
 from orderflow.fulfillment.parties import PARTY_CHARS_MAX, Party, party_of
+from orderflow.fulfillment.parties.connect import close_parties
 from orderflow.fulfillment.tables import dead_letters, shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.runtime.settings_error import SettingsError
@@ -351,7 +352,7 @@ def test_an_identity_that_cannot_be_stored_is_refused(identity: object) -> None:
 def opened(**settings: Any) -> tuple[str, list[str]]:
     async def scenario() -> tuple[str, list[str]]:
         carriers = open_carriers(Settings(**settings))
-        await close_carriers(carriers)
+        await close_parties(carriers)
         return carriers.current.name, [party.name for party in carriers.former]
 
     return asyncio.run(scenario())

@@ -28,8 +28,3 @@ def open_carriers(settings: Settings) -> Carriers:
     address = settings.carrier_url if settings.carrier == "http" else str(settings.carrier_seed)
     current = (settings.carrier, address or "")
     return open_parties(current, settings.former_carrier_list, make, _VARIABLES)
-
-
-async def close_carriers(carriers: Carriers) -> None:
-    for party in carriers:
-        await party.adapter.close()

@@ -6,12 +6,18 @@ is stored with every intent, and a key is only ever repeated, looked up or undon
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 PARTY_CHARS_MAX = 500
 
 A_co = TypeVar("A_co", covariant=True)
 A = TypeVar("A")
+
+
+class Adapter(Protocol):
+    """What the adapters of every port have in common."""
+
+    async def close(self) -> None: ...
 
 
 class PartyUnavailable(Exception):

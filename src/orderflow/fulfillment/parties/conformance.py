@@ -10,7 +10,9 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
+
+from orderflow.fulfillment.parties import Adapter
 
 CHECK_S_MAX = 120.0
 CONCURRENT = 20
@@ -20,11 +22,7 @@ class NotConformant(Exception):
     """The adapter breaks a guarantee of the port."""
 
 
-class Closes(Protocol):
-    async def close(self) -> None: ...
-
-
-A = TypeVar("A", bound=Closes)
+A = TypeVar("A", bound=Adapter)
 
 
 def require(holds: bool, otherwise: str) -> None:

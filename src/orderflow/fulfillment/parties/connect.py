@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from orderflow.fulfillment.parties import Parties, Party, party_of
+from orderflow.fulfillment.parties import Adapter, Parties, Party, party_of
 from orderflow.runtime.settings_error import SettingsError
 
 A = TypeVar("A")
@@ -33,6 +33,11 @@ def _open(variable: str, named: Named, make: Callable[[str, str, str], A]) -> Pa
         return party_of(kind, make(variable, kind, address))
     except ValueError as error:
         raise SettingsError(f"{variable} names {kind}: {error}") from None
+
+
+async def close_parties(parties: Parties[Adapter]) -> None:
+    for party in parties:
+        await party.adapter.close()
 
 
 def own_adapter(variable: str, named: str, methods: Sequence[str], noun: str) -> Any:
