@@ -20,10 +20,13 @@ from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.http import create_app as create_fulfillment
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.payments.simulated import SimulatedDecisions
 from orderflow.fulfillment.stock.http import StockApi
 from orderflow.runtime.health import Health
 from orderflow.simulators.carrier_ledger import Ledger
 from orderflow.simulators.carrier_server import create_app as create_carrier
+from orderflow.simulators.payment_ledger import PaymentLedger
+from orderflow.simulators.payment_server import create_app as create_provider
 from orderflow.web.deadlines import Limits
 from orderflow.web.front_door import FrontDoor
 from orderflow.web.health import HealthApi, create_health_app
@@ -36,8 +39,10 @@ PATHS = {
     "relay": "/health/live",
     "fulfillment": "/api/fulfillment/dead-letters/redrive",
     "carrier-sim": "/v1/shipments",
+    "payment-sim": "/v1/authorizations",
 }
 """Where a POST with a body goes."""
+SIMULATORS = {PATHS["carrier-sim"], PATHS["payment-sim"]}
 
 
 @contextmanager
@@ -85,6 +90,12 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
         stack.callback(ledger.close)
         return create_carrier(
             ledger=ledger, outcomes=SimulatedOutcomes(seed=1, delay_ms=(0, 0), failure_rate=0, error_rate=0)
+        )
+    if name == "payment-sim":
+        payments = PaymentLedger(directory / "ledger.db")
+        stack.callback(payments.close)
+        return create_provider(
+            ledger=payments, decisions=SimulatedDecisions(seed=1, decline_rate=0, error_rate=0)
         )
     database = connect(f"sqlite:///{directory / 'one.db'}", application="test")
     stack.callback(database.dispose)

@@ -1,7 +1,7 @@
 """If a request asks, besides its body, for something that no listener does, every listener refuses it."""
 
 import pytest
-from tests.web.conftest import PATHS, converse
+from tests.web.conftest import PATHS, SIMULATORS, converse
 
 WRITES = [
     ("orders", "POST", "/api/orders/batch"),
@@ -12,6 +12,10 @@ WRITES = [
     ("carrier-sim", "DELETE", "/v1/shipments/x"),
     ("carrier-sim", "PUT", "/v1/faults"),
     ("carrier-sim", "PUT", "/v1/key-lifetime"),
+    ("payment-sim", "POST", "/v1/authorizations/x/capture"),
+    ("payment-sim", "POST", "/v1/authorizations/x/void"),
+    ("payment-sim", "POST", "/v1/authorizations/x/refund"),
+    ("payment-sim", "PUT", "/v1/faults"),
 ]
 READS = [
     ("orders", "GET", "/api/orders"),
@@ -25,6 +29,8 @@ READS = [
     ("carrier-sim", "GET", "/v1/ledger"),
     ("carrier-sim", "GET", "/v1/faults"),
     ("carrier-sim", "GET", "/health/live"),
+    ("payment-sim", "GET", "/v1/authorizations?reference=a"),
+    ("payment-sim", "GET", "/v1/ledger"),
     ("fulfillment", "GET", "/health/ready"),
     ("relay", "GET", "/health/ready"),
 ]
@@ -38,7 +44,7 @@ def asked(listener: tuple[str, int], method: str, target: str, *lines: bytes) ->
 
 def refusals(listener: tuple[str, int]) -> list[int | str]:
     # 422 from a carrier means that the order is rejected.
-    return [400] if listener[0] == PATHS["carrier-sim"] else [422]
+    return [400] if listener[0] in SIMULATORS else [422]
 
 
 @pytest.mark.parametrize(("name", "method", "path"), WRITES + READS)
@@ -52,17 +58,18 @@ def test_what_is_not_done_is_refused(listener: tuple[str, int], name: str, metho
         assert asked(listener, method, path, line) == refusals(listener)
 
 
-def test_a_shipment_is_asked_for_by_one_key_and_nothing_else(listener: tuple[str, int]) -> None:
-    if listener[0] != PATHS["carrier-sim"]:
+def test_a_simulator_is_asked_by_one_key_and_nothing_else(listener: tuple[str, int]) -> None:
+    path = listener[0]
+    if path not in SIMULATORS:
         return
     key = b"Idempotency-Key: a"
     for target, lines in (
-        ("/v1/shipments", [key, b"Idempotency-Key: b"]),
-        ("/v1/shipments", [b"Idempotency-Key: \xff"]),
-        ("/v1/shipments", []),
-        ("/v1/shipments", [key, b'If-Match: "1"']),
-        ("/v1/shipments?x=1", [key]),
+        (path, [key, b"Idempotency-Key: b"]),
+        (path, [b"Idempotency-Key: \xff"]),
+        (path, []),
+        (path, [key, b'If-Match: "1"']),
+        (f"{path}?x=1", [key]),
     ):
         assert asked(listener, "POST", target, *lines) == [400]
-    for target in ("/v1/shipments", "/v1/shipments?reference=", "/v1/shipments?reference=a&reference=b"):
+    for target in (path, f"{path}?reference=", f"{path}?reference=a&reference=b"):
         assert asked(listener, "GET", target) == [400]
