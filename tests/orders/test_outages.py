@@ -54,6 +54,9 @@ BODIES_OF_WRITES: dict[tuple[str, str], Any] = {
     ("post", "/api/orders/batch"): {"orders": [ORDER]},
     ("patch", "/api/orders/{order_id}/status"): {"status": "Processing"},
     ("patch", "/api/orders/status"): {"updates": [{"orderId": UNKNOWN_ID, "status": "Processing"}]},
+    ("post", "/api/orders/{order_id}/cancel"): {},
+    ("post", "/api/orders/{order_id}/hold"): {},
+    ("post", "/api/orders/{order_id}/release"): {},
     ("post", "/api/outbox/parked/release"): {},
 }
 
@@ -161,6 +164,22 @@ def test_an_update_whose_commit_was_not_answered_is_made_once_and_answered_204(s
     assert service.patch(order_id, status="Processing").status == 204
     assert service.get(f"/api/orders/{order_id}")["version"] == 2
     assert service.get("/api/stats")["statuses"]["Processing"] == 1
+
+
+def test_an_action_whose_order_cannot_be_read_afterwards_is_outcome_unknown(
+    start: Start, postgres_database: str
+) -> None:
+    service = start(url=postgres_database)
+    order_id = service.placed()["orderId"]
+
+    def lose_the_connection(*_: object) -> None:
+        failure = psycopg.OperationalError("the connection was lost")
+        raise OperationalError("SELECT", {}, failure, connection_invalidated=True)
+
+    event.listen(service.database.reader, "before_cursor_execute", lose_the_connection)
+    is_refusal(service.send("POST", f"/api/orders/{order_id}/hold"), "outcome-unknown")
+    event.remove(service.database.reader, "before_cursor_execute", lose_the_connection)
+    assert service.get(f"/api/orders/{order_id}")["status"] == "OnHold"
 
 
 def test_sessions_killed_under_load_are_201_or_503_and_every_201_is_there(
