@@ -32,7 +32,6 @@ from orderflow.web.front_door import FrontDoor
 from orderflow.web.health import HealthApi, create_health_app
 from orderflow.web.server import bind, serving
 
-LISTENERS = ("orders", "orders, the usual way", "relay", "fulfillment", "carrier-sim")
 PATHS = {
     "orders": "/api/orders",
     "orders, the usual way": "/api/orders",
@@ -41,7 +40,8 @@ PATHS = {
     "carrier-sim": "/v1/shipments",
     "payment-sim": "/v1/authorizations",
 }
-"""Where a POST with a body goes."""
+"""Every listener, and where a POST with a body goes."""
+LISTENERS = tuple(PATHS)
 SIMULATORS = {PATHS["carrier-sim"], PATHS["payment-sim"]}
 
 
