@@ -17,8 +17,8 @@ LINES_MAX = 400
 HANDED_OVER = {
     ("web/connections.py", "orders/http/short_way.py"),
     ("fulfillment/inbox.py", "fulfillment/orders_client.py"),
-    ("fulfillment/orders_client.py", "fulfillment/dispatcher.py"),
-    ("fulfillment/dispatcher.py", "fulfillment/orders_client.py"),
+    ("fulfillment/orders_client.py", "fulfillment/calls.py"),
+    ("fulfillment/steps.py", "fulfillment/orders_client.py"),
 }
 
 

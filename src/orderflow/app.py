@@ -24,6 +24,8 @@ from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.http import FulfillmentApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.parties.connect import close_parties
+from orderflow.fulfillment.payments import Payments
+from orderflow.fulfillment.payments.connect import open_payments
 from orderflow.fulfillment.stock.http import StockApi
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
@@ -85,10 +87,10 @@ def run_up(settings: Settings) -> int:
 
         async def run(stop: asyncio.Event) -> None:
             url = address(listener)
-            async with _carriers(settings) as carriers, _order_service(settings, orders, bus, listener, stop):
+            async with _outside(settings) as outside, _order_service(settings, orders, bus, listener, stop):
                 _announce(settings, url)
                 await _fulfillment_service(
-                    settings, fulfillment, bus, own, carriers, orders_url=url, stop=stop
+                    settings, fulfillment, bus, own, outside, orders_url=url, stop=stop
                 )
 
         return _run(run)
@@ -158,10 +160,10 @@ def run_fulfillment(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            async with _carriers(settings) as carriers:
+            async with _outside(settings) as outside:
                 _say(f"Fulfillment Service: {address(listener)}")
                 await _fulfillment_service(
-                    settings, database, bus, listener, carriers, orders_url=settings.orders_url, stop=stop
+                    settings, database, bus, listener, outside, orders_url=settings.orders_url, stop=stop
                 )
 
         return _run(run)
@@ -192,12 +194,21 @@ def _fulfillment_database(settings: Settings) -> Source:
     return Source(FULFILLMENT, settings.fulfillment_database, setting, settings.database_wait_s)
 
 
+Outside = tuple[Carriers, Payments | None]
+
+
 @asynccontextmanager
-async def _carriers(settings: Settings) -> AsyncGenerator[Carriers]:
-    """The carriers. Raises SettingsError: a wrong carrier is reported before anything is announced."""
+async def _outside(settings: Settings) -> AsyncGenerator[Outside]:
+    """The carriers and payment providers. Raises SettingsError: a wrong one is reported before anything is
+    announced."""
     carriers = open_carriers(settings)
     try:
-        yield carriers
+        payments = open_payments(settings)
+        try:
+            yield carriers, payments
+        finally:
+            if payments is not None:
+                await close_parties(payments)
     finally:
         await close_parties(carriers)
 
@@ -254,13 +265,14 @@ async def _fulfillment_service(
     database: Database,
     bus: Bus,
     listener: socket,
-    carriers: Carriers,
+    outside: Outside,
     *,
     orders_url: str,
     stop: asyncio.Event,
 ) -> None:
     """Run the Fulfillment Service until `stop` is set. Raises what ended one of its loops."""
     reader = Reader(database)
+    carriers, payments = outside
     publisher = bus.dead_letter_publisher()
     worker_id = listener_name(listener)
     worker = FulfillmentWorker(
@@ -270,6 +282,7 @@ async def _fulfillment_service(
         publisher=publisher,
         dead_letter_topic=settings.dead_letter_topic,
         carriers=carriers,
+        payments=payments,
         orders_url=orders_url,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         in_flight_max=settings.shipments_in_flight_max,

@@ -13,11 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 import sqlalchemy as sa
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.orders.conftest import TOPIC, orders_process
 
+from orderflow import messaging
 from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
 from orderflow.fulfillment.carriers import Carrier, Carriers
@@ -189,6 +191,19 @@ class World:
         ) as response:
             results = (await response.json())["results"]
         return [result["order"]["orderId"] for result in results]
+
+    def publish(self, event_type: str, order_id: str) -> None:
+        """An event that says that the order was changed, as the Order Service publishes it."""
+        event = {
+            "eventType": event_type,
+            "schemaVersion": 1,
+            "eventId": str(uuid.uuid4()),
+            "orderId": order_id,
+            "orderVersion": 3,
+            "createdAt": datetime.now(UTC).isoformat(),
+            "metadata": {"source": "OrderService", "correlationId": "abc"},
+        }
+        self.log.publisher().publish([messaging.Message(TOPIC, order_id.encode(), to_json(event))])
 
     async def post(self, path: str, body: Any = None) -> int:
         async with self.session.post(f"{self.orders_url}{path}", json=body) as response:

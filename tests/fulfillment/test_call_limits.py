@@ -17,7 +17,7 @@ from orderflow.fulfillment.carriers import (
     Label,
     ShipmentRequest,
 )
-from orderflow.fulfillment.model import DURABLE_WAITS_MS
+from orderflow.fulfillment.decisions import DURABLE_WAITS_MS
 from orderflow.fulfillment.tables import dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 

@@ -16,7 +16,8 @@ from orderflow.fulfillment.carriers import (
     Label,
     ShipmentRequest,
 )
-from orderflow.fulfillment.model import Park, RecordLabel, RecordRejection, after_call, after_look_up
+from orderflow.fulfillment.decisions import after_call, labelled
+from orderflow.fulfillment.model import Done, Owner, Park, Shipment, TurnBack
 from orderflow.fulfillment.tables import dead_letters
 
 WORDS = "Ada Lovelace of St James's Square is not at home"
@@ -31,29 +32,30 @@ def label(**fields: str) -> Label:
 @pytest.mark.parametrize("field", ["shipment_id", "carrier", "tracking_number"])
 @pytest.mark.parametrize("text", ["x", "x" * 200, "Größe, no. 7"])
 def test_a_label_that_fits_is_kept_whole(field: str, text: str) -> None:
-    decision = after_call(label(**{field: text}), quick_retries=0, waits=0)
-    assert isinstance(decision, RecordLabel)
+    decision = labelled(label(**{field: text}))
+    assert isinstance(decision, Done)
     assert getattr(decision.label, field) == text
 
 
 @pytest.mark.parametrize("field", ["shipment_id", "carrier", "tracking_number"])
 @pytest.mark.parametrize("text", [LONG, "T-1\x00", "T\t1", "\ud800", "x" * 5_000])
 def test_a_label_that_does_not_fit_is_for_a_person_who_is_told_its_text(field: str, text: str) -> None:
-    unfit = label(**{field: text})
-    for decision in (after_call(unfit, quick_retries=0, waits=0), after_look_up([unfit], called=True)):
-        assert isinstance(decision, Park)
-        assert decision.kind == "carrier-label"
-        assert field.replace("_", " ") in (decision.attention or "")
-        assert len(decision.note) <= 1_000
-        if len(text) == 201:
-            assert text in decision.note
-        if len(text) == 5_000:
-            assert decision.note.endswith("…")
+    decision = labelled(label(**{field: text}))
+    assert isinstance(decision, Park)
+    assert decision.kind == "carrier-label"
+    assert field.replace("_", " ") in (decision.attention or "")
+    assert len(decision.note) <= 1_000
+    if len(text) == 201:
+        assert text in decision.note
+    if len(text) == 5_000:
+        assert decision.note.endswith("…")
 
 
 def test_words_that_are_too_long_are_cut_visibly() -> None:
-    decision = after_call(CarrierRejected("no " * 1_000), quick_retries=0, waits=0)
-    assert isinstance(decision, RecordRejection)
+    shipment = Shipment("an order", Owner("w", 1), "abc", None, b"{}", AT, AT)
+    decision = after_call(CarrierRejected("no " * 1_000), shipment, quick_retries=0)
+    assert isinstance(decision, TurnBack)
+    assert decision.error is not None
     assert len(decision.error) <= 1_000
     assert decision.error.endswith("…")
 

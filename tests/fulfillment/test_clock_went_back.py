@@ -73,5 +73,5 @@ def test_attentions_copies_and_redrives_that_are_dated_ahead_go_on(world: World)
         assert attentions.claim(tx, [ClaimAttentions(10)]) == [[]]
         (claimed_copies,) = copies.claim_copies(tx, [ClaimCopies(10)])
         assert len(claimed_copies) == 1
-        assert redrive.step(tx, [redrive.Step(now)]) == [1]
-        assert redrive.step(tx, [redrive.Step(now)]) == [0]
+        assert redrive.step(tx, [redrive.TakeStep(now)]) == [1]
+        assert redrive.step(tx, [redrive.TakeStep(now)]) == [0]

@@ -2,6 +2,7 @@
 
 import unicodedata
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,28 +13,47 @@ from orderflow.contracts.orders_api import StatusUpdatesIn
 from orderflow.fulfillment.attentions import Attention
 from orderflow.fulfillment.attentions import status_update as attention_update
 from orderflow.fulfillment.carriers import CarrierRefused, CarrierRejected, CarrierUnavailable, Label
-from orderflow.fulfillment.model import (
+from orderflow.fulfillment.decisions import (
     DURABLE_WAITS_MS,
-    CallAgain,
-    Close,
-    OpenGate,
-    Owner,
-    Park,
-    RecordLabel,
-    RecordRejection,
-    Shipment,
-    State,
-    Wait,
     after_answer,
     after_call,
     after_probe,
+    labelled,
+)
+from orderflow.fulfillment.model import (
+    CallAgain,
+    Close,
+    Done,
+    OpenGate,
+    Owner,
+    Park,
+    Shipment,
+    State,
+    TurnBack,
+    Wait,
     clean,
     status_update,
 )
 
-GATE, SHIPPED, REJECTED = State.RECEIVED, State.SHIPPED, State.REJECTED
+GATE, SHIPPED, REJECTED, CANCELLED = State.RECEIVED, State.SHIPPED, State.REJECTED, State.CANCELLED
 LABEL = Label("s-1", "Carrier", "T-1", datetime(2026, 2, 10, tzinfo=UTC))
 AWAY = CarrierUnavailable("no answer", doubtful=True)
+AT = datetime(2026, 2, 10, tzinfo=UTC)
+
+
+def shipment(state: State = State.CALLING, **fields: Any) -> Shipment:
+    """A shipment in that state, of an order that is only shipped."""
+    return Shipment(
+        "01a204ad-977c-7a5a-b4a3-589b3ddf62d2",
+        Owner("w", 1),
+        "abc",
+        None,
+        b"{}",
+        AT,
+        AT,
+        state=state,
+        **fields,
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +61,7 @@ AWAY = CarrierUnavailable("no answer", doubtful=True)
     [
         (GATE, 204, None, OpenGate()),
         (GATE, 409, "OnHold", Wait(60_000, "the order is OnHold", counts=False)),
-        (GATE, 409, "Cancelling", Wait(60_000, "the order is Cancelling", counts=False)),
+        (GATE, 409, "Cancelling", TurnBack()),
         (GATE, 409, "Shipped", Close("the order was Shipped before the carrier was called")),
         (GATE, 409, "Failed", Close("the order was Failed before the carrier was called")),
         (GATE, 409, "Cancelled", Close("the order was Cancelled before the carrier was called")),
@@ -51,12 +71,14 @@ AWAY = CarrierUnavailable("no answer", doubtful=True)
         (REJECTED, 204, None, Close()),
         (REJECTED, 409, "Failed", Close("the order was Failed already")),
         (SHIPPED, 500, None, Wait(1_000, "the Order Service answered 500")),
+        (CANCELLED, 204, None, Close()),
+        (CANCELLED, 409, "Cancelled", Close("the order was Cancelled already")),
     ],
 )
 def test_an_answer_decides_what_happens_next(
     state: State, http_status: int, current_status: str | None, decision: object
 ) -> None:
-    assert after_answer(state, http_status, current_status, waits=0) == decision
+    assert after_answer(shipment(state), http_status, current_status) == decision
 
 
 @pytest.mark.parametrize(
@@ -69,72 +91,76 @@ def test_an_answer_decides_what_happens_next(
         (SHIPPED, 409, "Shipped", "status-conflict", True),
         (SHIPPED, 409, "Cancelled", "status-conflict", True),
         (REJECTED, 409, "Shipped", "status-conflict", True),
+        (CANCELLED, 409, "Shipped", "status-conflict", True),
     ],
 )
 def test_what_nobody_can_decide_is_parked(
     state: State, http_status: int, current_status: str | None, kind: str, has_attention: bool
 ) -> None:
-    decision = after_answer(state, http_status, current_status, waits=0)
+    decision = after_answer(shipment(state), http_status, current_status)
     assert isinstance(decision, Park)
     assert decision.kind == kind
     assert (decision.attention is not None) is has_attention
 
 
-@pytest.mark.parametrize("state", [GATE, SHIPPED, REJECTED])
+@pytest.mark.parametrize("state", [GATE, SHIPPED, REJECTED, CANCELLED])
 def test_an_update_that_cannot_be_taken_waits_longer_and_longer_and_is_then_for_a_person(
     state: State,
 ) -> None:
     for waits, after_ms in enumerate(DURABLE_WAITS_MS):
-        waited = after_answer(state, 503, None, waits=waits)
+        waited = after_answer(shipment(state, waits=waits), 503, None)
         assert waited == Wait(after_ms, "the Order Service answered 503")
-    gave_up = after_answer(state, 503, None, waits=len(DURABLE_WAITS_MS))
+    gave_up = after_answer(shipment(state, waits=len(DURABLE_WAITS_MS)), 503, None)
     assert isinstance(gave_up, Park)
     assert gave_up.kind == "update-unavailable"
     assert gave_up.attention is not None
 
 
 def test_a_label_and_a_rejection_are_recorded() -> None:
-    assert after_call(LABEL, quick_retries=0, waits=0) == RecordLabel(LABEL)
-    assert after_call(CarrierRejected("no"), quick_retries=0, waits=0) == RecordRejection("no")
+    assert labelled(LABEL) == Done(label=LABEL)
+    rejected = after_call(CarrierRejected("no"), shipment(), quick_retries=0)
+    assert rejected == TurnBack("no", rejected=True)
 
 
 def test_only_the_carriers_own_rejection_fails_an_order() -> None:
     for outcome in (AWAY, CarrierRefused("bad"), KeyError(), TimeoutError()):
-        assert not isinstance(after_call(outcome, quick_retries=0, waits=0), RecordRejection)
+        assert not isinstance(after_call(outcome, shipment(), quick_retries=0), TurnBack)
 
 
 def test_an_outage_is_retried_quickly_then_durably_then_given_to_a_person() -> None:
-    quick = [after_call(AWAY, quick_retries=tried, waits=0) for tried in range(3)]
+    quick = [after_call(AWAY, shipment(), quick_retries=tried) for tried in range(3)]
     assert quick == [CallAgain(100, 0.0), CallAgain(200, 0.0), CallAgain(400, 0.0)]
     for waits, after_ms in enumerate(DURABLE_WAITS_MS):
-        assert after_call(AWAY, quick_retries=3, waits=waits) == Wait(after_ms, "no answer", State.READY)
-    gave_up = after_call(AWAY, quick_retries=3, waits=len(DURABLE_WAITS_MS))
+        assert after_call(AWAY, shipment(waits=waits), quick_retries=3) == Wait(
+            after_ms, "no answer", State.READY
+        )
+    gave_up = after_call(AWAY, shipment(waits=len(DURABLE_WAITS_MS)), quick_retries=3)
     assert isinstance(gave_up, Park)
     assert gave_up.kind == "carrier-unavailable"
 
 
 def test_a_failed_probe_uses_up_nothing_of_the_schedule_while_others_wait() -> None:
     for waits, after_ms in [*enumerate(DURABLE_WAITS_MS), (6, 3_600_000)]:
-        failed = after_probe(AWAY, waits=waits, others_wait=True)
+        failed = after_probe(AWAY, shipment(waits=waits), others_wait=True)
         assert failed == Wait(after_ms, "no answer", State.READY, counts=False)
 
 
 def test_a_failed_probe_that_is_alone_goes_by_its_schedule_to_its_end() -> None:
     for waits, after_ms in enumerate(DURABLE_WAITS_MS):
-        failed = after_probe(AWAY, waits=waits, others_wait=False)
+        failed = after_probe(AWAY, shipment(waits=waits), others_wait=False)
         assert failed == Wait(after_ms, "no answer", State.READY)
-    assert isinstance(after_probe(AWAY, waits=len(DURABLE_WAITS_MS), others_wait=False), Park)
+    assert isinstance(after_probe(AWAY, shipment(waits=len(DURABLE_WAITS_MS)), others_wait=False), Park)
 
 
 def test_the_carriers_retry_after_is_honoured() -> None:
     soon = CarrierUnavailable("busy", doubtful=False, retry_after_s=2)
-    assert after_call(soon, quick_retries=0, waits=0) == CallAgain(100, 2)
+    assert after_call(soon, shipment(), quick_retries=0) == CallAgain(100, 2)
     late = CarrierUnavailable("busy", doubtful=False, retry_after_s=90)
-    assert after_call(late, quick_retries=0, waits=0) == Wait(90_000, "busy", State.READY)
+    assert after_call(late, shipment(), quick_retries=0) == Wait(90_000, "busy", State.READY)
 
 
 def test_a_request_that_the_carrier_refuses_is_a_dead_letter_at_once() -> None:
-    decision = after_call(CarrierRefused("bad"), quick_retries=0, waits=0)
+    decision = after_call(CarrierRefused("bad"), shipment(), quick_retries=0)
     assert isinstance(decision, Park)
     assert decision.kind == "carrier-refused"
 
@@ -147,30 +173,23 @@ def test_cleaned_text_is_short_and_without_control_characters(text: str, chars_m
 
 
 @given(
-    st.sampled_from([GATE, SHIPPED, REJECTED]),
+    st.sampled_from([GATE, SHIPPED, REJECTED, CANCELLED]),
     st.builds(Label, st.text(), st.text(max_size=300), st.text(max_size=300), st.datetimes()),
     st.text(max_size=1100),
 )
 def test_every_update_keeps_the_contract_whatever_the_carrier_said(
     state: State, label: Label, words: str
 ) -> None:
-    recorded = after_call(label, quick_retries=0, waits=0)
-    rejected = after_call(CarrierRejected(words), quick_retries=0, waits=0)
-    assert isinstance(rejected, RecordRejection)
+    recorded = labelled(label)
+    rejected = after_call(CarrierRejected(words), shipment(), quick_retries=0)
+    assert isinstance(rejected, TurnBack)
     if isinstance(recorded, Park):
         attention = Attention("01a204ad-977c-7a5a-b4a3-589b3ddf62d2", recorded.kind, recorded.note, "abc")
         StatusUpdatesIn.model_validate_json(to_json({"updates": [attention_update(attention)]}))
         state = REJECTED
-    shipment = Shipment(
-        order_id="01a204ad-977c-7a5a-b4a3-589b3ddf62d2",
-        owner=Owner("w", 1),
-        correlation_id="abc",
-        traceparent=None,
-        request=b"{}",
-        ordered_at=datetime(2026, 2, 10, tzinfo=UTC),
-        received_at=datetime(2026, 2, 10, tzinfo=UTC),
-        state=state,
-        label=recorded.label if isinstance(recorded, RecordLabel) and state is SHIPPED else None,
+    owing = shipment(
+        state,
+        label=recorded.label if isinstance(recorded, Done) and state is SHIPPED else None,
         error=rejected.error if state is REJECTED else None,
     )
-    StatusUpdatesIn.model_validate_json(to_json({"updates": [status_update(shipment)]}))
+    StatusUpdatesIn.model_validate_json(to_json({"updates": [status_update(owing)]}))

@@ -45,23 +45,6 @@ def test_an_event_of_an_unknown_type_is_counted_and_skipped_without_alarm(
     asyncio.run(scenario())
 
 
-def test_an_event_of_a_known_type_that_is_not_handled_is_skipped_like_an_unknown_one(
-    world: World, http_carrier: OpenCarrier
-) -> None:
-    async def scenario() -> None:
-        async with world.running(), http_carrier(world.carrier_url) as carrier:
-            (order_id,) = await world.place()
-            released = json.loads((GOLDEN / "order-released-v1.json").read_bytes())
-            publish(world, order_id, released | {"orderId": order_id})
-            async with world.working(carrier) as worker:
-                await world.until_closed([order_id])
-                await world.until(lambda: worker.status().skipped_events, "the event is counted")
-                assert worker.status().skipped_events == {"OrderReleased": 1}
-            assert world.rows(dead_letters) == []
-
-    asyncio.run(scenario())
-
-
 def test_a_higher_version_of_a_known_type_is_a_dead_letter(world: World, http_carrier: OpenCarrier) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
-from orderflow.fulfillment.model import DURABLE_WAITS_MS
+from orderflow.fulfillment.decisions import DURABLE_WAITS_MS
 from orderflow.fulfillment.tables import attentions, dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 

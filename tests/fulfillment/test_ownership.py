@@ -14,19 +14,20 @@ from tests.fulfillment.conftest import World
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
+from orderflow.fulfillment.fencing import Change
 from orderflow.fulfillment.model import (
-    CallCarrier,
+    Call,
     Close,
+    Done,
     Owner,
     Park,
-    RecordLabel,
-    RecordRejection,
     Shipment,
     State,
+    TurnBack,
     Wait,
     Written,
 )
-from orderflow.fulfillment.shipments import Change, apply
+from orderflow.fulfillment.shipments import apply
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 
@@ -91,14 +92,14 @@ def move(order_id: str, owner: Owner, decision: Written) -> Change:
 
 
 OLD_DECISIONS: list[Written] = [
-    CallCarrier(),
-    RecordLabel(Label("s-1", "Carrier", "T-1", NOW)),
-    RecordRejection("old"),
+    Call(),
+    Done(label=Label("s-1", "Carrier", "T-1", NOW)),
+    TurnBack("old", rejected=True),
     Wait(1_000, "old"),
     Close("old"),
     Park("k", "old", "old"),
 ]
-NEW_DECISIONS: list[Written] = [CallCarrier(), Wait(1_000, "new"), Close("new"), Park("k", "new", None)]
+NEW_DECISIONS: list[Written] = [Call(), Wait(1_000, "new"), Close("new"), Park("k", "new", None)]
 
 
 def test_of_two_lives_in_one_batch_only_the_current_one_is_told_that_it_has_written(world: World) -> None:
@@ -108,7 +109,9 @@ def test_of_two_lives_in_one_batch_only_the_current_one_is_told_that_it_has_writ
         moves = [move(order_id, OLD, of_old), move(order_id, NEW, of_new)]
         with world.fulfillment.writer.begin() as connection:
             tx = Transaction(connection)
-            assert apply(tx, moves) == [False, True], (of_old, of_new)
+            of_old_life, of_new_life = apply(tx, moves)
+            assert of_old_life is None, (of_old, of_new)
+            assert of_new_life is not None, (of_old, of_new)
             tx.send()
         written = row(world, order_id)
         assert written["note"] in ("new", None)

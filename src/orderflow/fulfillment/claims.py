@@ -12,7 +12,8 @@ from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.capacity import within
 from orderflow.fulfillment.carriers import Label
-from orderflow.fulfillment.model import WAIT_MS_MAX, Owner, Shipment, State
+from orderflow.fulfillment.decisions import WAIT_MS_MAX
+from orderflow.fulfillment.model import Owner, Shipment, State, Step, decode_ended
 from orderflow.fulfillment.tables import shipments
 
 row = shipments.c
@@ -23,7 +24,7 @@ before."""
 
 
 PARTY_AWAY_MS = 60_000
-"""If no live worker can ask a shipment's carrier, the shipment is for a person only once it has been due for
+"""If no live worker can ask a shipment's party, the shipment is for a person only once it has been due for
 so long: a worker that can ask may be starting."""
 
 RECALLED_ROWS_MAX = 1_000
@@ -34,7 +35,7 @@ FRESH_AHEAD_MS = 60_000
 @dataclass(frozen=True, slots=True)
 class ClaimDue:
     """Asks for shipments that are free and due, at most `retried_max` of which have failed before. `parties`
-    are the carriers that the owner can ask."""
+    are those that the owner can ask."""
 
     owner: Owner
     rows_max: int
@@ -49,10 +50,10 @@ class ClaimDue:
 def claim_due(tx: Transaction, commands: Sequence[ClaimDue]) -> list[list[Shipment] | None]:
     """Take free shipments under the owner's epoch, the longest due first.
 
-    A shipment is free when no live lease has its exact worker and epoch. One that a carrier may have is left
-    to workers that can ask that carrier; if none can, and it has been due for a minute, any worker takes it
-    and gives it to a person. One that was in mid-call counts an interruption. None: the answer to an earlier
-    try was lost, so nobody knows which shipments that try took.
+    A shipment is free when no live lease has its exact worker and epoch. One that a party may have done
+    something for is left to workers that can ask that party; if none can, and it has been due for a minute,
+    any worker takes it and gives it to a person. One that was in mid-call counts an interruption. None: the
+    answer to an earlier try was lost, so nobody knows which shipments that try took.
     """
     if tx.may_be_committed:
         return [None] * len(commands)
@@ -151,7 +152,7 @@ def _claim(
         {"ids": to_json(order_ids).decode()},
     ).mappings()
     by_id = {found["order_id"]: found for found in claimed}
-    return [_shipment(by_id[order_id], owner) for order_id in order_ids]
+    return [shipment_of(by_id[order_id], owner) for order_id in order_ids]
 
 
 _CLAIMED = (
@@ -161,6 +162,12 @@ _CLAIMED = (
     row.request,
     row.ordered_at,
     row.received_at,
+    row.amount_minor,
+    row.currency,
+    row.step,
+    row.direction,
+    row.ended,
+    row.cancel_requested_at,
     row.intent_at,
     row.party,
     row.state,
@@ -191,7 +198,8 @@ def name_party(tx: Transaction, commands: Sequence[NameParty]) -> list[int]:
     return [tx.connection.execute(name.values(party=command.party)).rowcount for command in commands]
 
 
-def _shipment(found: RowMapping, owner: Owner) -> Shipment:
+def shipment_of(found: RowMapping, owner: Owner) -> Shipment:
+    """The shipment of a row."""
     label = None
     if found["shipment_id"] is not None:
         label = Label(found["shipment_id"], found["carrier"], found["tracking_number"], found["shipped_at"])
@@ -203,6 +211,12 @@ def _shipment(found: RowMapping, owner: Owner) -> Shipment:
         request=found["request"],
         ordered_at=found["ordered_at"],
         received_at=found["received_at"],
+        amount_minor=found["amount_minor"],
+        currency=found["currency"],
+        step=Step(found["step"]),
+        undoing=found["direction"] == "undo",
+        ended=decode_ended(found["ended"]),
+        cancel_requested=found["cancel_requested_at"] is not None,
         intent_at=found["intent_at"],
         party=found["party"],
         state=State(found["state"]),

@@ -3,21 +3,24 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
 from orderflow.contracts.order_events import InvalidEvent, UnknownType, readable_order_id
 from orderflow.database import bulk
+from orderflow.database.batch import UseCase
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
+from orderflow.fulfillment import cancellation
+from orderflow.fulfillment.cancellation import Cancel, LookAgain
 from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.dead_letters import letters as dead_letters
 from orderflow.fulfillment.dead_letters.letters import DeadLetter
-from orderflow.fulfillment.event_handlers import Receive, received
+from orderflow.fulfillment.event_handlers import Command, Receive, received
 from orderflow.fulfillment.model import Owner, Shipment, State
 from orderflow.fulfillment.skipped_events import SkippedEvents
 from orderflow.fulfillment.tables import processed_events, shipments
@@ -28,6 +31,8 @@ from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
+
+C = TypeVar("C")
 
 POLL_RECORDS_MAX = 500
 POLL_RECORDS_FIRST = 50
@@ -125,6 +130,8 @@ _COLUMNS = (
     "ordered_at",
     "received_at",
     "request",
+    "amount_minor",
+    "currency",
     "worker_id",
     "epoch",
     "state",
@@ -146,6 +153,8 @@ def _row(command: Receive) -> tuple[object, ...]:
         shipment.ordered_at,
         shipment.received_at,
         shipment.request.decode(),
+        shipment.amount_minor,
+        shipment.currency,
         shipment.owner.worker_id if owned else None,
         shipment.owner.epoch if owned else None,
         State.RECEIVED.value,
@@ -165,7 +174,8 @@ def _event(command: Receive) -> tuple[object, ...]:
 class Inbox:
     """One thread between the event log and the database; it alone uses the consumer, and closes it.
 
-    `hand_over` is called in this thread, with the shipments to be worked on and the room reserved for them.
+    `hand_over` is called in this thread, with the shipments to be worked on and the room reserved for them,
+    and `turn_back` with the orders that are to be cancelled.
     `clock` stamps what was received.
     """
 
@@ -178,6 +188,7 @@ class Inbox:
         *,
         owner: Callable[[], Owner],
         hand_over: Callable[[list[Shipment], int], object],
+        turn_back: Callable[[set[str]], object],
         clock: Callable[[], datetime],
     ) -> None:
         self._consumer = consumer
@@ -186,6 +197,7 @@ class Inbox:
         self._health = health
         self._owner = owner
         self._hand_over = hand_over
+        self._turn_back = turn_back
         self._clock = clock
         self.skipped = SkippedEvents()
         self._records_max = POLL_RECORDS_FIRST
@@ -236,6 +248,7 @@ class Inbox:
         reserved = self._capacity.reserve(wanted)
         nobody = Owner(owner.worker_id, 0)
         received: list[tuple[Record, Receive]] = []
+        requests: list[Cancel | LookAgain] = []
         letters: list[DeadLetter] = []
         for record in records:
             try:
@@ -245,15 +258,22 @@ class Inbox:
                 continue
             if isinstance(decoded, DeadLetter):
                 letters.append(decoded)
+            elif isinstance(decoded, (Cancel, LookAgain)):
+                requests.append(decoded)
             else:
                 received.append((record, decoded))
         if len(received) > reserved:
             self._capacity.backlog = True
         taken: list[Shipment] = []
         try:
-            return self._write_received(received, taken, letters, now) and self._write_letters(letters)
+            return (
+                self._write_received(received, taken, letters, now)
+                and self._write_all(cancellation.request, requests)
+                and self._write_letters(letters)
+            )
         finally:
             self._hand_over(taken, reserved)
+            self._turn_back({request.order_id for request in requests if isinstance(request, Cancel)})
 
     def _write_received(
         self,
@@ -287,7 +307,11 @@ class Inbox:
     def _write_letters(self, letters: Sequence[DeadLetter]) -> bool:
         for letter in letters:
             log.warning("event.dead_letter", kind=letter.kind, reason=letter.reason, order_id=letter.order_id)
-        outcomes = write_blocking(self._writer, dead_letters.insert, letters, wait=self._wait_for_database)
+        return self._write_all(dead_letters.insert, letters)
+
+    def _write_all(self, use_case: UseCase[C, None], commands: Sequence[C]) -> bool:
+        """False if the worker was stopped first."""
+        outcomes = write_blocking(self._writer, use_case, commands, wait=self._wait_for_database)
         for outcome in outcomes or ():
             if isinstance(outcome, Exception):
                 raise outcome  # never dropped: the record is delivered again after a restart
@@ -304,7 +328,7 @@ def _next_poll(records: Sequence[Record], records_max: int) -> int:
     return max(1, min(fitting, records_max, POLL_RECORDS_MAX))
 
 
-def _decode(record: Record, owner: Owner, now: datetime) -> Receive | DeadLetter:
+def _decode(record: Record, owner: Owner, now: datetime) -> Command | DeadLetter:
     """Raises UnknownType."""
     try:
         return received(record.value, record.headers, owner, now)

@@ -170,7 +170,7 @@ class Lease:
         *,
         worker_id: str,
         on_lost: Callable[[], None],
-        parties: tuple[str, ...] = (),
+        parties: Callable[[], tuple[str, ...]] = tuple,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._writer = writer
@@ -208,7 +208,7 @@ class Lease:
                 await self._try_to_acquire(loop)
 
     async def _try_to_acquire(self, loop: str) -> None:
-        wanted = Acquire(self._owner.worker_id, self._parties, self._former_epoch)
+        wanted = Acquire(self._owner.worker_id, self._parties(), self._former_epoch)
         try:
             owner = await self._writer.submit_one(acquire, wanted)
         except TRANSIENT as error:

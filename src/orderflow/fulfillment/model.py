@@ -1,41 +1,35 @@
 """A shipment's life, and every decision about it. Pure: no clock, no randomness.
 
-    received ──▶ ready ──▶ calling ──▶ shipped | rejected ──▶ closed
-        └──────────┴──────────┴────────────────┴──▶ parked (a person must look)
+    received ──▶ ready ⇄ calling ──▶ shipped | rejected | cancelled ──▶ closed
+        └──────────┴────────┴───────────────────┴──▶ parked (a person must look)
 
-`received`: the gate is shut, which means that the Order Service has not acknowledged Processing and that the
-carrier must not be called. `ready`: the gate is open. `calling`: an intent is durable, so the carrier may
-have made the shipment. `shipped`, `rejected`: the outcome is recorded, but the Order Service has not
-acknowledged it. The state alone says which status update is owed, so an order never has two of them. A
-shipment that was discarded before its gate opened is `received` with an error: once Processing is
-acknowledged, it is rejected with that error and no carrier is called.
+`received`: the gate is shut, which means that the Order Service has not acknowledged Processing and that no
+party outside must be called. `ready`: the gate is open, and the present step may begin. `calling`: its intent
+is durable, so its party may have done it. `shipped`, `rejected`, `cancelled`: the outcome is recorded, but
+the Order Service has not acknowledged it. The state alone says which status update is owed, so an order never
+has two of them. Once Shipped is acknowledged, a payment that was authorized is captured: the shipment is
+`ready` again for that. A shipment that was discarded before its gate opened is `received` with an error: once
+Processing is acknowledged, it is rejected with that error and no party is called.
 
 An open gate is first written down with the intent: after a crash, the Order Service is simply asked again,
 and it answers a repeat as it did the first time.
+
+The steps and their order are in `saga.py`.
 """
 
 import unicodedata
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
-from orderflow.fulfillment.carriers import CarrierRefused, CarrierRejected, CarrierUnavailable, Label
+from pydantic_core import from_json, to_json
 
-HOLD_MS = 60_000
-QUICK_RETRIES_MAX = 3
-QUICK_RETRY_MS = 100
-RETRY_AFTER_QUICK_S_MAX = 5.0
-DURABLE_WAITS_MS = (1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000)
-WAIT_MS_MAX = 3_600_000
-"""The longest wait: the last one of the schedule, and the longest that a carrier may ask for."""
-INTERRUPTIONS_MAX = 20
+from orderflow.fulfillment.carriers import Label
+
 TEXT_CHARS_MAX = 200
 ERROR_CHARS_MAX = 1_000
-UNKNOWN_ORDER = "unknown-order"
-CARRIER_CHANGED = "carrier-changed"
-CARRIER_LABEL = "carrier-label"
 
 
 class State(StrEnum):
@@ -44,8 +38,18 @@ class State(StrEnum):
     CALLING = "calling"
     SHIPPED = "shipped"
     REJECTED = "rejected"
+    CANCELLED = "cancelled"
     CLOSED = "closed"
     PARKED = "parked"
+
+
+class Step(StrEnum):
+    """The steps of an order's saga, in their order."""
+
+    STOCK = "stock"
+    AUTHORIZE = "authorize"
+    SHIP = "ship"
+    CAPTURE = "capture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +61,43 @@ class Owner:
 
 
 def idempotency_key(order_id: str) -> str:
-    """The key sent to the carrier: it depends on the order alone, so every retry names the same shipment."""
+    """The key sent to a party: it depends on the order alone, so every retry names the same thing."""
     return f"orderflow-{order_id}"
+
+
+DONE = "done"
+UNDONE = "undone"
+GIVEN_UP = "given-up"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A step that the saga has left behind. `state`: `done`, `undone` (or rejected by its party, so that
+    there is nothing to undo), or `given-up` by a person. `authorization_id`: what capturing and voiding
+    need."""
+
+    step: Step
+    state: str
+    attempts: int = 0
+    at: datetime | None = None
+    party: str | None = None
+    intent_at: datetime | None = None
+    authorization_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
     """A shipment as its owner holds it in memory.
 
-    `attempts` counts carrier calls. `waits` counts the durable waits of the present step: opening the gate,
-    getting the carrier's outcome, or reporting it. `interruptions` counts how often a worker vanished during
-    a call. `intent_at` is when the carrier's key was first used, if ever, and `party` the carrier it was sent
-    to.
+    `step` is the present step, and `undoing` its direction, which changes only once. `attempts` counts the
+    calls of the present step. `waits` counts its durable waits, or those for opening the gate or reporting an
+    outcome. `interruptions` counts how often a worker vanished during a call. `intent_at` is when the key of
+    the present step was first used, if ever, and `party` the party it was sent to. `ended` are the steps
+    before it, as far as they applied and matter to later steps. `error` is why the order fails; an order that
+    turned back without one was cancelled. `amount_minor` and `currency` are what the order costs, if its
+    items have prices. `cancel_requested`: its row says that the Order Service wants it cancelled, if it still
+    can.
     """
 
     order_id: str
@@ -78,32 +107,47 @@ class Shipment:
     request: bytes
     ordered_at: datetime
     received_at: datetime
+    amount_minor: int | None = None
+    currency: str | None = None
+    state: State = State.RECEIVED
+    step: Step = Step.SHIP
+    undoing: bool = False
+    ended: tuple[Ended, ...] = ()
     intent_at: datetime | None = None
     party: str | None = None
-    state: State = State.RECEIVED
     attempts: int = 0
     waits: int = 0
     interruptions: int = 0
     label: Label | None = None
     error: str | None = None
+    cancel_requested: bool = False
 
     @property
     def idempotency_key(self) -> str:
         return idempotency_key(self.order_id)
 
+    def ended_step(self, step: Step) -> Ended | None:
+        return next((each for each in self.ended if each.step is step), None)
+
     def is_past_key_lifetime(self, now: datetime, lifetime: timedelta) -> bool:
-        """Whether the carrier may have forgotten the key, so that a call might make a second shipment."""
-        return now - (self.intent_at or self.ordered_at) > lifetime
+        """Whether the party may have forgotten the key, so that a call might do the step twice. A payment is
+        captured by its id, which does not expire."""
+        return self.step is not Step.CAPTURE and now - (self.intent_at or self.ordered_at) > lifetime
 
 
 @dataclass(frozen=True, slots=True)
 class OpenGate:
-    """Processing is acknowledged: the carrier may be called."""
+    """Processing is acknowledged: the first step may begin."""
 
 
 @dataclass(frozen=True, slots=True)
-class CallCarrier:
-    """The intent: written before every call of the carrier."""
+class GoOn:
+    """Shipped is acknowledged, and a step remains after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The intent: written before every call of the present step's party."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +159,32 @@ class CallAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordLabel:
-    label: Label
+class Done:
+    """The present step is done. `label` is what shipping leaves, `authorization_id` what authorizing does."""
+
+    label: Label | None = None
+    authorization_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RecordRejection:
-    error: str
+class Undone:
+    """Its party has undone the present step, or never did it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBack:
+    """From now on, what was done is undone; then the order fails with `error`, or is cancelled if that is
+    None. `rejected`: the present step's party has rejected it, so it has nothing to undo."""
+
+    error: str | None = None
+    rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """A person gives up the present step: nobody calls its party any more."""
+
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +218,10 @@ class Park:
     cause: str | None = field(default=None, compare=False)
 
 
-Written = CallCarrier | RecordLabel | RecordRejection | Wait | Close | Park
+Move = Call | Done | Undone | TurnBack | GiveUp
+"""Decisions that move the saga."""
+
+Written = Call | Done | Undone | TurnBack | Wait | Close | Park
 """Decisions that change the shipment's row."""
 
 
@@ -164,7 +230,7 @@ def status_update(shipment: Shipment) -> dict[str, Any]:
     update: dict[str, Any] = {"orderId": shipment.order_id, "correlationId": shipment.correlation_id}
     if shipment.traceparent is not None:
         update["traceparent"] = shipment.traceparent
-    if shipment.label is not None:
+    if shipment.state is State.SHIPPED and shipment.label is not None:
         label = shipment.label
         update["status"] = "Shipped"
         update["fulfillment"] = {
@@ -175,188 +241,58 @@ def status_update(shipment: Shipment) -> dict[str, Any]:
     elif shipment.state is State.REJECTED:
         update["status"] = "Failed"
         update["fulfillment"] = {"errorMessage": shipment.error}
+    elif shipment.state is State.CANCELLED:
+        update["status"] = "Cancelled"
     else:
         update["status"] = "Processing"
     return update
 
 
-def is_outage(http_status: int) -> bool:
-    """Whether the answer says nothing about the update itself, so that it may be accepted later."""
-    return http_status in (408, 429) or http_status >= 500
+_DOCUMENT = {
+    "step": "step",
+    "state": "state",
+    "attempts": "attempts",
+    "at": "at",
+    "party": "party",
+    "intentAt": "intent_at",
+    "authorizationId": "authorization_id",
+    "reason": "reason",
+}
 
 
-def after_answer(
-    state: State, http_status: int, current_status: str | None, *, waits: int
-) -> OpenGate | Wait | Close | Park:
-    """What to do after the Order Service's answer to the update that `state` owes. `waits` counts the durable
-    waits for this update so far."""
-    if http_status == 204:
-        return OpenGate() if state is State.RECEIVED else Close()
-    if http_status == 404:
-        return Park(UNKNOWN_ORDER, "the Order Service does not know the order", None)
-    if is_outage(http_status):
-        return _after_outage(f"the Order Service answered {http_status}", waits)
-    if http_status == 409 and current_status is not None:
-        conflict = _after_gate_conflict if state is State.RECEIVED else _after_outcome_conflict
-        return conflict(state, current_status)
-    return update_refused(http_status)
+def encode_ended(ended: Sequence[Ended]) -> str | None:
+    """The steps as their row keeps them; None if there are none, as for an order that is only shipped."""
+    if not ended:
+        return None
+    return to_json(
+        [
+            {name: value for name, of in _DOCUMENT.items() if (value := getattr(each, of)) is not None}
+            for each in ended
+        ]
+    ).decode()
 
 
-def _after_outage(note: str, waits: int) -> Wait | Park:
-    """Other updates were answered, so the trouble is with this one: it waits longer and longer."""
-    if waits < len(DURABLE_WAITS_MS):
-        return Wait(DURABLE_WAITS_MS[waits], note)
-    attention = f"A status update from fulfillment could not be delivered for hours: {note}."
-    return Park("update-unavailable", attention, attention)
+def decode_ended(kept: str | None) -> tuple[Ended, ...]:
+    if kept is None:
+        return ()
+    return tuple(map(_ended, cast("list[Mapping[str, Any]]", from_json(kept))))
 
 
-def _after_gate_conflict(_state: State, current_status: str) -> Wait | Close | Park:
-    if current_status in ("OnHold", "Cancelling"):
-        return Wait(HOLD_MS, f"the order is {current_status}", counts=False)
-    if current_status in ("Shipped", "Failed", "Cancelled"):
-        return Close(f"the order was {current_status} before the carrier was called")
-    return _status_conflict(f"Processing was refused for an order that is {current_status}.")
-
-
-def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
-    # A repeated Shipped with the same carrier and tracking number gets 204, so a 409 means another shipment.
-    if state is State.REJECTED and current_status in ("Failed", "Cancelled"):
-        return Close(f"the order was {current_status} already")
-    outcome = "shipped" if state is State.SHIPPED else "rejected by the carrier"
-    return _status_conflict(f"It was {outcome}, but the order is {current_status} with other details.")
-
-
-def after_gate_of_discarded(
-    error: str, http_status: int, current_status: str | None, *, waits: int
-) -> RecordRejection | Wait | Close | Park:
-    """As `after_answer`, for a shipment that was discarded before the carrier was ever called."""
-    decision = after_answer(State.RECEIVED, http_status, current_status, waits=waits)
-    if isinstance(decision, OpenGate) or current_status == "Cancelling":
-        return RecordRejection(error)
-    if isinstance(decision, Park) and decision.kind == UNKNOWN_ORDER:
-        return Close("discarded; the Order Service does not know the order")
-    return decision
-
-
-def _status_conflict(attention: str) -> Park:
-    return Park("status-conflict", attention, attention)
-
-
-def update_refused(http_status: int) -> Park:
-    """The Order Service will never accept this update. Its own words are not repeated."""
-    return Park(
-        "update-refused",
-        f"the Order Service refused the status update with {http_status}",
-        "The Order Service refused a status update from fulfillment for good.",
+def _ended(document: Mapping[str, Any]) -> Ended:
+    return Ended(
+        Step(document["step"]),
+        document["state"],
+        attempts=document["attempts"],
+        at=_instant(document.get("at")),
+        party=document.get("party"),
+        intent_at=_instant(document.get("intentAt")),
+        authorization_id=document.get("authorizationId"),
+        reason=document.get("reason"),
     )
 
 
-def after_call(
-    outcome: Label | Exception, *, quick_retries: int, waits: int
-) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
-    """What to do after a call, given the number of quick retries in this round and of durable waits so far.
-
-    An exception that the port does not name counts as an outage: nothing is known, so nothing is given up.
-    """
-    if isinstance(outcome, Label):
-        return _record(outcome)
-    if isinstance(outcome, CarrierRejected):
-        return RecordRejection(clean(str(outcome), ERROR_CHARS_MAX) or "rejected by the carrier")
-    if isinstance(outcome, CarrierRefused):
-        return _gave_up("carrier-refused", "The carrier does not accept the request", outcome)
-    retry_after_s = (outcome.retry_after_s or 0.0) if isinstance(outcome, CarrierUnavailable) else 0.0
-    if quick_retries < QUICK_RETRIES_MAX and retry_after_s <= RETRY_AFTER_QUICK_S_MAX:
-        return CallAgain(QUICK_RETRY_MS * 2**quick_retries, retry_after_s)
-    if waits < len(DURABLE_WAITS_MS):
-        after_ms = max(DURABLE_WAITS_MS[waits], int(retry_after_s * 1000))
-        return Wait(after_ms, _words(outcome), State.READY, cause=cause(outcome))
-    return _gave_up("carrier-unavailable", "The carrier could not be reached for hours", outcome)
-
-
-def after_probe(
-    outcome: Label | Exception, *, waits: int, others_wait: bool
-) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
-    """As `after_call` for a probe, which gets no quick retries. If it fails while others wait for the
-    carrier, the carrier counts as down for everybody: this shipment waits without using up its schedule. If
-    no others wait, this shipment may itself be the cause, so the wait counts."""
-    if not others_wait:
-        return after_call(outcome, quick_retries=QUICK_RETRIES_MAX, waits=waits)
-    step = min(waits, len(DURABLE_WAITS_MS) - 1)
-    decision = after_call(outcome, quick_retries=QUICK_RETRIES_MAX, waits=step)
-    return replace(decision, counts=False) if isinstance(decision, Wait) else decision
-
-
-def after_look_up(found: Sequence[Label], *, called: bool) -> RecordLabel | Park | None:
-    """What to do when these are the carrier's live shipments of an order whose key it may have forgotten.
-
-    None means: call the carrier. If it was ever called, a look-up that finds nothing proves nothing.
-    """
-    if len(found) == 1:
-        return _record(found[0])
-    if not found and not called:
-        return None
-    there = f"{len(found)} live shipments" if found else "no shipment, though it was called"
-    text = f"The carrier's idempotency key has expired and it shows {there}: nobody may call it again."
-    return Park("carrier-doubt", text, text)
-
-
-def carrier_changed(party: str) -> str:
-    """What a person is told about an order that a carrier may have, if nobody can ask that carrier any
-    more."""
-    return (
-        f"The carrier {party} may have shipped this order, and no worker can ask it any more: name it in "
-        "ORDERFLOW_FORMER_CARRIERS and redrive the dead letter, or ask that carrier yourself."
-    )
-
-
-def after_claim(shipment: Shipment, parties: Collection[str]) -> Park | None:
-    """Why a claimed shipment is for a person: its carrier is not among `parties`, which this worker can ask,
-    or too many workers vanished in mid-call. None: it goes on."""
-    if shipment.state not in (State.READY, State.CALLING):
-        return None
-    if shipment.party is not None and shipment.party not in parties:
-        text = carrier_changed(shipment.party)
-        return Park(CARRIER_CHANGED, text, text)
-    if shipment.state is State.READY or shipment.interruptions <= INTERRUPTIONS_MAX:
-        return None
-    text = f"Workers vanished {shipment.interruptions} times while the carrier was being called."
-    return Park("interrupted", text, text)
-
-
-def _gave_up(kind: str, text: str, outcome: Exception) -> Park:
-    attention = clean(f"{text}: {_words(outcome)}", ERROR_CHARS_MAX)
-    return Park(kind, attention, attention, cause(outcome))
-
-
-def cause(outcome: Exception) -> str:
-    """What logs and health say of a failed call: none of the carrier's words, which may name a person."""
-    if isinstance(outcome, (CarrierUnavailable, CarrierRefused)) and outcome.status is not None:
-        return f"HTTP {outcome.status}"
-    if isinstance(outcome, CarrierUnavailable):
-        return "no answer that can be relied on" if outcome.doubtful else "not reached"
-    return type(outcome).__name__
-
-
-def _words(outcome: Exception) -> str:
-    known = isinstance(outcome, (CarrierUnavailable, CarrierRefused))
-    return (clean(str(outcome), ERROR_CHARS_MAX) if known else "") or type(outcome).__name__
-
-
-def _record(label: Label) -> RecordLabel | Park:
-    """Record the label, its texts trimmed; if an order could not keep it whole, it is for a person."""
-    fields = ("shipment_id", "carrier", "tracking_number")
-    texts = {name: str(getattr(label, name)).strip() for name in fields}
-    unfit = [name for name, text in texts.items() if not text or clean(text, TEXT_CHARS_MAX) != text]
-    if unfit:
-        told = "; ".join(f"{name.replace('_', ' ')} of {len(texts[name])}: {texts[name]}" for name in unfit)
-        attention = clean(
-            "The carrier has shipped this order, but its label does not fit: an order keeps texts of 1 to "
-            f"{TEXT_CHARS_MAX} characters without control characters, and this has a {told}",
-            ERROR_CHARS_MAX,
-        )
-        return Park(CARRIER_LABEL, attention, attention, "the label does not fit")
-    at = label.shipped_at
-    return RecordLabel(Label(**texts, shipped_at=at if at.tzinfo else at.replace(tzinfo=UTC)))
+def _instant(written: str | None) -> datetime | None:
+    return None if written is None else datetime.fromisoformat(written)
 
 
 def clean(text: str, chars_max: int) -> str:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -17,10 +17,10 @@ from pydantic_core import from_json, to_json
 from orderflow.contracts.orders_api import BATCH_MAX
 from orderflow.contracts.retry_after import retry_after_s
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import attentions, model, until_written
+from orderflow.fulfillment import attentions, decisions, model, until_written
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
-from orderflow.fulfillment.model import Close, OpenGate, RecordRejection, Shipment, State
+from orderflow.fulfillment.model import Close, GoOn, OpenGate, Shipment
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
@@ -142,20 +142,14 @@ def _answer(result: dict[str, Any]) -> Answer:
     return Answer(status, current if isinstance(current, str) else None)
 
 
-def _decide(shipment: Shipment, answer: Answer) -> OpenGate | model.Written:
-    if shipment.state is State.RECEIVED and shipment.error is not None:
-        return model.after_gate_of_discarded(
-            shipment.error, answer.status, answer.current_status, waits=shipment.waits
-        )
-    return model.after_answer(shipment.state, answer.status, answer.current_status, waits=shipment.waits)
-
-
 class StatusSender:
     """Sends the updates that shipments owe to the Order Service, and opens their gates.
 
     In an outage everything stays queued and no shipment uses up a wait: there are quick retries with growing
     pauses and then, while the circuit is open, a probe now and then. `open_gates` gets the shipments whose
-    Processing was acknowledged. `jitter` is 0 to 1.
+    Processing was acknowledged, `finish` those whose Shipped was and that have a step left (it returns those
+    that cannot take it, and what to do with them), and `go_on` those whose saga has turned back. `jitter` is
+    0 to 1.
     """
 
     def __init__(
@@ -167,6 +161,8 @@ class StatusSender:
         breaker: CircuitBreaker,
         *,
         open_gates: Callable[[Sequence[Shipment]], object],
+        finish: Callable[[Sequence[Shipment]], Sequence[tuple[Shipment, model.Written]]],
+        go_on: Callable[[Sequence[Shipment]], object],
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -176,12 +172,14 @@ class StatusSender:
         self._health = health
         self._breaker = breaker
         self._open_gates = open_gates
+        self._finish = finish
+        self._go_on = go_on
         self._jitter = jitter
         self._monotonic = monotonic
         self._queue: deque[Shipment] = deque()
         self._wake = asyncio.Event()
         self._sending = 0
-        self._closing: set[asyncio.Task[list[bool]]] = set()
+        self._closing: set[asyncio.Task[list[Shipment | None]]] = set()
         """Writes that close shipments. The Order Service has acknowledged those; if a write is lost, it is
         told again."""
         self._failure: BaseException | None = None
@@ -243,33 +241,32 @@ class StatusSender:
 
     async def _settle(self, answered: Sequence[tuple[Shipment, Answer]], loop: str) -> None:
         opened: list[Shipment] = []
+        finishing: list[Shipment] = []
         closed: list[tuple[Shipment, model.Written]] = []
-        decisions: list[tuple[Shipment, model.Written]] = []
+        others: list[tuple[Shipment, model.Written]] = []
         for shipment, answer in answered:
-            decision = _decide(shipment, answer)
+            decision = decisions.after_answer(shipment, answer.status, answer.current_status)
             if isinstance(decision, OpenGate):
-                opened.append(replace(shipment, state=State.READY, waits=0))
+                opened.append(shipment)
+            elif isinstance(decision, GoOn):
+                finishing.append(shipment)
             elif isinstance(decision, Close):
                 closed.append((shipment, decision))
             else:
-                decisions.append((shipment, decision))
+                others.append((shipment, decision))
         self._open_gates(opened)
+        others += self._finish(finishing)
         if closed:
             closing = asyncio.create_task(self._recorder.record(closed, later=True))
             self._closing.add(closing)
             closing.add_done_callback(self._closed)
-        if decisions:
+        if others:
             life = self._life
-            written = await self._recorder.record(decisions, loop=loop)
-            if life != self._life:
-                return
-            self.accept(
-                replace(shipment, state=State.REJECTED, waits=0)
-                for (shipment, decision), ours in zip(decisions, written, strict=True)
-                if ours and isinstance(decision, RecordRejection)
-            )
+            written = await self._recorder.record(others, loop=loop)
+            if life == self._life:
+                self._go_on([shipment for shipment in written if shipment is not None])
 
-    def _closed(self, closing: asyncio.Task[list[bool]]) -> None:
+    def _closed(self, closing: asyncio.Task[list[Shipment | None]]) -> None:
         self._closing.discard(closing)
         if not closing.cancelled() and closing.exception() is not None:
             self._failure = closing.exception()
@@ -309,7 +306,7 @@ class StatusSender:
             raise CircuitOpen
         try:
             answers = await self._client.patch(updates)
-            if all(model.is_outage(answer.status) for answer in answers):
+            if all(decisions.is_outage(answer.status) for answer in answers):
                 raise OrdersUnavailable(f"the Order Service answered {answers[0].status} to every update")
         except OrdersUnavailable as error:
             self._breaker.failed(permit, str(error), retry_after_s=error.retry_after_s)
@@ -334,7 +331,7 @@ class StatusSender:
         answers = await self._send([attentions.status_update(attention) for attention in claimed])
         heard: list[Attention] = []
         for attention, answer in zip(claimed, answers, strict=True):
-            if answer is None or model.is_outage(answer.status):
+            if answer is None or decisions.is_outage(answer.status):
                 continue  # due again in a while
             heard.append(attention)
             if answer.status != 204:
@@ -353,7 +350,7 @@ class StatusSender:
         return 0.0 if self._failures == 0 else self._not_before - self._monotonic()
 
     def _backoff_s(self, retry_after_s: float) -> float:
-        backoff_ms = model.QUICK_RETRY_MS * 2 ** min(self._failures - 1, model.QUICK_RETRIES_MAX)
+        backoff_ms = decisions.QUICK_RETRY_MS * 2 ** min(self._failures - 1, decisions.QUICK_RETRIES_MAX)
         return max(retry_after_s, backoff_ms / 1000 * self._jitter())
 
     async def _turn_attentions(self) -> None:

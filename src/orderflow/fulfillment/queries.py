@@ -15,6 +15,7 @@ from orderflow.contracts.pages import fitting, page
 from orderflow.fulfillment.dead_letters.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
+from orderflow.fulfillment.told_steps import told_steps
 
 GROUPS_MAX = 200
 REDRIVES_MAX = 50
@@ -140,6 +141,9 @@ def _shipment(found: RowMapping) -> Document:
     return {
         "orderId": found["order_id"],
         "state": found["state"],
+        "step": found["step"],
+        "direction": found["direction"],
+        "steps": told_steps(found),
         "attempts": found["attempts"],
         "waits": found["waits"],
         "interruptions": found["interruptions"],
@@ -169,6 +173,7 @@ def _letter(found: RowMapping) -> Document:
         **_key(found["key"]),
         "valueBytes": found["value_bytes"],
         "topic": found["topic"],
+        "step": found["step"],
         "partition": found["partition"],
         "offset": found["offset"],
         "attempts": found["attempts"],

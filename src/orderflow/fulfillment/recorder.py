@@ -1,7 +1,7 @@
 """Carries decisions out: it writes the row, then updates memory, then logs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -11,17 +11,21 @@ from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import until_written
 from orderflow.fulfillment.capacity import Capacity
+from orderflow.fulfillment.fencing import Change
 from orderflow.fulfillment.model import (
-    CallCarrier,
+    Call,
     Close,
+    Done,
     Park,
-    RecordLabel,
-    RecordRejection,
     Shipment,
+    State,
+    Step,
+    TurnBack,
+    Undone,
     Wait,
     Written,
 )
-from orderflow.fulfillment.shipments import Change, apply
+from orderflow.fulfillment.shipments import apply
 from orderflow.runtime.health import Health
 
 log = structlog.get_logger()
@@ -55,9 +59,9 @@ class Recorder:
         *,
         loop: str | None = None,
         later: bool = False,
-    ) -> list[bool]:
-        """Write the decisions, waiting for the database as long as it takes. False where the shipment is no
-        longer ours; nothing is changed then.
+    ) -> list[Shipment | None]:
+        """Write the decisions, waiting for the database as long as it takes. Returns each shipment as it is
+        now, as far as it still has something to do; None where it is no longer ours or held.
 
         `loop` keeps reporting progress meanwhile. `later` as in `GroupCommit.submit`. Raises errors that show
         a defect of ours.
@@ -71,10 +75,10 @@ class Recorder:
 
         changes = [Change(shipment, decision, now) for shipment, decision in decisions]
 
-        def on_outcome(index: int, outcome: bool | Exception) -> None:
+        def on_outcome(index: int, outcome: Shipment | Exception | None) -> None:
             # At once: a row that is free may be claimed again, even by this worker, while others wait.
-            if isinstance(outcome, bool):
-                self._after(changes[index], written=outcome)
+            if not isinstance(outcome, Exception):
+                self._after(changes[index], outcome)
 
         outcomes = await until_written.write(
             self._writer,
@@ -88,7 +92,12 @@ class Recorder:
         for change, outcome in zip(changes, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 await self._set_aside(change, outcome, on_wait)
-        return [outcome is True for outcome in outcomes]
+        return [
+            None
+            if outcome is None or isinstance(outcome, Exception) or _is_over(change, outcome)
+            else outcome
+            for change, outcome in zip(changes, outcomes, strict=True)
+        ]
 
     async def _set_aside(self, change: Change, error: Exception, on_wait: Callable[[], object]) -> None:
         """A decision that the database will not take must stop neither this shipment nor the others."""
@@ -100,28 +109,50 @@ class Recorder:
         )[0]
         if isinstance(outcome, Exception):
             raise outcome
-        self._after(later, written=outcome)
+        self._after(later, outcome)
 
-    def _after(self, change: Change, *, written: bool) -> None:
-        shipment, decision = change.shipment, change.decision
-        if not written:
+    def _after(self, change: Change, now: Shipment | None) -> None:
+        shipment = change.shipment
+        if now is None:
             log.warning("shipment.not_ours", order_id=shipment.order_id, epoch=shipment.owner.epoch)
-        if not written or isinstance(decision, (Wait, Close, Park)):
+        if now is None or _is_over(change, now):
             self._capacity.let_go([shipment])
-        if written:
-            _log(change)
+        if now is not None:
+            _log(change, now)
 
 
-def _log(change: Change) -> None:
-    """Never the carrier's own words, for they may name a person: these stay with the shipment."""
+def _is_over(change: Change, now: Shipment) -> bool:
+    return isinstance(change.decision, (Wait, Close, Park)) or now.state is State.CLOSED
+
+
+_EVENTS = {
+    Step.AUTHORIZE: "payment.authorized",
+    Step.SHIP: "shipment.shipped",
+    Step.CAPTURE: "payment.captured",
+}
+
+
+def _log(change: Change, now: Shipment) -> None:
+    """Never a party's own words, for they may name a person: these stay with the shipment."""
     shipment = change.shipment
+    told: Mapping[str, object] = {}
     match change.decision:
-        case CallCarrier():
+        case TurnBack(rejected=True):
+            event, told = "shipment.rejected", {"step": shipment.step.value}
+        case TurnBack(error=None):
+            event = "shipment.cancelling"
+        case TurnBack():
+            event = "shipment.failing"
+        case Call() | Done() if now.undoing and not shipment.undoing:
+            event = "shipment.cancelling"
+        case Call() if now.state is not State.CALLING:
+            event = "shipment.out_of_stock"
+        case Call():
             return
-        case RecordLabel():
-            event, told = "shipment.shipped", {}
-        case RecordRejection():
-            event, told = "shipment.rejected", {}
+        case Done():
+            event = _EVENTS[shipment.step]
+        case Undone():
+            event, told = "shipment.undone", {"step": shipment.step.value}
         case Wait(after_ms=after_ms, note=note, cause=cause):
             event, told = "shipment.retry", {"after_ms": after_ms, "reason": cause or note}
         case Park(kind=kind, note=note, cause=cause):

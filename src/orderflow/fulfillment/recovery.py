@@ -20,8 +20,9 @@ from orderflow.fulfillment.claims import (
     name_party,
     recall,
 )
+from orderflow.fulfillment.decisions import after_claim
 from orderflow.fulfillment.lease import Lease
-from orderflow.fulfillment.model import Park, Shipment, State, after_claim
+from orderflow.fulfillment.model import Park, Shipment, TurnBack
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.runtime.health import Health
@@ -37,8 +38,8 @@ LOOP = "recovery"
 
 
 class Recovery:
-    """`to_orders` gets shipments that owe a status update, `to_carrier` those whose gate is open. `parties`:
-    the carriers that this worker can ask, the one for fresh orders first."""
+    """`go_on` gets the shipments that this worker takes. `carrier` is the party that ships fresh orders, and
+    `parties` are all that this worker can ask."""
 
     def __init__(
         self,
@@ -48,9 +49,9 @@ class Recovery:
         recorder: Recorder,
         health: Health,
         *,
+        carrier: str,
         parties: tuple[str, ...],
-        to_orders: Callable[[Sequence[Shipment]], object],
-        to_carrier: Callable[[Sequence[Shipment]], object],
+        go_on: Callable[[Sequence[Shipment]], object],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
@@ -58,10 +59,10 @@ class Recovery:
         self._capacity = capacity
         self._recorder = recorder
         self._health = health
+        self._carrier = carrier
         self._parties = parties
         self._nameless_seen_to = False
-        self._to_orders = to_orders
-        self._to_carrier = to_carrier
+        self._go_on = go_on
         self._is_behind = False
         self._monotonic = monotonic
         self._recall_at_s = monotonic()
@@ -113,22 +114,18 @@ class Recovery:
     async def _name_party(self) -> None:
         """Once per start: name the party of the intents that an older release has left."""
         if not self._nameless_seen_to:
-            await self._writer.submit_one(name_party, NameParty(self._parties[0]))
+            await self._writer.submit_one(name_party, NameParty(self._carrier))
             self._nameless_seen_to = True
 
     async def _route(self, taken: Sequence[Shipment]) -> None:
-        parked: list[tuple[Shipment, Park]] = []
-        gate_open: list[Shipment] = []
-        owing: list[Shipment] = []
+        decided: list[tuple[Shipment, TurnBack | Park]] = []
+        going_on: list[Shipment] = []
         for shipment in taken:
-            park = after_claim(shipment, self._parties)
-            if park is not None:
-                parked.append((shipment, park))
-            elif shipment.state in (State.READY, State.CALLING):
-                gate_open.append(shipment)
+            if (decision := after_claim(shipment, self._parties)) is None:
+                going_on.append(shipment)
             else:
-                owing.append(shipment)
-        self._to_carrier(gate_open)
-        self._to_orders(owing)
-        if parked:
-            await self._recorder.record(parked, loop=LOOP)
+                decided.append((shipment, decision))
+        self._go_on(going_on)
+        if decided:
+            written = await self._recorder.record(decided, loop=LOOP)
+            self._go_on([shipment for shipment in written if shipment is not None])

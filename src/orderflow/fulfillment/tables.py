@@ -21,7 +21,15 @@ shipments = sa.Table(
     sa.Column("ordered_at", UtcTime, nullable=False),
     sa.Column("received_at", UtcTime, nullable=False),
     sa.Column("request", sa.LargeBinary, nullable=False),
+    # What the order costs; null if its items have no prices.
+    sa.Column("amount_minor", sa.BigInteger),
+    sa.Column("currency", sa.String(3)),
     sa.Column("state", sa.String(16), nullable=False),
+    # The present step of the saga and its direction, `do` or `undo`.
+    sa.Column("step", sa.String(16), nullable=False, server_default="ship"),
+    sa.Column("direction", sa.String(4), nullable=False, server_default="do"),
+    # The steps before it: a JSON array, as far as they applied. Null for an order that is only shipped.
+    sa.Column("ended", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("waits", sa.Integer, nullable=False),
     sa.Column("interruptions", sa.Integer, nullable=False),
@@ -29,11 +37,13 @@ shipments = sa.Table(
     sa.Column("due_at_ms", sa.BigInteger),
     sa.Column("worker_id", sa.String(64)),
     sa.Column("epoch", sa.BigInteger),
-    # When the first intent was written: the idempotency key that the carrier got is as old as that.
+    # When the present step's first intent was written: the idempotency key that its party got is as old.
     sa.Column("intent_at", UtcTime),
-    # The only carrier that is ever sent that key: its adapter and its address or account.
+    # The only party that is ever sent that key: its adapter and its address or account.
     sa.Column("party", sa.String(500)),
-    # The carrier's answer: a label, or the error of a rejection.
+    # When the Order Service asked for the order's cancellation, which wins until the label is recorded.
+    sa.Column("cancel_requested_at", UtcTime),
+    # The carrier's label, and why the order fails.
     sa.Column("shipment_id", sa.String(200)),
     sa.Column("carrier", sa.String(200)),
     sa.Column("tracking_number", sa.String(200)),
@@ -104,6 +114,8 @@ dead_letters = sa.Table(
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("reason", sa.String(1000), nullable=False),
     sa.Column("order_id", UuidText),
+    # The step of the order that was given up, and its direction, for example `ship` or `undo authorize`.
+    sa.Column("step", sa.String(32)),
     # Where the message was in the log (null for a carrier's request), and its bytes unchanged.
     sa.Column("topic", sa.String(249)),
     sa.Column("partition", sa.Integer),

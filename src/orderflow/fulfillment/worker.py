@@ -5,26 +5,26 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
 
 import structlog
 
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Readiness
-from orderflow.fulfillment import dispatcher, inbox, lease
+from orderflow.fulfillment import inbox, lease, saga
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.dead_letters.copies import DeadLetterCopier
 from orderflow.fulfillment.dead_letters.discard import Discarder
 from orderflow.fulfillment.dead_letters.redrive import Redriver
-from orderflow.fulfillment.dispatcher import Dispatcher
+from orderflow.fulfillment.decisions import party_changed
+from orderflow.fulfillment.dispatchers import Dispatchers, Pace
 from orderflow.fulfillment.inbox import Inbox
 from orderflow.fulfillment.lease import Lease
-from orderflow.fulfillment.model import Shipment
+from orderflow.fulfillment.model import Park, Shipment, State, Step
 from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
+from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.recovery import Recovery
 from orderflow.fulfillment.until_written import TRANSIENT
@@ -76,6 +76,7 @@ class FulfillmentWorker:
         publisher: Publisher,
         dead_letter_topic: str,
         carriers: Carriers,
+        payments: Payments | None = None,
         orders_url: str,
         api_key: str | None = None,
         in_flight_max: int,
@@ -103,32 +104,22 @@ class FulfillmentWorker:
             self.health,
             worker_id=worker_id,
             on_lost=self._abandon,
-            parties=carriers.names,
+            parties=lambda: self.dispatchers.parties,
             sleep=sleep,
         )
         self.readiness = Readiness(self.writer, self.lease.probe)
         self.capacity = Capacity(held_max, owner=lambda: self.lease.owner)
         self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
         recorder = Recorder(self.writer, self.capacity, self.health, clock=clock, sleep=sleep)
-        self._carrier_circuits: dict[str, CircuitBreaker] = {}
-        self.dispatchers: dict[str, Dispatcher] = {}
-        for party in carriers:
-            former = "" if party is carriers.current else f" {party.name}"
-            circuit = CircuitBreaker(f"carrier{former}", clock=clock, monotonic=monotonic)
-            self._carrier_circuits[f"carrier{former}"] = circuit
-            self.dispatchers[party.name] = Dispatcher(
-                recorder,
-                party,
-                self.health,
-                circuit,
-                loop=f"{dispatcher.LOOP}{former}",
-                in_flight_max=in_flight_max,
-                key_lifetime=key_lifetime,
-                on_outcome=self._send_outcome,
-                clock=clock,
-                sleep=sleep,
-            )
-        self.dispatcher = self.dispatchers[carriers.current.name]
+        self.dispatchers = Dispatchers(
+            carriers,
+            payments,
+            recorder,
+            self.health,
+            Pace(in_flight_max, key_lifetime, clock, monotonic, sleep),
+            on_outcome=self._go_on,
+        )
+        self.dispatcher = self.dispatchers.current(Step.SHIP)
         self._client = OrdersClient(orders_url, api_key=api_key, clock=clock)
         self.sender = StatusSender(
             self._client,
@@ -136,7 +127,9 @@ class FulfillmentWorker:
             recorder,
             self.health,
             self._orders_circuit,
-            open_gates=self._call_carriers,
+            open_gates=self._open_gates,
+            finish=self._finish,
+            go_on=self._go_on,
             monotonic=monotonic,
         )
         self.recovery = Recovery(
@@ -145,9 +138,9 @@ class FulfillmentWorker:
             self.capacity,
             recorder,
             self.health,
-            parties=carriers.names,
-            to_orders=self.sender.accept,
-            to_carrier=self._call_carriers,
+            carrier=carriers.current.name,
+            parties=self.dispatchers.parties,
+            go_on=self._go_on,
         )
         self.inbox = Inbox(
             consumer,
@@ -156,6 +149,7 @@ class FulfillmentWorker:
             self.health,
             owner=lambda: self.lease.owner,
             hand_over=self._hand_over,
+            turn_back=self._turn_back,
             clock=clock,
         )
         self.copier = DeadLetterCopier(self.writer, publisher, self.health, topic=dead_letter_topic)
@@ -165,43 +159,50 @@ class FulfillmentWorker:
 
     def status(self) -> WorkerStatus:
         owner = self.lease.owner
-        troubles = [circuit.trouble for circuit in self._carrier_circuits.values() if circuit.trouble]
-        circuits = {part: circuit.circuit for part, circuit in self._carrier_circuits.items()}
         return WorkerStatus(
             worker_id=owner.worker_id,
             epoch=owner.epoch,
             consumer=self._consumer.state(),
-            in_flight=self._in_flight,
+            in_flight=self.dispatchers.in_flight,
             held=len(self.capacity),
-            degraded=self.health.degraded() + troubles,
+            degraded=self.health.degraded() + self.dispatchers.troubles,
             disabled=self.health.disabled(),
-            circuits={**circuits, "orders": self._orders_circuit.circuit},
+            circuits={**self.dispatchers.circuits, "orders": self._orders_circuit.circuit},
             skipped_events=self.inbox.skipped.counts(),
         )
 
-    @property
-    def _in_flight(self) -> int:
-        return sum([each.in_flight for each in self.dispatchers.values()])
+    def _open_gates(self, shipments: Sequence[Shipment]) -> None:
+        self.dispatchers.accept(self.dispatchers.opened(shipments))
 
-    def _call_carriers(self, shipments: Sequence[Shipment]) -> None:
-        """Send each key to the carrier that already has it, and a fresh key to the current carrier."""
-        for party, group in groupby(shipments, key=attrgetter("party")):
-            (self.dispatcher if party is None else self.dispatchers[party]).accept(list(group))
+    def _finish(self, shipments: Sequence[Shipment]) -> list[tuple[Shipment, Park]]:
+        left = [finishing for shipment in shipments if (finishing := saga.after_shipped(shipment))]
+        known = [shipment for shipment in left if shipment.party in self.dispatchers.parties]
+        self.dispatchers.accept(known)
+        return [(shipment, party_changed(shipment)) for shipment in left if shipment not in known]
 
-    def _send_outcome(self, shipments: Sequence[Shipment]) -> None:
-        self.sender.accept(shipments)
+    def _go_on(self, shipments: Sequence[Shipment]) -> None:
+        """Send each shipment where its present step is done, or its outcome is reported."""
+        calling = [s for s in shipments if s.state in (State.READY, State.CALLING)]
+        reporting = [s for s in shipments if s.state not in (State.READY, State.CALLING)]
+        self.dispatchers.accept(calling)
+        if reporting:
+            self.sender.accept(reporting)
 
     def _hand_over(self, shipments: list[Shipment], reserved: int) -> None:
         """Called from the inbox's thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._take, shipments, reserved)
 
+    def _turn_back(self, order_ids: set[str]) -> None:
+        """Called from the inbox's thread."""
+        if order_ids and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.dispatchers.turn_back, order_ids)
+
     def _take(self, shipments: list[Shipment], reserved: int) -> None:
         self.sender.accept(self.capacity.take(shipments, reserved=reserved))
 
     def _abandon(self) -> None:
-        for each in self.dispatchers.values():
-            each.abandon()
+        self.dispatchers.abandon()
         self.sender.abandon()
         self.capacity.clear()
 
@@ -229,18 +230,17 @@ class FulfillmentWorker:
 
     @property
     def _loops(self) -> list[TaskLoop]:
-        parts = (self.lease, self.recovery, *self.dispatchers.values(), self.copier, self.redriver)
+        parts = (self.lease, self.recovery, *self.dispatchers, self.copier, self.redriver)
         return [*(part.loop for part in parts), *self.sender.loops]
 
     async def _drain(self) -> None:
         """Finish what is in flight. Updates that the Order Service cannot take now stay for the next
         worker."""
-        for each in self.dispatchers.values():
-            each.drain()
+        self.dispatchers.drain()
         deadline = asyncio.get_running_loop().time() + DRAIN_S_MAX
         while asyncio.get_running_loop().time() < deadline:
             owed = 0 if self.health.is_degraded("orders") else self.sender.owed
-            if self._in_flight == 0 and owed == 0:
+            if self.dispatchers.in_flight == 0 and owed == 0:
                 return
             await asyncio.sleep(DRAIN_POLL_S)
 
@@ -249,8 +249,7 @@ class FulfillmentWorker:
         await self._client.close()
 
     async def _let_go(self) -> None:
-        for each in self.dispatchers.values():
-            each.abandon()
+        self.dispatchers.abandon()
         await asyncio.to_thread(self.inbox.loop.join, RELEASE_S_MAX)
         try:
             async with asyncio.timeout(RELEASE_S_MAX):

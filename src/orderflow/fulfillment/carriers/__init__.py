@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orderflow.fulfillment.parties import Parties, PartyRefused, PartyUnavailable
+from orderflow.fulfillment.parties import Parties, PartyRefused, PartyRejected, PartyUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Label:
     shipped_at: datetime
 
 
-class CarrierRejected(Exception):
+class CarrierRejected(PartyRejected):
     """The carrier declares that it will never ship this order. The argument holds its words. Permanent."""
 
 

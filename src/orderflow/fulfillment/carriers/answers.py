@@ -7,9 +7,6 @@ from orderflow.fulfillment.carriers import CarrierUnavailable, Label
 
 _FIELDS = ("shipped_at", "shipment_id", "carrier", "tracking_number")
 
-CARRIER_CALL_S_MAX = 900.0
-"""A call that takes longer is given up, its outcome in doubt. Adapters have tighter bounds of their own."""
-
 
 def checked_label(answer: object) -> Label:
     """The label. Raises CarrierUnavailable (doubtful) for anything else: the shipment may have been made."""

@@ -7,7 +7,7 @@ answers a repeated key with the voided shipment, which must never count as shipp
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -27,16 +27,23 @@ from orderflow.fulfillment.carriers import (
     ShipmentRequest,
 )
 from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
+from orderflow.fulfillment.claims import shipment_of
 from orderflow.fulfillment.dead_letters.letters import Action, LetterState, record
 from orderflow.fulfillment.dead_letters.redrive import lock
+from orderflow.fulfillment.decisions import UNKNOWN_ORDER, party_changed
 from orderflow.fulfillment.model import (
     ERROR_CHARS_MAX,
-    UNKNOWN_ORDER,
+    GiveUp,
+    Owner,
+    Shipment,
     State,
-    carrier_changed,
+    Step,
+    TurnBack,
     clean,
-    idempotency_key,
 )
+from orderflow.fulfillment.moves import saga_values
+from orderflow.fulfillment.saga import holds_stock, moved
+from orderflow.fulfillment.stock.reservations import release
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import shipments
 
@@ -45,6 +52,9 @@ _NO_ORDER_TO_FAIL = ("status-conflict", UNKNOWN_ORDER)
 """Kinds of parked shipments whose order has ended already, or never existed."""
 _ORDERS_EVENT = ("undecodable", "newer-schema", "contract-violation", "unstorable")
 """Kinds of events that may have been the order's only one."""
+
+
+_NOBODY = Owner("", 0)
 
 
 class Discarded(Enum):
@@ -75,19 +85,11 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """What a carrier was asked for, which carrier that was, and when it was first asked."""
-
-    request: ShipmentRequest
-    party: str | None
-    first_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Begun:
-    """`called` is None if no carrier was ever called. `tried_before`: another attempt had begun before."""
+    """`called`: the shipment, if a carrier was ever called for it. `tried_before`: another attempt had begun
+    before."""
 
-    called: Called | None
+    called: Shipment | None
     tried_before: bool
 
 
@@ -115,17 +117,16 @@ def _begin(tx: Transaction, command: Begin) -> Begun | tuple[Discarded, str]:
     tried_before = letter["state"] == LetterState.DISCARDING and not (
         tx.may_be_committed and letter["redrive_id"] == command.token
     )
-    if shipment is None or shipment["intent_at"] is None:
+    if shipment is None or shipment.step is not Step.SHIP or shipment.intent_at is None:
         return Begun(None, tried_before)
-    order_id: str = shipment["order_id"]
-    request = ShipmentRequest(order_id, idempotency_key(order_id), shipment["request"])
-    return Begun(Called(request, shipment["party"], shipment["intent_at"]), tried_before)
+    return Begun(shipment, tried_before)
 
 
-def _parked(tx: Transaction, order_id: str) -> RowMapping | None:
+def _parked(tx: Transaction, order_id: str) -> Shipment | None:
     c = shipments.c
     wanted = sa.select(shipments).where(c.order_id == order_id, c.state == State.PARKED)
-    return tx.connection.execute(locked(wanted, shipments)).mappings().first()
+    found = tx.connection.execute(locked(wanted, shipments)).mappings().first()
+    return None if found is None else shipment_of(found, _NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ def end(tx: Transaction, commands: Sequence[End]) -> list[None]:
             at=command.at,
         )
         if letter["topic"] is None:
-            _fail_parked(tx, letter["order_id"], command)
+            _fail_parked(tx, letter, command)
         elif letter["order_id"] is not None:
             _fail_without_shipment(tx, letter, command)
     return [None] * len(commands)
@@ -211,30 +212,41 @@ def _note(command: End) -> str:
     return clean(f"discarded: {command.reason}", ERROR_CHARS_MAX)
 
 
-def _fail_parked(tx: Transaction, order_id: str, command: End) -> None:
+def _fail_parked(tx: Transaction, letter: RowMapping, command: End) -> None:
+    order_id: str = letter["order_id"]
     shipment = _parked(tx, order_id)
     if shipment is None:
         return
     attentions.forget(tx, order_id)
-    values: dict[str, object] = {
-        "parked_kind": None,
-        "shipment_id": None,
-        "carrier": None,
-        "tracking_number": None,
-        "shipped_at": None,
-        "error": command.reason,
-        "waits": 0,
-        "note": _note(command),
-    }
-    if shipment["parked_kind"] in _NO_ORDER_TO_FAIL:
-        values |= {"state": State.CLOSED, "closed_at": command.at}
-        if shipment["parked_kind"] != UNKNOWN_ORDER:
+    values: dict[str, object] = {"parked_kind": None, "note": _note(command)}
+    if letter["kind"] in _NO_ORDER_TO_FAIL:
+        left = replace(shipment, state=State.CLOSED, label=None, error=command.reason, waits=0)
+        if letter["kind"] != UNKNOWN_ORDER:
             attentions.clear(tx, order_id)
     else:
-        # Without an intent the gate may be shut: then the Order Service must acknowledge Processing first.
-        state = State.RECEIVED if shipment["intent_at"] is None else State.REJECTED
-        values |= {"state": state, "due_at_ms": now_ms()}
-    tx.connection.execute(sa.update(shipments).where(shipments.c.order_id == order_id).values(values))
+        left = _given_up(shipment, command)
+        if holds_stock(shipment) and not holds_stock(left):
+            release(tx, [order_id])
+        values["due_at_ms"] = now_ms()
+    if left.state is State.CLOSED:
+        if left.step is Step.CAPTURE:
+            attentions.clear(tx, order_id)
+        values |= {"due_at_ms": None, "closed_at": command.at}
+    changed = sa.update(shipments).where(shipments.c.order_id == order_id)
+    tx.connection.execute(changed.values(saga_values(left) | values))
+
+
+def _given_up(shipment: Shipment, command: End) -> Shipment:
+    """What is left to do: whatever else was done for the order is undone, and it fails. If it has shipped, or
+    was being undone already, nobody tries the present step any more."""
+    if shipment.undoing or shipment.step is Step.CAPTURE:
+        return moved(shipment, GiveUp(_note(command)), command.at)
+    if shipment.intent_at is None and not shipment.ended:
+        # The gate may be shut: then the Order Service must acknowledge Processing first.
+        return replace(shipment, state=State.RECEIVED, error=command.reason, waits=0)
+    is_void = shipment.step is Step.SHIP
+    turn = TurnBack(command.reason, rejected=is_void)
+    return moved(replace(shipment, label=None), turn, command.at)
 
 
 def _fail_without_shipment(tx: Transaction, letter: RowMapping, command: End) -> None:
@@ -301,20 +313,20 @@ class Discarder:
         await self._writer.submit_one(end, End(letter_id, actor, reason, self._clock()))
         return Discarded.DONE, ""
 
-    async def _obtain_void(self, called: Called) -> None:
+    async def _obtain_void(self, called: Shipment) -> None:
         """Make the shipment under its own key and void it, so that a late repeat of the call meets the voided
         one: a look-up that finds nothing would prove nothing. A key that has expired is not used again.
         Raises _NoVoid."""
         party = self._carriers.holding(called.party)
         if party is None:
-            raise _NoVoid(carrier_changed(str(called.party)), touched=False)
-        carrier, order_id = party.adapter, called.request.order_id
+            raise _NoVoid(party_changed(called).note, touched=False)
+        carrier, order_id = party.adapter, called.order_id
         touched = False
         try:
             async with asyncio.timeout(VOID_S_MAX):
                 made: set[str] = set()
-                if self._clock() - called.first_at <= self._key_lifetime:
-                    made = await _made(carrier, called.request)
+                if not called.is_past_key_lifetime(self._clock(), self._key_lifetime):
+                    made = await _made(carrier, called)
                 for shipment_id in sorted(made | await _live(carrier, order_id)):
                     try:
                         await carrier.void_shipment(shipment_id)
@@ -334,7 +346,8 @@ class Discarder:
             raise _NoVoid(f"it still shows {left} live", touched=touched)
 
 
-async def _made(carrier: Carrier, request: ShipmentRequest) -> set[str]:
+async def _made(carrier: Carrier, called: Shipment) -> set[str]:
+    request = ShipmentRequest(called.order_id, called.idempotency_key, called.request)
     try:
         return {checked_label(await carrier.create_shipment(request)).shipment_id}
     except CarrierRejected:

@@ -61,6 +61,8 @@ class DeadLetter:
     attempts: int
     at: datetime
     attention: str | None = None
+    step: str | None = None
+    """The step that was given up, for example `ship` or `undo authorize`."""
 
     @property
     def rows(self) -> int:
@@ -109,6 +111,7 @@ def of_shipment(shipment: Shipment, park: Park, at: datetime) -> DeadLetter:
         headers=_packed((("correlation-id", shipment.correlation_id.encode()),)),
         attempts=shipment.attempts,
         at=at,
+        step=f"{'undo ' if shipment.undoing else ''}{shipment.step}",
     )
 
 
@@ -143,6 +146,7 @@ def _insert(tx: Transaction, letter: DeadLetter) -> bool:
         "kind": letter.kind,
         "reason": letter.reason,
         "order_id": letter.order_id,
+        "step": letter.step,
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,
@@ -167,6 +171,7 @@ def give_up(tx: Transaction, letter: DeadLetter) -> None:
         .values(
             kind=letter.kind,
             reason=letter.reason,
+            step=letter.step,
             attempts=letter.attempts,
             state=LetterState.OPEN,
             outcome=None,

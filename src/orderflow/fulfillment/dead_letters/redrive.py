@@ -19,11 +19,13 @@ from orderflow.database.dialects import Failure, classify, has_passed, insert_ab
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import attentions, lease
+from orderflow.fulfillment import attentions, cancellation, lease
+from orderflow.fulfillment.claims import shipment_of
 from orderflow.fulfillment.dead_letters.letters import PROGRAM, Action, LetterState, record, unpacked
-from orderflow.fulfillment.event_handlers import received
+from orderflow.fulfillment.decisions import party_changed
+from orderflow.fulfillment.event_handlers import Receive, received
 from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive
-from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, carrier_changed, clean
+from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, Step, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
 from orderflow.fulfillment.until_written import TRANSIENT
@@ -116,19 +118,24 @@ def _put_back(tx: Transaction, order_id: str) -> str | None:
     """The shipment goes on where it was parked, with a whole new schedule of retries. Returns why not: it is
     not parked, or there are live workers and none can ask the carrier that may have it."""
     c = shipments.c
+    undoing = c.direction == "undo"
     where_it_stood = sa.case(
+        (sa.and_(undoing, c.step != Step.STOCK), State.READY),
+        (sa.and_(undoing, c.error.is_not(None)), State.REJECTED),
+        (undoing, State.CANCELLED),
+        (c.step == Step.CAPTURE, State.READY),
         (c.shipment_id.is_not(None), State.SHIPPED),
         (sa.and_(c.error.is_not(None), c.intent_at.is_not(None)), State.REJECTED),
-        (c.intent_at.is_not(None), State.READY),
+        (sa.or_(c.intent_at.is_not(None), c.ended.is_not(None)), State.READY),
         else_=State.RECEIVED,
     )
     parked = sa.and_(c.order_id == order_id, c.state == State.PARKED)
-    stood = sa.select(where_it_stood.label("state"), c.party).where(parked)
-    found = tx.connection.execute(locked(stood, shipments)).first()
-    if found is not None and found.state == State.READY and found.party is not None:
+    stood = sa.select(shipments, where_it_stood.label("stood")).where(parked)
+    found = tx.connection.execute(locked(stood, shipments)).mappings().first()
+    if found is not None and found["stood"] == State.READY and found["party"] is not None:
         reachable = lease.reachable_parties(tx)
-        if reachable and found.party not in reachable:
-            return carrier_changed(found.party)
+        if reachable and found["party"] not in reachable:
+            return party_changed(shipment_of(found, _NOBODY)).note
     put = tx.connection.execute(
         sa.update(shipments)
         .where(parked)
@@ -154,6 +161,9 @@ def _process(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | N
         command = received(letter["value"], unpacked(letter["headers"]), _NOBODY, at)
     except InvalidEvent as error:
         return f"{error.kind}: {error}", letter["order_id"]
+    if not isinstance(command, Receive):
+        cancellation.request(tx, [command])
+        return None, command.order_id
     if receive(tx, [command])[0] is Received.CONFLICTING:
         return "its order has a shipment already, with other content", letter["order_id"]
     return None, command.shipment.order_id
@@ -217,7 +227,7 @@ def _end(tx: Transaction, redrive_id: str, state: str, note: str, at: datetime) 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TakeStep:
     at: datetime
 
     @property
@@ -225,7 +235,7 @@ class Step:
         return FOLLOWED_MAX
 
 
-def step(tx: Transaction, commands: Sequence[Step]) -> list[int]:
+def step(tx: Transaction, commands: Sequence[TakeStep]) -> list[int]:
     """Resolve letters whose orders are done, and do a step of every group's redrive that is due. Returns the
     number of letters that were redriven."""
     # Repeating this is safe: a step that was made is not due again.
@@ -239,7 +249,17 @@ def step(tx: Transaction, commands: Sequence[Step]) -> list[int]:
 def _follow(tx: Transaction, at: datetime) -> None:
     c = shipments.c
     done = (
-        sa.select(letters.c.id, letters.c.kind, letters.c.topic, c.order_id, c.shipment_id, c.error, c.note)
+        sa.select(
+            letters.c.id,
+            letters.c.kind,
+            letters.c.topic,
+            letters.c.step,
+            c.order_id,
+            c.shipment_id,
+            c.direction,
+            c.error,
+            c.note,
+        )
         .join(shipments, c.order_id == letters.c.order_id)
         .where(letters.c.state == "redriven", c.state == State.CLOSED)
         .order_by(letters.c.id)
@@ -247,8 +267,7 @@ def _follow(tx: Transaction, at: datetime) -> None:
     )
     finished = tx.connection.execute(locked(done, letters, skip_locked=True)).all()
     for found in finished:
-        outcome = "Shipped" if found.shipment_id else f"Failed: {found.error}" if found.error else found.note
-        outcome = None if outcome is None else clean(outcome, ERROR_CHARS_MAX)
+        outcome = _outcome(found)
         tx.connection.execute(
             sa.update(letters)
             .where(letters.c.id == found.id)
@@ -258,6 +277,19 @@ def _follow(tx: Transaction, at: datetime) -> None:
     events = [found for found in finished if found.topic is not None and found.kind != CONFLICTING_EVENT]
     if events:
         _clear_attentions(tx, {found.order_id for found in events})
+    for found in finished:
+        if found.step == Step.CAPTURE:  # its order had ended before it asked for a person
+            attentions.clear(tx, found.order_id)
+
+
+def _outcome(shipment: Any) -> str | None:
+    if shipment.shipment_id and shipment.direction == "do":
+        return "Shipped"
+    if shipment.error:
+        return clean(f"Failed: {shipment.error}", ERROR_CHARS_MAX)
+    if shipment.direction == "undo":
+        return "Cancelled"
+    return None if shipment.note is None else clean(shipment.note, ERROR_CHARS_MAX)
 
 
 def _clear_attentions(tx: Transaction, order_ids: set[str]) -> None:
@@ -364,4 +396,4 @@ class Redriver:
 
     async def run_once(self) -> int:
         """Do what is due, and return the number of letters redriven. Raises the database's errors."""
-        return await self._writer.submit_one(step, Step(self._clock()))
+        return await self._writer.submit_one(step, TakeStep(self._clock()))

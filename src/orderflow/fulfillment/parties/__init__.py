@@ -20,6 +20,11 @@ class Adapter(Protocol):
     async def close(self) -> None: ...
 
 
+class PartyRejected(Exception):
+    """The party declares that it will never do this for the order. The argument holds its words.
+    Permanent."""
+
+
 class PartyUnavailable(Exception):
     """No answer that can be relied on: time-out, connection lost, 401, 403, 404, 429, 5xx, an unreadable
     answer. Transient.

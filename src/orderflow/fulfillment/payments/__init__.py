@@ -10,7 +10,7 @@ An authorization is captured, voided and refunded as a whole. Its states are `au
 from dataclasses import dataclass
 from typing import Protocol
 
-from orderflow.fulfillment.parties import Parties, PartyRefused, PartyUnavailable
+from orderflow.fulfillment.parties import Parties, PartyRefused, PartyRejected, PartyUnavailable
 
 AMOUNT_MINOR_MAX = 2**53 - 1
 """The largest amount that every JSON reader reads exactly."""
@@ -52,7 +52,7 @@ class Payment:
     refunded_minor: int
 
 
-class PaymentDeclined(Exception):
+class PaymentDeclined(PartyRejected):
     """The provider declares that it will never grant this payment. The argument holds its words.
     Permanent."""
 

@@ -1,42 +1,41 @@
-"""Carrier calls: each ready shipment gets an intent, then a call. Thousands may be in flight, one a
-shipment."""
+"""Calls of one party, a carrier or a payment provider: each ready shipment gets an intent for its present
+step, then a call. Thousands may be in flight, one a shipment."""
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, CircuitBreaker, Permit
-from orderflow.fulfillment.carriers import (
-    Carrier,
-    CarrierRefused,
-    CarrierRejected,
-    CarrierUnavailable,
-    Label,
-    ShipmentRequest,
-)
-from orderflow.fulfillment.carriers.answers import CARRIER_CALL_S_MAX, checked_label, checked_labels
-from orderflow.fulfillment.model import (
+from orderflow.fulfillment.decisions import (
     QUICK_RETRIES_MAX,
-    CallAgain,
-    CallCarrier,
-    Park,
-    RecordLabel,
-    RecordRejection,
-    Shipment,
-    State,
-    Wait,
+    AfterCall,
+    Outcome,
     after_call,
     after_look_up,
     after_probe,
     cause,
 )
-from orderflow.fulfillment.parties import Party
+from orderflow.fulfillment.model import (
+    Call,
+    CallAgain,
+    Done,
+    Park,
+    Shipment,
+    State,
+    Step,
+    TurnBack,
+    Undone,
+    Written,
+)
+from orderflow.fulfillment.parties import PartyRefused, PartyRejected
 from orderflow.fulfillment.recorder import Recorder
+from orderflow.fulfillment.saga import may_turn
+from orderflow.fulfillment.steps import StepPort
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
@@ -50,22 +49,26 @@ answer raises the number by one, and any failed call resets it. So they alone ne
 would stop fresh orders, too."""
 WAIT_S = 1.0
 LOOP = "dispatcher"
+CALL_S_MAX = 900.0
+"""A call that takes longer is given up, its outcome in doubt. Adapters have tighter bounds of their own."""
 
 
 class Dispatcher:
-    """Calls one carrier for accepted shipments, at most `in_flight_max` at once.
+    """Calls one party for accepted shipments, at most `in_flight_max` at once, each for its present step:
+    `steps` are those that this party performs.
 
     Fresh shipments and those called before take turns, and the latter get at most half of the calls, so
-    neither kind waits for all of the other. While the carrier's circuit is open, shipments stay queued: no
-    intent is written and no attempt is counted. `on_outcome` gets each shipment whose outcome was recorded.
-    If a key was first used longer ago than `key_lifetime`, or never used and its order is older than that,
-    the carrier is asked for the order's shipments before it is called. `jitter` is 0 to 1.
+    neither kind waits for all of the other. While the party's circuit is open, shipments stay queued: no
+    intent is written and no attempt is counted. `on_outcome` gets each shipment whose saga has moved. If a
+    key was first used longer ago than `key_lifetime`, or never used and its order is older than that, the
+    party is asked what it has for the order before it is called. `jitter` is 0 to 1.
     """
 
     def __init__(
         self,
         recorder: Recorder,
-        party: Party[Carrier],
+        party: str,
+        steps: Mapping[Step, StepPort],
         health: Health,
         breaker: CircuitBreaker,
         *,
@@ -78,8 +81,8 @@ class Dispatcher:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._recorder = recorder
-        self._carrier = party.adapter
-        self._party = party.name
+        self._party = party
+        self._steps = steps
         self._breaker = breaker
         self._in_flight_max = in_flight_max
         self._retried_max = max(1, in_flight_max // 2)
@@ -104,11 +107,21 @@ class Dispatcher:
         return len(self._calls) + self._intending
 
     def accept(self, shipments: Sequence[Shipment]) -> None:
-        """Call the carrier for these, in turn: their gates are open, this worker holds them, and no other
-        carrier was ever sent their keys."""
+        """Call the party for these, in turn: their gates are open, this worker holds them, and no other party
+        was ever sent the keys of their present steps."""
         for shipment in shipments:
             (self._retried if shipment.attempts else self._fresh).append(shipment)
         self.loop.wake()
+
+    def turn_back(self, order_ids: Collection[str]) -> None:
+        """These orders are to be cancelled: those of them that wait here for a step forward turn back now,
+        even while the party is down."""
+        for lane in (self._fresh, self._retried):
+            for shipment in [s for s in lane if s.order_id in order_ids and may_turn(s)]:
+                lane.remove(shipment)
+                turning = asyncio.get_running_loop().create_task(self._conclude(shipment, TurnBack()))
+                self._calls.add(turning)
+                turning.add_done_callback(self._concluded)
 
     def drain(self) -> None:
         """Begin no new calls."""
@@ -122,7 +135,7 @@ class Dispatcher:
             call.cancel()
 
     async def run_once(self) -> int:
-        """Write the intents of as many ready shipments as may be in flight, and call the carrier for them.
+        """Write the intents of as many ready shipments as may be in flight, and call the party for them.
         Returns the number of calls begun. Raises the error of an earlier call that shows a defect of ours."""
         if self._failure is not None:
             raise self._failure
@@ -130,7 +143,7 @@ class Dispatcher:
         young: list[tuple[Shipment, Permit]] = []
         begun = 0
         for shipment, permit in self._next():
-            if shipment.is_past_key_lifetime(now, self._key_lifetime):
+            if self._must_look_up(shipment, now):
                 self._begin(shipment, permit, self._look_up(shipment, permit))
                 begun += 1
             else:
@@ -167,29 +180,35 @@ class Dispatcher:
             written = await self._intend(intents, [permit for _, permit in batch], loop=self.loop.name)
             crash_point("intent.recorded")
             now = self._clock()
-            for (shipment, permit), intent, ours in zip(batch, intents, written, strict=True):
-                if ours and shipment.is_past_key_lifetime(now, self._key_lifetime):
+            for (shipment, permit), intended in zip(batch, written, strict=True):
+                if intended is None:
+                    continue
+                if self._must_look_up(shipment, now):
                     # The key grew too old while the intent waited for the database.
-                    self._begin(shipment, permit, self._look_up(_intended(shipment), permit))
-                elif ours:
-                    self._begin(shipment, permit, self._ship(_intended(intent), permit))
+                    self._begin(shipment, permit, self._look_up(_called_before(intended, shipment), permit))
+                else:
+                    self._begin(shipment, permit, self._perform(intended, permit))
         finally:
             self._intending = 0
-        return sum(written)
+        return sum([intended is not None for intended in written])
 
     async def _intend(
         self, intents: Sequence[Shipment], permits: Sequence[Permit], *, loop: str | None = None
-    ) -> list[bool]:
-        """Write the intents. A permit is given back if no call will follow, whatever the reason."""
+    ) -> list[Shipment | None]:
+        """Write the intents, and return the shipments that are to be called for. A permit is given back if no
+        call will follow, whatever the reason."""
         try:
-            written = await self._recorder.record([(s, CallCarrier()) for s in intents], loop=loop)
+            written = await self._recorder.record([(s, Call()) for s in intents], loop=loop)
         except BaseException:
             for permit in permits:
                 self._breaker.abandoned(permit)
             raise
-        for permit, ours in zip(permits, written, strict=True):
-            if not ours:
+        for index, (permit, now) in enumerate(zip(permits, written, strict=True)):
+            if now is None or now.state is not State.CALLING:
                 self._breaker.abandoned(permit)
+                written[index] = None
+                if now is not None:  # its saga has turned back instead
+                    self._on_outcome([now])
         return written
 
     def _wait_s(self) -> float:
@@ -210,21 +229,24 @@ class Dispatcher:
         call.add_done_callback(partial(self._ended, permit, retried))
 
     def _ended(self, permit: Permit, retried: bool, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
         self._retried_calls -= retried
         if call.cancelled():
             self._breaker.abandoned(permit)
-        elif call.exception() is not None:
+        self._concluded(call)
+
+    def _concluded(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled() and call.exception() is not None:
             self._failure = call.exception()
         if self._fresh or self._retried or self._failure:
             self.loop.wake()
 
-    async def _ship(self, shipment: Shipment, permit: Permit) -> None:
+    async def _perform(self, shipment: Shipment, permit: Permit) -> None:
         """Call until there is something to record. The intent of the first call is already written. A probe
         gets no quick retries: if it fails, its shipment waits to be due again."""
         quick_retries = 0
         while True:
-            outcome = await self._ask(permit, self._create(shipment))
+            outcome = await self._ask(permit, self._call(shipment))
             crash_point("carrier.answered")
             self._pace_retried(shipment, outcome)
             decision = self._after_call(outcome, shipment, permit, quick_retries)
@@ -236,59 +258,57 @@ class Dispatcher:
                 self.accept([shipment])
                 return
             permit = again
-            if not (await self._intend([shipment], [permit]))[0]:
+            if (intended := (await self._intend([shipment], [permit]))[0]) is None:
                 return
-            shipment = _intended(shipment)
-            if shipment.is_past_key_lifetime(self._clock(), self._key_lifetime):
+            shipment = intended
+            if self._must_look_up(shipment, self._clock()):
                 await self._look_up(shipment, permit)
                 return
         await self._conclude(shipment, decision)
 
-    def _pace_retried(self, shipment: Shipment, outcome: Label | Exception) -> None:
-        failed = isinstance(outcome, Exception) and not isinstance(outcome, (CarrierRejected, CarrierRefused))
+    def _pace_retried(self, shipment: Shipment, outcome: Outcome) -> None:
+        failed = isinstance(outcome, Exception) and not isinstance(outcome, (PartyRejected, PartyRefused))
         if failed:
             self._retried_at_once = min(RETRIED_AT_ONCE_MIN, self._retried_max)
         elif shipment.attempts > 1:
             self._retried_at_once = min(self._retried_at_once + 1, self._retried_max)
 
     def _after_call(
-        self, outcome: Label | Exception, shipment: Shipment, permit: Permit, quick_retries: int
-    ) -> RecordLabel | RecordRejection | CallAgain | Wait | Park:
+        self, outcome: Outcome, shipment: Shipment, permit: Permit, quick_retries: int
+    ) -> AfterCall:
         if permit.is_probe:
             others_wait = bool(self._fresh or self._retried)
-            return after_probe(outcome, waits=shipment.waits, others_wait=others_wait)
-        return after_call(outcome, quick_retries=quick_retries, waits=shipment.waits)
+            return after_probe(outcome, shipment, others_wait=others_wait)
+        return after_call(outcome, shipment, quick_retries=quick_retries)
+
+    def _must_look_up(self, shipment: Shipment, now: datetime) -> bool:
+        return not shipment.undoing and shipment.is_past_key_lifetime(now, self._key_lifetime)
 
     async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
-        """Before any call, ask the carrier what it has for an order whose key it may have forgotten."""
+        """Before any call, ask the party what it has for an order whose key it may have forgotten."""
         found = await self._ask(permit, self._find(shipment))
         if isinstance(found, Exception):
             failed = self._after_call(found, shipment, permit, QUICK_RETRIES_MAX)
             if not isinstance(failed, CallAgain):
                 await self._conclude(shipment, failed)
             return
-        decision = after_look_up(found, called=shipment.intent_at is not None)
+        decision = after_look_up(found, shipment)
         if decision is not None:
-            await self._conclude(shipment, decision)
+            await self._conclude(replace(shipment, party=shipment.party or self._party), decision)
             return
         if (call := self._breaker.permit()) is None:
             self.accept([shipment])
             return
         # A key that nobody has used does not expire, however long its first intent waits to be written.
         shipment = self._first_called(shipment, self._clock())
-        if (await self._intend([shipment], [call]))[0]:
-            await self._ship(_intended(shipment), call)
+        if (intended := (await self._intend([shipment], [call]))[0]) is not None:
+            await self._perform(intended, call)
 
-    async def _conclude(
-        self, shipment: Shipment, decision: RecordLabel | RecordRejection | Wait | Park
-    ) -> None:
-        if not (await self._recorder.record([(shipment, decision)]))[0]:
-            return
-        crash_point("outcome.recorded")
-        if isinstance(decision, RecordLabel):
-            self._on_outcome([replace(shipment, state=State.SHIPPED, label=decision.label, waits=0)])
-        elif isinstance(decision, RecordRejection):
-            self._on_outcome([replace(shipment, state=State.REJECTED, error=decision.error, waits=0)])
+    async def _conclude(self, shipment: Shipment, decision: Written) -> None:
+        now = (await self._recorder.record([(shipment, decision)]))[0]
+        if now is not None:
+            crash_point("outcome.recorded")
+            self._on_outcome([now])
 
     async def _ask(self, permit: Permit, call: Awaitable[T]) -> T | Exception:
         """One call's answer or error, which is also reported to the circuit breaker."""
@@ -297,7 +317,7 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._breaker.abandoned(permit)
             raise
-        except (CarrierRejected, CarrierRefused) as error:
+        except (PartyRejected, PartyRefused) as error:
             self._breaker.succeeded(permit)
             return error
         except Exception as error:
@@ -311,26 +331,24 @@ class Dispatcher:
                 self.loop.wake()
 
     def _first_called(self, shipment: Shipment, now: datetime) -> Shipment:
-        """The shipment with this carrier as its party. A key that was not used before counts as used
+        """The shipment with this party for its present step. A key that was not used before counts as used
         `now`."""
-        if shipment.party is not None:
-            return shipment
-        return replace(shipment, party=self._party, intent_at=shipment.intent_at or now)
+        return replace(shipment, party=shipment.party or self._party, intent_at=shipment.intent_at or now)
 
-    async def _create(self, shipment: Shipment) -> Label:
-        request = ShipmentRequest(shipment.order_id, shipment.idempotency_key, shipment.request)
-        async with asyncio.timeout(CARRIER_CALL_S_MAX):
-            return checked_label(await self._carrier.create_shipment(request))
+    async def _call(self, shipment: Shipment) -> Done | Undone | Park:
+        step = self._steps[shipment.step]
+        async with asyncio.timeout(CALL_S_MAX):
+            if not shipment.undoing:
+                return await step.do(shipment)
+            expired = shipment.is_past_key_lifetime(self._clock(), self._key_lifetime)
+            await step.undo(shipment, key_expired=expired)
+            return Undone()
 
-    async def _find(self, shipment: Shipment) -> list[Label]:
-        """A look-up cannot reject an order, so a rejection here counts as an unreliable answer."""
-        try:
-            async with asyncio.timeout(CARRIER_CALL_S_MAX):
-                return checked_labels(await self._carrier.find_shipments(shipment.order_id))
-        except CarrierRejected as error:
-            raise CarrierUnavailable(f"a look-up was rejected: {error}", doubtful=False) from error
+    async def _find(self, shipment: Shipment) -> Sequence[Done | Park]:
+        async with asyncio.timeout(CALL_S_MAX):
+            return await self._steps[shipment.step].find(shipment)
 
 
-def _intended(shipment: Shipment) -> Shipment:
-    """The shipment once its intent is written."""
-    return replace(shipment, state=State.CALLING, attempts=shipment.attempts + 1)
+def _called_before(intended: Shipment, shipment: Shipment) -> Shipment:
+    """The intended shipment, with its key as old as it was before that intent."""
+    return replace(intended, intent_at=shipment.intent_at, party=shipment.party)

@@ -1,0 +1,266 @@
+"""Writes how the saga of a shipment has moved, and what becomes of its stock."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from pydantic_core import from_json
+
+from orderflow.database import bulk
+from orderflow.database.transaction import Transaction
+from orderflow.fulfillment.fencing import (
+    Change,
+    Key,
+    Moved,
+    key_of,
+    lock,
+    order_id_of,
+    row,
+    statement,
+    update,
+)
+from orderflow.fulfillment.model import (
+    ERROR_CHARS_MAX,
+    Call,
+    Close,
+    Done,
+    Park,
+    Shipment,
+    State,
+    Step,
+    TurnBack,
+    Wait,
+    clean,
+    encode_ended,
+)
+from orderflow.fulfillment.saga import holds_stock, may_turn, moved, reserved
+from orderflow.fulfillment.stock import reservations as stock
+from orderflow.fulfillment.tables import stock as stock_table
+
+
+def stock_moves(changes: Sequence[Change], now: Moved) -> list[stock.Move]:
+    """What becomes of the stock that these shipments held: it is taken out once they have shipped, and given
+    back if they turned back."""
+    moves: list[stock.Move] = []
+    for change in changes:
+        after = now.get(key_of(change))
+        if after is None or not holds_stock(change.shipment):
+            continue
+        if after.state is State.SHIPPED and change.shipment.state is not State.SHIPPED:
+            moves.append(stock.Consume(after.order_id))
+        elif not holds_stock(after):
+            moves.append(stock.Release(after.order_id))
+    return moves
+
+
+def _after(change: Change) -> Shipment:
+    if isinstance(change.decision, (Wait, Close, Park)):
+        raise TypeError(change.decision)
+    return moved(change.shipment, change.decision, change.at)
+
+
+def _is_usual(change: Change) -> bool:
+    """Whether the order is only shipped, as far as it has come: then fewer columns are written."""
+    shipment = change.shipment
+    return shipment.step is Step.SHIP and not shipment.ended and not shipment.undoing
+
+
+def write_calls(tx: Transaction, changes: Sequence[Change], ended: list[stock.Move]) -> Moved:
+    """Write the intents, with the first of which an order's stock is reserved."""
+    written = _write_intents(tx, [*_reserve(tx, changes, ended)])
+    short = [change for change in changes if key_of(change) not in written]
+    return written | _turn_cancelled(tx, [change for change in short if may_turn(change.shipment)])
+
+
+def _write_intents(tx: Transaction, changes: Sequence[Change]) -> Moved:
+    written = write_turned(tx, [change for change in changes if isinstance(change.decision, TurnBack)])
+    calls = [change for change in changes if isinstance(change.decision, Call)]
+    usual = {key_of(change): change for change in calls if _is_usual(change)}
+    rows = [
+        (change, (State.CALLING.value, shipment.attempts + 1, shipment.intent_at, shipment.party))
+        for change in usual.values()
+        if (shipment := change.shipment)
+    ]
+    written |= _written(usual, update(tx, _INTENT, rows) if rows else set())
+    others = [change for change in calls if key_of(change) not in usual]
+    written |= _save(tx, [c for c in others if may_turn(c.shipment)], _SAVE_UNLESS_CANCELLED)
+    return written | _save(tx, [c for c in others if not may_turn(c.shipment)], _SAVE)
+
+
+def _reserve(tx: Transaction, changes: Sequence[Change], ended: list[stock.Move]) -> list[Change]:
+    """The changes, those of orders whose stock is reserved now with shipments that hold it. What cannot be
+    reserved turns back instead. `ended` goes along."""
+    first = [change for change in changes if _is_first(change.shipment)]
+    if not (first or ended) or tx.connection.execute(_SOME_STOCK).first() is None:
+        return list(changes)
+    ours = lock(tx, first, _UNLESS_CANCELLED)
+    reserve = [stock.Reserve(order_id_of(change), _lines(change.shipment)) for change in ours]
+    answers = stock.move(tx, [*ended, *reserve])[len(ended) :]
+    after = {key_of(change): _reserved(change, answer) for change, answer in zip(ours, answers, strict=True)}
+    return [after.get(key_of(change), change) for change in changes]
+
+
+_SOME_STOCK = sa.select(sa.literal(1)).select_from(stock_table).limit(1)
+
+
+def _is_first(shipment: Shipment) -> bool:
+    """Whether nothing was done for the order yet."""
+    return may_turn(shipment) and shipment.attempts == 0 and not shipment.ended
+
+
+def _lines(shipment: Shipment) -> tuple[tuple[str, int], ...]:
+    return tuple((item["productId"], item["quantity"]) for item in from_json(shipment.request)["items"])
+
+
+def _reserved(change: Change, answer: stock.ReserveResult | None) -> Change:
+    if isinstance(answer, stock.Reserved):
+        return replace(change, shipment=reserved(change.shipment, change.at))
+    if isinstance(answer, stock.Insufficient):
+        untouched = replace(change.shipment, intent_at=None, party=None)
+        return replace(change, shipment=untouched, decision=TurnBack(_out_of_stock(answer)))
+    return change
+
+
+def _out_of_stock(answer: stock.Insufficient) -> str:
+    missing = ", ".join(
+        f"{m.product_id} ({m.wanted} ordered, {m.available} available)" for m in answer.missing
+    )
+    return clean(f"not enough in stock: {missing}", ERROR_CHARS_MAX)
+
+
+def _written(changes: Mapping[Key, Change], keys: Iterable[Key]) -> Moved:
+    return {key: _after(changes[key]) for key in keys}
+
+
+_UNLESS_CANCELLED = row.cancel_requested_at.is_(None)
+_INTENT = statement(("state", "attempts", "intent_at", "party"), where=_UNLESS_CANCELLED)
+
+
+def _turn_cancelled(tx: Transaction, changes: Sequence[Change]) -> Moved:
+    """Turn back the sagas of those that are still their owner's: they were not written because their orders
+    are to be cancelled. A step that is done by now is undone, too."""
+    turned = [
+        replace(change, shipment=_reached(tx, change), decision=TurnBack())
+        for change in lock(tx, changes, row.cancel_requested_at.is_not(None))
+    ]
+    return write_turned(tx, turned)
+
+
+def _reached(tx: Transaction, change: Change) -> Shipment:
+    """How far the shipment has come, if the decision is not to begin the first call of a step."""
+    if isinstance(change.decision, Done):
+        return _after(change)
+    is_first = change.shipment.attempts == 0 and not tx.may_be_committed
+    return replace(change.shipment, intent_at=None, party=None) if is_first else change.shipment
+
+
+def write_done(tx: Transaction, changes: Sequence[Change]) -> Moved:
+    usual = {key_of(change): change for change in changes if _is_usual(change)}
+    rows = [
+        (
+            change,
+            (
+                State.SHIPPED.value,
+                label.shipment_id,
+                label.carrier,
+                label.tracking_number,
+                label.shipped_at,
+            ),
+        )
+        for change in usual.values()
+        if isinstance(change.decision, Done) and (label := change.decision.label)
+    ]
+    written = _written(usual, update(tx, _LABEL, rows) if rows else set())
+    others = [change for change in changes if key_of(change) not in usual]
+    shipping = [change for change in others if change.shipment.step is Step.SHIP]
+    written |= _save(tx, shipping, _SAVE_UNLESS_CANCELLED)
+    written |= _save(tx, [c for c in others if c.shipment.step is Step.AUTHORIZE], _SAVE)
+    written |= _save(tx, [c for c in others if c.shipment.step is Step.CAPTURE], _SAVE)
+    shipped = [change for change in changes if change.shipment.step is Step.SHIP]
+    return written | _turn_cancelled(tx, [c for c in shipped if key_of(c) not in written])
+
+
+_NO_WAITS = {"waits": sa.literal(0)}
+"""The status update that is owed from now on gets a whole schedule of waits of its own."""
+
+_LABEL = statement(
+    ("state", "shipment_id", "carrier", "tracking_number", "shipped_at"), _NO_WAITS, _UNLESS_CANCELLED
+)
+
+
+def write_turned(tx: Transaction, changes: Sequence[Change]) -> Moved:
+    usual = {
+        key_of(change): change
+        for change in changes
+        if _is_usual(change) and isinstance(change.decision, TurnBack) and change.decision.rejected
+    }
+    rejected = [(change, (State.REJECTED.value, _after(change).error)) for change in usual.values()]
+    written = _written(usual, update(tx, _REJECTION, rejected) if rejected else set())
+    return written | _save(tx, [change for change in changes if key_of(change) not in usual], _SAVE)
+
+
+_REJECTION = statement(("state", "error"), _NO_WAITS)
+
+
+def write_undone(tx: Transaction, changes: Sequence[Change]) -> Moved:
+    return _save(tx, changes, _SAVE)
+
+
+def _save(tx: Transaction, changes: Sequence[Change], statement: bulk.Update) -> Moved:
+    """Write everything that the move may have changed."""
+    if not changes:
+        return {}
+    after = {key_of(change): _after(change) for change in changes}
+    found = update(tx, statement, [(change, _saga_row(after[key_of(change)])) for change in changes])
+    return {key: after[key] for key in found}
+
+
+_SAGA_COLUMNS = (
+    "state",
+    "step",
+    "direction",
+    "ended",
+    "attempts",
+    "waits",
+    "interruptions",
+    "intent_at",
+    "party",
+    "shipment_id",
+    "carrier",
+    "tracking_number",
+    "shipped_at",
+    "error",
+)
+_SAVE = statement(_SAGA_COLUMNS)
+_SAVE_UNLESS_CANCELLED = statement(_SAGA_COLUMNS, where=_UNLESS_CANCELLED)
+
+
+def _saga_row(shipment: Shipment) -> tuple[object, ...]:
+    label = shipment.label
+    return (
+        shipment.state.value,
+        shipment.step.value,
+        direction(undoing=shipment.undoing),
+        encode_ended(shipment.ended),
+        shipment.attempts,
+        shipment.waits,
+        shipment.interruptions,
+        shipment.intent_at,
+        shipment.party,
+        *(
+            (label.shipment_id, label.carrier, label.tracking_number, label.shipped_at)
+            if label
+            else (None, None, None, None)
+        ),
+        shipment.error,
+    )
+
+
+def saga_values(shipment: Shipment) -> dict[str, object]:
+    """The columns that a move may change."""
+    return dict(zip(_SAGA_COLUMNS, _saga_row(shipment), strict=True))
+
+
+def direction(*, undoing: bool) -> str:
+    """As the row has it."""
+    return "undo" if undoing else "do"
