@@ -94,7 +94,10 @@ class Order:
 
 
 requests = st.sampled_from(sorted(MOVES))
+reports = requests.filter(lambda name: name not in ACTIONS)
 clients = st.sampled_from(["shop", "desk"])
+losses = st.sampled_from([None, None, True, False])
+"""Whether the answer to the next COMMIT is lost, and if so, whether it was committed."""
 
 
 class Lives(RuleBasedStateMachine):
@@ -121,17 +124,19 @@ class Lives(RuleBasedStateMachine):
         self._placed.append(order)
         return order
 
-    @rule(order=orders, wanted=requests, client=clients, conditional=st.booleans())
-    def send(self, order: Order, wanted: str, client: str, conditional: bool) -> None:
+    @rule(order=orders, wanted=requests, client=clients, conditional=st.booleans(), lost=losses)
+    def send(self, order: Order, wanted: str, client: str, conditional: bool, lost: bool | None) -> None:
+        self._lose(lost)
         request = Request(wanted, order.seen.get(client, 1) if conditional else None)
         status, order.model = order.model.after(request)
         answer = self._send(order, request)
         assert answer.status == status
         self._matches(answer, request, order.model)
 
-    @rule(order=orders, wanted=st.lists(requests, min_size=2, max_size=3))
-    def race(self, order: Order, wanted: Sequence[str]) -> None:
+    @rule(order=orders, wanted=st.lists(requests, min_size=2, max_size=3), lost=losses)
+    def race(self, order: Order, wanted: Sequence[str], lost: bool | None) -> None:
         """Several clients at once get the answers of some order in which one after the other came."""
+        self._lose(lost)
         sent = [Request(each) for each in wanted]
 
         def status_of(request: Request) -> int:
@@ -151,13 +156,18 @@ class Lives(RuleBasedStateMachine):
         changes = _changes(self._timeline(order))
         order.model = next(model for model in possible if list(model.changes) == changes)
 
-    @rule(order=orders, statuses=st.lists(requests.filter(lambda name: name not in ACTIONS), min_size=1))
-    def bulk(self, order: Order, statuses: Sequence[str]) -> None:
+    @rule(
+        pair=st.tuples(orders, orders),
+        entries=st.lists(st.tuples(st.sampled_from([0, 1]), reports), min_size=2, max_size=6),
+        lost=losses,
+    )
+    def bulk(self, pair: tuple[Order, Order], entries: Sequence[tuple[int, str]], lost: bool | None) -> None:
+        self._lose(lost)
         expected: list[int] = []
-        for wanted in statuses:
-            status, order.model = order.model.after(Request(wanted))
+        for index, wanted in entries:
+            status, pair[index].model = pair[index].model.after(Request(wanted))
             expected.append(status)
-        updates = [{"orderId": order.order_id, "status": wanted} for wanted in statuses]
+        updates = [{"orderId": pair[index].order_id, "status": wanted} for index, wanted in entries]
         answer = self._service.send("PATCH", "/api/orders/status", {"updates": updates})
         assert [result["status"] for result in answer.document["results"]] == expected
 
@@ -167,13 +177,8 @@ class Lives(RuleBasedStateMachine):
         assert _is(now, order.model), (now, order.model)
         order.seen[client] = now["version"]
 
-    @rule(committed=st.booleans())
-    def lose_the_next_answer_to_commit(self, committed: bool) -> None:
-        self._losing[committed].times = 1
-
     def teardown(self) -> None:
-        for losing in self._losing.values():
-            losing.times = 0
+        self._lose(None)
         for order in self._placed:
             assert _is(self._read(order), order.model)
             timeline = self._timeline(order)
@@ -183,6 +188,10 @@ class Lives(RuleBasedStateMachine):
         counted = self._service.get("/api/stats")["statuses"]
         there = Counter(status for (status,) in self._service.rows("SELECT status FROM orders"))
         assert {status: count for status, count in counted.items() if count} == dict(there)
+
+    def _lose(self, lost: bool | None) -> None:
+        for committed, losing in self._losing.items():
+            losing.times = int(lost is committed)
 
     def _send(self, order: Order, request: Request) -> Answer:
         headers = {} if request.version is None else {"If-Match": f'"{request.version}"'}
