@@ -191,6 +191,8 @@ def test_an_order_fails_for_want_of_stock_and_says_what_was_missing(
                 told = order["fulfillment"]["errorMessage"]
                 assert told == "not enough in stock: p-1 (2 ordered, 1 available)"
                 assert await provider.charged(order["orderId"]) == []
+                skipped = dict.fromkeys(STEPS, "skipped")
+                assert steps(world, order["orderId"]) == skipped | {"stock": "undone"}
             assert counted(world) == {"p-1": (1, 0), "p-2": (9, 0)}
             assert len(await world.live_shipments()) == 1
 

@@ -21,9 +21,11 @@ from orderflow.fulfillment.fencing import (
 )
 from orderflow.fulfillment.model import (
     ERROR_CHARS_MAX,
+    UNDONE,
     Call,
     Close,
     Done,
+    Ended,
     Park,
     Shipment,
     State,
@@ -116,8 +118,10 @@ def _reserved(change: Change, answer: stock.ReserveResult | None) -> Change:
     if isinstance(answer, stock.Reserved):
         return replace(change, shipment=reserved(change.shipment, change.at))
     if isinstance(answer, stock.Insufficient):
-        untouched = replace(change.shipment, intent_at=None, party=None)
-        return replace(change, shipment=untouched, decision=TurnBack(_out_of_stock(answer)))
+        told = _out_of_stock(answer)
+        missed = Ended(Step.STOCK, UNDONE, attempts=1, at=change.at, reason=told)
+        untouched = replace(change.shipment, intent_at=None, party=None, ended=(missed,))
+        return replace(change, shipment=untouched, decision=TurnBack(told))
     return change
 
 

@@ -144,9 +144,7 @@ def _log(change: Change, now: Shipment) -> None:
         case TurnBack():
             event = "shipment.failing"
         case Call() | Done() if now.undoing and not shipment.undoing:
-            event = "shipment.cancelling"
-        case Call() if now.state is not State.CALLING:
-            event = "shipment.out_of_stock"
+            event = "shipment.cancelling" if now.error is None else "shipment.out_of_stock"
         case Call():
             return
         case Done():
