@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.faults.history import History, Injection, SeenOrder, content_digest, number_of, order_content
+from tests.faults.history import (
+    History,
+    Injection,
+    SeenOrder,
+    SeenPayment,
+    content_digest,
+    number_of,
+    order_content,
+    price_minor,
+)
 
 TERMINAL = frozenset({"Shipped", "Failed", "Cancelled"})
 RANKS = {
@@ -40,6 +49,7 @@ LATENCY_S_MAX = 3.0
 """The time from POST to a terminal status in normal operation, on a machine that does other work as well."""
 PROBES_BEFORE_S = 5.0
 LOAD_SHARE_MIN = 0.9
+OUT_OF_STOCK = "not enough in stock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,9 @@ def check(history: History, *, kinds_wanted: dict[str, int], recovers: tuple[str
         _events_complete,
         _ledger,
         _statuses_equal_ledger,
+        _payments,
+        _stock,
+        _cancellations,
         _sightings,
         _timelines,
         _nothing_is_stuck,
@@ -199,6 +212,8 @@ def _statuses_equal_ledger(history: History) -> Iterator[Violation]:
             live[decision.order_id].add(decision.tracking_number)
         elif decision.state == "rejected":
             rejected.add(decision.order_id)
+    rejected |= {payment.order_id for payment in history.payments if not payment.authorized}
+    rejected |= {order.order_id for order in history.orders if (order.error or "").startswith(OUT_OF_STOCK)}
     for order in history.orders:
         yield from _status_equals_ledger(order, live.get(order.order_id, set()), order.order_id in rejected)
 
@@ -208,9 +223,57 @@ def _status_equals_ledger(order: SeenOrder, live: set[str], rejected: bool) -> I
     if order.status == "Shipped" and order.tracking_number not in live:
         yield Violation("status-ledger", f"{name} as {order.tracking_number}, the ledger has {sorted(live)}")
     if order.status == "Failed" and not rejected:
-        yield Violation("failed-unrejected", f"{name}, but the carrier never rejected it")
+        yield Violation("failed-unrejected", f"{name}, but no party rejected it, and it was in stock")
     if order.status not in ("Shipped", "Cancelling") and live and order.attention is None:
         yield Violation("status-ledger", f"{name}, but a live shipment exists")
+
+
+def _payments(history: History) -> Iterator[Violation]:
+    """An order is charged what it costs if it has shipped, and else nothing."""
+    by_order: dict[str, list[SeenPayment]] = defaultdict(list)
+    for payment in history.payments:
+        by_order[payment.order_id].append(payment)
+    for order in history.orders:
+        payments = by_order.pop(order.order_id, [])
+        number = number_of(order.customer_id)
+        owed = price_minor(order_content(history.seed, number)) if number is not None else 0
+        charged = sum(payment.captured_minor - payment.refunded_minor for payment in payments)
+        if charged != (owed if order.status == "Shipped" else 0):
+            yield Violation(
+                "charged", f"{order.order_id} is {order.status}, costs {owed}, was charged {charged}"
+            )
+        if any(payment.is_open for payment in payments):
+            yield Violation("authorization-kept", f"{order.order_id} is {order.status}")
+    for order_id in by_order:
+        yield Violation("payment-without-order", order_id)
+
+
+def _stock(history: History) -> Iterator[Violation]:
+    """What is gone from stock is what was shipped, and nothing is reserved for orders that have ended."""
+    shipped: Counter[str] = Counter()
+    for order in history.orders:
+        number = number_of(order.customer_id)
+        if order.status == "Shipped" and number is not None:
+            for item in order_content(history.seed, number)["items"]:
+                shipped[item["productId"]] += item["quantity"]
+    for product_id, counted in history.stock.items():
+        if counted.on_hand != counted.first - shipped[product_id] or counted.reserved != 0:
+            gone = f"{shipped[product_id]} of {counted.first} were shipped"
+            yield Violation("stock-drift", f"{product_id}: {gone}, and the record says {counted}")
+
+
+def _cancellations(history: History) -> Iterator[Violation]:
+    """An order is cancelled only if somebody asked for it, for good if the answer said so, and a change is
+    refused only because the order's status does not allow it."""
+    for order in history.orders:
+        answered = history.cancelled.get(order.order_id)
+        if order.status == "Cancelled" and order.order_id not in history.cancelled:
+            yield Violation("cancelled-unasked", order.order_id)
+        if answered == "Cancelled" and order.status != "Cancelled":
+            yield Violation("cancel-lost", f"{order.order_id} was Cancelled and is {order.status}")
+    for order_id, action, status in history.refusals:
+        if status != 409:
+            yield Violation("wrong-answer", f"{action} of {order_id}: {status}")
 
 
 def _sightings(history: History) -> Iterator[Violation]:

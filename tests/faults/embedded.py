@@ -49,7 +49,9 @@ class EmbeddedStage(Stage):
             "ORDERFLOW_CARRIER": "http",
             "ORDERFLOW_CARRIER_URL": f"http://127.0.0.1:{self.proxies['up-carrier'].port}",
         }
+        environment |= self.takes_payments
         self.roles = {"up": self.role("up", ["up"], environment), **self.carrier_sims()}
+        self.roles["payment-sim"] = self.payment_sim()
 
     @property
     def order_urls(self) -> list[str]:
@@ -83,6 +85,7 @@ class EmbeddedStage(Stage):
             "topic-wiped": self._on_file(self._wipe_topic),
             **{f"crash:{point}": faults.crash(point, up) for point in CRASH_POINTS},
             **self.carrier_kinds(),
+            **self.payment_kinds(),
             **self.link_kinds(),
         }
 

@@ -19,6 +19,7 @@ CARRIER_KINDS = (
     *("429", "503", "hang", "cut", "garbage", "huge", "no-tracking-number"),
     *("apply-then-hang", "apply-then-503", "apply-then-cut"),
 )
+PAYMENT_KINDS = ("503", "hang", "decline", "apply-then-503", "apply-then-cut")
 CRASH_POINT_S_MAX = 40.0
 DANGEROUS_S_MAX = 10.0
 DISK_FULL_BYTES = 16 * 1024
@@ -175,13 +176,13 @@ def disk_full(role: Role) -> Fault:
     return inject
 
 
-def carrier(url: str, kind: str) -> Fault:
-    """carrier-sim misbehaves for a while."""
+def misbehaving(url: str, kind: str) -> Fault:
+    """A simulator misbehaves for a while."""
 
     async def inject(draw: random.Random) -> str:
         seconds = draw.uniform(2, 6)
         share = 1.0 if draw.random() < 0.3 else draw.uniform(0.1, 0.7)
-        await set_carrier_faults(url, [{"kind": kind, "share": share, "seconds": seconds}])
+        await set_faults(url, [{"kind": kind, "share": share, "seconds": seconds}])
         await asyncio.sleep(seconds)
         return f"{share:.0%} of calls for {seconds:.1f} s"
 
@@ -198,12 +199,12 @@ def switch_carrier(roles: Sequence[Role], ways: Sequence[CarrierWay], under_way:
             raise NotInjected("another switch is under way")
         async with under_way:
             for left, chosen in (ways, ways[::-1]):
-                await set_carrier_faults(left.direct_url, [LEAVES_IN_DOUBT])
+                await set_faults(left.direct_url, [LEAVES_IN_DOUBT])
                 await asyncio.sleep(draw.uniform(0.5, 2))
                 for role in draw.sample(roles, len(roles)):
                     await _switch(role, left, chosen)
                 await asyncio.sleep(draw.uniform(3, 5))
-                await set_carrier_faults(left.direct_url, [])
+                await set_faults(left.direct_url, [])
         return f"{len(roles)} roles, there and back"
 
     return inject
@@ -216,8 +217,8 @@ async def _switch(role: Role, left: CarrierWay, chosen: CarrierWay) -> None:
         await role.until_announced()
 
 
-async def set_carrier_faults(url: str, faults: list[dict[str, object]]) -> None:
-    """Raises NotInjected where carrier-sim does not answer."""
+async def set_faults(url: str, faults: list[dict[str, object]]) -> None:
+    """Raises NotInjected where the simulator does not answer."""
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
@@ -225,4 +226,4 @@ async def set_carrier_faults(url: str, faults: list[dict[str, object]]) -> None:
         ):
             response.raise_for_status()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise NotInjected(f"carrier-sim: {type(error).__name__}") from error
+        raise NotInjected(f"the simulator: {type(error).__name__}") from error

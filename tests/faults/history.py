@@ -38,6 +38,12 @@ def order_content(seed: int, number: int) -> dict[str, Any]:
     return content
 
 
+def price_minor(content: Mapping[str, Any]) -> int:
+    """What the order costs; 0 if its items have no prices."""
+    priced = [item for item in content["items"] if "unitPrice" in item]
+    return sum(item["quantity"] * item["unitPrice"]["amountMinor"] for item in priced)
+
+
 def customer_id(number: int) -> str:
     return f"c-{number}"
 
@@ -105,6 +111,7 @@ class SeenOrder:
     version: int
     attention: str | None
     tracking_number: str | None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,30 @@ class Decision:
     order_id: str
     state: Literal["live", "voided", "rejected"]
     tracking_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPayment:
+    """What the payment provider's ledger says of one authorization; a declined one is not `authorized`."""
+
+    order_id: str
+    authorized: bool
+    voided: bool
+    captured_minor: int
+    refunded_minor: int
+
+    @property
+    def is_open(self) -> bool:
+        return self.authorized and not self.voided and self.captured_minor == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A product's stock: what there was at first, and what the record says at the end."""
+
+    first: int
+    on_hand: int
+    reserved: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +221,19 @@ class History:
     orders: list[SeenOrder] = field(default_factory=list[SeenOrder])
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     decisions: list[Decision] = field(default_factory=list[Decision])
+    payments: list[SeenPayment] = field(default_factory=list[SeenPayment])
+    stock: dict[str, Counted] = field(default_factory=dict[str, Counted])
     sightings: dict[str, list[Sighting]] = field(default_factory=dict[str, list[Sighting]])
     timelines: dict[str, list[Change]] = field(default_factory=dict[str, list[Change]])
     deaths: list[Death] = field(default_factory=list[Death])
     injections: list[Injection] = field(default_factory=list[Injection])
     failed_injections: list[str] = field(default_factory=list[str])
     probes: list[Probe] = field(default_factory=list[Probe])
+    cancelled: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    """The orders whose cancellation was asked for, with the status that the answer showed; None for a refusal
+    or no answer."""
+    refusals: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+    """Changes that were refused: the order, what was asked for, and the HTTP status."""
     rss_mib: dict[str, float] = field(default_factory=dict[str, float])
     in_flight: int = 0
     drained: bool = True

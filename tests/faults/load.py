@@ -34,6 +34,10 @@ BATCH_SHARE = 0.2
 KEYED_SHARE = 0.5
 REPEAT_SHARE = 0.05
 RACE_SHARE = 0.02
+CANCEL_SHARE = 0.05
+HOLD_SHARE = 0.03
+CHANGED_WITHIN_S = 2.0
+"""An order is cancelled or held within so many seconds after it was placed, and released within so many."""
 PROBE_PAUSE_S = 0.25
 LOOKS = 20
 RECENT_MAX = 5_000
@@ -132,6 +136,11 @@ class LoadClient:
         else:
             await self._post_one(sent)
         await self._resolve(sent)
+        drawn = self._draw.random()
+        if drawn < CANCEL_SHARE and sent.order_ids:
+            self._spawn(self._cancel(min(sent.order_ids)))
+        elif drawn < CANCEL_SHARE + HOLD_SHARE and sent.order_ids:
+            self._spawn(self._hold_and_release(min(sent.order_ids)))
         if sent.key is not None and sent.outcome == "ok" and self._draw.random() < REPEAT_SHARE:
             await asyncio.sleep(self._draw.uniform(0, 5))
             await self._post_one(sent)
@@ -164,6 +173,35 @@ class LoadClient:
             self._fail(sent, started, "refused", error)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             self._fail(sent, started, "unknown", error)
+
+    async def _cancel(self, order_id: str) -> None:
+        await asyncio.sleep(self._draw.uniform(0, CHANGED_WITHIN_S))
+        self._history.cancelled[order_id] = None
+        order = await self._change(order_id, "cancel")
+        self._history.cancelled[order_id] = None if order is None else order["status"]
+
+    async def _hold_and_release(self, order_id: str) -> None:
+        await asyncio.sleep(self._draw.uniform(0, CHANGED_WITHIN_S))
+        await self._change(order_id, "hold")
+        await asyncio.sleep(self._draw.uniform(0, CHANGED_WITHIN_S))
+        await self._change(order_id, "release")
+
+    async def _change(self, order_id: str, action: str) -> dict[str, Any] | None:
+        """Ask for the change until there is an answer: the order, or None if it is not allowed any more."""
+        pause_s = 0.3
+        while self._resolving:
+            try:
+                async with self._session.post(self._url(f"/api/orders/{order_id}/{action}")) as response:
+                    if response.status == 200:
+                        return await response.json(content_type=None)
+                    if response.status != 503:
+                        self._history.refusals.append((order_id, action, response.status))
+                        return None
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                pass
+            await asyncio.sleep(self._draw.uniform(0, pause_s))
+            pause_s = min(3.0, pause_s * 2)
+        return None
 
     async def _post_batch(self, orders: list[Sent]) -> None:
         entries = [

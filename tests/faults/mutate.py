@@ -59,6 +59,16 @@ MUTANTS = (
     Mutant("party-ignored", "embedded", ("carrier-switched",), frozenset({"shipped-twice"}), times=1),
     Mutant("outage-is-a-rejection", "embedded", ("carrier:503",), frozenset({"failed-unrejected"})),
     Mutant(
+        "cancelled-without-void",
+        "embedded",
+        ("carrier:apply-then-503", "crash:carrier.answered"),
+        frozenset({"status-ledger"}),
+        seconds=30,
+        times=4,
+    ),
+    Mutant("authorization-kept", "embedded", ("kill:up",), frozenset({"authorization-kept"}), times=1),
+    Mutant("stock-kept", "embedded", ("kill:up",), frozenset({"stock-drift"}), times=1),
+    Mutant(
         "lease-ignored", "real", ("carrier:hang",), frozenset({"attention", "stuck"}), seconds=40, times=4
     ),
     Mutant(

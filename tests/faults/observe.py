@@ -2,15 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import aiohttp
 from tests.faults.checker import TERMINAL
-from tests.faults.history import Change, SeenOrder, content_digest
+from tests.faults.history import Change, Counted, SeenOrder, content_digest
 
 PAGE = 200
 TIMELINES_MAX = 1_000
+UNSETTLED = ("received", "ready", "calling", "shipped", "rejected", "cancelled")
 REQUEST_S_MAX = 15.0
 
 
@@ -67,6 +68,30 @@ class Observer:
             await asyncio.sleep(0.5)
         return True
 
+    async def until_settled(self, seconds_max: float) -> bool:
+        """Wait until no shipment has anything left to do. For an Observer of the Fulfillment Service."""
+        unsettled = "&".join(f"state={state}" for state in UNSETTLED)
+        deadline = asyncio.get_running_loop().time() + seconds_max
+        while (await self.get(f"/api/fulfillment/shipments?limit=1&{unsettled}"))["items"]:
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(0.5)
+        return True
+
+    async def count_stock(self, counts: Mapping[str, int]) -> None:
+        """There is so much of each of these products."""
+        for product_id, on_hand in counts.items():
+            url = f"{self._url}/api/fulfillment/stock/{product_id}"
+            async with self._session.put(url, json={"onHand": on_hand}) as response:
+                response.raise_for_status()
+
+    async def stock(self, counts: Mapping[str, int]) -> dict[str, Counted]:
+        page = await self.get(f"/api/fulfillment/stock?limit={PAGE}")
+        return {
+            item["productId"]: Counted(counts[item["productId"]], item["onHand"], item["reserved"])
+            for item in page["items"]
+        }
+
     async def timelines(self, orders: Sequence[SeenOrder], seed: int) -> dict[str, list[Change]]:
         """The timelines of a sample of orders, and of every order that did not end well."""
         odd = [order for order in orders if order.attention is not None or order.status not in TERMINAL]
@@ -93,4 +118,5 @@ def _seen(order: dict[str, Any]) -> SeenOrder:
         version=order["version"],
         attention=attention.get("kind"),
         tracking_number=fulfillment.get("trackingNumber"),
+        error=fulfillment.get("errorMessage"),
     )

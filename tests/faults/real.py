@@ -85,7 +85,7 @@ class RealStage(Stage):
             return url._replace(netloc=url.netloc.replace(f":{url.port}", f":{self._port(proxy)}")).geturl()
 
         bus = {"ORDERFLOW_BUS_URL": self._bus}
-        self.roles = self.carrier_sims()
+        self.roles = self.carrier_sims() | {"payment-sim": self.payment_sim()}
         for index, port in enumerate(self._api_ports):
             environment = {
                 **bus,
@@ -128,6 +128,7 @@ class RealStage(Stage):
             "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{self._port('fulfillment-api')}",
             "ORDERFLOW_CARRIER": "http",
             "ORDERFLOW_CARRIER_URL": self._carrier_url,
+            **self.takes_payments,
         }
         return self.role(name or f"fulfillment-{index}", ["fulfillment"], environment)
 
@@ -229,6 +230,7 @@ class RealStage(Stage):
             "partitions-added": topics.grown(self, self._bootstrap, self._without_workers),
             **{f"crash:{point}": faults.crash(point, *roles) for point, roles in crashes.items()},
             **self.carrier_kinds(),
+            **self.payment_kinds(),
             **self.link_kinds(),
         }
 

@@ -25,6 +25,8 @@ RESOLVE_S_MAX = 60.0
 DRAIN_S_MAX = 240.0
 FAULT_S_MAX = 120.0
 RETRIES_MAX = 3
+STOCK = {f"p-{number}": 10**9 for number in range(50)} | {f"p-{number}": 30 for number in range(50, 60)}
+"""What there is of some products at first: of some more than anybody orders, and of some soon too little."""
 REPEATS = 300
 
 
@@ -65,6 +67,8 @@ class Run:
         stage, history, options = self._stage, self._history, self._options
         try:
             await stage.start()
+            async with Observer(stage.fulfillment_urls[0]) as observer:
+                await observer.count_stock(STOCK)
             kinds = {kind: 0 for kind in stage.kinds() if kind.startswith(options.kinds or ("",))}
             plan = make_plan(
                 options.seed,
@@ -82,6 +86,7 @@ class Run:
             history.deaths = stage.deaths
             self._keep_history()
         history.decisions = stage.decisions()
+        history.payments = stage.payments()
         wanted = dict.fromkeys(kinds, options.times)
         violations = check(history, kinds_wanted=wanted, recovers=stage.singles)
         report = render(history, violations, parts=stage.name, seconds=options.seconds, shed=shed)
@@ -115,6 +120,10 @@ class Run:
             await client.repeat_answered(REPEATS)
             async with Observer(self._stage.direct_urls[0]) as observer:
                 history.drained = await observer.until_drained(options.drain_s_max)
+            async with Observer(self._stage.fulfillment_urls[0]) as observer:
+                settled = await observer.until_settled(options.drain_s_max)
+                history.drained = history.drained and settled
+                history.stock = await observer.stock(STOCK)
         finally:
             sampler.cancel()
             await client.close()

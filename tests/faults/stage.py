@@ -15,12 +15,13 @@ from typing import Any
 import aiohttp
 from tests.faults import faults
 from tests.faults.faults import Fault
-from tests.faults.history import Death, Decision, LoggedEvent, content_digest
+from tests.faults.history import Death, Decision, LoggedEvent, SeenPayment, content_digest
 from tests.faults.proxy import Proxy
 from tests.faults.roles import Role
 
 READY_S_MAX = 90.0
 CARRIER_REJECTS = 0.1
+PAYMENT_DECLINES = 0.05
 TOPIC = "order-events"
 
 
@@ -47,6 +48,7 @@ class Stage(ABC):
         self.partitions_kept: int | None = None
         self._switching = asyncio.Lock()
         self.carrier_port, self.other_carrier_port = free_port(), free_port()
+        self.payment_port = free_port()
 
     @property
     @abstractmethod
@@ -91,7 +93,7 @@ class Stage(ABC):
         for role in self.roles.values():
             role.start()
         urls = [f"{url}/health/ready" for url in (*self.direct_urls, *self.fulfillment_urls)]
-        urls += [f"{url}/health/live" for url in self.carrier_urls]
+        urls += [f"{url}/health/live" for url in (*self.carrier_urls, self.payment_url)]
         await asyncio.gather(*(until_answers(url) for url in urls))
 
     async def stop(self) -> None:
@@ -103,8 +105,8 @@ class Stage(ABC):
         """Undo every fault."""
         for proxy in self.proxies.values():
             proxy.heal()
-        for url in self.carrier_urls:
-            await retried(lambda at=url: faults.set_carrier_faults(at, []))
+        for url in (*self.carrier_urls, self.payment_url):
+            await retried(lambda at=url: faults.set_faults(at, []))
 
     async def keep_log(self) -> None:
         """Remember what the event log holds: a fault may be about to wipe it."""
@@ -127,6 +129,14 @@ class Stage(ABC):
         return [self.carrier_url, f"http://127.0.0.1:{self.other_carrier_port}"]
 
     @property
+    def payment_url(self) -> str:
+        return f"http://127.0.0.1:{self.payment_port}"
+
+    @property
+    def _payment_ledger(self) -> Path:
+        return self.directory / "payment-sim.db"
+
+    @property
     def ledgers(self) -> dict[str, Path]:
         """The carriers' ledgers, by the role that keeps each."""
         names = ("carrier-sim", "other-carrier-sim")
@@ -140,6 +150,26 @@ class Stage(ABC):
             arguments += ["--delay-ms", "0-200", "--failure-rate", str(CARRIER_REJECTS)]
             sims[name] = self.role(name, arguments, {})
         return sims
+
+    def payment_sim(self) -> Role:
+        arguments = ["payment-sim", "--port", str(self.payment_port), "--ledger", str(self._payment_ledger)]
+        arguments += ["--decline-rate", str(PAYMENT_DECLINES), "--seed", str(self.seed)]
+        return self.role("payment-sim", arguments, {})
+
+    @property
+    def takes_payments(self) -> dict[str, str]:
+        """The settings of the roles that ship."""
+        return {"ORDERFLOW_PAYMENTS": "http", "ORDERFLOW_PAYMENTS_URL": self.payment_url}
+
+    def payment_kinds(self) -> dict[str, Fault]:
+        payment_sim = self.roles["payment-sim"]
+        return {
+            "kill:payment-sim": faults.kill(payment_sim),
+            "stop:payment-sim": faults.stop(payment_sim, seconds=(2, 9)),
+            **{
+                f"payment:{kind}": faults.misbehaving(self.payment_url, kind) for kind in faults.PAYMENT_KINDS
+            },
+        }
 
     def role(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Role:
         every = {
@@ -161,7 +191,9 @@ class Stage(ABC):
         return kinds
 
     def carrier_kinds(self) -> dict[str, Fault]:
-        return {f"carrier:{kind}": faults.carrier(self.carrier_url, kind) for kind in faults.CARRIER_KINDS}
+        return {
+            f"carrier:{kind}": faults.misbehaving(self.carrier_url, kind) for kind in faults.CARRIER_KINDS
+        }
 
     def switch_carrier(self, roles: Sequence[Role], url: str) -> Fault:
         """`url` is where the roles find the carrier; they reach the other carrier directly."""
@@ -172,6 +204,13 @@ class Stage(ABC):
     def decisions(self) -> list[Decision]:
         """The entries of both ledgers, read from their files because the API shows no rejections."""
         return [decision for file in self.ledgers.values() for decision in _decisions(file)]
+
+    def payments(self) -> list[SeenPayment]:
+        with closing(sqlite3.connect(f"file:{self._payment_ledger}?mode=ro", uri=True)) as ledger:
+            rows = ledger.execute(
+                "SELECT order_id, authorized, voided, captured_minor, refunded_minor FROM payments"
+            )
+            return [SeenPayment(row[0], bool(row[1]), bool(row[2]), row[3], row[4]) for row in rows]
 
 
 def _decisions(file: Path) -> list[Decision]:

@@ -9,6 +9,7 @@ from tests.faults.checker import RECOVERY_S_MAX, RSS_MIB_MAX, check
 from tests.faults.history import (
     Attempt,
     Change,
+    Counted,
     Death,
     Decision,
     History,
@@ -16,17 +17,19 @@ from tests.faults.history import (
     LoggedEvent,
     Probe,
     SeenOrder,
+    SeenPayment,
     Sent,
     Sighting,
     content_digest,
     customer_id,
     order_content,
+    price_minor,
 )
 from tests.faults.mutate import MUTANTS, PATCHES
 from tests.faults.plan import make_plan
 from tests.faults.source import copy_of_source
 
-SEED = 7
+SEED = 9
 SHIPPED, REJECTED, REFUSED, DOUBTFUL = range(4)
 
 
@@ -55,6 +58,12 @@ def event(number: int, offset: int) -> LoggedEvent:
     return LoggedEvent(0, offset, order_id(number), 1, "OrderCreated", f"event-{number}", content(number))
 
 
+def _payment(number: int, *, captured_minor: int = 0) -> SeenPayment:
+    return SeenPayment(
+        order_id(number), authorized=True, voided=False, captured_minor=captured_minor, refunded_minor=0
+    )
+
+
 def sound() -> History:
     """A history with one order shipped, one rejected, one refused and one whose outcome nobody learned."""
     history = History(seed=SEED)
@@ -79,6 +88,8 @@ def sound() -> History:
     history.timelines = {
         order_id(SHIPPED): [Change(1, "Created"), Change(2, "Processing"), Change(3, "Shipped")]
     }
+    history.payments = [_payment(SHIPPED, captured_minor=price_minor(order_content(SEED, SHIPPED)))]
+    history.stock = {"p-unknown": Counted(10, 10, 0)}
     history.injections = [Injection("kill:api", 10.0, 10.0, alone=True)]
     history.probes = [Probe(9, 9.5, 12.0), Probe(10, 11.0, 15.0)]
     return history
@@ -142,6 +153,15 @@ PLANTED: list[tuple[str, Callable[[History], object]]] = [
     ("status-ledger", lambda h: _plant_order(h, tracking_number="T9")),
     ("status-ledger", lambda h: h.decisions.append(Decision(order_id(REJECTED), "live", "T9"))),
     ("failed-unrejected", lambda h: h.decisions.pop(1)),
+    ("charged", lambda h: h.payments.clear()),
+    ("charged", lambda h: h.payments.append(_payment(REJECTED, captured_minor=5))),
+    ("authorization-kept", lambda h: h.payments.append(_payment(REJECTED))),
+    ("payment-without-order", lambda h: h.payments.append(replace(_payment(SHIPPED), order_id="nobody"))),
+    ("stock-drift", lambda h: h.stock.update({"p-x": Counted(10, 9, 0)})),
+    ("stock-drift", lambda h: h.stock.update({"p-x": Counted(10, 10, 1)})),
+    ("cancelled-unasked", lambda h: _plant_order(h, status="Cancelled")),
+    ("cancel-lost", lambda h: h.cancelled.update({order_id(SHIPPED): "Cancelled"})),
+    ("wrong-answer", lambda h: h.refusals.append((order_id(SHIPPED), "cancel", 500))),
     ("status-regressed", lambda h: h.sightings[order_id(SHIPPED)].reverse()),
     ("timeline", lambda h: h.timelines[order_id(SHIPPED)].pop(1)),
     ("timeline", lambda h: h.timelines[order_id(SHIPPED)].append(Change(3, "Shipped"))),

@@ -32,6 +32,7 @@ def test_embedded_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_c
         "stop:up",
         *crashes,
         "carrier:apply-then-",
+        "payment:apply-then-",
         "carrier-switched",
         "cut-after:",
         "offsets-lost",
@@ -53,7 +54,7 @@ def test_real_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_o
         *("kill:api", "kill:fulfillment", "kill:kafka", "immediate:", "stop:fulfillment", "crash:inbox."),
         *("crash:orders.", "cut-after:", "carrier:apply-then-", "commit-late", "offsets-lost"),
         *("away:fulfillment", "join:fulfillment", "carrier-switched", "read-only:", "refuses-"),
-        *("restart:postgres", "kill:pgbouncer"),
+        *("restart:postgres", "kill:pgbouncer", "kill:payment-sim", "payment:apply-then-"),
     )
     options = Options(SEED, seconds=100, rate=RATE, times=1, alone=0, kinds=kinds)
     tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL needs to pass through
