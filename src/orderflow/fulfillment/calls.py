@@ -30,6 +30,7 @@ from orderflow.fulfillment.model import (
     Step,
     TurnBack,
     Undone,
+    Wait,
     Written,
 )
 from orderflow.fulfillment.parties import PartyRefused, PartyRejected
@@ -122,6 +123,14 @@ class Dispatcher:
                 turning = asyncio.get_running_loop().create_task(self._conclude(shipment, TurnBack()))
                 self._calls.add(turning)
                 turning.add_done_callback(self._concluded)
+
+    def leave(self, shipments: Sequence[Shipment]) -> None:
+        """Let go of these: their party is not known here, and another worker may know it."""
+        wait = Wait(0, "another worker must ask its party", counts=False)
+        for shipment in shipments:
+            leaving = asyncio.get_running_loop().create_task(self._conclude(shipment, wait))
+            self._calls.add(leaving)
+            leaving.add_done_callback(self._concluded)
 
     def drain(self) -> None:
         """Begin no new calls."""

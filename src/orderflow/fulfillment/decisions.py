@@ -255,7 +255,7 @@ def after_claim(shipment: Shipment, parties: Collection[str]) -> TurnBack | Park
     """What to do at once with a claimed shipment: it is to be cancelled before any party was called; its
     party is not among `parties`, which this worker can ask; or too many workers vanished in mid-call. None:
     it goes on."""
-    if shipment.cancel_requested and not shipment.undoing and _is_untouched(shipment):
+    if shipment.cancel_requested and saga.may_turn(shipment) and _is_untouched(shipment):
         return TurnBack(shipment.error)
     if shipment.state not in (State.READY, State.CALLING):
         return None
@@ -270,7 +270,8 @@ def after_claim(shipment: Shipment, parties: Collection[str]) -> TurnBack | Park
 
 def _is_untouched(shipment: Shipment) -> bool:
     """Whether the present step has not begun."""
-    return shipment.state in (State.RECEIVED, State.READY) and shipment.intent_at is None
+    is_called = shipment.intent_at is not None or shipment.party is not None
+    return shipment.state in (State.RECEIVED, State.READY) and not is_called
 
 
 def _gave_up(kind: str, text: str, outcome: Exception) -> Park:

@@ -119,7 +119,10 @@ class Dispatchers:
             shipment = replace(given, step=Step.SHIP) if unpayable else given
             of_party.setdefault(shipment.party or self._current[shipment.step], []).append(shipment)
         for party, group in of_party.items():
-            self._by_party[party].accept(group)
+            if party in self._by_party:
+                self._by_party[party].accept(group)
+            else:
+                self.current(Step.SHIP).leave(group)
 
     def opened(self, shipments: Sequence[Shipment]) -> list[Shipment]:
         """These at their first steps, once their gates are open."""

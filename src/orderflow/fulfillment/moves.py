@@ -41,17 +41,22 @@ from orderflow.fulfillment.tables import stock as stock_table
 
 
 def stock_moves(changes: Sequence[Change], now: Moved) -> list[stock.Move]:
-    """What becomes of the stock that these shipments held: it is taken out once they have shipped, and given
-    back if they turned back."""
+    """What becomes of the stock that these shipments held: it is taken out once their Shipped is
+    acknowledged, for until then a person may still get the shipment voided, and given back if they turned
+    back."""
     moves: list[stock.Move] = []
     for change in changes:
-        after = now.get(key_of(change))
-        if after is None or not holds_stock(change.shipment):
+        shipment, after = change.shipment, now.get(key_of(change))
+        if not holds_stock(shipment):
             continue
-        if after.state is State.SHIPPED and change.shipment.state is not State.SHIPPED:
-            moves.append(stock.Consume(after.order_id))
-        elif not holds_stock(after):
-            moves.append(stock.Release(after.order_id))
+        if isinstance(change.decision, Call):
+            if shipment.step is Step.CAPTURE and shipment.attempts == 0:
+                moves.append(stock.Consume(shipment.order_id))
+        elif isinstance(change.decision, Close):
+            if after is not None and shipment.state is State.SHIPPED:
+                moves.append(stock.Consume(shipment.order_id))
+        elif after is not None and not holds_stock(after):
+            moves.append(stock.Release(shipment.order_id))
     return moves
 
 
@@ -79,7 +84,16 @@ def _write_intents(tx: Transaction, changes: Sequence[Change]) -> Moved:
     calls = [change for change in changes if isinstance(change.decision, Call)]
     usual = {key_of(change): change for change in calls if _is_usual(change)}
     rows = [
-        (change, (State.CALLING.value, shipment.attempts + 1, shipment.intent_at, shipment.party))
+        (
+            change,
+            (
+                State.CALLING.value,
+                shipment.step.value,
+                shipment.attempts + 1,
+                shipment.intent_at,
+                shipment.party,
+            ),
+        )
         for change in usual.values()
         if (shipment := change.shipment)
     ]
@@ -106,8 +120,8 @@ _SOME_STOCK = sa.select(sa.literal(1)).select_from(stock_table).limit(1)
 
 
 def _is_first(shipment: Shipment) -> bool:
-    """Whether nothing was done for the order yet."""
-    return may_turn(shipment) and shipment.attempts == 0 and not shipment.ended
+    """Whether no stock was reserved for the order, and the present step was never called."""
+    return may_turn(shipment) and shipment.attempts == 0 and shipment.ended_step(Step.STOCK) is None
 
 
 def _lines(shipment: Shipment) -> tuple[tuple[str, int], ...]:
@@ -120,7 +134,8 @@ def _reserved(change: Change, answer: stock.ReserveResult | None) -> Change:
     if isinstance(answer, stock.Insufficient):
         told = _out_of_stock(answer)
         missed = Ended(Step.STOCK, UNDONE, attempts=1, at=change.at, reason=told)
-        untouched = replace(change.shipment, intent_at=None, party=None, ended=(missed,))
+        ended = (missed, *change.shipment.ended)
+        untouched = replace(change.shipment, intent_at=None, party=None, ended=ended)
         return replace(change, shipment=untouched, decision=TurnBack(told))
     return change
 
@@ -137,16 +152,18 @@ def _written(changes: Mapping[Key, Change], keys: Iterable[Key]) -> Moved:
 
 
 _UNLESS_CANCELLED = row.cancel_requested_at.is_(None)
-_INTENT = statement(("state", "attempts", "intent_at", "party"), where=_UNLESS_CANCELLED)
+_INTENT = statement(("state", "step", "attempts", "intent_at", "party"), where=_UNLESS_CANCELLED)
 
 
 def _turn_cancelled(tx: Transaction, changes: Sequence[Change]) -> Moved:
     """Turn back the sagas of those that are still their owner's: they were not written because their orders
     are to be cancelled. A step that is done by now is undone, too."""
-    turned = [
-        replace(change, shipment=_reached(tx, change), decision=TurnBack())
-        for change in lock(tx, changes, row.cancel_requested_at.is_not(None))
-    ]
+    ours = lock(tx, changes, row.cancel_requested_at.is_not(None))
+    turned = [replace(change, shipment=_reached(tx, change), decision=TurnBack()) for change in ours]
+    # An earlier try whose answer was lost may have reserved what this one does not know of.
+    first = [change for change in ours if isinstance(change.decision, Call) and _is_first(change.shipment)]
+    if first:
+        stock.release(tx, [order_id_of(change) for change in first])
     return write_turned(tx, turned)
 
 
@@ -165,6 +182,7 @@ def write_done(tx: Transaction, changes: Sequence[Change]) -> Moved:
             change,
             (
                 State.SHIPPED.value,
+                change.shipment.step.value,
                 label.shipment_id,
                 label.carrier,
                 label.tracking_number,
@@ -176,19 +194,20 @@ def write_done(tx: Transaction, changes: Sequence[Change]) -> Moved:
     ]
     written = _written(usual, update(tx, _LABEL, rows) if rows else set())
     others = [change for change in changes if key_of(change) not in usual]
-    shipping = [change for change in others if change.shipment.step is Step.SHIP]
-    written |= _save(tx, shipping, _SAVE_UNLESS_CANCELLED)
-    written |= _save(tx, [c for c in others if c.shipment.step is Step.AUTHORIZE], _SAVE)
+    written |= _save(tx, [c for c in others if may_turn(c.shipment)], _SAVE_UNLESS_CANCELLED)
     written |= _save(tx, [c for c in others if c.shipment.step is Step.CAPTURE], _SAVE)
-    shipped = [change for change in changes if change.shipment.step is Step.SHIP]
-    return written | _turn_cancelled(tx, [c for c in shipped if key_of(c) not in written])
+    unwritten = [c for c in changes if may_turn(c.shipment) and key_of(c) not in written]
+    # An earlier try whose answer was lost may have recorded the label before the cancellation came.
+    shipped = {key_of(change): change for change in lock(tx, unwritten, row.state == State.SHIPPED)}
+    written |= _written(shipped, shipped)
+    return written | _turn_cancelled(tx, [c for c in unwritten if key_of(c) not in written])
 
 
 _NO_WAITS = {"waits": sa.literal(0)}
 """The status update that is owed from now on gets a whole schedule of waits of its own."""
 
 _LABEL = statement(
-    ("state", "shipment_id", "carrier", "tracking_number", "shipped_at"), _NO_WAITS, _UNLESS_CANCELLED
+    ("state", "step", "shipment_id", "carrier", "tracking_number", "shipped_at"), _NO_WAITS, _UNLESS_CANCELLED
 )
 
 
@@ -198,12 +217,16 @@ def write_turned(tx: Transaction, changes: Sequence[Change]) -> Moved:
         for change in changes
         if _is_usual(change) and isinstance(change.decision, TurnBack) and change.decision.rejected
     }
-    rejected = [(change, (State.REJECTED.value, _after(change).error)) for change in usual.values()]
+    rejected = [
+        (change, (after.state.value, after.step.value, direction(undoing=True), after.error))
+        for change in usual.values()
+        if (after := _after(change))
+    ]
     written = _written(usual, update(tx, _REJECTION, rejected) if rejected else set())
     return written | _save(tx, [change for change in changes if key_of(change) not in usual], _SAVE)
 
 
-_REJECTION = statement(("state", "error"), _NO_WAITS)
+_REJECTION = statement(("state", "step", "direction", "error"), _NO_WAITS)
 
 
 def write_undone(tx: Transaction, changes: Sequence[Change]) -> Moved:

@@ -36,7 +36,10 @@ _BACKWARDS = (Step.SHIP, Step.AUTHORIZE)
 
 
 def opened(shipment: Shipment, *, takes_payments: bool) -> Shipment:
-    """The shipment at its first step, once its gate is open."""
+    """The shipment at its first step, once its gate is open. If a look-up found something of it at a party,
+    it is there that it goes on."""
+    if shipment.party is not None:
+        return replace(shipment, state=State.READY, waits=0)
     pays = takes_payments and bool(shipment.amount_minor)
     return replace(shipment, state=State.READY, waits=0, step=Step.AUTHORIZE if pays else Step.SHIP)
 
@@ -79,7 +82,7 @@ def _done(shipment: Shipment, done: Done, at: datetime) -> Shipment:
 
 def _turned(shipment: Shipment, turn: TurnBack, at: datetime) -> Shipment:
     turned = replace(shipment, undoing=True, error=turn.error)
-    if shipment.intent_at is None and shipment.label is None:
+    if shipment.intent_at is None and shipment.party is None and shipment.label is None:
         return _further_back(turned)
     if turn.rejected:
         return _further_back(_leaving(turned, UNDONE, at, reason=turn.error))

@@ -28,18 +28,18 @@ def _told(step: Step, ended: Ended | None, found: RowMapping) -> Document:
         document |= {"state": state, "attempts": ended.attempts, "at": ended.at, "reason": ended.reason}
     elif step is Step.SHIP and found["direction"] == "do" and found["shipment_id"] is not None:
         document |= {"state": "done", "at": found["shipped_at"]}
-    elif (
-        step is Step.SHIP
-        and step is present
-        and found["error"] is not None
-        and found["intent_at"] is not None
-    ):
-        document |= {"state": "undone", "reason": found["error"]}
-    elif step is present and found["state"] == State.PARKED:
+    elif step is Step.SHIP and _was_rejected(found):
+        document |= {"state": "undone", "attempts": found["attempts"], "reason": found["error"]}
+    elif step is present and step is not Step.STOCK and found["state"] == State.PARKED:
         document |= {"state": "parked", "reason": found["note"]}
     else:
         document["state"] = _without_trace(step, present, found)
     return {name: value for name, value in document.items() if value is not None}
+
+
+def _was_rejected(found: RowMapping) -> bool:
+    """Whether the carrier rejected an order for which nothing else was done, and whose row has no steps."""
+    return found["ended"] is None and found["error"] is not None and found["intent_at"] is not None
 
 
 def _without_trace(step: Step, present: Step, found: RowMapping) -> str:
@@ -49,6 +49,7 @@ def _without_trace(step: Step, present: Step, found: RowMapping) -> str:
     if found["state"] == State.RECEIVED or _ORDER.index(step) == _ORDER.index(present):
         return "pending"
     if _ORDER.index(step) < _ORDER.index(present):
-        return "skipped"
+        is_begun = found["intent_at"] is not None or found["ended"] is not None
+        return "skipped" if is_begun else "pending"
     # A payment is captured only if it was authorized.
     return "pending" if step is Step.SHIP or (found["ended"] and "authorize" in found["ended"]) else "skipped"

@@ -32,6 +32,7 @@ from orderflow.fulfillment.dead_letters.letters import Action, LetterState, reco
 from orderflow.fulfillment.dead_letters.redrive import lock
 from orderflow.fulfillment.decisions import UNKNOWN_ORDER, party_changed
 from orderflow.fulfillment.model import (
+    DONE,
     ERROR_CHARS_MAX,
     GiveUp,
     Owner,
@@ -39,6 +40,7 @@ from orderflow.fulfillment.model import (
     State,
     Step,
     TurnBack,
+    Undone,
     clean,
 )
 from orderflow.fulfillment.moves import saga_values
@@ -117,7 +119,7 @@ def _begin(tx: Transaction, command: Begin) -> Begun | tuple[Discarded, str]:
     tried_before = letter["state"] == LetterState.DISCARDING and not (
         tx.may_be_committed and letter["redrive_id"] == command.token
     )
-    if shipment is None or shipment.step is not Step.SHIP or shipment.intent_at is None:
+    if shipment is None or shipment.step is not Step.SHIP or not _may_be_done(shipment):
         return Begun(None, tried_before)
     return Begun(shipment, tried_before)
 
@@ -219,8 +221,11 @@ def _fail_parked(tx: Transaction, letter: RowMapping, command: End) -> None:
         return
     attentions.forget(tx, order_id)
     values: dict[str, object] = {"parked_kind": None, "note": _note(command)}
-    if letter["kind"] in _NO_ORDER_TO_FAIL:
+    authorized = shipment.ended_step(Step.AUTHORIZE)
+    is_held = authorized is not None and authorized.state == DONE
+    if letter["kind"] in _NO_ORDER_TO_FAIL and not is_held:
         left = replace(shipment, state=State.CLOSED, label=None, error=command.reason, waits=0)
+        release(tx, [order_id])
         if letter["kind"] != UNKNOWN_ORDER:
             attentions.clear(tx, order_id)
     else:
@@ -239,14 +244,24 @@ def _fail_parked(tx: Transaction, letter: RowMapping, command: End) -> None:
 def _given_up(shipment: Shipment, command: End) -> Shipment:
     """What is left to do: whatever else was done for the order is undone, and it fails. If it has shipped, or
     was being undone already, nobody tries the present step any more."""
+    if shipment.step is Step.STOCK:  # all is undone, and only its outcome could not be reported
+        return replace(shipment, state=State.REJECTED, error=command.reason, waits=0)
+    if shipment.undoing and shipment.step is Step.SHIP:  # the void was obtained
+        return moved(shipment, Undone(), command.at)
     if shipment.undoing or shipment.step is Step.CAPTURE:
         return moved(shipment, GiveUp(_note(command)), command.at)
-    if shipment.intent_at is None and not shipment.ended:
+    if not _may_be_done(shipment) and not shipment.ended:
         # The gate may be shut: then the Order Service must acknowledge Processing first.
         return replace(shipment, state=State.RECEIVED, error=command.reason, waits=0)
     is_void = shipment.step is Step.SHIP
     turn = TurnBack(command.reason, rejected=is_void)
     return moved(replace(shipment, label=None), turn, command.at)
+
+
+def _may_be_done(shipment: Shipment) -> bool:
+    """Whether the present step's party may have done it: it was called, or was looked up and had
+    something."""
+    return shipment.intent_at is not None or shipment.party is not None
 
 
 def _fail_without_shipment(tx: Transaction, letter: RowMapping, command: End) -> None:
