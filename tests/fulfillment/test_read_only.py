@@ -52,7 +52,10 @@ def test_orders_that_come_while_the_database_is_read_only_ship_right_after_it(
             with read_only(world.fulfillment):
                 during = await world.place(40)
                 await asyncio.sleep(seconds)
-                assert "database" in {part.part for part in worker.status().degraded}
+                # A busy machine may take longer than that to find out.
+                await world.until(
+                    lambda: "database" in {part.part for part in worker.status().degraded}, "it is said"
+                )
             await world.until_closed(before + during)
             assert world.rows(dead_letters) == []
             assert {row["interruptions"] for row in world.rows()} == {0}
