@@ -22,9 +22,11 @@ from tests.orders.conftest import TOPIC, orders_process
 from orderflow import messaging
 from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
+from orderflow.fulfillment.calls import Dispatcher
 from orderflow.fulfillment.carriers import Carrier, Carriers
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.model import Step
 from orderflow.fulfillment.parties import Party
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -168,7 +170,7 @@ class World:
         try:
             yield worker
         finally:
-            worker.dispatcher.abandon()
+            dispatcher_of(worker).abandon()
             self._abandoned.append(worker)
             await asyncio.to_thread(worker.writer.close)
             worker.inbox.loop.stop()
@@ -270,6 +272,11 @@ class World:
         await self.until(
             lambda: {self.states().get(order_id) for order_id in order_ids} == {"closed"}, "all are closed"
         )
+
+
+def dispatcher_of(worker: FulfillmentWorker) -> Dispatcher:
+    """The one that calls the carrier of fresh orders."""
+    return worker.dispatchers.current(Step.SHIP)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

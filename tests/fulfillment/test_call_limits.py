@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import OpenCarrier, World
+from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.carriers import (
@@ -95,14 +95,14 @@ def test_a_probe_whose_intent_was_never_written_leaves_the_circuit_to_others(
             await world.place(FAILURES_MAX)
             async with world.stepping(carrier, sleep=sleep, monotonic=lambda: seconds) as worker:
                 await gates_opened(world, worker, FAILURES_MAX)
-                await worker.dispatcher.run_once()
+                await dispatcher_of(worker).run_once()
                 await world.until(lambda: circuit(worker) is Circuit.OPEN, "the circuit opens")
                 seconds += OPEN_S
                 with nobody_writes(world):
                     awake.set()  # for the quick retries, one of which is the probe and waits for the database
                     await world.until(lambda: circuit(worker) is Circuit.HALF_OPEN, "a probe is on its way")
-                    worker.dispatcher.abandon()
-                    await world.until(lambda: worker.dispatcher.in_flight == 0, "the calls are cancelled")
+                    dispatcher_of(worker).abandon()
+                    await world.until(lambda: dispatcher_of(worker).in_flight == 0, "the calls are cancelled")
                 assert circuit(worker) is Circuit.OPEN, "it waits for no outcome, another may try"
 
     asyncio.run(scenario())
@@ -139,7 +139,7 @@ def test_an_intent_that_waited_beyond_the_keys_lifetime_is_followed_by_a_look_up
             ) as worker:
                 await gates_opened(world, worker, 1)
                 with nobody_writes(world):
-                    begun = asyncio.create_task(worker.dispatcher.run_once())
+                    begun = asyncio.create_task(dispatcher_of(worker).run_once())
                     await asyncio.sleep(0.1)
                     late = 2 * LIFETIME
                 await begun
@@ -184,7 +184,7 @@ def test_a_long_outage_of_the_carrier_makes_no_dead_letter_of_a_failed_probe(
             async with world.working(carrier, monotonic=lambda: seconds) as worker:
                 await world.until(lambda: circuit(worker) is Circuit.OPEN, "the circuit opens")
                 for probe in range(1, probes + 1):
-                    await world.until(lambda: worker.dispatcher.in_flight == 0, "nobody calls")
+                    await world.until(lambda: dispatcher_of(worker).in_flight == 0, "nobody calls")
                     before = len(carrier.called)
                     seconds += OPEN_S
                     await world.until(lambda was=before: len(carrier.called) == was + 1, "a probe is sent")
@@ -221,7 +221,7 @@ def test_an_order_that_is_alone_in_failing_ends_as_a_dead_letter_though_it_opens
                 await world.until(lambda: world.rows()[0]["waits"] == last_wait + 1, "its last wait begins")
                 world.execute(sa.update(shipments).values(due_at_ms=0))
                 await world.until(lambda: circuit(worker) is Circuit.OPEN, "the circuit opens")
-                await world.until(lambda: worker.dispatcher.in_flight == 0, "nobody calls")
+                await world.until(lambda: dispatcher_of(worker).in_flight == 0, "nobody calls")
                 seconds += OPEN_S
                 await world.until(lambda: world.states() == {order_id: "parked"}, "it is given up")
             (letter,) = world.rows(dead_letters)

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import OpenCarrier, World
+from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 from tests.fulfillment.test_crashes import Stuck, open_gates, receive
 
 from orderflow.fulfillment import cancellation
@@ -45,7 +45,7 @@ def test_a_cancellation_before_the_carrier_was_called_calls_nobody(
                 await open_gates(world, worker)
                 cancelling(world)
                 await request(worker, order_id)
-                await worker.dispatcher.run_once()
+                await dispatcher_of(worker).run_once()
             async with world.working(carrier, name="another"):
                 await ends(world, order_id, "Cancelled", live=0)
             assert await world.ledger() == []
@@ -92,7 +92,7 @@ def test_a_cancellation_after_the_label_is_too_late(world: World, http_carrier: 
             async with world.stepping(carrier) as worker:
                 await receive(world, worker, 1)
                 await open_gates(world, worker)
-                await worker.dispatcher.run_once()
+                await dispatcher_of(worker).run_once()
                 await world.until(lambda: world.states() == {order_id: "shipped"}, "the label is recorded")
                 cancelling(world)
                 await request(worker, order_id)
@@ -114,7 +114,7 @@ def test_a_worker_that_dies_in_the_call_leaves_a_cancellation_that_voids(
             async with world.stepping(stuck) as worker:
                 await receive(world, worker, 1)
                 await open_gates(world, worker)
-                await worker.dispatcher.run_once()
+                await dispatcher_of(worker).run_once()
                 await world.until(lambda: stuck.calls == 1, "the carrier is being called")
                 cancelling(world)
                 await request(worker, order_id)
@@ -160,7 +160,7 @@ def test_a_cancellation_reaches_an_order_that_waits_for_its_turn_at_the_carrier(
                 await open_gates(world, worker)
                 by = worker.lease.owner
                 await worker.writer.submit(cancellation.request, [Cancel(waiting, by, NOW)])
-                worker.dispatcher.turn_back({waiting})
+                dispatcher_of(worker).turn_back({waiting})
                 await world.until(lambda: world.states()[waiting] == "cancelled", "it has turned back")
                 assert world.states()[other] == "received"
                 await world.until(lambda: worker.sender.owed == 1, "its outcome is to be reported")

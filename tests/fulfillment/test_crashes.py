@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import OpenCarrier, World
+from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 
 from orderflow.fulfillment.carriers import Carrier, Label, ShipmentRequest
 from orderflow.fulfillment.tables import shipments, workers
@@ -74,7 +74,7 @@ async def open_gates(world: World, worker: FulfillmentWorker) -> None:
 
 
 async def call_carrier(world: World, worker: FulfillmentWorker, until: Callable[[], bool]) -> None:
-    await worker.dispatcher.run_once()
+    await dispatcher_of(worker).run_once()
     await world.until(until, "the carrier calls are where they shall be")
 
 
@@ -205,7 +205,9 @@ def test_a_zombies_late_write_changes_nothing(world: World, http_carrier: OpenCa
                     await world.until_closed(order_ids)
                 before = world.rows()
                 stuck.go.set()
-                await world.until(lambda: zombie.dispatcher.in_flight == 0, "the zombie has tried to write")
+                await world.until(
+                    lambda: dispatcher_of(zombie).in_flight == 0, "the zombie has tried to write"
+                )
                 assert world.rows() == before
                 assert zombie.sender.owed == 0
             assert await world.live_shipments() == sorted(order_ids)

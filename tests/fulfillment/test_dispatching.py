@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from tests.fulfillment.conftest import OpenCarrier, World
+from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.carriers import Carrier, CarrierUnavailable, Label, ShipmentRequest
@@ -65,7 +65,7 @@ async def killed_in_mid_call(world: World, carrier: Troubled, order_id: str) -> 
 
         await world.until(received, "the shipment is received")
         await world.until(worker.sender.run_once, "Processing is acknowledged")
-        await worker.dispatcher.run_once()
+        await dispatcher_of(worker).run_once()
         await world.until(lambda: carrier.hanging_now == 1, "the carrier is called")
     carrier.hanging.clear()
     carrier.called.clear()
@@ -88,7 +88,7 @@ def test_while_the_carriers_circuit_is_open_work_waits_and_burns_no_attempts(
                 await world.until(lambda: circuit(worker, "carrier") is Circuit.OPEN, "the circuit opens")
                 order_ids += await world.place(20)
                 await world.until(lambda: len(world.rows()) == 40, "all are received")
-                await world.until(lambda: worker.dispatcher.in_flight == 0, "nobody calls")
+                await world.until(lambda: dispatcher_of(worker).in_flight == 0, "nobody calls")
                 assert len(carrier.called) == FAILURES_MAX
                 assert sum(row["attempts"] for row in world.rows()) == FAILURES_MAX
                 assert {row["waits"] for row in world.rows()} == {0}

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import World, dispatcher_of
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 
@@ -20,7 +20,7 @@ def test_many_shipments_need_far_fewer_transactions_than_there_are_of_them(world
         async with world.running():
             await world.place(MANY)
             async with world.working(carrier, in_flight_max=MANY) as worker:
-                await world.until(lambda: worker.dispatcher.in_flight == MANY, "all are at the carrier")
+                await world.until(lambda: dispatcher_of(worker).in_flight == MANY, "all are at the carrier")
                 answers.set()
                 await world.until(lambda: set(world.states().values()) == {"closed"}, "all are closed")
                 assert len(world.rows()) == MANY
@@ -37,7 +37,7 @@ def test_an_order_ships_at_once_though_no_sweep_ever_comes_round(world: World) -
     async def scenario() -> None:
         carrier = SimulatedCarrier(seed=0, delay_ms=(0, 0), failure_rate=0.0, error_rate=0.0)
         async with world.running(), world.stepping(carrier) as worker:
-            loops = (worker.lease.loop, worker.sender.loops[0], worker.dispatcher.loop)
+            loops = (worker.lease.loop, worker.sender.loops[0], dispatcher_of(worker).loop)
             for loop in (worker.inbox.loop, *loops):
                 loop.start()
             try:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tests.fulfillment.conftest import OpenCarrier, World
+from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
 from orderflow.fulfillment.decisions import DURABLE_WAITS_MS
@@ -115,7 +115,7 @@ def test_what_the_carrier_made_an_order_wait_is_not_counted_against_its_status_u
             world.execute(sa.update(shipments).values(state="ready", waits=SCHEDULE))
             async with world.stepping(carrier) as worker:
                 assert await worker.recovery.run_once() == 2
-                await worker.dispatcher.run_once()
+                await dispatcher_of(worker).run_once()
                 await world.until(lambda: set(world.states().values()) == {state}, "outcomes are recorded")
                 assert {found["waits"] for found in world.rows()} == {0}
                 await world.until(lambda: worker.sender.owed == 2, "both updates are owed")
@@ -139,7 +139,7 @@ def test_what_opened_the_gate_late_is_not_counted_against_the_carrier(
             async with world.stepping(away, name="another") as worker:
                 assert await worker.recovery.run_once() == 1
                 assert await worker.sender.run_once() == 1
-                await worker.dispatcher.run_once()
+                await dispatcher_of(worker).run_once()
                 await world.until(lambda: world.rows()[0]["waits"] == 1, "the first of the carrier's waits")
             assert world.rows(dead_letters) == []
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.fulfillment.conftest import World
+from tests.fulfillment.conftest import World, dispatcher_of
 
 from orderflow.fulfillment.carriers import Carrier
 from orderflow.fulfillment.carriers.connect import open_carriers
@@ -175,7 +175,7 @@ def test_a_worker_leaves_what_it_cannot_ask_about_to_a_live_one_that_can(world: 
                 assert world.states()[two.order_id] == "ready"
                 await two.heal()
                 await live.recovery.run_once()
-                await live.dispatcher.run_once()
+                await dispatcher_of(live).run_once()
                 await world.until(lambda: world.states()[two.order_id] == "shipped", "it is concluded")
             assert await two.ledgers() == ([two.order_id], [fresh])
 
@@ -196,7 +196,7 @@ def test_an_outcome_that_is_recorded_already_is_told_by_any_worker(world: World)
 
                 await world.until(received, "it is received")
                 await world.until(worker.sender.run_once, "Processing is acknowledged")
-                await worker.dispatcher.run_once()
+                await dispatcher_of(worker).run_once()
                 await world.until(lambda: world.states() == {order_id: "shipped"}, "it is shipped")
             new = SimulatedCarrier(seed=2, delay_ms=(0, 0), failure_rate=0, error_rate=0)
             async with world.working(new, party="new"):

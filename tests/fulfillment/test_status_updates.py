@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tests.fulfillment.conftest import OpenCarrier, World
+from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.tables import dead_letters
@@ -180,7 +180,7 @@ def test_two_workers_in_turn_never_have_two_unacknowledged_updates_of_one_order(
                 lost_before = network.lost
                 while network.lost == lost_before:
                     await worker.sender.run_once()
-                    await worker.dispatcher.run_once()
+                    await dispatcher_of(worker).run_once()
                     await asyncio.sleep(0.02)
             async with world.working(simulated(), name="second"):
                 await world.until_closed(order_ids)

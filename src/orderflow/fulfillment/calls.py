@@ -120,17 +120,13 @@ class Dispatcher:
         for lane in (self._fresh, self._retried):
             for shipment in [s for s in lane if s.order_id in order_ids and may_turn(s)]:
                 lane.remove(shipment)
-                turning = asyncio.get_running_loop().create_task(self._conclude(shipment, TurnBack()))
-                self._calls.add(turning)
-                turning.add_done_callback(self._concluded)
+                self._spawn(self._conclude(shipment, TurnBack()))
 
     def leave(self, shipments: Sequence[Shipment]) -> None:
         """Let go of these: their party is not known here, and another worker may know it."""
         wait = Wait(0, "another worker must ask its party", counts=False)
         for shipment in shipments:
-            leaving = asyncio.get_running_loop().create_task(self._conclude(shipment, wait))
-            self._calls.add(leaving)
-            leaving.add_done_callback(self._concluded)
+            self._spawn(self._conclude(shipment, wait))
 
     def drain(self) -> None:
         """Begin no new calls."""
@@ -231,19 +227,22 @@ class Dispatcher:
         return self._breaker.wait_s
 
     def _begin(self, shipment: Shipment, permit: Permit, work: Coroutine[Any, Any, None]) -> None:
-        call = asyncio.get_running_loop().create_task(work)
-        self._calls.add(call)
         retried = shipment.attempts > 0
         self._retried_calls += retried
-        call.add_done_callback(partial(self._ended, permit, retried))
+        self._spawn(work).add_done_callback(partial(self._over, permit, retried))
 
-    def _ended(self, permit: Permit, retried: bool, call: asyncio.Task[None]) -> None:
+    def _over(self, permit: Permit, retried: bool, call: asyncio.Task[None]) -> None:
         self._retried_calls -= retried
         if call.cancelled():
             self._breaker.abandoned(permit)
-        self._concluded(call)
 
-    def _concluded(self, call: asyncio.Task[None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._calls.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
         if not call.cancelled() and call.exception() is not None:
             self._failure = call.exception()

@@ -60,8 +60,8 @@ def _after_answer(
     if http_status == 204:
         if shipment.state is State.RECEIVED:
             return OpenGate()
-        remains = shipment.state is State.SHIPPED and saga.after_shipped(shipment) is not None
-        return GoOn() if remains else Close()
+        following = saga.after_shipped(shipment) if shipment.state is State.SHIPPED else None
+        return Close() if following is None else GoOn(following)
     if http_status == 404:
         return Park(UNKNOWN_ORDER, "the Order Service does not know the order", None)
     if is_outage(http_status):
@@ -270,8 +270,7 @@ def after_claim(shipment: Shipment, parties: Collection[str]) -> TurnBack | Park
 
 def _is_untouched(shipment: Shipment) -> bool:
     """Whether the present step has not begun."""
-    is_called = shipment.intent_at is not None or shipment.party is not None
-    return shipment.state in (State.RECEIVED, State.READY) and not is_called
+    return shipment.state in (State.RECEIVED, State.READY) and not shipment.may_be_done
 
 
 def _gave_up(kind: str, text: str, outcome: Exception) -> Park:

@@ -1,6 +1,5 @@
 """One dispatcher per party: each carrier and each payment provider that this worker can ask."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,7 +25,7 @@ class Pace:
     key_lifetime: timedelta
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    sleep: Callable[[float], Awaitable[object]]
 
 
 class Dispatchers:
@@ -50,7 +49,7 @@ class Dispatchers:
         self._circuits: dict[str, CircuitBreaker] = {}
         self._by_party: dict[str, Dispatcher] = {}
         self._current: dict[Step, str] = {}
-        self.takes_payments = payments is not None
+        self._takes_payments = payments is not None
         self._add("carrier", carriers, lambda carrier: {Step.SHIP: Shipping(carrier)})
         if payments is not None:
             self._add(
@@ -115,7 +114,7 @@ class Dispatchers:
         of_party: dict[str, list[Shipment]] = {}
         for given in shipments:
             # Another worker may have taken payments when it opened the gate.
-            unpayable = given.step is Step.AUTHORIZE and given.party is None and not self.takes_payments
+            unpayable = given.step is Step.AUTHORIZE and given.party is None and not self._takes_payments
             shipment = replace(given, step=Step.SHIP) if unpayable else given
             of_party.setdefault(shipment.party or self._current[shipment.step], []).append(shipment)
         for party, group in of_party.items():
@@ -126,7 +125,7 @@ class Dispatchers:
 
     def opened(self, shipments: Sequence[Shipment]) -> list[Shipment]:
         """These at their first steps, once their gates are open."""
-        return [saga.opened(shipment, takes_payments=self.takes_payments) for shipment in shipments]
+        return [saga.opened(shipment, takes_payments=self._takes_payments) for shipment in shipments]
 
     def turn_back(self, order_ids: Collection[str]) -> None:
         """As `Dispatcher.turn_back`."""

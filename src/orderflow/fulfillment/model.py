@@ -60,9 +60,8 @@ class Owner:
     epoch: int
 
 
-def idempotency_key(order_id: str) -> str:
-    """The key sent to a party: it depends on the order alone, so every retry names the same thing."""
-    return f"orderflow-{order_id}"
+NOBODY = Owner("", 0)
+"""For a shipment that is stored or read without an owner."""
 
 
 DONE = "done"
@@ -124,10 +123,22 @@ class Shipment:
 
     @property
     def idempotency_key(self) -> str:
-        return idempotency_key(self.order_id)
+        """The key sent to a party: it depends on the order alone, so every retry names the same thing."""
+        return f"orderflow-{self.order_id}"
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether the present step's party may have done it: it was called, or was looked up and had
+        something."""
+        return self.intent_at is not None or self.party is not None
 
     def ended_step(self, step: Step) -> Ended | None:
         return next((each for each in self.ended if each.step is step), None)
+
+    def done_step(self, step: Step) -> Ended | None:
+        """As `ended_step`, but only if it was done and not undone since."""
+        ended = self.ended_step(step)
+        return ended if ended is not None and ended.state == DONE else None
 
     def is_past_key_lifetime(self, now: datetime, lifetime: timedelta) -> bool:
         """Whether the party may have forgotten the key, so that a call might do the step twice. A payment is
@@ -142,7 +153,9 @@ class OpenGate:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """Shipped is acknowledged, and a step remains after it."""
+    """Shipped is acknowledged, and a step remains after it; the shipment is at that step."""
+
+    shipment: Shipment
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ class StatusSender:
             if isinstance(decision, OpenGate):
                 opened.append(shipment)
             elif isinstance(decision, GoOn):
-                finishing.append(shipment)
+                finishing.append(decision.shipment)
             elif isinstance(decision, Close):
                 closed.append((shipment, decision))
             else:

@@ -46,8 +46,8 @@ def opened(shipment: Shipment, *, takes_payments: bool) -> Shipment:
 
 def after_shipped(shipment: Shipment) -> Shipment | None:
     """The shipment at the step that follows once Shipped is acknowledged; None if none does."""
-    authorized = shipment.ended_step(Step.AUTHORIZE)
-    if authorized is None or authorized.state != DONE:
+    authorized = shipment.done_step(Step.AUTHORIZE)
+    if authorized is None:
         return None
     at = shipment.label.shipped_at if shipment.label else None
     return _at(_leaving(shipment, DONE, at), Step.CAPTURE, party=authorized.party)
@@ -82,7 +82,7 @@ def _done(shipment: Shipment, done: Done, at: datetime) -> Shipment:
 
 def _turned(shipment: Shipment, turn: TurnBack, at: datetime) -> Shipment:
     turned = replace(shipment, undoing=True, error=turn.error)
-    if shipment.intent_at is None and shipment.party is None and shipment.label is None:
+    if not shipment.may_be_done and shipment.label is None:
         return _further_back(turned)
     if turn.rejected:
         return _further_back(_leaving(turned, UNDONE, at, reason=turn.error))
@@ -92,16 +92,12 @@ def _turned(shipment: Shipment, turn: TurnBack, at: datetime) -> Shipment:
 def _further_back(shipment: Shipment) -> Shipment:
     """The shipment at the last step that is still to be undone, or with its outcome."""
     for step in _BACKWARDS:
-        done = shipment.ended_step(step)
-        if done is not None and done.state == DONE:
+        if (done := shipment.done_step(step)) is not None:
             return _at(shipment, step, party=done.party, intent_at=done.intent_at)
-    released = tuple(replace(each, state=UNDONE) if _is_held(each) else each for each in shipment.ended)
+    held = shipment.done_step(Step.STOCK)
+    released = tuple(replace(each, state=UNDONE) if each is held else each for each in shipment.ended)
     outcome = State.CANCELLED if shipment.error is None else State.REJECTED
     return replace(_at(shipment, Step.STOCK), state=outcome, ended=released)
-
-
-def _is_held(ended: Ended) -> bool:
-    return ended.step is Step.STOCK and ended.state == DONE
 
 
 def may_turn(shipment: Shipment) -> bool:
@@ -110,7 +106,7 @@ def may_turn(shipment: Shipment) -> bool:
 
 
 def holds_stock(shipment: Shipment) -> bool:
-    return any(map(_is_held, shipment.ended))
+    return shipment.done_step(Step.STOCK) is not None
 
 
 def reserved(shipment: Shipment, at: datetime) -> Shipment:

@@ -45,10 +45,10 @@ class Shipping:
         self._carrier = carrier
 
     async def do(self, shipment: Shipment) -> Done | Park:
-        return labelled(await self._create(shipment))
+        return labelled(await self.create(shipment))
 
     async def find(self, shipment: Shipment) -> list[Done | Park]:
-        return [labelled(label) for label in await self._live(shipment.order_id)]
+        return [labelled(label) for label in await self.live(shipment.order_id)]
 
     async def undo(self, shipment: Shipment, *, key_expired: bool) -> None:
         made: set[str] = set()
@@ -56,19 +56,20 @@ class Shipping:
             made.add(shipment.label.shipment_id)
         elif not key_expired:
             with contextlib.suppress(CarrierRejected):
-                made.add((await self._create(shipment)).shipment_id)
-        made.update(label.shipment_id for label in await self._live(shipment.order_id))
+                made.add((await self.create(shipment)).shipment_id)
+        made.update(label.shipment_id for label in await self.live(shipment.order_id))
         for shipment_id in sorted(made):
             await self._carrier.void_shipment(shipment_id)
-        if left := await self._live(shipment.order_id):
+        if left := await self.live(shipment.order_id):
             raise CarrierUnavailable(f"the carrier still shows {len(left)} live shipments", doubtful=True)
 
-    async def _create(self, shipment: Shipment) -> Label:
+    async def create(self, shipment: Shipment) -> Label:
+        """The order's shipment, made under its key, or made before. Raises what the carrier does."""
         request = ShipmentRequest(shipment.order_id, shipment.idempotency_key, shipment.request)
         return checked_label(await self._carrier.create_shipment(request))
 
-    async def _live(self, order_id: str) -> list[Label]:
-        """A look-up cannot reject an order, so a rejection here counts as an unreliable answer."""
+    async def live(self, order_id: str) -> list[Label]:
+        """What the carrier has. It cannot reject an order here, so that counts as an unreliable answer."""
         try:
             return checked_labels(await self._carrier.find_shipments(order_id))
         except CarrierRejected as error:

@@ -11,7 +11,7 @@ import structlog
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Readiness
-from orderflow.fulfillment import inbox, lease, saga
+from orderflow.fulfillment import inbox, lease
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.carriers import Carriers
@@ -22,7 +22,7 @@ from orderflow.fulfillment.decisions import party_changed
 from orderflow.fulfillment.dispatchers import Dispatchers, Pace
 from orderflow.fulfillment.inbox import Inbox
 from orderflow.fulfillment.lease import Lease
-from orderflow.fulfillment.model import Park, Shipment, State, Step
+from orderflow.fulfillment.model import Park, Shipment, State
 from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
 from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.recorder import Recorder
@@ -119,7 +119,6 @@ class FulfillmentWorker:
             Pace(in_flight_max, key_lifetime, clock, monotonic, sleep),
             on_outcome=self._go_on,
         )
-        self.dispatcher = self.dispatchers.current(Step.SHIP)
         self._client = OrdersClient(orders_url, api_key=api_key, clock=clock)
         self.sender = StatusSender(
             self._client,
@@ -175,10 +174,11 @@ class FulfillmentWorker:
         self.dispatchers.accept(self.dispatchers.opened(shipments))
 
     def _finish(self, shipments: Sequence[Shipment]) -> list[tuple[Shipment, Park]]:
-        left = [finishing for shipment in shipments if (finishing := saga.after_shipped(shipment))]
-        known = [shipment for shipment in left if shipment.party in self.dispatchers.parties]
-        self.dispatchers.accept(known)
-        return [(shipment, party_changed(shipment)) for shipment in left if shipment not in known]
+        parties = self.dispatchers.parties
+        self.dispatchers.accept([shipment for shipment in shipments if shipment.party in parties])
+        return [
+            (shipment, party_changed(shipment)) for shipment in shipments if shipment.party not in parties
+        ]
 
     def _go_on(self, shipments: Sequence[Shipment]) -> None:
         """Send each shipment where its present step is done, or its outcome is reported."""

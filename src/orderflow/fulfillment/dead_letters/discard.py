@@ -5,6 +5,7 @@ answers a repeated key with the voided shipment, which must never count as shipp
 """
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,23 +20,19 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions
 from orderflow.fulfillment.carriers import (
-    Carrier,
     CarrierRefused,
     CarrierRejected,
     Carriers,
     CarrierUnavailable,
-    ShipmentRequest,
 )
-from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
 from orderflow.fulfillment.claims import shipment_of
 from orderflow.fulfillment.dead_letters.letters import Action, LetterState, record
 from orderflow.fulfillment.dead_letters.redrive import lock
 from orderflow.fulfillment.decisions import UNKNOWN_ORDER, party_changed
 from orderflow.fulfillment.model import (
-    DONE,
     ERROR_CHARS_MAX,
+    NOBODY,
     GiveUp,
-    Owner,
     Shipment,
     State,
     Step,
@@ -45,6 +42,7 @@ from orderflow.fulfillment.model import (
 )
 from orderflow.fulfillment.moves import saga_values
 from orderflow.fulfillment.saga import holds_stock, moved
+from orderflow.fulfillment.steps import Shipping
 from orderflow.fulfillment.stock.reservations import release
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import shipments
@@ -54,9 +52,6 @@ _NO_ORDER_TO_FAIL = ("status-conflict", UNKNOWN_ORDER)
 """Kinds of parked shipments whose order has ended already, or never existed."""
 _ORDERS_EVENT = ("undecodable", "newer-schema", "contract-violation", "unstorable")
 """Kinds of events that may have been the order's only one."""
-
-
-_NOBODY = Owner("", 0)
 
 
 class Discarded(Enum):
@@ -119,7 +114,7 @@ def _begin(tx: Transaction, command: Begin) -> Begun | tuple[Discarded, str]:
     tried_before = letter["state"] == LetterState.DISCARDING and not (
         tx.may_be_committed and letter["redrive_id"] == command.token
     )
-    if shipment is None or shipment.step is not Step.SHIP or not _may_be_done(shipment):
+    if shipment is None or shipment.step is not Step.SHIP or not shipment.may_be_done:
         return Begun(None, tried_before)
     return Begun(shipment, tried_before)
 
@@ -128,7 +123,7 @@ def _parked(tx: Transaction, order_id: str) -> Shipment | None:
     c = shipments.c
     wanted = sa.select(shipments).where(c.order_id == order_id, c.state == State.PARKED)
     found = tx.connection.execute(locked(wanted, shipments)).mappings().first()
-    return None if found is None else shipment_of(found, _NOBODY)
+    return None if found is None else shipment_of(found, NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +216,7 @@ def _fail_parked(tx: Transaction, letter: RowMapping, command: End) -> None:
         return
     attentions.forget(tx, order_id)
     values: dict[str, object] = {"parked_kind": None, "note": _note(command)}
-    authorized = shipment.ended_step(Step.AUTHORIZE)
-    is_held = authorized is not None and authorized.state == DONE
-    if letter["kind"] in _NO_ORDER_TO_FAIL and not is_held:
+    if letter["kind"] in _NO_ORDER_TO_FAIL and shipment.done_step(Step.AUTHORIZE) is None:
         left = replace(shipment, state=State.CLOSED, label=None, error=command.reason, waits=0)
         release(tx, [order_id])
         if letter["kind"] != UNKNOWN_ORDER:
@@ -250,18 +243,12 @@ def _given_up(shipment: Shipment, command: End) -> Shipment:
         return moved(shipment, Undone(), command.at)
     if shipment.undoing or shipment.step is Step.CAPTURE:
         return moved(shipment, GiveUp(_note(command)), command.at)
-    if not _may_be_done(shipment) and not shipment.ended:
+    if not shipment.may_be_done and not shipment.ended:
         # The gate may be shut: then the Order Service must acknowledge Processing first.
         return replace(shipment, state=State.RECEIVED, error=command.reason, waits=0)
     is_void = shipment.step is Step.SHIP
     turn = TurnBack(command.reason, rejected=is_void)
     return moved(replace(shipment, label=None), turn, command.at)
-
-
-def _may_be_done(shipment: Shipment) -> bool:
-    """Whether the present step's party may have done it: it was called, or was looked up and had
-    something."""
-    return shipment.intent_at is not None or shipment.party is not None
 
 
 def _fail_without_shipment(tx: Transaction, letter: RowMapping, command: End) -> None:
@@ -335,16 +322,18 @@ class Discarder:
         party = self._carriers.holding(called.party)
         if party is None:
             raise _NoVoid(party_changed(called).note, touched=False)
-        carrier, order_id = party.adapter, called.order_id
+        shipping = Shipping(party.adapter)
         touched = False
         try:
             async with asyncio.timeout(VOID_S_MAX):
                 made: set[str] = set()
                 if not called.is_past_key_lifetime(self._clock(), self._key_lifetime):
-                    made = await _made(carrier, called)
-                for shipment_id in sorted(made | await _live(carrier, order_id)):
+                    with contextlib.suppress(CarrierRejected):
+                        made.add((await shipping.create(called)).shipment_id)
+                made.update(label.shipment_id for label in await shipping.live(called.order_id))
+                for shipment_id in sorted(made):
                     try:
-                        await carrier.void_shipment(shipment_id)
+                        await party.adapter.void_shipment(shipment_id)
                     except CarrierRefused:
                         raise
                     except CarrierUnavailable as error:
@@ -354,20 +343,8 @@ class Discarder:
                         touched = True
                         raise
                     touched = True
-                left = len(await _live(carrier, order_id))
+                left = len(await shipping.live(called.order_id))
         except Exception as error:
             raise _NoVoid(str(error) or type(error).__name__, touched=touched) from error
         if left:
             raise _NoVoid(f"it still shows {left} live", touched=touched)
-
-
-async def _made(carrier: Carrier, called: Shipment) -> set[str]:
-    request = ShipmentRequest(called.order_id, called.idempotency_key, called.request)
-    try:
-        return {checked_label(await carrier.create_shipment(request)).shipment_id}
-    except CarrierRejected:
-        return set()
-
-
-async def _live(carrier: Carrier, order_id: str) -> set[str]:
-    return {label.shipment_id for label in checked_labels(await carrier.find_shipments(order_id))}

@@ -25,7 +25,7 @@ from orderflow.fulfillment.dead_letters.letters import PROGRAM, Action, LetterSt
 from orderflow.fulfillment.decisions import party_changed
 from orderflow.fulfillment.event_handlers import Receive, received
 from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive
-from orderflow.fulfillment.model import ERROR_CHARS_MAX, Owner, State, Step, clean
+from orderflow.fulfillment.model import ERROR_CHARS_MAX, NOBODY, State, Step, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments
 from orderflow.fulfillment.until_written import TRANSIENT
@@ -42,8 +42,6 @@ STEP_MS = 1_000
 FOLLOWED_MAX = 500
 PAUSE_S = 1.0
 LOOP = "redrives"
-
-_NOBODY = Owner("", 0)
 
 
 class Redriven(Enum):
@@ -135,7 +133,7 @@ def _put_back(tx: Transaction, order_id: str) -> str | None:
     if found is not None and found["stood"] == State.READY and found["party"] is not None:
         reachable = lease.reachable_parties(tx)
         if reachable and found["party"] not in reachable:
-            return party_changed(shipment_of(found, _NOBODY)).note
+            return party_changed(shipment_of(found, NOBODY)).note
     put = tx.connection.execute(
         sa.update(shipments)
         .where(parked)
@@ -158,7 +156,7 @@ def _put_back(tx: Transaction, order_id: str) -> str | None:
 def _process(tx: Transaction, letter: RowMapping, at: datetime) -> tuple[str | None, str | None]:
     """Why the event cannot be processed this time either (None if it can), and its order, if known."""
     try:
-        command = received(letter["value"], unpacked(letter["headers"]), _NOBODY, at)
+        command = received(letter["value"], unpacked(letter["headers"]), NOBODY, at)
     except InvalidEvent as error:
         return f"{error.kind}: {error}", letter["order_id"]
     if not isinstance(command, Receive):

@@ -4,9 +4,6 @@ from typing import cast
 
 from orderflow.fulfillment.payments import Authorization, Payment, PaymentUnavailable
 
-PAYMENT_CALL_S_MAX = 900.0
-"""A call that takes longer is given up, its outcome in doubt. Adapters have tighter bounds of their own."""
-
 
 def checked_authorization(answer: object) -> Authorization:
     """The authorization. Raises PaymentUnavailable (doubtful) for anything else: it may have been granted."""
