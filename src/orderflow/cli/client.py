@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -11,7 +11,8 @@ from typing import Any, Self, cast
 
 import aiohttp
 
-from orderflow.cli.terminal import CommandFailed, WrongUse
+from orderflow.cli.terminal import CommandFailed, WrongUse, complain
+from orderflow.contracts.pages import PAGE_MAX
 from orderflow.contracts.retry_after import retry_after_s
 from orderflow.settings import Settings
 
@@ -63,6 +64,32 @@ class Client:
         self, path: str, query: Mapping[str, str] | None = None, *, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> dict[str, Any]:
         return await self._call("GET", path, timeout_s, params=query)
+
+    async def pages(
+        self, path: str, query: Mapping[str, str], limit: int | None
+    ) -> AsyncIterator[tuple[list[Any], bool]]:
+        """Pages of a list, and whether there are more items that `limit` leaves out; None leaves out none."""
+        left = limit
+        cursor: dict[str, str] = {}
+        while True:
+            size = PAGE_MAX if left is None else min(left, PAGE_MAX)
+            page = await self.get(path, {**query, **cursor, "limit": str(size)})
+            items: list[Any] = page["items"]
+            following: str | None = page["nextCursor"]
+            left = None if left is None else left - len(items)
+            yield items, following is not None and left == 0
+            if following is None or left == 0:
+                return
+            cursor = {"cursor": following}
+
+    async def first(self, path: str, query: Mapping[str, str], limit: int) -> list[Any]:
+        """The first items of a list. If there are more, says so on stderr."""
+        found: list[Any] = []
+        async for items, more in self.pages(path, query, limit):
+            found += items
+            if more:
+                complain(f"the first {limit}; --limit takes another number")
+        return found
 
     async def post(
         self,

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from cyclopts import Parameter
 
 from orderflow.cli.configuration import Json, load_settings
-from orderflow.cli.terminal import CommandFailed, WrongUse, add_row, as_json, complain, write_line, write_rich
+from orderflow.cli.terminal import (
+    CommandFailed,
+    WrongUse,
+    as_json,
+    complain,
+    write_line,
+    write_list,
+    write_table,
+)
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.cli.client import Client
     from orderflow.settings import Settings
 
 PATH = "/api/fulfillment/dead-letters"
-PAGE_LETTERS_MAX = 200
 RATE_MAX = 100
 GROUP_POLL_S = 1.0
 
@@ -43,32 +50,21 @@ def list_letters(
     given = {name: value for name, value in (("kind", kind), ("state", state)) if value is not None}
     items = asyncio.run(_list(load_settings(), given, limit, groups))
     if json:
-        write_line("[" + ",".join(f"\n{as_json(item)}" for item in items) + ("\n]" if items else "]"))
+        write_list(items)
     elif groups:
-        _write_table(items, ("open", "kind", "reason", "oldestAt"))
+        write_table(items, ("open", "kind", "reason", "oldestAt"))
     else:
-        _write_table(items, ("id", "state", "kind", "orderId", "reason"))
+        write_table(items, ("id", "state", "kind", "orderId", "reason"))
     return 0
 
 
 async def _list(settings: Settings, query: Mapping[str, str], limit: int, groups: bool) -> list[Any]:
     from orderflow.cli.client import fulfillment_service
 
-    items: list[Any] = []
-    cursor: dict[str, str] = {}
     async with fulfillment_service(settings) as client:
         if groups:
             return (await client.get(f"{PATH}/groups"))["items"]
-        while True:
-            size = min(limit - len(items), PAGE_LETTERS_MAX)
-            page = await client.get(PATH, {**query, **cursor, "limit": str(size)})
-            items += page["items"]
-            if page["nextCursor"] is None:
-                return items
-            if len(items) >= limit:
-                complain(f"the first {limit}; --limit takes another number")
-                return items
-            cursor = {"cursor": page["nextCursor"]}
+        return await client.first(PATH, query, limit)
 
 
 def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = False) -> int:
@@ -170,13 +166,4 @@ def _write(letter: dict[str, Any], json: bool) -> None:
             write_line(f"{name:<11} {value}")
     if letter["actions"]:
         write_line("")
-        _write_table(letter["actions"], ("at", "actor", "action", "note"))
-
-
-def _write_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    from rich.table import Table
-
-    table = Table(*columns, box=None, pad_edge=False)
-    for item in items:
-        add_row(table, *("" if item[name] is None else str(item[name]) for name in columns))
-    write_rich(table)
+        write_table(letter["actions"], ("at", "actor", "action", "note"))

@@ -9,7 +9,6 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -24,7 +23,6 @@ if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow ver
     from orderflow.cli.client import Client
     from orderflow.settings import Settings
 
-PAGE_ORDERS_MAX = 200
 WAIT_POLL_S = 20.0
 WAIT_PAUSE_S_MIN = 1.0
 WAIT_PAUSE_S_MAX = 10.0
@@ -80,7 +78,7 @@ async def _list(settings: Settings, query: dict[str, str], limit: int | None, js
     table = None if json else OrderTable()
     separator = "[\n"
     async with order_service(settings) as client:
-        async for orders, more in _pages(client, query, limit):
+        async for orders, more in client.pages("/api/orders", query, limit):
             if table:
                 table.write(orders)
                 if more:
@@ -91,23 +89,6 @@ async def _list(settings: Settings, query: dict[str, str], limit: int | None, js
                 separator = ",\n"
     if json:
         write_line("[]" if separator == "[\n" else "\n]")
-
-
-async def _pages(
-    client: Client, query: dict[str, str], limit: int | None
-) -> AsyncIterator[tuple[list[Any], bool]]:
-    """Pages of orders, and whether there are more that `limit` leaves out."""
-    left = limit
-    while True:
-        size = PAGE_ORDERS_MAX if left is None else min(left, PAGE_ORDERS_MAX)
-        page = await client.get("/api/orders", {**query, "limit": str(size)})
-        orders: list[Any] = page["items"]
-        following: str | None = page["nextCursor"]
-        left = None if left is None else left - len(orders)
-        yield orders, following is not None and left == 0
-        if following is None or left == 0:
-            return
-        query = {**query, "cursor": following}
 
 
 def show(

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from orderflow.cli.configuration import Json, load_settings
-from orderflow.cli.terminal import WrongUse, add_row, as_json, complain, write_line, write_rich
+from orderflow.cli.terminal import WrongUse, as_json, write_line, write_list, write_table
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.settings import Settings
 
 PATH = "/api/outbox/parked"
-PAGE_EVENTS_MAX = 200
 
 
 def list_parked(
@@ -30,28 +29,17 @@ def list_parked(
         raise WrongUse("--limit takes 1 or more")
     items = asyncio.run(_list(load_settings(), limit))
     if json:
-        write_line("[" + ",".join(f"\n{as_json(item)}" for item in items) + ("\n]" if items else "]"))
+        write_list(items)
     else:
-        _write_table(items)
+        write_table(items, ("orderId", "orderVersion", "eventType", "topic", "nextTryAt", "reason"))
     return 0
 
 
 async def _list(settings: Settings, limit: int) -> list[Any]:
     from orderflow.cli.client import order_service
 
-    items: list[Any] = []
-    query: dict[str, str] = {}
     async with order_service(settings) as client:
-        while True:
-            size = min(limit - len(items), PAGE_EVENTS_MAX)
-            page = await client.get(PATH, {**query, "limit": str(size)})
-            items += page["items"]
-            if page["nextCursor"] is None:
-                return items
-            if len(items) >= limit:
-                complain(f"the first {limit}; --limit takes another number")
-                return items
-            query = {"cursor": page["nextCursor"]}
+        return await client.first(PATH, {}, limit)
 
 
 def release(
@@ -77,13 +65,3 @@ async def _release(settings: Settings, body: dict[str, str]) -> dict[str, Any]:
 
     async with order_service(settings) as client:
         return await client.post(f"{PATH}/release", json_module.dumps(body).encode())
-
-
-def _write_table(items: list[Any]) -> None:
-    from rich.table import Table
-
-    columns = ("orderId", "orderVersion", "eventType", "topic", "nextTryAt", "reason")
-    table = Table(*columns, box=None, pad_edge=False)
-    for item in items:
-        add_row(table, *(str(item[name]) for name in columns))
-    write_rich(table)

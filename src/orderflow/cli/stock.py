@@ -11,13 +11,12 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from orderflow.cli.configuration import Json, load_settings
-from orderflow.cli.terminal import WrongUse, add_row, as_json, complain, write_line, write_rich
+from orderflow.cli.terminal import WrongUse, as_json, write_line, write_list, write_table
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.settings import Settings
 
 PATH = "/api/fulfillment/stock"
-PAGE_RECORDS_MAX = 200
 ON_HAND_MAX = 10**12
 
 _COUNT = re.compile(r"[0-9]{1,13}")
@@ -37,28 +36,17 @@ def list_stock(
     query = {} if product is None else {"productId": product}
     items = asyncio.run(_list(load_settings(), query, limit))
     if json:
-        write_line("[" + ",".join(f"\n{as_json(item)}" for item in items) + ("\n]" if items else "]"))
+        write_list(items)
     else:
-        _write_table(items)
+        write_table(items, ("productId", "onHand", "reserved"))
     return 0
 
 
 async def _list(settings: Settings, query: dict[str, str], limit: int) -> list[Any]:
     from orderflow.cli.client import fulfillment_service
 
-    items: list[Any] = []
-    cursor: dict[str, str] = {}
     async with fulfillment_service(settings) as client:
-        while True:
-            size = min(limit - len(items), PAGE_RECORDS_MAX)
-            page = await client.get(PATH, {**query, **cursor, "limit": str(size)})
-            items += page["items"]
-            if page["nextCursor"] is None:
-                return items
-            if len(items) >= limit:
-                complain(f"the first {limit}; --limit takes another number")
-                return items
-            cursor = {"cursor": page["nextCursor"]}
+        return await client.first(PATH, query, limit)
 
 
 def set_on_hand(
@@ -88,13 +76,3 @@ async def _set(settings: Settings, product: str, on_hand: int) -> dict[str, Any]
     async with fulfillment_service(settings) as client:
         body = json_module.dumps({"onHand": on_hand}).encode()
         return await client.put(f"{PATH}/{quote(product, safe='')}", body)
-
-
-def _write_table(items: list[Any]) -> None:
-    from rich.table import Table
-
-    columns = ("productId", "onHand", "reserved")
-    table = Table(*columns, box=None, pad_edge=False)
-    for item in items:
-        add_row(table, *(str(item[name]) for name in columns))
-    write_rich(table)

@@ -69,6 +69,21 @@ def as_json(value: Any) -> str:
     return printable(json.dumps(value, ensure_ascii=not utf_8, default=_plain))
 
 
+def write_list(items: list[Any]) -> None:
+    """Write a JSON array, with one entry a line."""
+    write_line("[" + ",".join(f"\n{as_json(item)}" for item in items) + ("\n]" if items else "]"))
+
+
+def write_table(items: list[Any], columns: tuple[str, ...]) -> None:
+    """Write these fields of the items, None as nothing."""
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for item in items:
+        add_row(table, *("" if item[name] is None else str(item[name]) for name in columns))
+    write_rich(table)
+
+
 def wide_console(stream: IO[str]) -> Console:
     """A console that shows texts as they are, without markup or highlighting: they may come from outside."""
     from rich.console import Console

@@ -7,12 +7,14 @@ of the last item on its page, which is a UUID in most lists; clients do not look
 import base64
 import binascii
 import uuid
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
+
+R = TypeVar("R")
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -84,3 +86,15 @@ def page(items: list[bytes], last_id: str | None, encode: Callable[[str], str] =
     cursor of it."""
     cursor = None if last_id is None else encode(last_id)
     return b'{"items":[%b],"nextCursor":%b}' % (b",".join(items), to_json(cursor))
+
+
+def page_of(
+    rows: Sequence[R],
+    document: Callable[[R], dict[str, Any]],
+    id_of: Callable[[R], str],
+    limit: int,
+    encode: Callable[[str], str] = encode_cursor,
+) -> bytes:
+    """A page of the first `limit` rows, as many as fit. If something follows them, `rows` has one more."""
+    items = fitting(document(row) for row in rows[:limit])
+    return page(items, id_of(rows[len(items) - 1]) if len(rows) > len(items) else None, encode)

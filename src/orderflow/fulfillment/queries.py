@@ -4,14 +4,15 @@ No customer, no address and no event bytes leave here: they may hold personal da
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from orderflow.contracts.pages import fitting, page
+from orderflow.contracts.pages import page_of
 from orderflow.fulfillment.dead_letters.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
@@ -52,7 +53,7 @@ def list_shipments(
         elif not {State.PARKED, State.CLOSED} & set(states):
             wanted = wanted.where(c.due_at_ms.is_not(None))
     rows = connection.execute(wanted).mappings().all()
-    return _page(rows, _shipment, limit, "order_id")
+    return page_of(rows, _shipment, itemgetter("order_id"), limit)
 
 
 def list_dead_letters(
@@ -67,7 +68,7 @@ def list_dead_letters(
     if states:
         wanted = wanted.where(dead_letters.c.state.in_(states))
     rows = connection.execute(wanted).mappings().all()
-    return _page(rows, _letter, limit, "id")
+    return page_of(rows, _letter, itemgetter("id"), limit)
 
 
 def dead_letter_groups(connection: Connection) -> Document:
@@ -119,14 +120,6 @@ def _redrive(found: RowMapping) -> Document:
         "startedAt": found["started_at"],
         "endedAt": found["ended_at"],
     }
-
-
-def _page(
-    rows: Sequence[RowMapping], document: Callable[[RowMapping], Document], limit: int, key: str
-) -> bytes:
-    found = fitting(document(row) for row in rows[:limit])
-    more = len(rows) > len(found)
-    return page(found, rows[len(found) - 1][key] if more else None)
 
 
 def _shipment(found: RowMapping) -> Document:

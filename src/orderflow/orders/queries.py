@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.instants import utc_text
-from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page
+from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page, page_of
 from orderflow.database.dialects import one_of
 from orderflow.orders.counters import counted
 from orderflow.orders.model import OFFERED, Status, unix_ms
@@ -298,9 +299,7 @@ def list_parked(connection: Connection, *, limit: int, behind: str | None = None
     window = _PARKED if behind is None else (*_PARKED, outbox.c.order_id > behind)
     statement = sa.select(*columns).where(*window).order_by(outbox.c.order_id).limit(limit + 1)
     rows = connection.execute(statement).mappings().all()
-    found = fitting(_parked_entry(row) for row in rows[:limit])
-    more = len(rows) > len(found)
-    return page(found, rows[len(found) - 1]["order_id"] if more else None)
+    return page_of(rows, _parked_entry, itemgetter("order_id"), limit)
 
 
 def _parked_entry(row: RowMapping) -> Document:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
-from orderflow.contracts.pages import encode_text_cursor, fitting, page
+from orderflow.contracts.pages import encode_text_cursor, page_of
 from orderflow.database import bulk
 from orderflow.database.dialects import one_of
 from orderflow.database.transaction import Transaction
@@ -66,6 +66,4 @@ def list_stock(connection: Connection, *, product_id: str | None, limit: int, af
     if after is not None:
         wanted = wanted.where(c.product_id > after)
     records = [StockRecord(*row) for row in connection.execute(wanted)]
-    found = fitting(document(record) for record in records[:limit])
-    last = records[len(found) - 1].product_id if len(records) > len(found) else None
-    return page(found, last, encode_text_cursor)
+    return page_of(records, document, lambda record: record.product_id, limit, encode_text_cursor)
