@@ -13,7 +13,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands
 from orderflow.orders.http import parsing
 from orderflow.orders.http.problems import problem_result, update_problem
-from orderflow.orders.http.waiting import Waiters
+from orderflow.orders.http.waiting import Waiters, update_orders
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import BodyBudget, read_json_body
 from orderflow.web.headers import if_match
@@ -88,10 +88,8 @@ class StatusUpdates:
                 updates[index] = parsing.update_command(
                     order_id, patch, at, sender, topic=self._topic, versions=versions
                 )
-        results = await self._writer.submit(commands.update_orders, list(updates.values()))
-        for (index, update), result in zip(updates.items(), results, strict=True):
+        results = await update_orders(self._writer, self._waiters, list(updates.values()))
+        for index, result in zip(updates, results, strict=True):
             if not isinstance(result, commands.Updated):
                 outcomes[index] = update_problem(result)
-            elif result.changed:
-                self._waiters.reached(update.order_id, result.status)
         return outcomes

@@ -13,7 +13,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands, queries
 from orderflow.orders.http import parsing
 from orderflow.orders.http.problems import unknown_order, unread_order, update_problem
-from orderflow.orders.http.waiting import Waiters
+from orderflow.orders.http.waiting import Waiters, update_orders
 from orderflow.orders.model import Action
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import BodyBudget, read_optional_json_body
@@ -68,11 +68,9 @@ class Transitions:
             topic=self._topic,
             traceparent=sender.traceparent,
         )
-        (result,) = await self._writer.submit(commands.update_orders, [command])
+        (result,) = await update_orders(self._writer, self._waiters, [command])
         if not isinstance(result, commands.Updated):
             raise update_problem(result)
-        if result.changed:
-            self._waiters.reached(order_id, result.status)
         return await self._order(order_id)
 
     async def _reason(self, request: Request) -> str | None:

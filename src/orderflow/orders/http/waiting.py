@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from orderflow.database.engine import DatabaseUnavailable
+from orderflow.database.group_commit import GroupCommit
+from orderflow.orders import commands
 from orderflow.orders.model import TERMINAL
 
 WAITERS_MAX = 1_000
@@ -73,3 +75,15 @@ class Waiters:
                     self.reached(order_id, status)
         finally:
             self._looking = None
+
+
+async def update_orders(
+    writer: GroupCommit, waiters: Waiters, updates: Sequence[commands.UpdateOrder]
+) -> list[commands.UpdateResult | Exception]:
+    """Write the updates, and wake the requests of this process that wait for what they change. Raises what
+    the writer does."""
+    results = await writer.submit(commands.update_orders, updates)
+    for update, result in zip(updates, results, strict=True):
+        if isinstance(result, commands.Updated) and result.changed:
+            waiters.reached(update.order_id, result.status)
+    return results
