@@ -20,8 +20,10 @@ from tests.faults.proxy import Proxy
 from tests.faults.roles import Role
 
 READY_S_MAX = 90.0
-CARRIER_REJECTS = 0.1
+CARRIER_REJECTS = 0.15
 PAYMENT_DECLINES = 0.05
+TRANSIENT_ERRORS = 0.05
+"""Share of the calls of either party that fail, also while no fault is injected."""
 TOPIC = "order-events"
 
 
@@ -148,12 +150,14 @@ class Stage(ABC):
         for seed, (name, ledger), port in zip(count(self.seed), self.ledgers.items(), ports, strict=False):
             arguments = ["carrier-sim", "--port", str(port), "--ledger", str(ledger), "--seed", str(seed)]
             arguments += ["--delay-ms", "0-200", "--failure-rate", str(CARRIER_REJECTS)]
+            arguments += ["--error-rate", str(TRANSIENT_ERRORS)]
             sims[name] = self.role(name, arguments, {})
         return sims
 
     def payment_sim(self) -> Role:
         arguments = ["payment-sim", "--port", str(self.payment_port), "--ledger", str(self._payment_ledger)]
         arguments += ["--decline-rate", str(PAYMENT_DECLINES), "--seed", str(self.seed)]
+        arguments += ["--error-rate", str(TRANSIENT_ERRORS)]
         return self.role("payment-sim", arguments, {})
 
     @property
