@@ -1,8 +1,9 @@
 """`make compose-test`: compose.yaml on a real Docker engine, from nothing to nothing.
 
 It builds the image, starts, ships an order, goes down and up again with and without its volumes, and kills
-one container of every kind under load. carrier-sim's ledger is the referee. The project has a name and ports
-of its own: a running `docker compose up` is not touched. Exit 0 only if every statement it makes is true.
+one container of every kind under load. The ledgers of carrier-sim and payment-sim are the referees. The
+project has a name and ports of its own: a running `docker compose up` is not touched. Exit 0 only if every
+statement it makes is true.
 """
 
 import json
@@ -29,7 +30,7 @@ DRAIN_SECONDS_MAX = 300.0
 LOAD_THREADS = 4
 LOAD_PAUSE_S = 0.1
 ORDERS_BETWEEN_KILLS = 40
-KILLED = ("api", "relay", "fulfillment", "carrier-sim", "kafka", "postgres")
+KILLED = ("api", "relay", "fulfillment", "carrier-sim", "payment-sim", "kafka", "postgres")
 TERMINAL = {"Shipped", "Failed"}
 
 
@@ -73,6 +74,7 @@ class Stack:
             "ORDERFLOW_PUBLISH_FULFILLMENT_PORTS": f"{fulfillment}-{fulfillment + 2}",
             "ORDERFLOW_CARRIER_DELAY_MS": "0-1000",
             "ORDERFLOW_CARRIER_FAILURE_RATE": "0",
+            "ORDERFLOW_PAYMENTS_DECLINE_RATE": "0",
         }
 
     def run(self, *arguments: str) -> str:
@@ -116,11 +118,16 @@ class Stack:
         wait_for(f"{service} starts again after a kill", runs_again, RESTART_SECONDS_MAX)
         return time.monotonic() - started
 
-    def ledger(self) -> list[dict[str, str]]:
-        program = (
-            "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/v1/ledger').read().decode())"
-        )
-        return json.loads(self.compose("exec", "-T", "carrier-sim", "python", "-c", program))["shipments"]
+    def shipments(self) -> list[dict[str, Any]]:
+        return self._ledger("carrier-sim", 8090)["shipments"]
+
+    def payments(self) -> list[dict[str, Any]]:
+        return self._ledger("payment-sim", 8091)["payments"]
+
+    def _ledger(self, service: str, port: int) -> dict[str, list[dict[str, Any]]]:
+        url = f"http://127.0.0.1:{port}/v1/ledger"
+        program = f"import urllib.request as u; print(u.urlopen({url!r}).read().decode())"
+        return json.loads(self.compose("exec", "-T", service, "python", "-c", program))
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> dict[str, Any]:
         """One HTTP call. Raises OSError when it is not answered, or not with 2xx."""
@@ -156,7 +163,8 @@ def wait_for(what: str, condition: Callable[[], bool], seconds_max: float) -> No
 
 
 def order(customer: str, number: int) -> dict[str, Any]:
-    items = [{"productId": f"p-{number % 97}", "quantity": number % 9 + 1}]
+    price = {"amountMinor": 1_999, "currency": "EUR"}
+    items = [{"productId": f"p-{number % 97}", "quantity": number % 9 + 1, "unitPrice": price}]
     return {"customer": {"customerId": customer, "name": "Ada"}, "items": items}
 
 
@@ -261,7 +269,11 @@ def referee(stack: Stack, load: Load) -> None:
     started = time.monotonic()
 
     def all_ended() -> bool:
-        return all(each["status"] in TERMINAL for each in stack.orders_of(load.customer))
+        orders, payments = stack.orders_of(load.customer), stack.payments()
+        # An order is Shipped first, and then its payment is captured.
+        return all(each["status"] in TERMINAL for each in orders) and all(
+            p["capturedMinor"] for p in payments
+        )
 
     wait_for("every order reaches its end", all_ended, DRAIN_SECONDS_MAX)
     drained_s = time.monotonic() - started
@@ -271,9 +283,13 @@ def referee(stack: Stack, load: Load) -> None:
         lost, strange = load.accepted.keys() - orders.keys(), orders.keys() - load.accepted.keys()
         wrong.append(f"accepted orders are there once: {len(lost)} lost, {len(strange)} never answered for")
     live: dict[str, list[str]] = {}
-    for shipment in stack.ledger():
+    for shipment in stack.shipments():
         if shipment["state"] == "live":
             live.setdefault(shipment["orderId"], []).append(shipment["trackingNumber"])
+    paid: dict[str, int] = {}
+    for payment in stack.payments():
+        taken = payment["capturedMinor"] - payment["refundedMinor"]
+        paid[payment["orderId"]] = paid.get(payment["orderId"], 0) + taken
     for order_id, found in orders.items():
         if order_id in load.accepted and found["items"] != order("", load.accepted[order_id])["items"]:
             wrong.append(f"order {order_id} has the items it was sent with")
@@ -281,12 +297,20 @@ def referee(stack: Stack, load: Load) -> None:
             wrong.append(f"order {order_id} is shipped: {found['status']}, {found['attention']}")
         elif live.get(order_id) != [found["fulfillment"]["trackingNumber"]]:
             wrong.append(f"order {order_id} has one live shipment, its own: {live.get(order_id)}")
+        wrong += wrongly_paid(found, paid.get(order_id, 0))
     if wrong:
         raise NotTrue("\n  ".join(wrong[:20]))
     say(
         f"{len(orders)} orders accepted ({load.repeated} attempts repeated), all shipped {drained_s:.0f} s "
-        "after the load ended, each with one live shipment in the ledger: none lost, none altered, none twice"
+        "after the load ended, each with one live shipment and paid once: none lost, none altered, none twice"
     )
+
+
+def wrongly_paid(order: dict[str, Any], paid_minor: int) -> list[str]:
+    owed_minor = sum(item["quantity"] * item["unitPrice"]["amountMinor"] for item in order["items"])
+    if paid_minor == owed_minor:
+        return []
+    return [f"order {order['orderId']} is paid once: {paid_minor} of {owed_minor}"]
 
 
 def main() -> int:
@@ -303,7 +327,7 @@ def main() -> int:
         stop(stack)
         stack.compose("down", "--volumes")
         come_up(stack, "c-third", "volumes removed")
-        if stack.orders_of("c-first") or second in {each["orderId"] for each in stack.ledger()}:
+        if stack.orders_of("c-first") or second in {each["orderId"] for each in stack.shipments()}:
             raise NotTrue("down --volumes leaves nothing behind")
         stack.compose("down", "--volumes")
     except NotTrue as error:

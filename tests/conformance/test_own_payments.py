@@ -23,6 +23,7 @@ from orderflow.fulfillment.payments import (
     conformance,
 )
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 DECLINED_MINOR = 13
 
 
@@ -303,10 +304,10 @@ def test_a_decline_must_be_the_ports_own_in_words_and_hold_nothing(
     assert found is None if words is None else words in (found or "")
 
 
-def run_suite(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def run_suite(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "orderflow.fulfillment.payments.conformance", *arguments],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parents[2]}{os.pathsep}{EXAMPLES}", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -330,3 +331,12 @@ def test_the_command_says_what_it_skips_and_fails_with_a_check() -> None:
     assert ran.stdout.count("skip  how a decline is raised") == 1
     assert ran.stdout.count("FAIL") == 1
     assert "FAIL  a key never gets another amount: NotConformant" in ran.stdout
+
+
+def test_the_example_passes_the_suite_its_decline_included(tmp_path: Path) -> None:
+    file = tmp_path / "declined.json"
+    file.write_text('{"amountMinor": 1000001, "currency": "EUR"}')
+    ran = run_suite("own_provider:OnAccount", str(file), ACCOUNT_DIR=str(tmp_path / "account"))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.count("ok  ") == len(conformance.CHECKS) + 1
+    assert "skip" not in ran.stdout

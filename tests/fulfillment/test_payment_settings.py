@@ -9,7 +9,12 @@ import pytest
 
 from orderflow import settings
 from orderflow.fulfillment.parties.connect import close_parties
-from orderflow.fulfillment.payments import PaymentProvider
+from orderflow.fulfillment.payments import (
+    PaymentDeclined,
+    PaymentProvider,
+    PaymentRequest,
+    PaymentUnavailable,
+)
 from orderflow.fulfillment.payments.connect import open_payments
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.settings import Settings
@@ -51,6 +56,26 @@ def test_former_providers_are_named_by_a_setting() -> None:
         payments_url="https://New.example:443/",
         former_payments="https://new.example http://old.example, simulated:0 http://old.example/",
     ) == ("http https://new.example", ["http http://old.example", "simulated seed 0"])
+
+
+def test_the_simulated_provider_declines_and_fails_as_the_settings_say() -> None:
+    async def authorized(settings: Settings) -> str:
+        payments = open_payments(settings)
+        assert payments is not None
+        assert payments.current.name == f"simulated seed {settings.payments_seed}"
+        try:
+            granted = await payments.current.adapter.authorize(PaymentRequest("o-1", "k-1", 500, "EUR"))
+        except (PaymentDeclined, PaymentUnavailable) as error:
+            return type(error).__name__
+        return granted.authorization_id
+
+    def with_settings(**given: Any) -> str:
+        return asyncio.run(authorized(Settings(payments="simulated", **given)))
+
+    assert with_settings(payments_decline_rate=1) == "PaymentDeclined"
+    assert with_settings(payments_error_rate=1) == "PaymentUnavailable"
+    seven = with_settings(payments_seed=7)
+    assert seven == with_settings(payments_seed=7) != with_settings(payments_seed=8)
 
 
 OWN = """
@@ -119,6 +144,9 @@ def test_a_provider_that_cannot_be_made_is_a_setting_that_is_wrong(named: str, w
         ("PAYMENTS_URL", "ftp://provider", "PAYMENTS_URL: "),
         ("PAYMENTS_URL", "http://user:geheim@provider", "PAYMENTS_URL: "),
         ("PAYMENTS_URL", "http://provider?key=geheim", "PAYMENTS_URL: "),
+        ("PAYMENTS_DECLINE_RATE", "1.1", "PAYMENTS_DECLINE_RATE: "),
+        ("PAYMENTS_ERROR_RATE", "-1", "PAYMENTS_ERROR_RATE: "),
+        ("PAYMENTS_SEED", "x", "PAYMENTS_SEED: "),
         ("FORMER_PAYMENTS", "none", "FORMER_PAYMENTS: each must be"),
     ],
 )

@@ -9,7 +9,6 @@ from orderflow.settings import Settings
 CONNECTIONS_MAX = 200
 _METHODS = ("authorize", "find_payments", "capture", "void", "refund", "close")
 _VARIABLES = ("ORDERFLOW_PAYMENTS", "ORDERFLOW_FORMER_PAYMENTS")
-_SEED = "0"
 
 
 def open_payments(settings: Settings) -> Payments | None:
@@ -22,9 +21,13 @@ def open_payments(settings: Settings) -> Payments | None:
         if kind == "http":
             return HttpPayments(address, connections_max=settings.in_flight_max or CONNECTIONS_MAX)
         if kind == "simulated":
-            return SimulatedPayments(seed=int(address), decline_rate=0, error_rate=0)
+            return SimulatedPayments(
+                seed=int(address),
+                decline_rate=settings.payments_decline_rate,
+                error_rate=settings.payments_error_rate,
+            )
         return own_adapter(variable, kind, _METHODS, "payment provider")
 
-    address = settings.payments_url if settings.payment_provider == "http" else _SEED
+    address = settings.payments_url if settings.payment_provider == "http" else str(settings.payments_seed)
     current = (settings.payment_provider, address or "")
     return open_parties(current, settings.former_payments_list, make, _VARIABLES)
