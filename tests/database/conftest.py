@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from orderflow.database.batch import NotWritten
 from orderflow.database.bulk import Insert, InsertAbsent
-from orderflow.database.engine import Database, connect
+from orderflow.database.engine import Database, DatabaseUnavailable, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 
@@ -97,6 +98,10 @@ def writer(noted: Database) -> Iterator[GroupCommit]:
     writer = GroupCommit(noted.writer, "test")
     yield writer
     writer.close()
+
+
+def is_unavailable(outcome: Any) -> bool:
+    return isinstance(outcome, NotWritten) and isinstance(outcome.cause, DatabaseUnavailable)
 
 
 def queue(writer: GroupCommit, handler: Any, *ids: int) -> Callable[[], list[Any]]:

@@ -13,10 +13,10 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy.engine import Connection
-from tests.database.conftest import Note, WriteNotes, in_threads, notes, stored
+from tests.database.conftest import Note, WriteNotes, in_threads, is_unavailable, notes, stored
 
 from orderflow.database import sqlite_engine
-from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, connect, parse_url
+from orderflow.database.engine import Database, DatabaseMisconfigured, connect, parse_url
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate, once_it_answers, wait_for
 from orderflow.messaging.connect import open_bus
@@ -198,7 +198,7 @@ def test_a_write_lock_of_another_process_is_waited_for_less_than_2_s_by_all_who_
     def write(number: int) -> None:
         time.sleep(number * 0.2)
         began_at = time.monotonic()
-        assert isinstance(writer.submit_blocking(WriteNotes(), [Note(number)])[0], DatabaseUnavailable)
+        assert is_unavailable(writer.submit_blocking(WriteNotes(), [Note(number)])[0])
         waited_s.append(time.monotonic() - began_at)
 
     try:

@@ -56,5 +56,5 @@ def test_what_follows_the_commit_is_not_called_for_a_write_that_failed(
     called: list[str] = []
     outcomes = queue(writer, FollowUps(lambda: called.append("after")), 2)
     writer.start()
-    assert isinstance(outcomes()[0], IntegrityError)
+    assert isinstance(outcomes()[0].cause, IntegrityError)
     assert called == []

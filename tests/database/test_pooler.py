@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
-from tests.database.conftest import Note, WriteNotes, eventually, notes
+from tests.database.conftest import Note, WriteNotes, eventually, is_unavailable, notes
 from tests.pgbouncer import PgBouncer
 
-from orderflow.database.engine import Database, DatabaseMisconfigured, DatabaseUnavailable, connect
+from orderflow.database.engine import Database, DatabaseMisconfigured, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate, wait_for
 from orderflow.orders.migrations import SCHEMA as ORDERS
@@ -139,7 +139,7 @@ def test_sessions_of_the_pooler_that_stayed_read_only_are_ended_until_one_takes_
             notes.create(connection)
             connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         for number in range(3):
-            assert isinstance(writer.submit_blocking(WriteNotes(), [Note(number)])[0], DatabaseUnavailable)
+            assert is_unavailable(writer.submit_blocking(WriteNotes(), [Note(number)])[0])
         with direct.writer.begin() as connection:
             connection.exec_driver_sql(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
         eventually(lambda: writer.submit_blocking(WriteNotes(), [Note(9)]) == [9])

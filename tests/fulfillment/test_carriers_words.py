@@ -16,7 +16,7 @@ from orderflow.fulfillment.carriers import (
     Label,
     ShipmentRequest,
 )
-from orderflow.fulfillment.decisions import after_call, labelled
+from orderflow.fulfillment.decisions import CallFailed, after_call, labelled
 from orderflow.fulfillment.model import Done, Owner, Park, Shipment, TurnBack
 from orderflow.fulfillment.tables import dead_letters
 
@@ -53,7 +53,7 @@ def test_a_label_that_does_not_fit_is_for_a_person_who_is_told_its_text(field: s
 
 def test_words_that_are_too_long_are_cut_visibly() -> None:
     shipment = Shipment("an order", Owner("w", 1), "abc", None, b"{}", AT, AT)
-    decision = after_call(CarrierRejected("no " * 1_000), shipment, quick_retries=0)
+    decision = after_call(CallFailed(CarrierRejected("no " * 1_000)), shipment, quick_retries=0)
     assert isinstance(decision, TurnBack)
     assert decision.error is not None
     assert len(decision.error) <= 1_000

@@ -15,6 +15,7 @@ from orderflow.fulfillment.attentions import status_update as attention_update
 from orderflow.fulfillment.carriers import CarrierRefused, CarrierRejected, CarrierUnavailable, Label
 from orderflow.fulfillment.decisions import (
     DURABLE_WAITS_MS,
+    CallFailed,
     after_answer,
     after_call,
     after_probe,
@@ -37,7 +38,7 @@ from orderflow.fulfillment.model import (
 
 GATE, SHIPPED, REJECTED, CANCELLED = State.RECEIVED, State.SHIPPED, State.REJECTED, State.CANCELLED
 LABEL = Label("s-1", "Carrier", "T-1", datetime(2026, 2, 10, tzinfo=UTC))
-AWAY = CarrierUnavailable("no answer", doubtful=True)
+AWAY = CallFailed(CarrierUnavailable("no answer", doubtful=True))
 AT = datetime(2026, 2, 10, tzinfo=UTC)
 
 
@@ -118,13 +119,13 @@ def test_an_update_that_cannot_be_taken_waits_longer_and_longer_and_is_then_for_
 
 def test_a_label_and_a_rejection_are_recorded() -> None:
     assert labelled(LABEL) == Done(label=LABEL)
-    rejected = after_call(CarrierRejected("no"), shipment(), quick_retries=0)
+    rejected = after_call(CallFailed(CarrierRejected("no")), shipment(), quick_retries=0)
     assert rejected == TurnBack("no", rejected=True)
 
 
 def test_only_the_carriers_own_rejection_fails_an_order() -> None:
-    for outcome in (AWAY, CarrierRefused("bad"), KeyError(), TimeoutError()):
-        assert not isinstance(after_call(outcome, shipment(), quick_retries=0), TurnBack)
+    for error in (AWAY.error, CarrierRefused("bad"), KeyError(), TimeoutError()):
+        assert not isinstance(after_call(CallFailed(error), shipment(), quick_retries=0), TurnBack)
 
 
 def test_an_outage_is_retried_quickly_then_durably_then_given_to_a_person() -> None:
@@ -154,13 +155,13 @@ def test_a_failed_probe_that_is_alone_goes_by_its_schedule_to_its_end() -> None:
 
 def test_the_carriers_retry_after_is_honoured() -> None:
     soon = CarrierUnavailable("busy", doubtful=False, retry_after_s=2)
-    assert after_call(soon, shipment(), quick_retries=0) == CallAgain(100, 2)
+    assert after_call(CallFailed(soon), shipment(), quick_retries=0) == CallAgain(100, 2)
     late = CarrierUnavailable("busy", doubtful=False, retry_after_s=90)
-    assert after_call(late, shipment(), quick_retries=0) == Wait(90_000, "busy", State.READY)
+    assert after_call(CallFailed(late), shipment(), quick_retries=0) == Wait(90_000, "busy", State.READY)
 
 
 def test_a_request_that_the_carrier_refuses_is_a_dead_letter_at_once() -> None:
-    decision = after_call(CarrierRefused("bad"), shipment(), quick_retries=0)
+    decision = after_call(CallFailed(CarrierRefused("bad")), shipment(), quick_retries=0)
     assert isinstance(decision, Park)
     assert decision.kind == "carrier-refused"
 
@@ -181,7 +182,7 @@ def test_every_update_keeps_the_contract_whatever_the_carrier_said(
     state: State, label: Label, words: str
 ) -> None:
     recorded = labelled(label)
-    rejected = after_call(CarrierRejected(words), shipment(), quick_retries=0)
+    rejected = after_call(CallFailed(CarrierRejected(words)), shipment(), quick_retries=0)
     assert isinstance(rejected, TurnBack)
     if isinstance(recorded, Park):
         attention = Attention("01a204ad-977c-7a5a-b4a3-589b3ddf62d2", recorded.kind, recorded.note, "abc")

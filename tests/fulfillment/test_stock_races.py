@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fulfillment.test_stock import AT, database, held, levels, migrated, order, put, write
 
+from orderflow.database.batch import Outcome
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
@@ -47,7 +48,7 @@ def test_of_a_thousand_orders_for_a_hundred_pieces_exactly_a_hundred_are_reserve
         writer.start()
     groups = [orders[start : start + size] for start in range(0, len(orders), size)]
 
-    def reserves(number: int) -> list[ReserveResult | Exception]:
+    def reserves(number: int) -> list[Outcome[ReserveResult]]:
         return writers[number % WRITERS].submit_blocking(reserve, groups[number])
 
     with ThreadPoolExecutor(16) as threads:

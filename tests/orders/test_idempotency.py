@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.orders.conftest import ORDER, Answer, Service, Start, eventually
 
+from orderflow.database.batch import Outcome
 from orderflow.orders import commands
 from orderflow.orders.events import order_created
 from orderflow.orders.tables import idempotency_keys
@@ -36,7 +37,7 @@ def test_a_repeated_request_gets_the_same_bytes_and_makes_no_second_order(servic
 
 
 def test_a_key_belongs_to_its_caller(service: Service) -> None:
-    def place(caller: str, name: str) -> commands.PlaceResult | Exception:
+    def place(caller: str, name: str) -> Outcome[commands.PlaceResult]:
         order_id, event_id = new_uuid7(1_770_715_800_000), new_uuid4()
         content = json.dumps(ORDER | {"customer": {"customerId": "c", "name": name}})
         command = commands.PlaceOrder(

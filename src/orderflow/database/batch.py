@@ -22,6 +22,18 @@ UseCase = Callable[[Transaction, Sequence[C]], Sequence[R]]
 """Writes a list of commands in the given transaction and returns one result each, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """Instead of a result: the command was not written, or nobody knows whether it was. `cause` is Contended,
+    OutcomeUnknown, DatabaseUnavailable, QueueFull or the use case's own error."""
+
+    cause: Exception
+
+
+Outcome = R | NotWritten
+"""What became of a command: the result of its use case, or why there is none."""
+
+
 def rows_of(command: object) -> int:
     """About how many rows the command writes, which bounds the transaction: its attribute `rows`, or 1
     without one."""
@@ -66,7 +78,9 @@ def run_use_cases(tx: Transaction, batch: list[Entry]) -> list[Any]:
 
 
 def is_unknown(outcome: object) -> bool:
-    return isinstance(outcome, SQLAlchemyError) and classify(outcome) is Failure.UNKNOWN
+    if not isinstance(outcome, NotWritten) or not isinstance(outcome.cause, SQLAlchemyError):
+        return False
+    return classify(outcome.cause) is Failure.UNKNOWN
 
 
 def _by_use_case(batch: list[Entry]) -> list[tuple[UseCase[Any, Any], list[int]]]:

@@ -23,6 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orderflow.database.batch import (
     Entry,
+    NotWritten,
+    Outcome,
     Ticket,
     UseCase,
     answer,
@@ -127,10 +129,9 @@ class GroupCommit:
 
     async def submit(
         self, use_case: UseCase[C, R], commands: Sequence[C], *, later: bool = False
-    ) -> list[R | Exception]:
-        """Write the commands and return one outcome for each, after COMMIT: the use case's result, or
-        Contended, OutcomeUnknown, DatabaseUnavailable or the use case's own error. Raises QueueFull when
-        there is no room.
+    ) -> list[Outcome[R]]:
+        """Write the commands and return one outcome for each, after COMMIT. Raises QueueFull when there is no
+        room.
 
         With `later`, nobody is in a hurry; see `submit_later`.
         """
@@ -151,17 +152,20 @@ class GroupCommit:
         self,
         use_case: UseCase[C, R],
         commands: Sequence[C],
-        then: Callable[[list[R | Exception]], object],
+        then: Callable[[list[Outcome[R]]], object],
     ) -> None:
         """As `submit`, but the outcomes go to `then`, which is called on the event loop, so no task has to
         wait."""
         self._enqueue(use_case, commands, then, asyncio.get_running_loop())
 
     async def submit_one(self, use_case: UseCase[C, R], command: C) -> R:
-        """As `submit` for a single command; a failure is raised."""
-        return _result(await self.submit(use_case, [command]))
+        """The command's result, as from `submit`. If there is none, raises the cause."""
+        (outcome,) = await self.submit(use_case, [command])
+        if isinstance(outcome, NotWritten):
+            raise outcome.cause
+        return outcome
 
-    def submit_blocking(self, use_case: UseCase[C, R], commands: Sequence[C]) -> list[R | Exception]:
+    def submit_blocking(self, use_case: UseCase[C, R], commands: Sequence[C]) -> list[Outcome[R]]:
         """As `submit`, for the threads of our own loops. There is always room for them, because their work is
         bounded."""
         future: Future[list[Any]] = Future()
@@ -172,7 +176,7 @@ class GroupCommit:
         self,
         use_case: UseCase[C, R],
         commands: Sequence[C],
-        then: Callable[[list[R | Exception]], object],
+        then: Callable[[list[Outcome[R]]], object],
         *,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -237,7 +241,7 @@ class GroupCommit:
         if not batch:
             return 0
         outcomes = self._judged(batch, self._write(batch))
-        if all(isinstance(outcome, DatabaseUnavailable) for outcome in outcomes):
+        if all(_is_unavailable(outcome) for outcome in outcomes):
             # Answer those who came meanwhile with the same: otherwise each later batch would wait as long in
             # vain.
             with self._lock:
@@ -295,7 +299,7 @@ class GroupCommit:
                         return self._give_up(batch, error, failure, in_doubt_since)
             if in_doubt_since and self.monotonic() - in_doubt_since > self.in_doubt_s_max:
                 log.error("commit.outcome_unknown", writer=self.name, commands=len(batch))
-                return [OutcomeUnknown() for _ in batch]
+                return [NotWritten(OutcomeUnknown())] * len(batch)
             self.sleep(RETRY_PAUSE_S * min(tries, 10) * (0.5 + self.jitter()))
 
     def _give_up(
@@ -306,18 +310,18 @@ class GroupCommit:
             middle = len(batch) // 2
             return self._write(batch[:middle], in_doubt_since) + self._write(batch[middle:], in_doubt_since)
         if in_doubt_since is not None:
-            return [OutcomeUnknown() for _ in batch]
+            return [NotWritten(OutcomeUnknown())] * len(batch)
         if failure is Failure.LOCKED:
-            return [Contended() for _ in batch]
+            return [NotWritten(Contended())] * len(batch)
         if failure in (Failure.UNAVAILABLE, Failure.RETRY):
             return [self._unavailable(error)] * len(batch)
-        return [error for _ in batch]
+        return [NotWritten(error)] * len(batch)
 
-    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
+    def _unavailable(self, error: Exception) -> NotWritten:
         if self._unavailable_since is None:
             self._unavailable_since = self.monotonic()
             log.warning("commit.unavailable", writer=self.name, reason=reason(error))
-        return DatabaseUnavailable(reason(error))
+        return NotWritten(DatabaseUnavailable(reason(error)))
 
     def _judged(self, batch: list[Entry], outcomes: list[Any]) -> list[Any]:
         """Find out whose fault the errors are that we do not know. Such an error is the command's own fault
@@ -327,11 +331,11 @@ class GroupCommit:
         if not unknown:
             return outcomes
         written = {
-            id(e.use_case) for e, o in zip(batch, outcomes, strict=True) if not isinstance(o, Exception)
+            id(e.use_case) for e, o in zip(batch, outcomes, strict=True) if not isinstance(o, NotWritten)
         }
         for i in unknown:
             if id(batch[i].use_case) not in written:
-                outcomes[i] = self._unavailable(outcomes[i])
+                outcomes[i] = self._unavailable(outcomes[i].cause)
                 self.engine.dispose()
         return outcomes
 
@@ -365,8 +369,5 @@ class GroupCommit:
                 log.exception("commit.follow_up_failed", writer=self.name)
 
 
-def _result(outcomes: Sequence[Any]) -> Any:
-    outcome = outcomes[0]
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+def _is_unavailable(outcome: object) -> bool:
+    return isinstance(outcome, NotWritten) and isinstance(outcome.cause, DatabaseUnavailable)

@@ -6,9 +6,8 @@ it. The probe goes ahead of everything that is queued for the writer, and does n
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
-from orderflow.database.batch import UseCase
+from orderflow.database.batch import NotWritten, Outcome, UseCase
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.database.group_commit import GroupCommit
 
@@ -29,7 +28,7 @@ class Readiness:
         self._writer = writer
         self._probe = probe
         self._seconds_max = seconds_max
-        self._asking: asyncio.Task[list[Any]] | None = None
+        self._asking: asyncio.Task[list[Outcome[None]]] | None = None
 
     async def trouble(self) -> str | None:
         """Why the database takes no writes; None while it does. This is found out as in `check`."""
@@ -49,6 +48,9 @@ class Readiness:
         done, _ = await asyncio.wait({asking}, timeout=self._seconds_max)
         if not done:
             raise DatabaseUnavailable(f"no write was committed within {self._seconds_max:g} s")
-        outcome = asking.exception() or asking.result()[0]
-        if isinstance(outcome, BaseException):
-            raise DatabaseUnavailable(str(outcome) or type(outcome).__name__) from outcome
+        if (cause := asking.exception()) is None:
+            (outcome,) = asking.result()
+            if not isinstance(outcome, NotWritten):
+                return
+            cause = outcome.cause
+        raise DatabaseUnavailable(str(cause) or type(cause).__name__) from cause

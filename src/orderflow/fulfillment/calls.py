@@ -14,6 +14,7 @@ from orderflow.fulfillment.breaker import FAILURES_MAX, CircuitBreaker, Permit
 from orderflow.fulfillment.decisions import (
     QUICK_RETRIES_MAX,
     AfterCall,
+    CallFailed,
     Outcome,
     after_call,
     after_look_up,
@@ -275,8 +276,7 @@ class Dispatcher:
         await self._conclude(shipment, decision)
 
     def _pace_retried(self, shipment: Shipment, outcome: Outcome) -> None:
-        failed = isinstance(outcome, Exception) and not isinstance(outcome, (PartyRejected, PartyRefused))
-        if failed:
+        if isinstance(outcome, CallFailed) and not isinstance(outcome.error, (PartyRejected, PartyRefused)):
             self._retried_at_once = min(RETRIED_AT_ONCE_MIN, self._retried_max)
         elif shipment.attempts > 1:
             self._retried_at_once = min(self._retried_at_once + 1, self._retried_max)
@@ -295,7 +295,7 @@ class Dispatcher:
     async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
         """Before any call, ask the party what it has for an order whose key it may have forgotten."""
         found = await self._ask(permit, self._find(shipment))
-        if isinstance(found, Exception):
+        if isinstance(found, CallFailed):
             failed = self._after_call(found, shipment, permit, QUICK_RETRIES_MAX)
             if not isinstance(failed, CallAgain):
                 await self._conclude(shipment, failed)
@@ -318,8 +318,8 @@ class Dispatcher:
             crash_point("outcome.recorded")
             self._on_outcome([now])
 
-    async def _ask(self, permit: Permit, call: Awaitable[T]) -> T | Exception:
-        """One call's answer or error, which is also reported to the circuit breaker."""
+    async def _ask(self, permit: Permit, call: Awaitable[T]) -> T | CallFailed:
+        """What one call comes to, which is also reported to the circuit breaker."""
         try:
             answer = await call
         except asyncio.CancelledError:
@@ -327,10 +327,10 @@ class Dispatcher:
             raise
         except (PartyRejected, PartyRefused) as error:
             self._breaker.succeeded(permit)
-            return error
+            return CallFailed(error)
         except Exception as error:
             self._breaker.failed(permit, cause(error))
-            return error
+            return CallFailed(error)
         else:
             self._breaker.succeeded(permit)
             return answer

@@ -179,7 +179,14 @@ def _words(shipment: Shipment) -> _Words:
     )
 
 
-Outcome = Done | Undone | Park | Exception
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A call of a party ended with this error: one that the port names, or any other."""
+
+    error: Exception
+
+
+Outcome = Done | Undone | Park | CallFailed
 """What a call of a party comes to."""
 
 AfterCall = Done | Undone | TurnBack | CallAgain | Wait | Park
@@ -190,24 +197,25 @@ def after_call(outcome: Outcome, shipment: Shipment, *, quick_retries: int) -> A
 
     An exception that the port does not name counts as an outage: nothing is known, so nothing is given up.
     """
-    if not isinstance(outcome, Exception):
+    if not isinstance(outcome, CallFailed):
         return outcome
-    if isinstance(outcome, PartyRejected):
-        rejection = clean(str(outcome), ERROR_CHARS_MAX)
+    error = outcome.error
+    if isinstance(error, PartyRejected):
+        rejection = clean(str(error), ERROR_CHARS_MAX)
         if shipment.step is Step.SHIP:
             return TurnBack(rejection or "rejected by the carrier", rejected=True)
         declined = f"the payment was declined{': ' if rejection else ''}{rejection}"
         return TurnBack(clean(declined, ERROR_CHARS_MAX), rejected=True)
     words = _words(shipment)
-    if isinstance(outcome, PartyRefused):
-        return _gave_up(words.refused, words.refusal, outcome)
-    retry_after_s = (outcome.retry_after_s or 0.0) if isinstance(outcome, PartyUnavailable) else 0.0
+    if isinstance(error, PartyRefused):
+        return _gave_up(words.refused, words.refusal, error)
+    retry_after_s = (error.retry_after_s or 0.0) if isinstance(error, PartyUnavailable) else 0.0
     if quick_retries < QUICK_RETRIES_MAX and retry_after_s <= RETRY_AFTER_QUICK_S_MAX:
         return CallAgain(QUICK_RETRY_MS * 2**quick_retries, retry_after_s)
     if shipment.waits < len(DURABLE_WAITS_MS):
         after_ms = max(DURABLE_WAITS_MS[shipment.waits], int(retry_after_s * 1000))
-        return Wait(after_ms, _said(outcome), State.READY, cause=cause(outcome))
-    return _gave_up(words.unavailable, words.outage, outcome)
+        return Wait(after_ms, _said(error), State.READY, cause=cause(error))
+    return _gave_up(words.unavailable, words.outage, error)
 
 
 def after_probe(outcome: Outcome, shipment: Shipment, *, others_wait: bool) -> AfterCall:
@@ -273,23 +281,23 @@ def _is_untouched(shipment: Shipment) -> bool:
     return shipment.state in (State.RECEIVED, State.READY) and not shipment.may_be_done
 
 
-def _gave_up(kind: str, text: str, outcome: Exception) -> Park:
-    attention = clean(f"{text}: {_said(outcome)}", ERROR_CHARS_MAX)
-    return Park(kind, attention, attention, cause(outcome))
+def _gave_up(kind: str, text: str, error: Exception) -> Park:
+    attention = clean(f"{text}: {_said(error)}", ERROR_CHARS_MAX)
+    return Park(kind, attention, attention, cause(error))
 
 
-def cause(outcome: Exception) -> str:
+def cause(error: Exception) -> str:
     """What logs and health say of a failed call: none of the party's words, which may name a person."""
-    if isinstance(outcome, (PartyUnavailable, PartyRefused)) and outcome.status is not None:
-        return f"HTTP {outcome.status}"
-    if isinstance(outcome, PartyUnavailable):
-        return "no answer that can be relied on" if outcome.doubtful else "not reached"
-    return type(outcome).__name__
+    if isinstance(error, (PartyUnavailable, PartyRefused)) and error.status is not None:
+        return f"HTTP {error.status}"
+    if isinstance(error, PartyUnavailable):
+        return "no answer that can be relied on" if error.doubtful else "not reached"
+    return type(error).__name__
 
 
-def _said(outcome: Exception) -> str:
-    known = isinstance(outcome, (PartyUnavailable, PartyRefused))
-    return (clean(str(outcome), ERROR_CHARS_MAX) if known else "") or type(outcome).__name__
+def _said(error: Exception) -> str:
+    known = isinstance(error, (PartyUnavailable, PartyRefused))
+    return (clean(str(error), ERROR_CHARS_MAX) if known else "") or type(error).__name__
 
 
 def labelled(label: Label) -> Done | Park:

@@ -10,7 +10,7 @@ import structlog
 
 from orderflow.contracts.order_events import InvalidEvent, UnknownType, readable_order_id
 from orderflow.database import bulk
-from orderflow.database.batch import UseCase
+from orderflow.database.batch import NotWritten, UseCase
 from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
@@ -293,11 +293,11 @@ class Inbox:
                 taken.append(command.shipment)
             elif outcome in _EVIDENCE:
                 letters.append(_conflicting(record, command, _EVIDENCE[outcome]))
-            elif isinstance(outcome, Exception):
+            elif isinstance(outcome, NotWritten):
                 letter = dead_letters.of_record(
                     record,
                     kind="unstorable",
-                    reason=reason(outcome),
+                    reason=reason(outcome.cause),
                     order_id=command.shipment.order_id,
                     at=now,
                 )
@@ -313,8 +313,8 @@ class Inbox:
         """False if the worker was stopped first."""
         outcomes = write_blocking(self._writer, use_case, commands, wait=self._wait_for_database)
         for outcome in outcomes or ():
-            if isinstance(outcome, Exception):
-                raise outcome  # never dropped: the record is delivered again after a restart
+            if isinstance(outcome, NotWritten):
+                raise outcome.cause  # never dropped: the record is delivered again after a restart
         return outcomes is not None
 
     def _wait_for_database(self) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from orderflow.contracts.traceparent import trace_id
+from orderflow.database.batch import NotWritten, Outcome
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import until_written
@@ -75,9 +76,9 @@ class Recorder:
 
         changes = [Change(shipment, decision, now) for shipment, decision in decisions]
 
-        def on_outcome(index: int, outcome: Shipment | Exception | None) -> None:
+        def on_outcome(index: int, outcome: Outcome[Shipment | None]) -> None:
             # At once: a row that is free may be claimed again, even by this worker, while others wait.
-            if not isinstance(outcome, Exception):
+            if not isinstance(outcome, NotWritten):
                 self._after(changes[index], outcome)
 
         outcomes = await until_written.write(
@@ -90,11 +91,11 @@ class Recorder:
             sleep=self._sleep,
         )
         for change, outcome in zip(changes, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                await self._set_aside(change, outcome, on_wait)
+            if isinstance(outcome, NotWritten):
+                await self._set_aside(change, outcome.cause, on_wait)
         return [
             None
-            if outcome is None or isinstance(outcome, Exception) or _is_over(change, outcome)
+            if outcome is None or isinstance(outcome, NotWritten) or _is_over(change, outcome)
             else outcome
             for change, outcome in zip(changes, outcomes, strict=True)
         ]
@@ -104,11 +105,11 @@ class Recorder:
         log.error("shipment.unwritable", order_id=change.shipment.order_id, reason=reason(error))
         wait = Wait(UNWRITABLE_WAIT_MS, "the last outcome could not be recorded", counts=False)
         later = Change(change.shipment, wait, change.at)
-        outcome = (
-            await until_written.write(self._writer, apply, [later], on_wait=on_wait, sleep=self._sleep)
-        )[0]
-        if isinstance(outcome, Exception):
-            raise outcome
+        (outcome,) = await until_written.write(
+            self._writer, apply, [later], on_wait=on_wait, sleep=self._sleep
+        )
+        if isinstance(outcome, NotWritten):
+            raise outcome.cause
         self._after(later, outcome)
 
     def _after(self, change: Change, now: Shipment | None) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy.engine import RowMapping
 
 from orderflow.database import bulk
 from orderflow.database.dialects import lock_timeout, locked, one_of
-from orderflow.database.group_commit import Contended
 from orderflow.database.transaction import Transaction
 from orderflow.orders import events, outbox
 from orderflow.orders.counters import count_statuses
@@ -57,7 +56,12 @@ class KeyReused:
     """The key was used before with another order."""
 
 
-PlaceResult = Placed | Replay | KeyReused | Contended
+@dataclass(frozen=True, slots=True)
+class KeyInProgress:
+    """The first request with this key still runs, in another process."""
+
+
+PlaceResult = Placed | Replay | KeyReused | KeyInProgress
 
 
 def place_orders(
@@ -114,10 +118,10 @@ _KEYS = sa.select(idempotency_keys.c.key, idempotency_keys.c.order_id, idempoten
 
 def _of_earlier(
     command: PlaceOrder, there: dict[tuple[str, str], tuple[str, str]]
-) -> Replay | KeyReused | Contended:
+) -> Replay | KeyReused | KeyInProgress:
     earlier = there.get((command.caller, command.key or ""))
     if earlier is None:
-        return Contended()  # the key was removed between the insert and this query
+        return KeyInProgress()  # the key was removed between the insert and this query
     order_id, request_hash = earlier
     return Replay(order_id) if request_hash == command.request_hash else KeyReused()
 

@@ -7,15 +7,15 @@ So if a write must be tried again because the answer to its COMMIT was lost, it 
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
 from orderflow.contracts.instants import utc_text
 from orderflow.contracts.orders_api import OrderIn
+from orderflow.database.batch import NotWritten, Outcome
 from orderflow.database.engine import DatabaseUnavailable, Reader
 from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.orders import commands, queries
@@ -42,20 +42,7 @@ class Accepted(NamedTuple):
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInProgress:
-    """The first request with this key still runs in another process."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotPlaced:
-    """The order was not written, or nobody knows whether it was; `cause` is Contended, OutcomeUnknown,
-    DatabaseUnavailable, QueueFull or the command's own error."""
-
-    cause: Exception
-
-
-Refused = commands.KeyReused | KeyInProgress | EventTooLarge | NotPlaced
+Refused = commands.KeyReused | commands.KeyInProgress | EventTooLarge | NotWritten
 
 
 class Prepared(NamedTuple):
@@ -128,7 +115,7 @@ class Intake:
         if isinstance(pending, EventTooLarge):
             return pending
 
-        def written(outcomes: list[Any]) -> None:
+        def written(outcomes: list[Outcome[commands.PlaceResult]]) -> None:
             if isinstance(outcomes[0], commands.Placed):
                 done(Accepted(pending.command.order_id, pending.order, replayed=False))
             else:
@@ -140,19 +127,22 @@ class Intake:
         return None
 
     async def _conclude(
-        self, pending: Prepared, outcome: object, done: Callable[[Accepted | Refused], None]
+        self,
+        pending: Prepared,
+        outcome: Outcome[commands.PlaceResult],
+        done: Callable[[Accepted | Refused], None],
     ) -> None:
         try:
             outcomes = {0: outcome}
-            if isinstance(outcome, Contended):
+            if _is_held_up(outcome):
                 outcomes = await self._write({0: pending})
             answer = (await self._answers({0: pending}, outcomes))[0]
         except Exception as error:
-            answer = NotPlaced(error)
+            answer = NotWritten(error)
         done(answer)
 
     async def _answers(
-        self, pending: dict[int, Prepared], outcomes: dict[int, Any]
+        self, pending: dict[int, Prepared], outcomes: dict[int, Outcome[commands.PlaceResult]]
     ) -> dict[int, Accepted | Refused]:
         replays = await self._replays(
             [o.order_id for o in outcomes.values() if isinstance(o, commands.Replay)]
@@ -184,14 +174,14 @@ class Intake:
         )
         return Prepared(command, queries.created_json(content, order_id, at, caller.correlation_id))
 
-    async def _write(self, pending: dict[int, Prepared]) -> dict[int, Any]:
+    async def _write(self, pending: dict[int, Prepared]) -> dict[int, Outcome[commands.PlaceResult]]:
         """Write the orders; returns the outcomes by index.
 
         If the first request with a key still runs in another process, the order is tried again for
         `key_wait_s` at most. The pauses are spent here, not in the writer, so another process that was
         stopped never stops intake.
         """
-        outcomes: dict[int, Any] = {}
+        outcomes: dict[int, Outcome[commands.PlaceResult]] = {}
         waiting: list[int] = list(pending)
         deadline = asyncio.get_running_loop().time() + self._key_wait_s
         pause_s = KEY_RETRY_PAUSE_S
@@ -203,7 +193,7 @@ class Intake:
                     break  # the others are written, so only those that still wait are refused
                 raise
             outcomes.update(zip(waiting, results, strict=True))
-            waiting = [i for i in waiting if isinstance(outcomes[i], Contended)]
+            waiting = [i for i in waiting if _is_held_up(outcomes[i])]
             if asyncio.get_running_loop().time() > deadline:
                 break
             if waiting:
@@ -230,19 +220,24 @@ def _instant(unix_ms: int) -> tuple[datetime, str]:
     return at, utc_text(at)
 
 
-def _answer(pending: Prepared, outcome: object, replays: dict[str, str]) -> Accepted | Refused:
+def _is_held_up(outcome: Outcome[commands.PlaceResult]) -> bool:
+    """Whether the order may be written once another transaction has ended."""
+    if isinstance(outcome, NotWritten):
+        return isinstance(outcome.cause, Contended)
+    return isinstance(outcome, commands.KeyInProgress)
+
+
+def _answer(
+    pending: Prepared, outcome: Outcome[commands.PlaceResult], replays: dict[str, str]
+) -> Accepted | Refused:
     match outcome:
         case commands.Placed():
             return Accepted(pending.command.order_id, pending.order, replayed=False)
         case commands.Replay(order_id) if order_id not in replays:
-            return NotPlaced(DatabaseUnavailable("the order of the first request could not be read"))
+            return NotWritten(DatabaseUnavailable("the order of the first request could not be read"))
         case commands.Replay(order_id):
             return Accepted(order_id, replays[order_id], replayed=True)
-        case commands.KeyReused():
+        case NotWritten(Contended()) if pending.command.key is not None:
+            return commands.KeyInProgress()
+        case commands.KeyReused() | commands.KeyInProgress() | NotWritten():
             return outcome
-        case Contended() if pending.command.key is not None:
-            return KeyInProgress()
-        case Exception():
-            return NotPlaced(outcome)
-        case _:
-            raise AssertionError(f"no answer for {type(outcome).__name__}")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
+from orderflow.database.batch import NotWritten
 from orderflow.database.dialects import locked
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit
@@ -190,10 +191,10 @@ class Reconciler:
         try:
             (outcome,) = self._writer.submit_blocking(reconcile, [command])
         except Exception as error:
-            outcome = error
-        if isinstance(outcome, Exception):
-            if not isinstance(outcome, DatabaseUnavailable):
-                log.error("reconciler.failed", reason=reason(outcome))
+            outcome = NotWritten(error)
+        if isinstance(outcome, NotWritten):
+            if not isinstance(outcome.cause, DatabaseUnavailable):
+                log.error("reconciler.failed", reason=reason(outcome.cause))
             return None
         self._behind = outcome.behind
         self.sent_again += len(outcome.sent_again)

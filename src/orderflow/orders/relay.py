@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from orderflow.database.batch import UseCase
+from orderflow.database.batch import NotWritten, Outcome, UseCase
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
@@ -102,11 +102,11 @@ class Relay:
         self._next_sweep = self._monotonic() + (SWEEP_PAUSE_S if self.trouble is None else PROBE_PAUSE_S)
         rows_max = CLAIM_ROWS_MAX if self.trouble is None else 1
         try:
-            rows = self._writer.submit_blocking(claim, [Claim(rows_max)])[0]
+            (rows,) = self._writer.submit_blocking(claim, [Claim(rows_max)])
         except QueueFull:
             return []
-        if isinstance(rows, Exception):
-            _tell("relay.claim_failed", rows)
+        if isinstance(rows, NotWritten):
+            _tell("relay.claim_failed", rows.cause)
             return []
         if len(rows) == rows_max:
             self._next_sweep = 0.0
@@ -168,15 +168,14 @@ def _refused(row: OutboxRow, reason: str, now: datetime) -> Refused:
     return Refused(row.order_id, row.order_version, row.event_type, told, now)
 
 
-def _marked(outcomes: list[Any]) -> None:
-    for error in outcomes:
-        if isinstance(error, Exception):
-            _tell("relay.mark_failed", error)
+def _marked(outcomes: list[Outcome[None]]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, NotWritten):
+            _tell("relay.mark_failed", outcome.cause)
             return
 
 
 def _tell(event: str, error: Exception) -> None:
-    """Log the error, unless the writer itself reports it: that its database is unavailable or its queue is
-    full."""
-    if not isinstance(error, (DatabaseUnavailable, QueueFull)):
+    """Log the error, unless it is that the database is unavailable, which the writer itself reports."""
+    if not isinstance(error, DatabaseUnavailable):
         log.error(event, reason=reason(error))

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 import structlog
 
+from orderflow.database.batch import NotWritten
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.database.transaction import Transaction
@@ -149,11 +150,11 @@ class Retention:
     def _step(self, command: Remove) -> Removed | None:
         """Make one step. Returns None if this is not possible now; the next round starts over."""
         try:
-            outcome = self._writer.submit_blocking(remove, [command])[0]
+            (outcome,) = self._writer.submit_blocking(remove, [command])
         except QueueFull:
             return None
-        if isinstance(outcome, Exception):
-            if not isinstance(outcome, (DatabaseUnavailable, Contended)):
-                log.error("retention.failed", kind=command.kind, reason=reason(outcome))
+        if isinstance(outcome, NotWritten):
+            if not isinstance(outcome.cause, (DatabaseUnavailable, Contended)):
+                log.error("retention.failed", kind=command.kind, reason=reason(outcome.cause))
             return None
         return outcome

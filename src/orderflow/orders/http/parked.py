@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.pages import PageQuery
+from orderflow.database.batch import NotWritten
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import queries
 from orderflow.orders.http.problems import write_problem
-from orderflow.orders.parked import Release, Released, release
+from orderflow.orders.parked import Release, release
 from orderflow.web.answers import json_response, json_text
 from orderflow.web.bodies import read_model
 from orderflow.web.problems import ProblemError, not_outside_dev
@@ -56,8 +57,8 @@ class ParkedEvents:
             # Only the first step is refused while the writer's queue is full: then nothing was released.
             (step,) = await self._writer.submit(release, [command], later=has_begun)
             has_begun = True
-            if not isinstance(step, Released):
-                raise write_problem(step)
+            if isinstance(step, NotWritten):
+                raise write_problem(step.cause)
             released += step.rows
             command = None if step.behind is None else Release(behind=step.behind)
         return released

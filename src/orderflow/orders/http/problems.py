@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts.order_events import EVENT_BYTES_MAX
+from orderflow.database.batch import NotWritten
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, OutcomeUnknown, QueueFull
-from orderflow.orders.commands import KeyReused, StaleVersion, UnknownOrder
+from orderflow.orders.commands import KeyInProgress, KeyReused, StaleVersion, UnknownOrder
 from orderflow.orders.events import EventTooLarge
-from orderflow.orders.intake import KeyInProgress, NotPlaced, Refused
+from orderflow.orders.intake import Refused
 from orderflow.orders.model import IllegalTransition
 from orderflow.web.answers import problem_of, problem_response
 from orderflow.web.problems import ProblemError, field_error
@@ -46,11 +47,11 @@ def placement_problem(refused: Refused) -> ProblemError:
             return ProblemError(
                 413, f"The order's event would have {size_bytes} bytes; at most {EVENT_BYTES_MAX} are taken."
             )
-        case NotPlaced(cause):
+        case NotWritten(cause):
             return write_problem(cause)
 
 
-def update_problem(refused: UnknownOrder | StaleVersion | IllegalTransition | Exception) -> ProblemError:
+def update_problem(refused: UnknownOrder | StaleVersion | IllegalTransition | NotWritten) -> ProblemError:
     """The problem for an update that was not made."""
     match refused:
         case UnknownOrder():
@@ -70,8 +71,8 @@ def update_problem(refused: UnknownOrder | StaleVersion | IllegalTransition | Ex
                 title="Illegal transition",
                 extra={"currentStatus": current.value, "allowedTransitions": allowed},
             )
-        case Exception():
-            return write_problem(refused)
+        case NotWritten(cause):
+            return write_problem(cause)
 
 
 def unread_order() -> ProblemError:

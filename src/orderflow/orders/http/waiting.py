@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from orderflow.database.batch import Outcome
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands
@@ -79,7 +80,7 @@ class Waiters:
 
 async def update_orders(
     writer: GroupCommit, waiters: Waiters, updates: Sequence[commands.UpdateOrder]
-) -> list[commands.UpdateResult | Exception]:
+) -> list[Outcome[commands.UpdateResult]]:
     """Write the updates, and wake the requests of this process that wait for what they change. Raises what
     the writer does."""
     results = await writer.submit(commands.update_orders, updates)
