@@ -30,6 +30,7 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title=Orderflow \
     org.opencontainers.image.description="Takes orders over HTTP and ships them: none lost, none shipped twice." \
     org.opencontainers.image.licenses=Apache-2.0
+# The image listens on every address, so a role starts only if ORDERFLOW_ENV is said: dev, staging or prod.
 # All that a role may write to, with /tmp. A volume that is mounted here for the first time takes over its owner.
 RUN install -d -o 10001 -g 10001 /var/lib/orderflow
 COPY --from=build /opt/orderflow /opt/orderflow

@@ -11,7 +11,6 @@ from socket import socket
 from typing import Any
 
 import uvloop
-from pydantic import SecretStr
 
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader
@@ -38,7 +37,6 @@ from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
-from orderflow.runtime.settings_error import SettingsError
 from orderflow.settings import Settings
 from orderflow.web.front_door import FrontDoor
 from orderflow.web.health import create_health_app
@@ -99,7 +97,6 @@ def run_up(settings: Settings) -> int:
 def run_api(settings: Settings) -> int:
     """Run the Order Service in ORDERFLOW_API_WORKERS processes behind one socket. Raises as `run_up`."""
     _start_logging(settings, "order-service")
-    _refuse_embedded(settings, "api", settings.database_url)
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
         source = _orders_database(settings)
         with prepared(source, migrates=settings.migrates_at_start):
@@ -125,7 +122,6 @@ def run_api(settings: Settings) -> int:
 def run_relay(settings: Settings) -> int:
     """Run one relay process; any number of them may run. Raises as `run_up`."""
     _start_logging(settings, "relay")
-    _refuse_embedded(settings, "relay", settings.database_url)
     with ExitStack() as stack:
         listener = None
         if settings.relay_port is not None:
@@ -150,7 +146,6 @@ def run_relay(settings: Settings) -> int:
 def run_fulfillment(settings: Settings) -> int:
     """Run one fulfillment worker with its own HTTP server; any number of them may run. Raises as `run_up`."""
     _start_logging(settings, "fulfillment-service")
-    _refuse_embedded(settings, "fulfillment", settings.fulfillment_database_url)
     with ExitStack() as stack:
         listener = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
@@ -171,17 +166,6 @@ def run_fulfillment(settings: Settings) -> int:
 
 def _start_logging(settings: Settings, service: str) -> None:
     telemetry.configure_logging(settings.log_format, settings.log_level, service)
-
-
-def _refuse_embedded(settings: Settings, role: str, database_url: SecretStr | None) -> None:
-    """Raises SettingsError for an embedded database or event log, which only one process may use."""
-    is_file = database_url is None or database_url.get_secret_value().startswith("sqlite")
-    if is_file or settings.bus_url == "embedded:":
-        database = "ORDERFLOW_FULFILLMENT_DATABASE_URL" if role == "fulfillment" else "ORDERFLOW_DATABASE_URL"
-        raise SettingsError(
-            f"`orderflow {role}` needs a database server and Kafka: set {database} and ORDERFLOW_BUS_URL, "
-            "or run everything in one process with `orderflow up`"
-        )
 
 
 def _orders_database(settings: Settings) -> Source:

@@ -25,6 +25,7 @@ from orderflow.messaging.kafka import (
     KafkaPublisher,
     TopicKeeper,
     ensure_topics,
+    makes_topics_by_itself,
     partitions_of,
     too_small,
 )
@@ -233,11 +234,16 @@ def test_a_keeper_says_since_when_topics_are_out_of_reach_and_makes_a_deleted_on
     eventually(lambda: (time.sleep(0.1), not health.degraded())[1])
 
 
+def test_a_broker_that_makes_no_topics_by_itself_is_told_from_one_that_does(kafka_bootstrap: str) -> None:
+    assert not makes_topics_by_itself(kafka_bootstrap, timeout_s=10)
+
+
 @pytest.mark.timeout(OWN_BROKER_S_MAX)
 def test_a_broker_that_makes_topics_by_itself_never_makes_ours(
     own_broker: OwnBroker, keep: Callable[..., Health], eventually: Eventually
 ) -> None:
     address = own_broker.address
+    assert makes_topics_by_itself(address, timeout_s=10)
     publisher = KafkaPublisher(address, delivery_timeout_s=2)
     early = publisher.publish(messages("orders", "early", 3))
     assert all(isinstance(outcome, PublishFailed) and not outcome.too_large for outcome in early)

@@ -20,11 +20,13 @@ from orderflow.runtime.settings_error import SettingsError
 from orderflow.settings import Settings
 
 
-def opened(**given: Any) -> tuple[str, list[str]] | None:
+def opened(**given: str) -> tuple[str, list[str]] | None:
     """The names of the current and of the former parties."""
 
     async def scenario() -> tuple[str, list[str]] | None:
-        payments = open_payments(Settings(**given))
+        payments = open_payments(
+            settings.load({f"ORDERFLOW_{name.upper()}": value for name, value in given.items()})
+        )
         if payments is None:
             return None
         provider: PaymentProvider = payments.current.adapter

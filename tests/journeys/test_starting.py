@@ -114,7 +114,7 @@ def place(url: str) -> None:
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
 def test_the_host_of_two_colons_is_every_address_of_both_families(start: StartRole) -> None:
     port = free_port()
-    start("up", **{**EMBEDDED, "HOST": "::", "PORT": str(port)})
+    start("up", **{**EMBEDDED, "HOST": "::", "PORT": str(port), "ENV": "dev", "AUTH": "off"})
     for host in ("127.0.0.1", "[::1]"):
         ready = f"http://{host}:{port}/health/ready"
         eventually(lambda ready=ready: ask(ready).status == 200, f"{ready} answers")

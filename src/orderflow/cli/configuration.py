@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
@@ -18,58 +17,59 @@ from orderflow.runtime.masking import mask_urls
 if TYPE_CHECKING:  # each costs more time than `orderflow version` may take
     from orderflow.database.engine import Database
     from orderflow.database.migrate import Schema
-    from orderflow.settings import Settings
+    from orderflow.settings import Loaded, Role, Settings
 
 BROKER_TIMEOUT_S = 5.0
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead.")]
 
 
+Level = Literal["ok", "warning", "wrong"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part, whether it can be used, and a text that says what was found or what to do."""
+    """One part or variable, and a text that says what was found, or what is wrong and what to do. `wrong`
+    keeps a role from starting."""
 
     part: str
-    ok: bool
+    level: Level
     text: str
 
 
-def load_settings() -> Settings:
-    """The settings. Variables that mean nothing are named on stderr. Raises WrongUse for invalid settings."""
+def load_settings(role: Role | None = None) -> Settings:
+    """The settings. What is unwise about them is told on stderr. Raises WrongUse for settings that are wrong,
+    or with which the role must not start."""
     from orderflow import settings
 
-    for name in settings.unknown_variables():
-        complain(f"warning: {name} is no setting and is ignored; `orderflow config show` lists them")
     if links := settings.service_links():
         complain(
             f"warning: {', '.join(links)}: ignored, they describe a Kubernetes service and are no settings "
             "(`enableServiceLinks: false` leaves them out)"
         )
     try:
-        return settings.load()
+        loaded = settings.load_with_origins()
     except settings.SettingsError as error:
         raise WrongUse(str(error)) from None
+    for warning in loaded.warnings:
+        complain(f"warning: {warning}")
+    if role and (refused := settings.refusals(loaded, role)):
+        raise WrongUse("\n".join(map(str, refused)))
+    return loaded.settings
 
 
 def show(*, json: Json = False) -> int:
     """Print every setting with its value and where it comes from. Secrets are not shown."""
-    settings = load_settings()
-    from orderflow.settings import PREFIX, service_links, shown
+    from orderflow.settings import PREFIX, SettingsError, load_with_origins, shown
 
-    given = {PREFIX + name.upper() for name in settings.model_fields_set}
-    environment = {name.upper() for name, value in os.environ.items() if value}.difference(service_links())
-    rows: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "value": value,
-            "source": "environment"
-            if name in given & environment
-            else "file"
-            if name in given
-            else "default",
-        }
-        for name, value in shown(settings).items()
-    ]
+    try:
+        loaded = load_with_origins()
+    except SettingsError as error:
+        raise WrongUse(str(error)) from None
+    rows: list[dict[str, Any]] = []
+    for name, value in shown(loaded.settings).items():
+        origin = loaded.origin(name.removeprefix(PREFIX).lower())
+        rows.append({"name": name, "value": value, "source": origin.source, "where": origin.where or None})
     if json:
         write_line(as_json(rows))
         return 0
@@ -77,29 +77,75 @@ def show(*, json: Json = False) -> int:
 
     table = Table("variable", "value", "from", box=None, pad_edge=False)
     for row in rows:
-        add_row(table, row["name"], "" if row["value"] is None else str(row["value"]), row["source"])
+        origin = f"{row['source']} {row['where'] or ''}".rstrip()
+        add_row(table, row["name"], _written(row["value"]), origin)
     write_rich(table)
     return 0
 
 
-def check(*, json: Json = False) -> int:
-    """Validate the settings and try the databases and the bus. Nothing is created or changed."""
-    settings = load_settings()
-    from orderflow.runtime.telemetry import configure_logging
+def _written(value: object) -> str:
+    """A value as it is written in the environment."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "" if value is None else str(value)
 
-    configure_logging(settings.log_format, "ERROR", "config-check")
-    findings = [
-        _tried("settings", lambda: "valid"),
-        _tried("orders database", lambda: _database(settings, "orders")),
-        _tried("fulfillment database", lambda: _database(settings, "fulfillment")),
-        _tried("bus", lambda: _bus(settings)),
-    ]
+
+def check(
+    role: Annotated[
+        Literal["up", "api", "relay", "fulfillment"], Parameter(help="The role that is to run.")
+    ] = "up",
+    /,
+    *,
+    json: Json = False,
+) -> int:
+    """Say whether a role would start with these settings, and what to do if not. Exit 1 if it would not.
+    Nothing is created or changed."""
+    from orderflow.settings import SettingsError, load_with_origins
+
+    try:
+        findings = _findings(load_with_origins(), role)
+    except SettingsError as error:
+        lines = [line.partition(": ") for line in str(error).splitlines()]
+        findings = [Finding(name, "wrong", text) for name, _, text in lines]
     if json:
-        write_line(as_json([asdict(finding) for finding in findings]))
+        write_line(
+            as_json(
+                [
+                    {"part": each.part, "ok": each.level != "wrong", "level": each.level, "text": each.text}
+                    for each in findings
+                ]
+            )
+        )
     else:
-        for finding in findings:
-            write_line(f"{'ok    ' if finding.ok else 'WRONG '} {finding.part}: {finding.text}")
-    return 0 if all(finding.ok for finding in findings) else 1
+        for each in findings:
+            level = each.level if each.level == "ok" else each.level.upper()
+            write_line(f"{level:<7} {each.part}: {each.text}")
+    return 1 if any(each.level == "wrong" for each in findings) else 0
+
+
+def _findings(loaded: Loaded, role: Role) -> list[Finding]:
+    from orderflow.runtime.telemetry import configure_logging
+    from orderflow.settings import refusals
+
+    settings = loaded.settings
+    configure_logging(settings.log_format, "ERROR", "config-check")
+    refused = [Finding(each.variable, "wrong", each.text) for each in refusals(loaded, role)]
+    warned = [warning.partition(": ") for warning in loaded.warnings]
+    environment = (
+        f"{settings.env}, {'' if loaded.is_named('env') else 'as nothing else is said, '}for `{role}`"
+    )
+    parts: list[tuple[bool, str, Callable[[], str]]] = [
+        (role != "fulfillment", "orders database", lambda: _database(settings, "orders")),
+        (role in ("up", "fulfillment"), "fulfillment database", lambda: _database(settings, "fulfillment")),
+        (True, "bus", lambda: _bus(settings)),
+    ]
+    return [
+        Finding("settings", "ok", f"valid; the environment is {environment}"),
+        *refused,
+        *(Finding(name, "warning", text) for name, _, text in warned),
+        *(_tried(part, attempt) for matters, part, attempt in parts if matters),
+        *_topics(settings),
+    ]
 
 
 def _tried(part: str, attempt: Callable[[], str]) -> Finding:
@@ -107,15 +153,15 @@ def _tried(part: str, attempt: Callable[[], str]) -> Finding:
     from orderflow.messaging import BusMisconfigured, BusUnavailable
 
     try:
-        return Finding(part, True, attempt())
+        return Finding(part, "ok", attempt())
     except DatabaseUnavailable as error:
-        return Finding(part, False, f"cannot be reached: {error}; start it, or mend the URL")
+        return Finding(part, "wrong", f"cannot be reached: {error}; start it, or mend the URL")
     except BusUnavailable as error:
-        return Finding(part, False, f"{error}; start it, or mend ORDERFLOW_BUS_URL")
+        return Finding(part, "wrong", f"{error}; start it, or mend ORDERFLOW_BUS_URL")
     except (DatabaseMisconfigured, BusMisconfigured) as error:
-        return Finding(part, False, mask_urls(str(error)))
+        return Finding(part, "wrong", mask_urls(str(error)))
     except OSError as error:
-        return Finding(part, False, f"{error}; name another directory in ORDERFLOW_DATA_DIR")
+        return Finding(part, "wrong", f"{error}; name another directory in ORDERFLOW_DATA_DIR")
 
 
 def _database(settings: Settings, context: Literal["orders", "fulfillment"]) -> str:
@@ -182,6 +228,26 @@ def _bus(settings: Settings) -> str:
     if found < PARTITIONS:
         return f"{bootstrap} answers; grown at the next start if we may: {too_small(topic, found)}"
     return f"{bootstrap} answers; topic {topic} has {found} partitions"
+
+
+def _topics(settings: Settings) -> list[Finding]:
+    """A warning beyond dev if the brokers make topics by themselves: a deleted topic would come back with one
+    partition. A role starts nevertheless, and makes the topic large enough."""
+    from orderflow.messaging import BusUnavailable
+    from orderflow.messaging.kafka import bootstrap_servers, makes_topics_by_itself
+
+    if settings.env == "dev" or settings.bus_url == "embedded:":
+        return []
+    try:
+        bootstrap = bootstrap_servers(settings.bus_url)
+        if not makes_topics_by_itself(bootstrap, timeout_s=BROKER_TIMEOUT_S):
+            return []
+    except BusUnavailable:  # it has been told already
+        return []
+    text = (
+        "the brokers make topics by themselves, with one partition; set their auto.create.topics.enable=false"
+    )
+    return [Finding("topics", "warning", text)]
 
 
 def _require_writable(directory: Path) -> None:

@@ -11,7 +11,7 @@ from orderflow.cli.terminal import CommandFailed, WrongUse, write_line
 
 def up() -> int:
     """Run everything in one process with embedded parts, until SIGTERM or Ctrl-C."""
-    settings = load_settings()
+    settings = load_settings("up")
     from orderflow.app import run_up
 
     with _expected_errors():
@@ -20,7 +20,7 @@ def up() -> int:
 
 def api() -> int:
     """Run the Order Service in ORDERFLOW_API_WORKERS processes, on a database server and Kafka."""
-    settings = load_settings()
+    settings = load_settings("api")
     from orderflow.app import run_api
 
     with _expected_errors():
@@ -29,7 +29,7 @@ def api() -> int:
 
 def relay() -> int:
     """Run one relay, from the outbox to Kafka; any number may run."""
-    settings = load_settings()
+    settings = load_settings("relay")
     from orderflow.app import run_relay
 
     with _expected_errors():
@@ -38,7 +38,7 @@ def relay() -> int:
 
 def fulfillment() -> int:
     """Run one fulfillment worker with its own HTTP; any number may run."""
-    settings = load_settings()
+    settings = load_settings("fulfillment")
     from orderflow.app import run_fulfillment
 
     with _expected_errors():

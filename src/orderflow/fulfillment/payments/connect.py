@@ -14,7 +14,7 @@ _VARIABLES = ("ORDERFLOW_PAYMENTS", "ORDERFLOW_FORMER_PAYMENTS")
 def open_payments(settings: Settings) -> Payments | None:
     """Make the providers that the settings name, or None if payments are `none`. Raises SettingsError, which
     names the setting."""
-    if settings.payment_provider == "none":
+    if settings.payments == "none":
         return None
 
     def make(variable: str, kind: str, address: str) -> PaymentProvider:
@@ -28,6 +28,6 @@ def open_payments(settings: Settings) -> Payments | None:
             )
         return own_adapter(variable, kind, _METHODS, "payment provider")
 
-    address = settings.payments_url if settings.payment_provider == "http" else str(settings.payments_seed)
-    current = (settings.payment_provider, address or "")
+    address = settings.payments_url if settings.payments == "http" else str(settings.payments_seed)
+    current = (settings.payments, address or "")
     return open_parties(current, settings.former_payments_list, make, _VARIABLES)

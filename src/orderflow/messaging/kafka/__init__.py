@@ -7,7 +7,13 @@ That library's asynchronous classes are not used, because they refuse headers an
 from orderflow.messaging.kafka.cluster import Settings
 from orderflow.messaging.kafka.consumer import KafkaConsumer
 from orderflow.messaging.kafka.publisher import KafkaPublisher
-from orderflow.messaging.kafka.topics import TopicKeeper, ensure_topics, partitions_of, too_small
+from orderflow.messaging.kafka.topics import (
+    TopicKeeper,
+    ensure_topics,
+    makes_topics_by_itself,
+    partitions_of,
+    too_small,
+)
 from orderflow.settings import bootstrap_servers
 
 __all__ = [
@@ -17,6 +23,7 @@ __all__ = [
     "TopicKeeper",
     "bootstrap_servers",
     "ensure_topics",
+    "makes_topics_by_itself",
     "partitions_of",
     "too_small",
 ]

@@ -27,6 +27,7 @@ RETRY_PAUSE_S = 2.0
 """The pauses between looks at the topics: while all is well, and while something is wrong."""
 
 _SIZE_LIMIT = "max.message.bytes"
+_AUTO_CREATE = "auto.create.topics.enable"
 _UNREACHABLE = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._TIMED_OUT_QUEUE)
 
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -57,6 +58,13 @@ def partitions_of(bootstrap: str, topic: str, *, timeout_s: float) -> int | None
     admin = AdminClient(client_settings(bootstrap, None))
     found = _Cluster(admin, bootstrap, PARTITIONS, -1, timeout_s).find(topic)
     return None if found is None else len(found.partitions)
+
+
+def makes_topics_by_itself(bootstrap: str, *, timeout_s: float) -> bool:
+    """Whether a broker makes the topics that somebody asks for, with its own number of partitions. False also
+    if it does not tell us. Raises BusUnavailable."""
+    admin = AdminClient(client_settings(bootstrap, None))
+    return _Cluster(admin, bootstrap, PARTITIONS, -1, timeout_s).makes_topics_by_itself()
 
 
 def too_small(topic: str, found: int, partitions: int = PARTITIONS) -> str:
@@ -156,6 +164,22 @@ class _Cluster:
                 text = f"topic {topic} cannot be looked at on {self._bootstrap}: {reason.str()}"
             raise BusUnavailable(text) from error
         return found if found.partitions else None
+
+    def makes_topics_by_itself(self) -> bool:
+        try:
+            brokers: dict[int, Any] = self._admin.list_topics(timeout=self._timeout_s).brokers
+            asked = self._admin.describe_configs(
+                [Resource(Resource.Type.BROKER, str(broker)) for broker in brokers], **self._timeout
+            )
+            answers = [self._result(future) for future in asked.values()]
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if reason.code() in _UNREACHABLE:
+                raise BusUnavailable(
+                    f"no broker of {self._bootstrap} answered in {self._timeout_s:g} s"
+                ) from error
+            return False  # we may not look
+        return any(_AUTO_CREATE in answer and answer[_AUTO_CREATE].value == "true" for answer in answers)
 
     def _shown(self, topic: str, partitions: int) -> Any:
         """Wait until the cluster shows so many partitions; returns the description. Raises BusUnavailable."""

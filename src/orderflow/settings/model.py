@@ -1,29 +1,13 @@
-"""Settings. Each comes from the environment, else from a file in the directory that ORDERFLOW_SECRETS_DIR
-names, else from the TOML file that ORDERFLOW_CONFIG names, else it has its default.
-
-A file in that directory has the name of its variable in lower case, such as orderflow_database_url.
-
-They are validated once at start, and frozen. ORDERFLOW_ENV selects the profile: dev, staging or prod.
-"""
+"""Every setting with its unit and its bounds."""
 
 import os
 import re
+import ssl
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
-
-from orderflow.runtime.masking import mask_urls
-from orderflow.runtime.settings_error import SettingsError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 PREFIX = "ORDERFLOW_"
 TEXT_CHARS_MAX = 4_096
@@ -31,27 +15,17 @@ PATH_BYTES_MAX = 3_072
 KEPT_S_MAX = 10 * 365 * 86_400
 """Ten years, the longest time that can be set. History that is to be kept for longer is kept for ever."""
 
-# Kubernetes (and Docker's old links) set variables in every container for each service next to it. If a
-# service is called `orderflow` or `orderflow-fulfillment`, these variables look like our settings.
-_LINK_NAME = re.compile(
-    r"ORDERFLOW_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
-)
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
-
-# Variables that are read before the settings, or apart from them.
-_NOT_SETTINGS = frozenset({"CONFIG", "SECRETS_DIR"})
-
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 _SEED = re.compile(r"-?[0-9]{1,30}")
 SEED_MIN, SEED_MAX = -(2**63), 2**63 - 1
 CARRIER_DELAY_MS_MAX = 600_000
 
 
-class Settings(BaseSettings):
-    """Every setting with its unit. CONTRACT names the variables; `orderflow config show` prints them."""
+class Settings(BaseModel):
+    """CONTRACT names the variables; `orderflow config show` prints them."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     env: Literal["dev", "staging", "prod"] = "dev"
     data_dir: Path = Path(".orderflow")
@@ -69,7 +43,11 @@ class Settings(BaseSettings):
     relay_port: int | None = Field(None, ge=0, le=65535)
     orders_url: str = Field("http://127.0.0.1:8080", max_length=TEXT_CHARS_MAX)
     fulfillment_url: str = Field("http://127.0.0.1:8081", max_length=TEXT_CHARS_MAX)
+    auth: Literal["on", "off"] = "off"
     api_key: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
+    behind_proxy: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     carrier: str = Field("simulated", max_length=TEXT_CHARS_MAX)
     carrier_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
     former_carriers: str = Field("", max_length=TEXT_CHARS_MAX)
@@ -78,7 +56,7 @@ class Settings(BaseSettings):
     carrier_seed: int = Field(0, ge=SEED_MIN, le=SEED_MAX)
     carrier_error_rate: float = Field(0.0, ge=0, le=1)
     carrier_key_lifetime_s: int = Field(86_400, ge=1, le=31_536_000)
-    payments: str | None = Field(None, max_length=TEXT_CHARS_MAX)
+    payments: str = Field("none", max_length=TEXT_CHARS_MAX)
     payments_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
     former_payments: str = Field("", max_length=TEXT_CHARS_MAX)
     payments_decline_rate: float = Field(0.0, ge=0, le=1)
@@ -93,21 +71,6 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = os.environ.get(f"{PREFIX}CONFIG")
-        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
-        directory = os.environ.get(f"{PREFIX}SECRETS_DIR")
-        secrets = (SecretsSettingsSource(settings_cls, directory),) if directory else ()
-        return (init_settings, _Environment(settings_cls, env_settings), *secrets, *toml)
-
     @field_validator("allowed_hosts")
     @classmethod
     def _are_host_names(cls, value: str) -> str:
@@ -115,11 +78,24 @@ class Settings(BaseSettings):
             raise ValueError("must be names of hosts, without scheme and port, with spaces between")
         return value
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "tls_cert", "tls_key")
     @classmethod
-    def _is_no_longer_than_a_path(cls, value: Path) -> Path:
-        if len(os.fsencode(value)) > PATH_BYTES_MAX:
+    def _is_no_longer_than_a_path(cls, value: Path | None) -> Path | None:
+        if value is not None and len(os.fsencode(value)) > PATH_BYTES_MAX:
             raise ValueError(f"is longer than {PATH_BYTES_MAX} bytes")
+        return value
+
+    @field_validator("tls_cert", "tls_key")
+    @classmethod
+    def _can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                if not value.is_file():
+                    raise ValueError
+                value.read_bytes()
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is no file"
+                raise ValueError(f"{value} cannot be read: {why}") from None
         return value
 
     @field_validator("bus_url")
@@ -172,14 +148,36 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}CARRIER: must be simulated, http or package.module:Class")
         if self.payments == "http" and self.payments_url is None:
             raise ValueError(f"{PREFIX}PAYMENTS_URL: needed when payments is http")
-        if self.payment_provider not in ("none", "simulated", "http") and ":" not in self.payment_provider:
+        if self.payments not in ("none", "simulated", "http") and ":" not in self.payments:
             raise ValueError(f"{PREFIX}PAYMENTS: must be none, simulated, http or package.module:Class")
+        self._check_certificate()
         return self
+
+    def _check_certificate(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing, given = ("TLS_KEY", "TLS_CERT") if self.tls_key is None else ("TLS_CERT", "TLS_KEY")
+            raise ValueError(f"{PREFIX}{missing}: needed beside {PREFIX}{given}")
+        if self.tls_cert is None:
+            return
+        try:
+            # The password is asked for only if the key is encrypted, and an empty one opens none.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key, "")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or "the key may be encrypted"
+            raise ValueError(
+                f"{PREFIX}TLS_CERT: {self.tls_cert} and the key {self.tls_key} do not work together ({why}): "
+                "both must be PEM, the certificate first in its file, and the key its own and not encrypted"
+            ) from None
 
     @property
     def own_hosts(self) -> tuple[str, ...]:
         """The host names by which browsers reach our pages."""
         return (self.host, *_listed(self.allowed_hosts))
+
+    @property
+    def asks_who_calls(self) -> bool:
+        """Whether callers must say who they are."""
+        return self.auth == "on"
 
     @property
     def carrier_delay_range_ms(self) -> tuple[int, int]:
@@ -191,12 +189,6 @@ class Settings(BaseSettings):
         """The adapter and the address of each former carrier; for `simulated`, its seed instead of an
         address."""
         return [_former_party(named) for named in _listed(self.former_carriers)]
-
-    @property
-    def payment_provider(self) -> str:
-        """`none`, `simulated`, `http` or `package.module:Class`. Outside of dev, payments are not simulated
-        unless that is said."""
-        return self.payments or ("simulated" if self.env == "dev" else "none")
 
     @property
     def former_payments_list(self) -> list[tuple[str, str]]:
@@ -223,74 +215,6 @@ class Settings(BaseSettings):
     @property
     def migrates_at_start(self) -> bool:
         return self.env == "dev"
-
-
-def load() -> Settings:
-    """Load the settings of this process. Raises SettingsError, which names every wrong setting and shows no
-    secret."""
-    for name, value in os.environ.items():
-        if name.startswith(PREFIX) and not _is_utf_8(value):
-            raise SettingsError(f"{name}: is not UTF-8")
-    file = os.environ.get(f"{PREFIX}CONFIG")
-    if file and not Path(file).is_file():
-        raise SettingsError(f"{PREFIX}CONFIG names {file}, which is no file")
-    directory = os.environ.get(f"{PREFIX}SECRETS_DIR")
-    if directory and not Path(directory).is_dir():
-        raise SettingsError(f"{PREFIX}SECRETS_DIR names {directory}, which is no directory")
-    try:
-        settings = Settings()  # pyright: ignore[reportCallIssue]
-    except ValidationError as error:
-        raise SettingsError("\n".join(_lines(error))) from None
-    except ValueError as error:
-        raise SettingsError(f"{' or '.join(filter(None, (directory, file)))}: {error}") from None
-    return settings
-
-
-def _is_utf_8(text: str) -> bool:
-    """Whether the text was valid UTF-8. Python represents other bytes of the environment as lone
-    surrogates."""
-    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
-
-
-class _Environment(PydanticBaseSettingsSource):
-    """The environment without the variables that a platform has put there."""
-
-    def __init__(self, settings_cls: type[BaseSettings], environment: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings_cls)
-        self._environment = environment
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return self._environment.get_field_value(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        links = {name.removeprefix(PREFIX).lower() for name in service_links()}
-        return {name: value for name, value in self._environment().items() if name not in links}
-
-
-def service_links() -> list[str]:
-    """The environment's variables that Kubernetes has set for a service whose name begins with ours."""
-    return sorted(name for name, value in os.environ.items() if _is_service_link(name, value))
-
-
-def _is_service_link(name: str, value: str) -> bool:
-    if not name.startswith(PREFIX):
-        return False
-    is_port = name.endswith("_PORT") and _LINK_VALUE.fullmatch(value) is not None
-    return is_port or _LINK_NAME.fullmatch(name) is not None
-
-
-def unknown_variables() -> list[str]:
-    """ORDERFLOW_ variables that have no meaning; most likely they are misspelt."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {
-        PREFIX + name for name in _NOT_SETTINGS
-    }
-    return sorted(
-        name
-        for name in os.environ
-        if name.startswith(PREFIX)
-        and name not in known.union(service_links())
-        and not name.startswith(f"{PREFIX}TEST_")
-    )
 
 
 def bootstrap_servers(url: str) -> str:
@@ -332,23 +256,3 @@ def _file_url(path: Path) -> str:
 
 def _secret(value: SecretStr | None) -> str | None:
     return None if value is None else value.get_secret_value()
-
-
-def _lines(error: ValidationError) -> list[str]:
-    lines: list[str] = []
-    for item in error.errors(include_input=False, include_context=False, include_url=False):
-        name = f"{PREFIX}{str(item['loc'][0]).upper()}: " if item["loc"] else ""
-        lines.append(name + item["msg"].removeprefix("Value error, "))
-    return lines
-
-
-def shown(settings: Settings) -> dict[str, Any]:
-    """The settings for `config show`: URLs without their secrets, other secrets as stars."""
-    values: dict[str, Any] = {}
-    for name in Settings.model_fields:
-        value = settings.payment_provider if name == "payments" else getattr(settings, name)
-        if isinstance(value, SecretStr):
-            text = value.get_secret_value()
-            value = mask_urls(text) if "://" in text and name.endswith("_url") else "**********"
-        values[PREFIX + name.upper()] = mask_urls(value) if isinstance(value, str) else value
-    return values

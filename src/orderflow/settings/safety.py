@@ -1,0 +1,170 @@
+"""What a role refuses to start with: the rules of each environment, as pure functions of the settings."""
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import parse_qsl, unquote
+
+from pydantic import SecretStr
+
+from orderflow.settings.loading import Loaded
+from orderflow.settings.model import PREFIX, Settings
+
+Role = Literal["up", "api", "relay", "fulfillment"]
+
+ORDERS_ROLES = ("up", "api", "relay")
+FULFILLMENT_ROLES = ("up", "fulfillment")
+
+SAMPLES = frozenset(
+    {
+        *("admin", "changeit", "changeme", "default", "example", "guest", "letmein", "orderflow", "pass"),
+        *(
+            "password",
+            "postgres",
+            "qwerty",
+            "root",
+            "sample",
+            "secret",
+            "test",
+            "12345",
+            "123456",
+            "12345678",
+        ),
+    }
+)
+"""Passwords and keys of examples, in lower case without hyphens and underscores."""
+
+_USERINFO = re.compile(r"[^:/?#]+://(?P<user>[^:@/]*):(?P<password>.*)@")
+_SECRET_PARAMETERS = ("password", "sslpassword")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a role does not start, and what to do about it. The variable is the one to set."""
+
+    variable: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.text}"
+
+
+def refusals(loaded: Loaded, role: Role) -> list[Refusal]:
+    """All reasons for which the role does not start with these settings."""
+    settings = loaded.settings
+    found = [*_unserved(settings), *_open_doors(loaded, role), *_embedded(settings, role)]
+    if settings.env != "dev":
+        found += [*_stand_ins(loaded, role), *_sample_secrets(settings, role)]
+    return [Refusal(PREFIX + setting.upper(), text) for setting, text in found]
+
+
+def is_beyond_loopback(host: str) -> bool:
+    """Whether others than this machine may reach a listener. A name that has no address has no listener."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    addresses = [str(address[0]).partition("%")[0] for *_, address in found]
+    return not all(ip_address(address).is_loopback for address in addresses)
+
+
+_Found = Iterator[tuple[str, str]]
+"""The setting to change, and the text."""
+
+
+def _unserved(settings: Settings) -> _Found:
+    if settings.tls_cert is not None:
+        yield (
+            "tls_cert",
+            "this version does not serve TLS itself; leave it out, put a proxy that does in front, "
+            f"and set {PREFIX}BEHIND_PROXY=on",
+        )
+
+
+def _open_doors(loaded: Loaded, role: Role) -> _Found:
+    settings = loaded.settings
+    listens = role != "relay" or settings.relay_port is not None
+    is_open = listens and is_beyond_loopback(settings.host)
+    opened = f"{PREFIX}HOST={settings.host} lets others than this machine in"
+    if is_open and not loaded.is_named("env"):
+        yield "env", f"must be said where {opened}: dev, staging or prod"
+    if settings.env != "dev":
+        if not settings.asks_who_calls:
+            yield "auth", f"must be on in {settings.env}; leave it out, there it is on by itself"
+        if is_open and not settings.behind_proxy:
+            yield (
+                "behind_proxy",
+                f"must be on where {opened}: it says that a proxy in front speaks TLS, and we need not; "
+                f"or listen on {PREFIX}HOST=127.0.0.1",
+            )
+    elif is_open and not settings.asks_who_calls and not loaded.is_named("auth"):
+        yield "auth", f"must be said where {opened}: on, or off if anybody there may change orders"
+
+
+def _embedded(settings: Settings, role: Role) -> _Found:
+    """An embedded database or event log belongs to one process, which is `up`."""
+    if role == "up":
+        return
+    setting = "fulfillment_database_url" if role == "fulfillment" else "database_url"
+    url: SecretStr | None = getattr(settings, setting)
+    is_file = url is None or url.get_secret_value().startswith("sqlite")
+    if is_file or settings.bus_url == "embedded:":
+        yield (
+            setting if is_file else "bus_url",
+            f"`orderflow {role}` needs a database server and Kafka: set {PREFIX}{setting.upper()} and "
+            f"{PREFIX}BUS_URL, or run everything in one process with `orderflow up`",
+        )
+
+
+def _stand_ins(loaded: Loaded, role: Role) -> _Found:
+    """Parts for development that nobody has asked for by name. Other roles than `up` never take files."""
+    settings = loaded.settings
+    parts: dict[str, str] = {}
+    if role == "up":
+        file = "or sqlite:///… for a file"
+        parts |= {
+            "database_url": f"postgresql://…, {file}",
+            "fulfillment_database_url": f"postgresql://…, {file}",
+        }
+        parts |= {"bus_url": "kafka://…, or embedded: for a file"}
+    if role in FULFILLMENT_ROLES and settings.carrier == "simulated":
+        parts["carrier"] = "http with its URL, package.module:Class, or simulated if nothing is to be shipped"
+    for setting, named in parts.items():
+        if not loaded.is_named(setting):
+            yield setting, f"must be named in {settings.env}: {named}"
+
+
+def _sample_secrets(settings: Settings, role: Role) -> _Found:
+    secrets: list[tuple[bool, str, SecretStr | None]] = [
+        (role in ORDERS_ROLES, "database_url", settings.database_url),
+        (role in FULFILLMENT_ROLES, "fulfillment_database_url", settings.fulfillment_database_url),
+        (role in FULFILLMENT_ROLES, "api_key", settings.api_key),
+    ]
+    for matters, setting, secret in secrets:
+        if matters and secret is not None and _is_sample(secret.get_secret_value()):
+            yield (
+                setting,
+                f"its secret is one that examples have, or its user's name; {settings.env} needs one of its "
+                "own, such as `openssl rand -hex 24` makes",
+            )
+
+
+def _is_sample(secret: str) -> bool:
+    """Whether the key, or a password in the URL, is a usual one or the same as the user's name."""
+    if "://" not in secret:
+        return _plain(secret) in SAMPLES
+    passwords: list[str] = []
+    user = ""
+    if userinfo := _USERINFO.match(secret):
+        user = unquote(userinfo["user"])
+        passwords.append(unquote(userinfo["password"]))
+    query = parse_qsl(secret.partition("?")[2])
+    passwords += [value for name, value in query if name.lower() in _SECRET_PARAMETERS]
+    return any(_plain(password) in SAMPLES or password == user for password in passwords)
+
+
+def _plain(secret: str) -> str:
+    return secret.strip().lower().replace("-", "").replace("_", "")
