@@ -68,6 +68,7 @@ class Stack:
             raise NotTrue("docker is installed")
         port, fulfillment = free_ports()
         self.url = f"http://127.0.0.1:{port}"
+        self.api_key = ""
         self.environment = {
             **os.environ,
             "ORDERFLOW_PUBLISH_PORT": str(port),
@@ -76,6 +77,11 @@ class Stack:
             "ORDERFLOW_CARRIER_FAILURE_RATE": "0",
             "ORDERFLOW_PAYMENTS_DECLINE_RATE": "0",
         }
+
+    def make_key(self) -> None:
+        """Make the key that all calls are made with from now on."""
+        create = ("keys", "create", "--name=test", "--scope=orders:read", "--scope=orders:write")
+        self.api_key = self.compose("run", "--rm", "-T", "migrate", *create).strip()
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run(  # noqa: S603 (the commands are written in this file)
@@ -132,6 +138,7 @@ class Stack:
     def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> dict[str, Any]:
         """One HTTP call. Raises OSError when it is not answered, or not with 2xx."""
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        headers |= {"Authorization": f"Bearer {self.api_key}"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (http, written above)
@@ -238,6 +245,7 @@ def build(stack: Stack) -> None:
 def come_up(stack: Stack, customer: str, volumes: str) -> str:
     started = time.monotonic()
     stack.compose("up", "--detach")
+    stack.make_key()
     order_id = ship_one(stack, customer)
     say(f"up with {volumes}: the first order has shipped {time.monotonic() - started:.0f} s after `up`")
     return order_id

@@ -13,6 +13,11 @@ for name in superuser orders fulfillment; do
     [ -s "$file" ] || write "$file" "$(head -c 24 /dev/urandom | od -A n -t x1 | tr -d ' \n')"
 done
 
+# The key with which the workers report to the Order Service; `keys create` stores it in the databases.
+key=/secrets/migrate/orderflow_api_key
+[ -s "$key" ] || write "$key" "$(python -c 'import secrets; print(f"of_{secrets.token_hex(5)}_{secrets.token_urlsafe(32)}")')"
+write /secrets/fulfillment/orderflow_api_key "$(cat "$key")"
+
 url() { # service
     echo "postgresql://orderflow_$1:$(cat "/secrets/postgres/$1")@postgres:5432/orderflow_$1"
 }

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from socket import socket
 from typing import Any
 
+import sqlalchemy as sa
 import uvloop
 
 from orderflow.database import migrate
@@ -17,6 +18,7 @@ from orderflow.database.engine import Database, Reader
 from orderflow.database.opening import Source, migrated, opened, prepared, sole_use_of_files
 from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
+from orderflow.fulfillment import tables as fulfillment_tables
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.connect import open_carriers
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
@@ -29,6 +31,7 @@ from orderflow.fulfillment.stock.http import StockApi
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import outbox, relay
+from orderflow.orders import tables as orders_tables
 from orderflow.orders.http.health import health_api
 from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.migrations import SCHEMA as ORDERS
@@ -37,6 +40,8 @@ from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
+from orderflow.security.access import front_door
+from orderflow.security.keys import new_text
 from orderflow.settings import Settings
 from orderflow.web.front_door import FrontDoor
 from orderflow.web.health import create_health_app
@@ -54,8 +59,7 @@ def run_migrate(settings: Settings) -> dict[str, list[str]]:
 
     Raises DatabaseUnavailable, DatabaseMisconfigured.
     """
-    sources = (_orders_database(settings), _fulfillment_database(settings))
-    return {source.schema.name: migrated(source) for source in sources}
+    return {source.schema.name: migrated(source) for source in databases(settings)}
 
 
 def run_up(settings: Settings) -> int:
@@ -66,7 +70,7 @@ def run_up(settings: Settings) -> int:
     _start_logging(settings, "orderflow")
     with ExitStack() as stack:
         stack.enter_context(lock_data_dir(settings.data_dir))
-        sources = (_orders_database(settings), _fulfillment_database(settings))
+        sources = databases(settings)
         event_log = [settings.data_dir / "events.db"] if settings.bus_url == "embedded:" else []
         stack.enter_context(sole_use_of_files(sources, event_log))
         listener = stack.enter_context(bind(settings.host, settings.port, "ORDERFLOW_PORT"))
@@ -82,13 +86,18 @@ def run_up(settings: Settings) -> int:
         if fulfillment.embedded:
             migrate.once_it_answers(fulfillment, FULFILLMENT, lease.end_all, seconds_max=wait_s)
         bus = stack.enter_context(open_bus(settings))
+        # Both services are in this process, so they need no key that is stored.
+        key = new_text()
 
         async def run(stop: asyncio.Event) -> None:
             url = address(listener)
-            async with _outside(settings) as outside, _order_service(settings, orders, bus, listener, stop):
+            async with (
+                _outside(settings) as outside,
+                _order_service(settings, orders, bus, listener, stop, own_keys=[key]),
+            ):
                 _announce(settings, url)
                 await _fulfillment_service(
-                    settings, fulfillment, bus, own, outside, orders_url=url, stop=stop
+                    settings, fulfillment, bus, own, outside, orders_url=url, own_key=key, stop=stop
                 )
 
         return _run(run)
@@ -168,6 +177,16 @@ def _start_logging(settings: Settings, service: str) -> None:
     telemetry.configure_logging(settings.log_format, settings.log_level, service)
 
 
+def databases(settings: Settings) -> tuple[Source, Source]:
+    """The orders database and the fulfillment database."""
+    return _orders_database(settings), _fulfillment_database(settings)
+
+
+def key_tables(settings: Settings) -> list[tuple[Source, sa.Table]]:
+    """Where the API keys of both services are."""
+    return list(zip(databases(settings), (orders_tables.api_keys, fulfillment_tables.api_keys), strict=True))
+
+
 def _orders_database(settings: Settings) -> Source:
     setting = "ORDERFLOW_DATABASE_URL" if settings.database_url else DATA_DIR
     return Source(ORDERS, settings.orders_database, setting, settings.database_wait_s)
@@ -232,12 +251,21 @@ async def _orders_process(
 
 @asynccontextmanager
 async def _order_service(
-    settings: Settings, database: Database, bus: Bus, listener: socket, stop: asyncio.Event
+    settings: Settings,
+    database: Database,
+    bus: Bus,
+    listener: socket,
+    stop: asyncio.Event,
+    *,
+    own_keys: Sequence[str] = (),
 ) -> AsyncGenerator[None]:
     """Run the Order Service on its socket."""
-    async with _orders_process(settings, database, bus, stop) as process:
-        api = OrdersApi(process, releases=settings.env == "dev")
-        async with serving(api.app, listener, door=FrontDoor(settings.own_hosts), short_way=api.short_way):
+    async with (
+        _orders_process(settings, database, bus, stop) as process,
+        front_door(settings, database, orders_tables.api_keys, process.health, own_keys) as door,
+    ):
+        api = OrdersApi(process)
+        async with serving(api.app, listener, door=door, short_way=api.short_way):
             try:
                 yield
             finally:
@@ -252,6 +280,7 @@ async def _fulfillment_service(
     outside: Outside,
     *,
     orders_url: str,
+    own_key: str | None = None,
     stop: asyncio.Event,
 ) -> None:
     """Run the Fulfillment Service until `stop` is set. Raises what ended one of its loops."""
@@ -268,7 +297,7 @@ async def _fulfillment_service(
         carriers=carriers,
         payments=payments,
         orders_url=orders_url,
-        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        api_key=own_key or (settings.api_key.get_secret_value() if settings.api_key else None),
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
@@ -278,18 +307,15 @@ async def _fulfillment_service(
         reader=reader,
         discarder=worker.discarder,
         clock=lambda: datetime.now(UTC),
-        served=settings.env == "dev",
     )
-    stock = StockApi(
-        writer=worker.writer,
-        reader=reader,
-        clock=lambda: datetime.now(UTC),
-        set_served=settings.env == "dev",
-    )
+    stock = StockApi(writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC))
     try:
         app = fulfillment_http.create_app(FulfillmentApi(reader), health, actions, stock)
-        door = FrontDoor(settings.own_hosts)
-        async with _keeping_topics(bus, worker.health), serving(app, listener, door=door):
+        async with (
+            _keeping_topics(bus, worker.health),
+            front_door(settings, database, fulfillment_tables.api_keys, worker.health) as door,
+            serving(app, listener, door=door),
+        ):
             await worker.run(stop)
     finally:
         publisher.close()

@@ -110,7 +110,7 @@ class World:
             self.orders_url = address(listener)
             process = orders_process(self.orders, self.log.publisher())
             await stack.enter_async_context(process.running(asyncio.Event()))
-            api = OrdersApi(process, releases=True)
+            api = OrdersApi(process)
             self.network.app = api.app
             async with serving(self.network, listener):
                 try:

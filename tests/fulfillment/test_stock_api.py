@@ -12,6 +12,7 @@ import pytest
 from tests.fulfillment.test_stock import database, levels, order, put, write
 from yarl import URL
 
+from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Database, Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
@@ -20,12 +21,15 @@ from orderflow.fulfillment.stock.http import STOCK, StockApi
 from orderflow.fulfillment.stock.records import ON_HAND_MAX
 from orderflow.fulfillment.stock.reservations import reserve
 from orderflow.runtime.health import Health
+from orderflow.web.front_door import EVERYONE, FrontDoor, Principal
 from orderflow.web.health import HealthApi
 from orderflow.web.server import address, bind, serving
 
 __all__ = ["database"]
 
 JSON = {"content-type": "application/json"}
+
+READER = Principal("ada", frozenset((Scope.FULFILLMENT_READ,)))
 
 Call = Callable[..., Awaitable[tuple[int, Any]]]
 """Sends a method, a path as it is and a body; the status and the document of the answer."""
@@ -36,7 +40,7 @@ async def _no_trouble() -> None:
 
 
 @asynccontextmanager
-async def stock_api(database: Database, *, set_served: bool = True) -> AsyncGenerator[Call]:
+async def stock_api(database: Database, *, principal: Principal = EVERYONE) -> AsyncGenerator[Call]:
     reader, writer, health = Reader(database), GroupCommit(database.writer, "test"), Health()
     writer.start()
 
@@ -47,11 +51,12 @@ async def stock_api(database: Database, *, set_served: bool = True) -> AsyncGene
     app = create_app(
         FulfillmentApi(reader),
         HealthApi(_no_trouble, disabled=health.disabled, degraded=health.degraded),
-        DeadLetterActions(writer=writer, reader=reader, discarder=nobody, clock=clock, served=True),
-        StockApi(writer=writer, reader=reader, clock=clock, set_served=set_served),
+        DeadLetterActions(writer=writer, reader=reader, discarder=nobody, clock=clock),
+        StockApi(writer=writer, reader=reader, clock=clock),
     )
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
-        async with serving(app, listener), aiohttp.ClientSession() as session:
+        door = FrontDoor(authenticate=lambda _authorization: principal)
+        async with serving(app, listener, door=door), aiohttp.ClientSession() as session:
 
             async def call(
                 method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
@@ -66,7 +71,7 @@ async def stock_api(database: Database, *, set_served: bool = True) -> AsyncGene
     reader.close()
 
 
-def with_api(database: Database, scenario: Callable[[Call], Awaitable[None]], **options: bool) -> None:
+def with_api(database: Database, scenario: Callable[[Call], Awaitable[None]], **options: Principal) -> None:
     async def run() -> None:
         async with stock_api(database, **options) as call:
             await scenario(call)
@@ -204,7 +209,7 @@ def test_what_is_wrong_is_a_problem_and_changes_nothing(database: Database) -> N
     assert levels(database) == {"p": (4, 0)}
 
 
-def test_outside_dev_stock_is_shown_but_not_set(database: Database) -> None:
+def test_stock_is_shown_to_whoever_may_only_read_but_not_set(database: Database) -> None:
     put(database, p=4)
 
     async def scenario(call: Call) -> None:
@@ -213,5 +218,5 @@ def test_outside_dev_stock_is_shown_but_not_set(database: Database) -> None:
             assert (status, problem["type"]) == (403, "urn:orderflow:problem:forbidden")
         assert [item["onHand"] for item in (await call("GET", STOCK))[1]["items"]] == [4]
 
-    with_api(database, scenario, set_served=False)
+    with_api(database, scenario, principal=READER)
     assert levels(database) == {"p": (4, 0)}

@@ -28,7 +28,7 @@ from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import Exchange, ShortWay
-from orderflow.web.front_door import FrontDoor
+from orderflow.web.front_door import EVERYONE, Authenticate, FrontDoor
 from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0
@@ -142,7 +142,7 @@ class Service:
         in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX,
         writing: bool = True,
         short_way: bool = True,
-        releases: bool = True,
+        authenticate: Authenticate = lambda _authorization: EVERYONE,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, ORDERS)
@@ -157,7 +157,7 @@ class Service:
             key_wait_s=key_wait_s,
         )
         self.writer, self.relay = self.process.writer, self.process.relay
-        self.api = OrdersApi(self.process, releases=releases)
+        self.api = OrdersApi(self.process)
         if self.log is None:
             self.relay.close()  # it takes nothing over then
         elif writing:
@@ -167,6 +167,7 @@ class Service:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
+        self._authenticate = authenticate
         self.taken: list[bool] = []
         """Whether the short way took each request that came to it."""
         self._short_way = Watched(self.api.short_way, self.taken) if short_way else None
@@ -183,7 +184,7 @@ class Service:
         async with serving(
             self.api.app,
             self.listener,
-            door=FrontDoor(HOSTS),
+            door=FrontDoor(HOSTS, authenticate=self._authenticate),
             short_way=self._short_way,
             limits=self._limits,
             drain_s=2,

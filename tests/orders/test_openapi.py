@@ -67,3 +67,10 @@ def test_every_operation_is_documented(service: Service) -> None:
         "GET /health/live",
         "GET /health/ready",
     }
+
+
+def test_the_document_says_which_scope_an_operation_needs(service: Service) -> None:
+    document = service.get("/openapi.json")
+    assert document["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert document["paths"]["/api/orders"]["post"]["security"] == [{"bearer": ["orders:write"]}]
+    assert document["paths"]["/health/ready"]["get"]["security"] == []

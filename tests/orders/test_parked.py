@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from tests.orders.conftest import ORDER, Service, Start, eventually
 from tests.orders.test_relay import Bench, bench, drain, event
 
+from orderflow.contracts.scopes import EVERY_SCOPE, Scope
 from orderflow.messaging import PublishFailed
 from orderflow.orders import parked
 from orderflow.orders.parked import TRIED_AGAIN_AFTER_MS
 from orderflow.orders.tables import outbox
+from orderflow.web.front_door import Principal
 
 __all__ = ["bench"]
 
@@ -194,8 +196,9 @@ def test_an_order_that_asks_for_a_person_already_goes_on_saying_why(start: Start
     assert service.get(f"/api/orders/{order_id}")["attention"]["kind"] == "seen-by-ada"
 
 
-def test_releasing_is_refused_where_nobody_can_be_told_apart(start: Start, tmp_path: Path) -> None:
-    service = start(tmp_path / "log.db", releases=False)
+def test_releasing_is_refused_to_whoever_is_no_admin(start: Start, tmp_path: Path) -> None:
+    ada = Principal("ada", EVERY_SCOPE - {Scope.ADMIN})
+    service = start(tmp_path / "log.db", authenticate=lambda _authorization: ada)
     order = parked_order(service)
     assert release(service)[0] == 403
     assert [item["orderId"] for item in service.get("/api/outbox/parked")["items"]] == [order["orderId"]]

@@ -28,7 +28,7 @@ from orderflow.simulators.carrier_server import create_app as create_carrier
 from orderflow.simulators.payment_ledger import PaymentLedger
 from orderflow.simulators.payment_server import create_app as create_provider
 from orderflow.web.deadlines import Limits
-from orderflow.web.front_door import FrontDoor
+from orderflow.web.front_door import EVERYONE, Authenticate, FrontDoor
 from orderflow.web.health import HealthApi, create_health_app
 from orderflow.web.server import bind, serving
 
@@ -67,10 +67,20 @@ def in_thread(server: Callable[[], AbstractAsyncContextManager[Any]]) -> Generat
 
 
 @contextmanager
-def listening(name: str, directory: Path, limits: Limits | None = None) -> Generator[int]:
+def listening(
+    name: str,
+    directory: Path,
+    limits: Limits | None = None,
+    authenticate: Authenticate = lambda _authorization: EVERYONE,
+) -> Generator[int]:
     """The port of that listener, with the application it has in production."""
     if name.startswith("orders"):
-        service = Service(f"sqlite:///{directory / 'orders.db'}", short_way=name == "orders", limits=limits)
+        service = Service(
+            f"sqlite:///{directory / 'orders.db'}",
+            short_way=name == "orders",
+            limits=limits,
+            authenticate=authenticate,
+        )
         try:
             yield service.port
         finally:
@@ -79,7 +89,7 @@ def listening(name: str, directory: Path, limits: Limits | None = None) -> Gener
     with ExitStack() as stack:
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
         app = _application(name, directory, stack)
-        door = FrontDoor(HOSTS)
+        door = FrontDoor(HOSTS, authenticate=authenticate)
         stack.enter_context(in_thread(lambda: serving(app, listener, door=door, limits=limits, drain_s=2)))
         yield listener.getsockname()[1]
 
@@ -106,9 +116,9 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     if name == "relay":
         return create_health_app(_health())
     actions = DeadLetterActions(
-        writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC), served=False
+        writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC)
     )
-    stock = StockApi(writer=nothing, reader=reader, clock=lambda: datetime.now(UTC), set_served=False)
+    stock = StockApi(writer=nothing, reader=reader, clock=lambda: datetime.now(UTC))
     return create_fulfillment(FulfillmentApi(reader), _health(), actions, stock)
 
 

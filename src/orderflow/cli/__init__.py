@@ -14,6 +14,7 @@ from orderflow.cli import (
     configuration,
     dead_letters,
     health,
+    keys,
     orders,
     orders_import,
     parked,
@@ -110,6 +111,11 @@ def _app() -> App:
     pieces.command(stock.list_stock, name="list")
     pieces.command(stock.set_on_hand, name="set")
     app.command(pieces)
+    secrets = App(name="keys", help="API keys: who may call both services, and what for.")
+    secrets.command(keys.create)
+    secrets.command(keys.list_keys, name="list")
+    secrets.command(keys.revoke)
+    app.command(secrets)
     config = App(name="config", help="What the settings are, and whether they work.")
     config.command(configuration.show)
     config.command(configuration.check)

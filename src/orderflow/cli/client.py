@@ -21,6 +21,12 @@ ANSWER_TIMEOUT_S = 60.0
 RETRY_AFTER_S_MAX = 30.0
 
 
+_WHAT_TO_DO = {
+    401: "\nset ORDERFLOW_API_KEY to a valid key; on the services' machine `orderflow keys create` makes one",
+    403: "\n`orderflow keys list` shows what your key allows",
+}
+
+
 class Unreachable(CommandFailed):
     """No connection could be made to the address, so nothing was sent."""
 
@@ -33,7 +39,7 @@ class Refused(CommandFailed):
     """The service answered with an error. `retry_after_s` is None where it gave none."""
 
     def __init__(self, status: int, problem: Mapping[str, Any], retry_after_s: float | None) -> None:
-        super().__init__(problem_text(problem))
+        super().__init__(problem_text(problem) + _WHAT_TO_DO.get(status, ""))
         self.status = status
         self.problem = problem
         self.retry_after_s = retry_after_s

@@ -14,7 +14,7 @@ def up() -> int:
     settings = load_settings("up")
     from orderflow.app import run_up
 
-    with _expected_errors():
+    with expected_errors():
         return run_up(settings)
 
 
@@ -23,7 +23,7 @@ def api() -> int:
     settings = load_settings("api")
     from orderflow.app import run_api
 
-    with _expected_errors():
+    with expected_errors():
         return run_api(settings)
 
 
@@ -32,7 +32,7 @@ def relay() -> int:
     settings = load_settings("relay")
     from orderflow.app import run_relay
 
-    with _expected_errors():
+    with expected_errors():
         return run_relay(settings)
 
 
@@ -41,7 +41,7 @@ def fulfillment() -> int:
     settings = load_settings("fulfillment")
     from orderflow.app import run_fulfillment
 
-    with _expected_errors():
+    with expected_errors():
         return run_fulfillment(settings)
 
 
@@ -52,7 +52,7 @@ def migrate() -> int:
     from orderflow.runtime.telemetry import configure_logging
 
     configure_logging(settings.log_format, settings.log_level, "orderflow-migrate")
-    with _expected_errors():
+    with expected_errors():
         applied = run_migrate(settings)
     for context, revisions in applied.items():
         write_line(f"{context}: {', '.join(revisions) if revisions else 'nothing to apply'}")
@@ -60,7 +60,7 @@ def migrate() -> int:
 
 
 @contextmanager
-def _expected_errors() -> Generator[None]:
+def expected_errors() -> Generator[None]:
     """Turns errors that a role is expected to end with into one line each."""
     from orderflow.database.errors import DatabaseMisconfigured, DatabaseUnavailable, SchemaMismatch
     from orderflow.messaging import BusMisconfigured, BusUnavailable

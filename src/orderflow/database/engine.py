@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 POOL_WAIT_S = 5.0
 READ_THREADS = 4
+READ_CONNECTIONS_MAX = READ_THREADS + 1
+"""One for each thread that reads, and one for the API keys, which must not wait behind queries."""
 READS_WAITING_MAX = 1_000
 READ_WAIT_S_MAX = 5.0
 """A read that has waited so long for a thread is refused, as an order is that waits for the writer: whoever
@@ -77,14 +79,16 @@ def connect(url_text: str, *, application: str) -> Database:
         return Database(
             url,
             sqlite_engine.writing_engine(url, pool_wait_s=POOL_WAIT_S),
-            sqlite_engine.reading_engine(url, connections=READ_THREADS, pool_wait_s=POOL_WAIT_S),
+            sqlite_engine.reading_engine(url, connections=READ_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S),
         )
     return Database(
         url,
         postgresql_engine.writing_engine(
             url, application, connections=WRITE_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S
         ),
-        postgresql_engine.reading_engine(url, application, connections=READ_THREADS, pool_wait_s=POOL_WAIT_S),
+        postgresql_engine.reading_engine(
+            url, application, connections=READ_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S
+        ),
     )
 
 

@@ -14,18 +14,18 @@ from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import Reader
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import queries
+from orderflow.fulfillment.access import LETTERS, RULES
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.dead_letters.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.stock.http import STOCK, StockApi
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.fulfillment.worker import WorkerStatus
+from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, json_text, problem_response
 from orderflow.web.headers import read_query, takes
 from orderflow.web.health import HealthApi
 from orderflow.web.problems import ProblemError
-
-LETTERS = "/api/fulfillment/dead-letters"
 
 
 class _LettersQuery(PageQuery):
@@ -140,6 +140,7 @@ def create_app(
         # A product id may have a slash in it.
         Route(f"{STOCK}/{{product_id:path}}", takes(stock.set_on_hand), methods=["PUT"]),
     ]
+    guard(routes, RULES)
     handlers = EXCEPTION_HANDLERS | dict.fromkeys(TRANSIENT, _on_database_unavailable)
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False

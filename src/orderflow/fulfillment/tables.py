@@ -7,8 +7,10 @@ in Unix milliseconds.
 import sqlalchemy as sa
 
 from orderflow.database.dialects import UtcTime, UuidText, exact_text
+from orderflow.security.keys import key_table
 
 metadata = sa.MetaData()
+api_keys = key_table("fulfillment_api_keys", metadata)
 
 shipments = sa.Table(
     "shipments",

@@ -148,6 +148,8 @@ class UpdateOrder:
     topic: str | None = None
     """Where the event about the move goes. Only an update that makes no move with an event can do without."""
     traceparent: str | None = None
+    owner: str | None = None
+    """If it is given, the orders of other customers do not exist for this update."""
 
     @property
     def rows(self) -> int:
@@ -192,12 +194,12 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
     moves: list[outbox.OutboxRow] = []
     results: list[UpdateResult] = []
     for index, command in enumerate(commands):
+        before = states.get(command.order_id)
+        if before is None or command.owner not in (None, rows[command.order_id]["customer_id"]):
+            results.append(UnknownOrder())
+            continue
         if index in earlier:
             results.append(earlier[index])
-            continue
-        before = states.get(command.order_id)
-        if before is None:
-            results.append(UnknownOrder())
             continue
         stale = command.versions is not None and before.version not in command.versions
         after = _applied(before, command)
@@ -327,7 +329,7 @@ _STATE_COLUMNS = (
 )
 
 _LOCKED = locked(
-    sa.select(*_STATE_COLUMNS)
+    sa.select(*_STATE_COLUMNS, orders.c.customer_id)
     .where(lock_timeout(ROW_LOCK_TIMEOUT_MS), one_of(orders.c.order_id, "ids"))
     .order_by(orders.c.order_id),
     orders,

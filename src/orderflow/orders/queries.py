@@ -25,9 +25,12 @@ BACKLOG_COUNT_MAX = 1_000_000
 Document = dict[str, Any]
 
 
-def get_order(connection: Connection, order_id: str) -> Document | None:
+def get_order(connection: Connection, order_id: str, *, owner: str | None = None) -> Document | None:
+    """The order, or None if there is none or, with an `owner`, if it is another customer's."""
     rows = connection.execute(_ORDERS, {"ids": to_json([order_id]).decode()}).mappings().all()
-    return _documents(connection, rows)[0] if rows else None
+    if not rows or owner not in (None, rows[0]["customer_id"]):
+        return None
+    return _documents(connection, rows)[0]
 
 
 _ORDERS = sa.select(orders).where(one_of(orders.c.order_id, "ids"))
@@ -74,6 +77,7 @@ def list_orders(
     *,
     statuses: Sequence[str] = (),
     customer_id: str | None = None,
+    owner: str | None = None,
     product_id: str | None = None,
     attention: bool | None = None,
     created_from: datetime | None = None,
@@ -84,8 +88,8 @@ def list_orders(
     """A page as JSON, newest first.
 
     The key is the order id, whose first bits are the creation time. So new orders appear before the first
-    page and never shift a later one. `created_to` is exclusive. A page ends early if its orders have many
-    items or bytes.
+    page and never shift a later one. `created_to` is exclusive. With an `owner`, no orders of other customers
+    are on it. A page ends early if its orders have many items or bytes.
     """
     # An index of the items lists the orders of a product in the same order as the page does.
     key = orders.c.order_id if product_id is None else order_items.c.order_id
@@ -94,6 +98,8 @@ def list_orders(
         conditions.append(orders.c.status.in_(statuses))
     if customer_id is not None:
         conditions.append(orders.c.customer_id == customer_id)
+    if owner is not None:
+        conditions.append(orders.c.customer_id == owner)
     if product_id is not None:
         conditions.append(order_items.c.product_id == product_id)
     if attention is not None:
@@ -224,10 +230,11 @@ def _attention(row: RowMapping) -> Document | None:
     }
 
 
-def timeline(connection: Connection, order_id: str) -> Document | None:
-    """Every change and event of the order, oldest first; None for an unknown order."""
+def timeline(connection: Connection, order_id: str, *, owner: str | None = None) -> Document | None:
+    """Every change and event of the order, oldest first. None for an unknown order and, with an `owner`, for
+    another customer's."""
     order = connection.execute(sa.select(orders).where(orders.c.order_id == order_id)).mappings().first()
-    if order is None:
+    if order is None or owner not in (None, order["customer_id"]):
         return None
     changes = connection.execute(
         sa.select(order_changes).where(order_changes.c.order_id == order_id)
@@ -237,7 +244,7 @@ def timeline(connection: Connection, order_id: str) -> Document | None:
         "at": order["created_at"],
         "version": 1,
         "status": Status.CREATED.value,
-        "actor": "client",
+        "actor": order["created_by"] or "client",
         "reason": None,
         "correlation_id": order["correlation_id"],
     }

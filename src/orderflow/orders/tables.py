@@ -6,8 +6,10 @@ Times are UTC. `orders` and `order_items` may be read by reports; everything els
 import sqlalchemy as sa
 
 from orderflow.database.dialects import UtcTime, UuidText
+from orderflow.security.keys import key_table
 
 metadata = sa.MetaData()
+api_keys = key_table("api_keys", metadata)
 
 
 orders = sa.Table(
@@ -21,6 +23,8 @@ orders = sa.Table(
     sa.Column("ship_to", sa.Text),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("correlation_id", sa.String(200), nullable=False),
+    # The caller's name; null for an order that an earlier release took.
+    sa.Column("created_by", sa.String(64)),
     # What status updates change.
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),

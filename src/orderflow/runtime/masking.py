@@ -18,12 +18,17 @@ _USERINFO = re.compile(r"(?P<user>[^:/?#@]*)(?P<secret>:.*)?@")
 _PARAMETER = re.compile(r"(?P<name>(?<=[?&;])[^=&;#\s]+)=[^&;#\s'\"]+")
 _PASSWORD = re.compile(r"(?P<name>\bpass(?:word|wd)?\s*=\s*)[^\s&;]+", re.IGNORECASE)
 
+_API_KEY = re.compile(r"(?P<prefix>of_[0-9a-f]{10}_)[A-Za-z0-9_-]{20,}")
+
 
 def mask_urls(text: str) -> str:
     """The text with stars in place of the password in every URL and of the secrets in its query.
 
-    A user without a password, as in `https://token@host`, is treated as a secret, too.
+    A user without a password, as in `https://token@host`, is treated as a secret, too. Of an API key only the
+    prefix is shown.
     """
+    if "of_" in text:
+        text = _API_KEY.sub(rf"\g<prefix>{STARS}", text)
     if "://" in text:
         text = _URL.sub(_masked_url, text)
     return _PASSWORD.sub(rf"\g<name>{STARS}", text) if "pass" in text.lower() else text

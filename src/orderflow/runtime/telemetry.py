@@ -60,10 +60,14 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
 
 
 def _masked(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Masks the secrets of URLs in every line, whoever wrote them there."""
+    """Masks API keys and the secrets of URLs in every line, whoever wrote them there."""
     for name, value in event.items():
         text = value if type(value) is str else None if type(value) in _PLAIN else repr(value)
-        if text is not None and ("://" in text or "pass" in text) and (masked := mask_urls(text)) != text:
+        if (
+            text is not None
+            and ("://" in text or "pass" in text or "of_" in text)
+            and (masked := mask_urls(text)) != text
+        ):
             event[name] = masked
     return event
 

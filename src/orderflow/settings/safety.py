@@ -56,6 +56,7 @@ def refusals(loaded: Loaded, role: Role) -> list[Refusal]:
     """All reasons for which the role does not start with these settings."""
     settings = loaded.settings
     found = [*_unserved(settings), *_open_doors(loaded, role), *_embedded(settings, role)]
+    found += _without_key(settings, role)
     if settings.env != "dev":
         found += [*_stand_ins(loaded, role), *_sample_secrets(settings, role)]
     return [Refusal(PREFIX + setting.upper(), text) for setting, text in found]
@@ -116,6 +117,16 @@ def _embedded(settings: Settings, role: Role) -> _Found:
             setting if is_file else "bus_url",
             f"`orderflow {role}` needs a database server and Kafka: set {PREFIX}{setting.upper()} and "
             f"{PREFIX}BUS_URL, or run everything in one process with `orderflow up`",
+        )
+
+
+def _without_key(settings: Settings, role: Role) -> _Found:
+    # `up` has both services in one process, and gives its worker a key by itself.
+    if role == "fulfillment" and settings.asks_who_calls and settings.api_key is None:
+        yield (
+            "api_key",
+            "the worker needs a key to report to the Order Service: "
+            "`orderflow keys create --name worker --scope orders:status` makes one",
         )
 
 

@@ -19,6 +19,11 @@ def caller(request: Request) -> Caller:
     return request.scope["state"]["caller"]
 
 
+def owner_of(request: Request) -> str | None:
+    """The customer whose orders alone the caller may see; None for a caller who may see all."""
+    return caller(request).principal.customer_id
+
+
 def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(to_json(document), status, headers=headers, media_type="application/json")
 

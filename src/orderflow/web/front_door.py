@@ -6,12 +6,14 @@ after it is answered. The short way of `POST /api/orders` passes it like the app
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from ipaddress import ip_address
 from typing import NamedTuple
 
 import structlog
 
+from orderflow.contracts.scopes import EVERY_SCOPE, Scope
 from orderflow.contracts.traceparent import parse_traceparent, trace_id
 from orderflow.runtime.ids import new_uuid4, random_hex
 from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
@@ -24,12 +26,42 @@ _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,200}")
 _PORT = re.compile(rb":[0-9]*\Z")
 
 
+class Denial(Enum):
+    """Why nobody knows who a caller is."""
+
+    MISSING = (
+        "This needs a key or a token: send it as `Authorization: Bearer ...`. "
+        "`orderflow keys create` makes keys."
+    )
+    INVALID = "The key or token is unknown, has expired or was revoked."
+    UNDECIDED = "Keys cannot be checked now, because the database does not answer. Try again shortly."
+
+
+class Principal(NamedTuple):
+    """Who somebody is, and what they may do. A principal with a `customer_id` may see and place the orders of
+    that customer only. `denial` says why somebody who is not known may do nothing."""
+
+    name: str
+    scopes: frozenset[Scope]
+    customer_id: str | None = None
+    denial: Denial | None = None
+
+
+EVERYONE = Principal(ANONYMOUS, EVERY_SCOPE)
+"""Whoever calls, where nobody is asked who they are."""
+NOBODY = Principal(ANONYMOUS, frozenset(), denial=Denial.MISSING)
+
+Authenticate = Callable[[bytes | None], Principal]
+"""Finds out from an `Authorization` header, None without one, who sends a request."""
+
+
 class Caller(NamedTuple):
     """Who sends the request, and the ids that travel with it into the event."""
 
     name: str
     correlation_id: str
     traceparent: str
+    principal: Principal = NOBODY
 
 
 class Refusal(NamedTuple):
@@ -43,18 +75,28 @@ class FrontDoor:
     """Passes or refuses requests, and logs them.
 
     `hosts` are the names by which browsers reach our pages, besides `localhost` and IP addresses. `logs` is
-    False for a server whose requests another program logs.
+    False for a server whose requests another program logs. Without `authenticate` nobody is asked who they
+    are. What a caller may do is decided by the routes: see `web.access`.
     """
 
-    def __init__(self, hosts: Iterable[str] = (), *, logs: bool = True) -> None:
+    def __init__(
+        self,
+        hosts: Iterable[str] = (),
+        *,
+        authenticate: Authenticate = lambda _authorization: EVERYONE,
+        logs: bool = True,
+    ) -> None:
+        self._authenticate = authenticate
         self._hosts = frozenset(host.lower() for host in ("localhost", *hosts))
         self._log = structlog.get_logger().bind() if logs else None
 
     def begin(self, method: bytes, headers: Mapping[bytes, bytes]) -> Caller | Refusal:
+        principal = self._authenticate(headers.get(b"authorization"))
         caller = Caller(
-            ANONYMOUS,
+            principal.name,
             correlation_id_from(headers.get(b"x-correlation-id")),
             traceparent_from(headers.get(b"traceparent")),
+            principal,
         )
         if method not in SAFE_METHODS and self._is_foreign(headers):
             return Refusal(

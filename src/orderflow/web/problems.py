@@ -14,6 +14,7 @@ INSTANCE_CHARS_MAX = 500
 
 _TITLES = {
     400: ("malformed-request", "Malformed request"),
+    401: ("unauthenticated", "Unauthenticated"),
     403: ("forbidden", "Forbidden"),
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "Method not allowed"),
@@ -75,13 +76,6 @@ def problem_parts(error: ProblemError, path: str, correlation_id: str) -> tuple[
     headers = {**error.headers, "content-type": "application/problem+json"}
     lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
     return lines.encode("latin-1"), to_json(problem_document(error, path, correlation_id))
-
-
-def not_outside_dev() -> ProblemError:
-    """403 of what changes something for operators, until API keys exist."""
-    return ProblemError(
-        403, "Outside the dev environment this needs authorization, which does not exist yet."
-    )
 
 
 def broken_contract(errors: Sequence[Mapping[str, str]]) -> ProblemError:

@@ -1,7 +1,4 @@
-"""What a person does with dead letters, over HTTP.
-
-Until API keys exist these operations are served in the dev environment only. Each is recorded with its actor.
-"""
+"""What a person does with dead letters, over HTTP. Each action is recorded with its actor."""
 
 import uuid
 from collections.abc import Callable
@@ -27,11 +24,10 @@ from orderflow.fulfillment.dead_letters.redrive import (
     StartRedrive,
     StopRedrive,
 )
-from orderflow.web.answers import json_response
+from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
-from orderflow.web.problems import ProblemError, not_outside_dev
+from orderflow.web.problems import ProblemError
 
-ACTOR = "anonymous"
 NO_NUL = r"^[^\x00]*$"
 
 
@@ -50,7 +46,7 @@ class _GroupBody(_Body):
 
 
 class DeadLetterActions:
-    """The endpoints that change something. Unless `served`, each answers 403."""
+    """The endpoints that change something."""
 
     def __init__(
         self,
@@ -59,17 +55,15 @@ class DeadLetterActions:
         reader: Reader,
         discarder: Discarder,
         clock: Callable[[], datetime],
-        served: bool,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._discarder = discarder
         self._clock = clock
-        self._served = served
 
     async def redrive(self, request: Request) -> Response:
         letter_id = self._letter_id(request)
-        command = Redrive(letter_id, ACTOR, self._clock())
+        command = Redrive(letter_id, caller(request).name, self._clock())
         result, why = await self._writer.submit_one(redrive.redrive, command)
         if result is Redriven.UNKNOWN:
             raise ProblemError(404, why)
@@ -82,7 +76,7 @@ class DeadLetterActions:
     async def discard(self, request: Request) -> Response:
         letter_id = self._letter_id(request)
         body = await read_model(_DiscardBody, request)
-        result, why = await self._discarder.discard(letter_id, actor=ACTOR, reason=body.reason)
+        result, why = await self._discarder.discard(letter_id, actor=caller(request).name, reason=body.reason)
         if result is Discarded.UNKNOWN:
             raise ProblemError(404, why)
         if result is Discarded.NOT_OPEN:
@@ -92,33 +86,28 @@ class DeadLetterActions:
         return await self._letter(letter_id, 200)
 
     async def start_redrive(self, request: Request) -> Response:
-        self._require_served()
         body = await read_model(_GroupBody, request)
         command = StartRedrive(
-            str(uuid.uuid4()), body.kind, body.reason, body.rate_per_s, ACTOR, self._clock()
+            str(uuid.uuid4()), body.kind, body.reason, body.rate_per_s, caller(request).name, self._clock()
         )
         if not await self._writer.submit_one(redrive.start, command):
             raise _conflict("redrive-running", f"A redrive of {body.kind} runs already.")
         return await self._redrive(command.id, 202)
 
     async def stop_redrive(self, request: Request) -> Response:
-        self._require_served()
         redrive_id = readable_order_id(request.path_params["redrive_id"])
         if redrive_id is None:
             raise ProblemError(404, "There is no such redrive.")
-        await self._writer.submit_one(redrive.stop, StopRedrive(redrive_id, ACTOR, self._clock()))
+        await self._writer.submit_one(
+            redrive.stop, StopRedrive(redrive_id, caller(request).name, self._clock())
+        )
         return await self._redrive(redrive_id, 200)
 
     def _letter_id(self, request: Request) -> str:
-        self._require_served()
         letter_id = readable_order_id(request.path_params["letter_id"])
         if letter_id is None:
             raise ProblemError(404, "There is no such dead letter.")
         return letter_id
-
-    def _require_served(self) -> None:
-        if not self._served:
-            raise not_outside_dev()
 
     async def _letter(self, letter_id: str, status: int) -> Response:
         return json_response(await self._reader.run(queries.get_dead_letter, letter_id), status)

@@ -1,4 +1,4 @@
-"""Stock over HTTP. Until API keys exist it is set in the dev environment only."""
+"""Stock over HTTP."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,7 +19,7 @@ from orderflow.fulfillment.stock.records import ON_HAND_MAX, SetOnHand
 from orderflow.web.answers import json_response, json_text
 from orderflow.web.bodies import read_model
 from orderflow.web.headers import read_query
-from orderflow.web.problems import broken_contract, field_error, not_outside_dev
+from orderflow.web.problems import broken_contract, field_error
 
 STOCK = "/api/fulfillment/stock"
 
@@ -37,15 +37,12 @@ class _RecordBody(BaseModel):
 
 
 class StockApi:
-    """The endpoints of stock. Unless `set_served`, none of them changes anything: it answers 403."""
+    """The endpoints of stock."""
 
-    def __init__(
-        self, *, writer: GroupCommit, reader: Reader, clock: Callable[[], datetime], set_served: bool
-    ) -> None:
+    def __init__(self, *, writer: GroupCommit, reader: Reader, clock: Callable[[], datetime]) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock
-        self._set_served = set_served
 
     async def list_stock(self, request: Request) -> Response:
         query = read_query(_StockQuery, request)
@@ -55,8 +52,6 @@ class StockApi:
         return json_text(page)
 
     async def set_on_hand(self, request: Request) -> Response:
-        if not self._set_served:
-            raise not_outside_dev()
         product_id = _product_id(request)
         body = await read_model(_RecordBody, request)
         command = SetOnHand(product_id, body.on_hand, self._clock())

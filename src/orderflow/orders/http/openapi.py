@@ -7,12 +7,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from orderflow.contracts import orders_api as api
+from orderflow.orders.http.access import RULES
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
+_UNAUTHENTICATED = "no valid key or token"
 _ERRORS = {
     400: "not JSON",
-    403: "a page of another origin may not change anything",
+    401: _UNAUTHENTICATED,
+    403: "the caller lacks the scope, or a page of another origin wants to change something",
     409: "the order's status does not allow it, or the first request with this key still runs",
     413: "too large",
     415: "not application/json",
@@ -65,6 +68,8 @@ def get_responses(answer: type[BaseModel] | None) -> dict[int | str, dict[str, A
 
 
 _READ_ERRORS = {
+    401: _UNAUTHENTICATED,
+    403: "the caller lacks the scope",
     404: "no such order",
     422: "a parameter breaks the contract",
     503: "the database does not answer",
@@ -85,6 +90,11 @@ def document_writes(app: FastAPI) -> None:
             )
             for path, method, operation in _operations():
                 document["paths"].setdefault(path, {})[method] = operation
+            document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+            for path, methods in document["paths"].items():
+                for method, operation in methods.items():
+                    scope = RULES[method.upper(), path].scope
+                    operation["security"] = [] if scope is None else [{"bearer": [scope]}]
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -141,7 +151,6 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
                 "ReleaseIn",
                 {
                     **_answer(200, "How many are tried again.", "ReleaseOut"),
-                    "403": _problem("served in the dev environment only"),
                     "404": _problem("no event of such an order is parked"),
                 },
             ),

@@ -18,7 +18,7 @@ from orderflow.orders.http.problems import placement_problem, problem_result, un
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.intake import Accepted, Intake, Refused
 from orderflow.orders.model import TERMINAL
-from orderflow.web.answers import caller, json_response, json_text
+from orderflow.web.answers import caller, json_response, json_text, owner_of
 from orderflow.web.bodies import BodyBudget, read_json_body
 from orderflow.web.headers import header_values, idempotency_key
 from orderflow.web.problems import ProblemError, validation_problem
@@ -42,6 +42,7 @@ class Orders:
         except ValidationError as error:
             raise validation_problem(error) from None
         parsing.check_prices(order)
+        parsing.check_customer(order, caller(request))
         (answer,) = await self._intake.place([(order, key)], caller(request))
         if not isinstance(answer, Accepted):
             raise placement_problem(answer)
@@ -53,51 +54,61 @@ class Orders:
     async def post_batch(self, request: Request) -> Response:
         self._intake.check_room()
         body = await read_json_body(request, api.BATCH_BODY_BYTES_MAX, self._bodies)
+        sender = caller(request)
         entries = parsing.entries(body, parsing.BATCH, api.BatchEnvelope, api.BatchOrderIn, "orders")
         for index, entry in enumerate(entries):
             if isinstance(entry, api.BatchOrderIn):
                 try:
                     parsing.check_prices(entry, ("orders", index))
+                    parsing.check_customer(entry, sender)
                 except ProblemError as error:
                     entries[index] = error
         valid = [(entry, entry.idempotency_key) for entry in entries if not isinstance(entry, ProblemError)]
-        answers = iter(await self._intake.place(valid, caller(request)))
+        answers = iter(await self._intake.place(valid, sender))
         results = [
             _batch_result(request, entry if isinstance(entry, ProblemError) else next(answers))
             for entry in entries
         ]
         return Response(f'{{"results":[{",".join(results)}]}}', media_type="application/json")
 
-    async def get_order(self, order_id: str, query: Annotated[parsing.OrderQuery, Query()]) -> Response:
-        order_id = parsing.order_id(order_id)
-        order = await (self._order(order_id) if query.wait is None else self._awaited(order_id, query))
+    async def get_order(
+        self, request: Request, order_id: str, query: Annotated[parsing.OrderQuery, Query()]
+    ) -> Response:
+        order_id, owner = parsing.order_id(order_id), owner_of(request)
+        if query.wait is None:
+            order = await self._order(order_id, owner)
+        else:
+            order = await self._awaited(order_id, query, owner)
         return json_response(order, headers={"ETag": f'"{order["version"]}"'})
 
-    async def _order(self, order_id: str) -> queries.Document:
-        order = await self._reader.run(queries.get_order, order_id)
+    async def _order(self, order_id: str, owner: str | None) -> queries.Document:
+        order = await self._reader.run(queries.get_order, order_id, owner=owner)
         if order is None:
             raise unknown_order()
         return order
 
-    async def _awaited(self, order_id: str, query: parsing.OrderQuery) -> queries.Document:
+    async def _awaited(self, order_id: str, query: parsing.OrderQuery, owner: str | None) -> queries.Document:
         """The order as soon as it has the status that is waited for, or a terminal one. Otherwise the order
         as it is at the time-out, or earlier if the server stops or too many requests wait already."""
+        if owner is not None:
+            await self._order(order_id, owner)
         with self._waiters.expecting(order_id, query.wait or "") as reached:
             status = (await self._reader.run(queries.statuses, [order_id])).get(order_id)
             if status is None:
                 raise unknown_order()
             if status == query.wait or status in TERMINAL:
-                return await self._order(order_id)
+                return await self._order(order_id, owner)
             with suppress(TimeoutError):
                 async with asyncio.timeout(query.timeout_ms / 1000):
                     await reached.wait()
-        return await self._order(order_id)
+        return await self._order(order_id, owner)
 
-    async def list_orders(self, query: Annotated[parsing.ListQuery, Query()]) -> Response:
+    async def list_orders(self, request: Request, query: Annotated[parsing.ListQuery, Query()]) -> Response:
         page = await self._reader.run(
             queries.list_orders,
             statuses=query.status,
             customer_id=query.customer_id,
+            owner=owner_of(request),
             product_id=query.product_id,
             attention=query.attention,
             created_from=query.created_from,
@@ -107,8 +118,9 @@ class Orders:
         )
         return json_text(page)
 
-    async def timeline(self, order_id: str) -> Response:
-        document = await self._reader.run(queries.timeline, parsing.order_id(order_id))
+    async def timeline(self, request: Request, order_id: str) -> Response:
+        order_id = parsing.order_id(order_id)
+        document = await self._reader.run(queries.timeline, order_id, owner=owner_of(request))
         if document is None:
             raise unknown_order()
         return json_response(document)

@@ -1,7 +1,4 @@
-"""Parked events over HTTP: endpoints that list them and have them tried again at once.
-
-Until API keys exist, releasing is served in the dev environment only.
-"""
+"""Parked events over HTTP: endpoints that list them and have them tried again at once."""
 
 from typing import Annotated
 
@@ -18,32 +15,29 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import queries
 from orderflow.orders.http.problems import write_problem
 from orderflow.orders.parked import Release, release
-from orderflow.web.answers import json_response, json_text
+from orderflow.web.answers import caller, json_response, json_text
 from orderflow.web.bodies import read_model
-from orderflow.web.problems import ProblemError, not_outside_dev
+from orderflow.web.problems import ProblemError
 
 log = structlog.get_logger()
 
 
 class ParkedEvents:
-    """The endpoints. Unless `releases` is True, releasing answers 403."""
+    """The endpoints."""
 
-    def __init__(self, *, writer: GroupCommit, reader: Reader, releases: bool) -> None:
+    def __init__(self, *, writer: GroupCommit, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
-        self._releases = releases
 
     async def list_parked(self, query: Annotated[PageQuery, Query()]) -> Response:
         return json_text(await self._reader.run(queries.list_parked, limit=query.limit, behind=query.cursor))
 
     async def release(self, request: Request) -> Response:
-        if not self._releases:
-            raise not_outside_dev()
         body = await read_model(api.ReleaseIn, request)
         released = await self._release(body.order_id)
         if released == 0 and body.order_id is not None:
             raise ProblemError(404, "No event of such an order is parked.")
-        log.info("outbox.released", events=released, order_id=body.order_id)
+        log.info("outbox.released", events=released, order_id=body.order_id, actor=caller(request).name)
         return json_response({"released": released})
 
     async def _release(self, order_id: str | None) -> int:

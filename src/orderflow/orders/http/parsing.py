@@ -13,6 +13,7 @@ from orderflow.contracts.pages import PageQuery
 from orderflow.orders import commands
 from orderflow.orders.http.problems import unknown_order
 from orderflow.orders.model import Attention, AttentionChange, Fulfillment, Status
+from orderflow.web.access import other_customer
 from orderflow.web.front_door import Caller
 from orderflow.web.problems import ProblemError, broken_contract, field_error, validation_problem
 
@@ -60,6 +61,13 @@ def check_prices(order: api.OrderIn, at: tuple[str | int, ...] = ()) -> None:
     errors = [field_error((*at, *location), message) for location, message in order.price_errors()]
     if errors:
         raise broken_contract(errors)
+
+
+def check_customer(order: api.OrderIn, sender: Caller) -> None:
+    """Raises ProblemError 403 if the sender is bound to another customer than the order's."""
+    owner = sender.principal.customer_id
+    if owner is not None and owner != order.customer.customer_id:
+        raise other_customer()
 
 
 def entries(

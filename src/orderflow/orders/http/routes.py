@@ -13,6 +13,7 @@ from orderflow.contracts import orders_api as api
 from orderflow.contracts.pages import PageQuery
 from orderflow.orders import queries
 from orderflow.orders.http import openapi, parsing, problems
+from orderflow.orders.http.access import RULES
 from orderflow.orders.http.health import health_api
 from orderflow.orders.http.orders import Orders
 from orderflow.orders.http.parked import ParkedEvents
@@ -23,6 +24,7 @@ from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.process import OrdersProcess
 from orderflow.web import docs_page
+from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS
 from orderflow.web.bodies import BodyBudget
 from orderflow.web.headers import NoQuery, read_query, refuse_what_is_not_taken, takes
@@ -30,14 +32,13 @@ from orderflow.web.health import HealthApi
 
 
 class OrdersApi:
-    """Everything that the Order Service serves. Unless `releases` is True, releasing parked events answers
-    403."""
+    """Everything that the Order Service serves."""
 
     app: ASGIApp
     """To be served by `web.server`."""
     short_way: PostOrder
 
-    def __init__(self, process: OrdersProcess, *, releases: bool) -> None:
+    def __init__(self, process: OrdersProcess) -> None:
         writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
@@ -60,7 +61,7 @@ class OrdersApi:
                 clock=process.clock,
             ),
             statistics=Statistics(reader=reader, clock=process.clock),
-            parked=ParkedEvents(writer=writer, reader=reader, releases=releases),
+            parked=ParkedEvents(writer=writer, reader=reader),
             health=health_api(process),
         )
 
@@ -116,6 +117,7 @@ def _application(
         )
     app.router.routes.extend(docs_page.ROUTES)
     openapi.document_writes(app)
+    guard(app.router.routes, RULES)
     return app
 
 

@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from orderflow.contracts.orders_api import BODY_BYTES_MAX
 from orderflow.database.group_commit import QueueFull
 from orderflow.orders.http import parsing
+from orderflow.orders.http.access import PLACE
 from orderflow.orders.http.problems import placement_problem
 from orderflow.orders.intake import Accepted, Intake, Refused
+from orderflow.web.access import refusal
 from orderflow.web.exchanges import Exchange
 from orderflow.web.headers import idempotency_key
 from orderflow.web.problems import ProblemError
@@ -39,6 +41,7 @@ class PostOrder:
             or given.get(b"content-type") != _JSON
             or not _OTHERS.isdisjoint(given)
             or self._intake.is_full
+            or refusal(exchange.caller.principal, PLACE)
         ):
             return False
         body = exchange.whole_body()
@@ -50,6 +53,9 @@ class PostOrder:
         except (ValidationError, ProblemError):
             return False
         if next(order.price_errors(), None) is not None:
+            return False
+        owner = exchange.caller.principal.customer_id
+        if owner is not None and owner != order.customer.customer_id:
             return False
 
         def done(result: Accepted | Refused) -> None:

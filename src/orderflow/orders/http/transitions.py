@@ -67,6 +67,7 @@ class Transitions:
             action=action,
             topic=self._topic,
             traceparent=sender.traceparent,
+            owner=sender.principal.customer_id,
         )
         (result,) = await update_orders(self._writer, self._waiters, [command])
         if not isinstance(result, commands.Updated):

@@ -52,7 +52,7 @@ POSITION = {name: position for position, name in enumerate(PlaceOrder._fields)}
 
 KEYS = "idempotency_keys (caller, key, request_hash, order_id, created_at)"
 ORDERS = """orders (order_id, customer_id, customer_name, currency, ship_to, created_at, correlation_id,
-    status, version, updated_at)"""
+    status, version, updated_at, created_by)"""
 ITEMS = "order_items (order_id, line, product_id, quantity, unit_price_minor)"
 OUTBOX = """outbox (order_id, order_version, event_id, event_type, topic, payload, correlation_id,
     traceparent, created_at, leased_until_ms)"""

@@ -48,7 +48,7 @@ WITH given AS MATERIALIZED (
     SELECT order_id, event->'customer'->>'customerId', event->'customer'->>'name',
         event->'items'->0->'unitPrice'->>'currency',
         CASE WHEN event ? 'shipTo' THEN payload::json->>'shipTo' END,
-        created_at, correlation_id, 'Created', 1, created_at
+        created_at, correlation_id, 'Created', 1, created_at, caller
     FROM placed
 ), new_items AS (
     INSERT INTO {ITEMS}

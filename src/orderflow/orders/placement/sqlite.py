@@ -50,7 +50,7 @@ _INSERT_ORDERS = f"""{_GIVEN}
 INSERT INTO {ORDERS}
 SELECT order_id, json_extract(event, '$.customer.customerId'), json_extract(event, '$.customer.name'),
     json_extract(event, '$.items[0].unitPrice.currency'), json_extract(event, '$.shipTo'),
-    created_at, correlation_id, 'Created', 1, created_at
+    created_at, correlation_id, 'Created', 1, created_at, caller
 FROM given
 """
 

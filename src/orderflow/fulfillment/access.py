@@ -1,0 +1,30 @@
+"""Who may use which route of the Fulfillment Service. Nobody who is bound to a customer may use any, because
+shipments and dead letters of all customers are shown together."""
+
+from orderflow.contracts.scopes import Scope
+from orderflow.fulfillment.stock.http import STOCK
+from orderflow.web.access import OPEN, Rule, Rules
+
+SHIPMENTS = "/api/fulfillment/shipments"
+LETTERS = "/api/fulfillment/dead-letters"
+
+_READ = Rule(Scope.FULFILLMENT_READ)
+_OPERATE = Rule(Scope.FULFILLMENT_OPERATE)
+
+RULES: Rules = {
+    ("GET", SHIPMENTS): _READ,
+    ("GET", f"{SHIPMENTS}/{{order_id}}"): _READ,
+    ("GET", LETTERS): _READ,
+    ("GET", f"{LETTERS}/groups"): _READ,
+    ("GET", f"{LETTERS}/redrives"): _READ,
+    ("GET", f"{LETTERS}/redrives/{{redrive_id}}"): _READ,
+    ("GET", f"{LETTERS}/{{letter_id}}"): _READ,
+    ("GET", STOCK): _READ,
+    ("POST", f"{LETTERS}/redrive"): _OPERATE,
+    ("POST", f"{LETTERS}/redrives/{{redrive_id}}/stop"): _OPERATE,
+    ("POST", f"{LETTERS}/{{letter_id}}/redrive"): _OPERATE,
+    ("POST", f"{LETTERS}/{{letter_id}}/discard"): _OPERATE,
+    ("PUT", f"{STOCK}/{{product_id:path}}"): _OPERATE,
+    ("GET", "/health/live"): OPEN,
+    ("GET", "/health/ready"): OPEN,
+}

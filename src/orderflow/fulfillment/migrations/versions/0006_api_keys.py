@@ -1,0 +1,25 @@
+"""API keys. The Order Service has a table of its own, so that each checks keys while the other is away; both
+may be in one database."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from orderflow.database.dialects import UtcTime
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "fulfillment_api_keys",
+        sa.Column("prefix", sa.String(10), primary_key=True),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("scopes", sa.String(200), nullable=False),
+        sa.Column("customer_id", sa.String(200)),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.Column("expires_at", UtcTime),
+        sa.Column("revoked_at", UtcTime),
+        sa.Column("last_used_at", UtcTime),
+    )

@@ -1,0 +1,32 @@
+"""Who may use which route of the Order Service."""
+
+from orderflow.contracts.scopes import Scope
+from orderflow.web.access import OPEN, Rule, Rules
+
+PLACE = Rule(Scope.ORDERS_WRITE, for_customers=True)
+_READ = Rule(Scope.ORDERS_READ, for_customers=True)
+_READ_ALL = Rule(Scope.ORDERS_READ)
+_WRITE = Rule(Scope.ORDERS_WRITE, for_customers=True)
+_STATUS = Rule(Scope.ORDERS_STATUS)
+
+RULES: Rules = {
+    ("POST", "/api/orders"): PLACE,
+    ("POST", "/api/orders/batch"): PLACE,
+    ("GET", "/api/orders"): _READ,
+    ("GET", "/api/orders/{order_id}"): _READ,
+    ("GET", "/api/orders/{order_id}/timeline"): _READ,
+    ("POST", "/api/orders/{order_id}/cancel"): _WRITE,
+    ("POST", "/api/orders/{order_id}/hold"): _WRITE,
+    ("POST", "/api/orders/{order_id}/release"): _WRITE,
+    ("PATCH", "/api/orders/{order_id}/status"): _STATUS,
+    ("PATCH", "/api/orders/status"): _STATUS,
+    ("GET", "/api/stats"): _READ_ALL,
+    ("GET", "/api/outbox/parked"): _READ_ALL,
+    ("POST", "/api/outbox/parked/release"): Rule(Scope.ADMIN),
+    ("GET", "/health/live"): OPEN,
+    ("GET", "/health/ready"): OPEN,
+    # The documents are the same for every installation, and say nothing about it.
+    ("GET", "/openapi.json"): OPEN,
+    ("GET", "/docs"): OPEN,
+    ("GET", "/docs/{name}"): OPEN,
+}

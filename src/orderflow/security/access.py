@@ -1,0 +1,38 @@
+"""What a running service needs to tell callers apart."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+
+from orderflow.contracts.scopes import Scope
+from orderflow.database.engine import Database
+from orderflow.runtime.health import Health
+from orderflow.security.authentication import Authentication
+from orderflow.security.key_ring import KeyRing
+from orderflow.settings import Settings
+from orderflow.web.front_door import FrontDoor, Principal
+
+WORKER = "fulfillment-worker"
+"""What the timeline calls a worker that has no key of its own, because it runs in the same process."""
+
+
+@asynccontextmanager
+async def front_door(
+    settings: Settings, database: Database, table: sa.Table, health: Health, own_keys: Sequence[str] = ()
+) -> AsyncGenerator[FrontDoor]:
+    """The front door of a service, whose keys are in this table, while the block runs. `own_keys` are of this
+    process's own worker."""
+    if not settings.asks_who_calls:
+        yield FrontDoor(settings.own_hosts)
+        return
+    worker = Principal(WORKER, frozenset((Scope.ORDERS_STATUS,)))
+    key_ring = KeyRing(database, table, health, own=[(key, worker) for key in own_keys])
+    await asyncio.to_thread(key_ring.refresh)
+    key_ring.loop.start()
+    try:
+        yield FrontDoor(settings.own_hosts, authenticate=Authentication(key_ring).authenticate)
+    finally:
+        key_ring.loop.stop()
+        await asyncio.to_thread(key_ring.loop.join)
