@@ -106,6 +106,27 @@ def test_wrong_use_is_told_and_makes_nothing(
     assert not (tmp_path / "data").exists()
 
 
+def test_a_key_that_somebody_brings_along_is_stored_once(orderflow: Orderflow, tmp_path: Path) -> None:
+    settings = {"DATA_DIR": str(tmp_path / "data")}
+    file = tmp_path / "key"
+    create = ("keys", "create", "--name", "worker", "--scope", "orders:status", "--key-file", str(file))
+    assert orderflow(*create, **settings).returncode == 1
+    file.write_text("no key\n")
+    assert orderflow(*create, **settings).returncode == 2
+    key = f"of_0123456789_{'A' * 43}"
+    file.write_text(f"{key}\n")
+    for _ in range(2):
+        done = orderflow(*create, **settings)
+        assert (done.returncode, done.stdout) == (0, "of_0123456789: valid\n")
+    (listed,) = json.loads(orderflow("keys", "list", "--json", **settings).stdout)
+    assert (listed["name"], listed["scopes"]) == ("worker", ["orders:status"])
+    file.write_text(key.replace("A", "B"))
+    assert "another key" in orderflow(*create, **settings).stderr
+    file.write_text(key)
+    orderflow("keys", "revoke", "of_0123456789", **settings)
+    assert "was revoked" in orderflow(*create, **settings).stderr
+
+
 @pytest.fixture
 def services(postgres_database: str, fulfillment_database: str, kafka_url: str) -> Generator[dict[str, str]]:
     """The settings of services on servers, with a topic of the test's own."""

@@ -15,7 +15,7 @@ from orderflow.messaging import PublishFailed
 from orderflow.orders import parked
 from orderflow.orders.parked import TRIED_AGAIN_AFTER_MS
 from orderflow.orders.tables import outbox
-from orderflow.web.front_door import Principal
+from orderflow.web.front_door import Authenticate, Principal
 
 __all__ = ["bench"]
 
@@ -198,7 +198,8 @@ def test_an_order_that_asks_for_a_person_already_goes_on_saying_why(start: Start
 
 def test_releasing_is_refused_to_whoever_is_no_admin(start: Start, tmp_path: Path) -> None:
     ada = Principal("ada", EVERY_SCOPE - {Scope.ADMIN})
-    service = start(tmp_path / "log.db", authenticate=lambda _authorization: ada)
+    known: Authenticate = lambda _authorization: ada  # noqa: E731
+    service = start(tmp_path / "log.db", authenticate=known)
     order = parked_order(service)
     assert release(service)[0] == 403
     assert [item["orderId"] for item in service.get("/api/outbox/parked")["items"]] == [order["orderId"]]

@@ -45,9 +45,7 @@ def create(
     expires: Annotated[str | None, Parameter(help="How long it is valid, as in 90d or 12h.")] = None,
     key_file: Annotated[
         Path | None,
-        Parameter(
-            help="Take the key in this file instead of making one. May be repeated: once it is there, it stays."
-        ),
+        Parameter(help="Store the key in this file instead of making one; may be repeated."),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -134,9 +132,7 @@ def _given(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise CommandFailed(f"{file} cannot be read: {error}") from None
     if not keys.is_key(text):
-        raise WrongUse(
-            f"{file} has no key in it: of_, 10 hexadecimal digits, _, and 43 characters of base64url"
-        )
+        raise WrongUse(f"{file} has no key: of_, 10 hexadecimal digits, _, 43 characters of base64url")
     return text
 
 
