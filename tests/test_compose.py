@@ -32,6 +32,8 @@ def environment(role: Role, given: Mapping[str, str], secrets: Path) -> dict[str
         (secrets / f"orderflow_{name}").write_text(
             "postgresql://orderflow_x:7b0e5c@postgres:5432/orderflow_x\n"
         )
+    if role == "fulfillment":
+        (secrets / "orderflow_api_key").write_text(f"of_0123456789_{'x' * 43}\n")
     settings: dict[str, str] = service(role)["environment"]
     filled = {
         name: _VARIABLE.sub(lambda found: given.get(found["name"], found["default"]), value)

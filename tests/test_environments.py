@@ -17,6 +17,7 @@ PROD = {
     "BUS_URL": "kafka://kafka:9092",
     "CARRIER": "http",
     "CARRIER_URL": "http://carrier",
+    "API_KEY": f"of_4f1b09a2c7_{'x' * 43}",
 }
 """Settings with which every role starts in prod."""
 
@@ -52,6 +53,14 @@ def test_the_profile_is_that_of_the_environment_whoever_names_it_and_everything_
     assert [loaded.origin(name).source for name in ("env", "auth", "payments", "log_format", "port")] == [
         *("file", "profile", "file", "environment", "default"),
     ]
+
+
+def test_a_worker_has_a_key_where_callers_are_asked_who_they_are() -> None:
+    without = {name: value for name, value in PROD.items() if name != "API_KEY"}
+    assert refused("fulfillment", **without) == ["API_KEY"]
+    assert refused("fulfillment", **{**without, "ENV": "dev"}) == []
+    assert refused("fulfillment", **{**without, "ENV": "dev", "AUTH": "on"}) == ["API_KEY"]
+    assert refused("up", **without) == refused("api", **without) == refused("relay", **without) == []
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -114,7 +123,7 @@ def test_beyond_dev_embedded_and_simulated_parts_are_used_only_if_they_are_named
 
 @pytest.mark.parametrize("env", ["dev", "prod"])
 def test_only_up_takes_embedded_parts(env: str) -> None:
-    kafka = {"ENV": env, "BUS_URL": "kafka://k:1", "CARRIER": "simulated"}
+    kafka = {"ENV": env, "BUS_URL": "kafka://k:1", "CARRIER": "simulated", "API_KEY": PROD["API_KEY"]}
     databases: list[tuple[Role, str]] = [
         ("api", "DATABASE_URL"),
         ("relay", "DATABASE_URL"),
@@ -147,7 +156,7 @@ def test_a_sample_secret_is_refused_beyond_dev_and_not_shown(url: str) -> None:
 
 
 def test_a_sample_key_is_refused_beyond_dev() -> None:
-    assert refused("fulfillment", **PROD, API_KEY="changeme") == ["API_KEY"]
+    assert refused("fulfillment", **{**PROD, "API_KEY": "changeme"}) == ["API_KEY"]
     assert refused("fulfillment", **PROD, API_KEY="of_5be1c0d2f7") == []
 
 
