@@ -10,6 +10,7 @@ from tests.fulfillment.test_crashes import Stuck, open_gates, receive
 from orderflow.fulfillment import cancellation
 from orderflow.fulfillment.cancellation import Cancel, LookAgain
 from orderflow.fulfillment.model import Owner
+from orderflow.fulfillment.tables import dead_letters
 from orderflow.fulfillment.worker import FulfillmentWorker
 
 NOW = datetime.now(UTC)
@@ -180,6 +181,44 @@ def test_the_events_of_the_order_service_reach_the_shipment(world: World, http_c
                 world.publish("OrderCancellationRequested", order_id)
                 await world.until(lambda: world.rows()[0]["cancel_requested_at"] is not None, "it is noted")
                 stuck.go.set()
+                await ends(world, order_id, "Cancelled", live=0)
+
+    asyncio.run(scenario())
+
+
+def test_an_order_that_somebody_else_reports_as_cancelled_after_its_label_asks_for_a_person(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    """While it is Processing, nobody can; and what ships is never silently Cancelled."""
+
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            [order_id] = await world.place()
+            path = f"/api/orders/{order_id}"
+
+            async def report(status: str) -> int:
+                url = f"{world.orders_url}{path}/status"
+                async with world.session.patch(url, json={"status": status}) as response:
+                    return response.status
+
+            async def asks() -> bool:
+                return (await world.order(order_id))["attention"] is not None
+
+            async with world.stepping(carrier) as worker:
+                await receive(world, worker, 1)
+                await open_gates(world, worker)
+                await dispatcher_of(worker).run_once()
+                await world.until(lambda: world.states() == {order_id: "shipped"}, "the label is recorded")
+                assert await report("Cancelled") == 409
+                assert await world.post(f"{path}/cancel") == 200
+                assert await report("Cancelled") == 204
+            async with world.working(carrier, name="another") as worker:
+                await world.until(asks, "the order asks for a person")
+                attention = (await world.order(order_id))["attention"]
+                assert attention["kind"] == "status-conflict"
+                assert attention["reason"] == "It was shipped, but the order is Cancelled with other details."
+                [letter] = world.rows(dead_letters)
+                await worker.discarder.discard(letter["id"], actor="somebody", reason="recalled")
                 await ends(world, order_id, "Cancelled", live=0)
 
     asyncio.run(scenario())

@@ -125,7 +125,7 @@ class Dispatcher:
 
     def leave(self, shipments: Sequence[Shipment]) -> None:
         """Let go of these: their party is not known here, and another worker may know it."""
-        wait = Wait(0, "another worker must ask its party", counts=False)
+        wait = Wait(0, "another worker must ask its party", State.READY, counts=False)
         for shipment in shipments:
             self._spawn(self._conclude(shipment, wait))
 

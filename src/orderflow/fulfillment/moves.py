@@ -50,7 +50,7 @@ def stock_moves(changes: Sequence[Change], now: Moved) -> list[stock.Move]:
         if not holds_stock(shipment):
             continue
         if isinstance(change.decision, Call):
-            if shipment.step is Step.CAPTURE and shipment.attempts == 0:
+            if shipment.step is Step.CAPTURE:
                 moves.append(stock.Consume(shipment.order_id))
         elif isinstance(change.decision, Close):
             if after is not None and shipment.state is State.SHIPPED:

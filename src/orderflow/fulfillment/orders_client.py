@@ -147,9 +147,8 @@ class StatusSender:
 
     In an outage everything stays queued and no shipment uses up a wait: there are quick retries with growing
     pauses and then, while the circuit is open, a probe now and then. `open_gates` gets the shipments whose
-    Processing was acknowledged, `finish` those whose Shipped was and that have a step left (it returns those
-    that cannot take it, and what to do with them), and `go_on` those whose saga has turned back. `jitter` is
-    0 to 1.
+    Processing was acknowledged, `go_on` those whose Shipped was and that have a step left, and those whose
+    saga has turned back. `jitter` is 0 to 1.
     """
 
     def __init__(
@@ -161,7 +160,6 @@ class StatusSender:
         breaker: CircuitBreaker,
         *,
         open_gates: Callable[[Sequence[Shipment]], object],
-        finish: Callable[[Sequence[Shipment]], Sequence[tuple[Shipment, model.Written]]],
         go_on: Callable[[Sequence[Shipment]], object],
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
@@ -172,7 +170,6 @@ class StatusSender:
         self._health = health
         self._breaker = breaker
         self._open_gates = open_gates
-        self._finish = finish
         self._go_on = go_on
         self._jitter = jitter
         self._monotonic = monotonic
@@ -255,7 +252,7 @@ class StatusSender:
             else:
                 others.append((shipment, decision))
         self._open_gates(opened)
-        others += self._finish(finishing)
+        self._go_on(finishing)
         if closed:
             closing = asyncio.create_task(self._recorder.record(closed, later=True))
             self._closing.add(closing)

@@ -18,11 +18,10 @@ from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.dead_letters.copies import DeadLetterCopier
 from orderflow.fulfillment.dead_letters.discard import Discarder
 from orderflow.fulfillment.dead_letters.redrive import Redriver
-from orderflow.fulfillment.decisions import party_changed
 from orderflow.fulfillment.dispatchers import Dispatchers, Pace
 from orderflow.fulfillment.inbox import Inbox
 from orderflow.fulfillment.lease import Lease
-from orderflow.fulfillment.model import Park, Shipment, State
+from orderflow.fulfillment.model import Shipment, State
 from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
 from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.recorder import Recorder
@@ -127,7 +126,6 @@ class FulfillmentWorker:
             self.health,
             self._orders_circuit,
             open_gates=self._open_gates,
-            finish=self._finish,
             go_on=self._go_on,
             monotonic=monotonic,
         )
@@ -172,13 +170,6 @@ class FulfillmentWorker:
 
     def _open_gates(self, shipments: Sequence[Shipment]) -> None:
         self.dispatchers.accept(self.dispatchers.opened(shipments))
-
-    def _finish(self, shipments: Sequence[Shipment]) -> list[tuple[Shipment, Park]]:
-        parties = self.dispatchers.parties
-        self.dispatchers.accept([shipment for shipment in shipments if shipment.party in parties])
-        return [
-            (shipment, party_changed(shipment)) for shipment in shipments if shipment.party not in parties
-        ]
 
     def _go_on(self, shipments: Sequence[Shipment]) -> None:
         """Send each shipment where its present step is done, or its outcome is reported."""

@@ -43,7 +43,7 @@ from orderflow.fulfillment.model import (
 from orderflow.fulfillment.moves import saga_values
 from orderflow.fulfillment.saga import holds_stock, moved
 from orderflow.fulfillment.steps import Shipping
-from orderflow.fulfillment.stock.reservations import release
+from orderflow.fulfillment.stock.reservations import consume, release
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import shipments
 
@@ -227,7 +227,8 @@ def _fail_parked(tx: Transaction, letter: RowMapping, command: End) -> None:
             release(tx, [order_id])
         values["due_at_ms"] = now_ms()
     if left.state is State.CLOSED:
-        if left.step is Step.CAPTURE:
+        if left.step is Step.CAPTURE:  # it has shipped, though nobody may have called for the payment
+            consume(tx, [order_id])
             attentions.clear(tx, order_id)
         values |= {"due_at_ms": None, "closed_at": command.at}
     changed = sa.update(shipments).where(shipments.c.order_id == order_id)
