@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from tests.authority import Authority
 
 from orderflow.settings import Role, Settings, load_with_origins, refusals
 
@@ -86,14 +87,19 @@ LOOPBACK = ["127.0.0.1", "127.9.9.9", "::1", "localhost"]
 @pytest.mark.parametrize(
     ("host", "is_beyond"), [(host, True) for host in BEYOND] + [(host, False) for host in LOOPBACK]
 )
-def test_plain_text_beyond_loopback_needs_a_proxy_in_front(host: str, is_beyond: bool) -> None:
+def test_beyond_loopback_a_listener_needs_tls_or_a_proxy_in_front(
+    host: str, is_beyond: bool, tmp_path: Path
+) -> None:
+    identity = Authority(tmp_path).issue()
+    certificate = {"TLS_CERT": str(identity.cert), "TLS_KEY": str(identity.key)}
     prod = {**PROD, "HOST": host}
     listening: list[Role] = ["up", "api", "fulfillment"]
     for role in listening:
-        assert refused(role, **prod) == (["BEHIND_PROXY"] if is_beyond else [])
+        assert refused(role, **prod) == (["TLS_CERT"] if is_beyond else [])
         assert refused(role, **prod, BEHIND_PROXY="on") == []
+        assert refused(role, **prod, **certificate) == []
     assert refused("relay", **prod) == []  # it does not listen
-    assert refused("relay", **prod, RELAY_PORT="8082") == (["BEHIND_PROXY"] if is_beyond else [])
+    assert refused("relay", **prod, RELAY_PORT="8082") == (["TLS_CERT"] if is_beyond else [])
 
 
 def test_a_listener_beyond_loopback_needs_the_environment_and_in_dev_also_authentication_said() -> None:

@@ -1,29 +1,22 @@
-"""A certificate and its key are looked at when the settings are loaded."""
+"""The files of TLS are looked at when the settings are loaded."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests.authority import Authority
 
 from orderflow.settings import SettingsError, load, load_with_origins, refusals
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl")
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
 
 
-def certificate(directory: Path, name: str, *, encrypted: bool = False) -> dict[str, str]:
+def certificate(authority: Authority) -> dict[str, str]:
     """Settings with a new certificate and its key."""
-    cert, key = directory / f"{name}.pem", directory / f"{name}.key"
-    protection = ["-passout", "pass:geheim"] if encrypted else ["-noenc"]
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-subj", "/CN=localhost", "-days", "2", "-keyout", str(key), "-out", str(cert), *protection),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return {"ORDERFLOW_TLS_CERT": str(cert), "ORDERFLOW_TLS_KEY": str(key)}
+    identity = authority.issue()
+    return {"ORDERFLOW_TLS_CERT": str(identity.cert), "ORDERFLOW_TLS_KEY": str(identity.key)}
 
 
 def refusal(environment: dict[str, str]) -> str:
@@ -33,38 +26,45 @@ def refusal(environment: dict[str, str]) -> str:
     return line
 
 
-def test_a_certificate_with_its_key_is_valid_but_not_served_by_this_version(tmp_path: Path) -> None:
-    loaded = load_with_origins(certificate(tmp_path, "one"))
-    assert [refusal.variable for refusal in refusals(loaded, "up")] == ["ORDERFLOW_TLS_CERT"]
+def test_a_certificate_with_its_key_is_valid(authority: Authority) -> None:
+    authorities = {f"ORDERFLOW_{name}": str(authority.file) for name in ("CA", "TLS_CLIENT_CA")}
+    loaded = load_with_origins({**certificate(authority), **authorities})
+    assert refusals(loaded, "up") == []
+    assert loaded.settings.ca == loaded.settings.tls_client_ca == authority.file
 
 
-def test_a_certificate_and_its_key_are_named_together(tmp_path: Path) -> None:
-    both = certificate(tmp_path, "one")
+def test_a_certificate_and_its_key_are_named_together(authority: Authority) -> None:
+    both = certificate(authority)
     for name in both:
         (missing,) = both.keys() - {name}
         assert refusal({name: both[name]}) == f"{missing}: needed beside {name}"
+    clients = {"ORDERFLOW_TLS_CLIENT_CA": str(authority.file)}
+    assert refusal(clients) == "ORDERFLOW_TLS_CERT: needed beside ORDERFLOW_TLS_CLIENT_CA"
 
 
-def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
-    one, other = certificate(tmp_path, "one"), certificate(tmp_path, "other")
+def test_a_key_of_another_certificate_is_refused(authority: Authority) -> None:
+    one, other = certificate(authority), certificate(authority)
     line = refusal({**one, "ORDERFLOW_TLS_KEY": other["ORDERFLOW_TLS_KEY"]})
-    assert line.startswith("ORDERFLOW_TLS_CERT: ")
-    assert "do not work together" in line
-
-
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:
-    assert "not encrypted" in refusal(certificate(tmp_path, "one", encrypted=True))
+    assert line.startswith("ORDERFLOW_TLS_KEY: ")
+    assert "is not the key of the certificate" in line
 
 
 @pytest.mark.parametrize("content", ["", "no certificate"])
-def test_a_file_that_is_no_certificate_is_refused(tmp_path: Path, content: str) -> None:
-    both = certificate(tmp_path, "one")
-    Path(both["ORDERFLOW_TLS_CERT"]).write_text(content)
-    assert refusal(both).startswith("ORDERFLOW_TLS_CERT: ")
+@pytest.mark.parametrize("name", ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "CA"])
+def test_a_file_that_is_no_certificate_or_key_is_refused(
+    authority: Authority, tmp_path: Path, name: str, content: str
+) -> None:
+    file = tmp_path / "other"
+    file.write_text(content)
+    line = refusal({**certificate(authority), f"ORDERFLOW_{name}": str(file)})
+    assert f"ORDERFLOW_{name}" in line
+    assert "is no PEM file" in line
 
 
-def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
-    both = certificate(tmp_path, "one")
-    missing = str(tmp_path / "missing")
-    for name in both:
-        assert refusal({**both, name: missing}) == f"{name}: {missing} cannot be read: it is no file"
+@pytest.mark.parametrize("name", ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "CA"])
+def test_a_file_that_cannot_be_read_is_refused_by_its_name(
+    authority: Authority, tmp_path: Path, name: str
+) -> None:
+    for file, why in ((tmp_path / "missing", "No such file or directory"), (tmp_path, "it is no file")):
+        line = refusal({**certificate(authority), f"ORDERFLOW_{name}": str(file)})
+        assert line == f"ORDERFLOW_{name}: {file} cannot be read: {why}"

@@ -40,12 +40,13 @@ from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
+from orderflow.runtime.tls import ClientTls, ServerTls
 from orderflow.security.access import front_door
 from orderflow.security.keys import new_text
 from orderflow.settings import Settings
 from orderflow.web.front_door import FrontDoor
 from orderflow.web.health import create_health_app
-from orderflow.web.server import address, bind, serving, stop_on_signals
+from orderflow.web.server import address, bind, server_tls, serving, stop_on_signals
 
 DATA_DIR = "ORDERFLOW_DATA_DIR"
 """The setting that says where embedded databases are."""
@@ -88,12 +89,14 @@ def run_up(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
         # Both services are in this process, so they need no key that is stored.
         key = new_text()
+        tls = server_tls(settings)
 
         async def run(stop: asyncio.Event) -> None:
-            url = address(listener)
+            # A certificate seldom names an address, so with TLS the setting says how to call ourselves.
+            url = settings.orders_url if tls else address(listener)
             async with (
                 _outside(settings) as outside,
-                _order_service(settings, orders, bus, listener, stop, own_keys=[key]),
+                _order_service(settings, orders, bus, listener, stop, tls=tls, own_keys=[key]),
             ):
                 _announce(settings, url)
                 await _fulfillment_service(
@@ -108,6 +111,7 @@ def run_api(settings: Settings) -> int:
     _start_logging(settings, "order-service")
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
         source = _orders_database(settings)
+        tls = server_tls(settings)
         with prepared(source, migrates=settings.migrates_at_start):
             pass  # waits for the database, migrates or checks it; each worker opens its own connections
 
@@ -119,12 +123,12 @@ def run_api(settings: Settings) -> int:
                 async def run(stop: asyncio.Event) -> None:
                     if settings.api_workers > 1:
                         stop_with_parent(stop)
-                    async with _order_service(settings, database, bus, listener, stop):
+                    async with _order_service(settings, database, bus, listener, stop, tls=tls):
                         await stop.wait()
 
                 return _run(run)
 
-        _say(f"Order Service: {address(listener)}")
+        _say(f"Order Service: {address(listener, https=tls is not None)}")
         return work(0) if settings.api_workers == 1 else run_workers(settings.api_workers, work)
 
 
@@ -145,7 +149,8 @@ def run_relay(settings: Settings) -> int:
                     await stop.wait()
                     return
                 app = create_health_app(health_api(process))
-                async with serving(app, listener, door=FrontDoor(settings.own_hosts)):
+                door = FrontDoor(settings.own_hosts)
+                async with serving(app, listener, door=door, tls=server_tls(settings), health=process.health):
                     await stop.wait()
 
         _say("Relay: running")
@@ -165,7 +170,7 @@ def run_fulfillment(settings: Settings) -> int:
 
         async def run(stop: asyncio.Event) -> None:
             async with _outside(settings) as outside:
-                _say(f"Fulfillment Service: {address(listener)}")
+                _say(f"Fulfillment Service: {address(listener, https=settings.tls_cert is not None)}")
                 await _fulfillment_service(
                     settings, database, bus, listener, outside, orders_url=settings.orders_url, stop=stop
                 )
@@ -204,9 +209,10 @@ Outside = tuple[Carriers, Payments | None]
 async def _outside(settings: Settings) -> AsyncGenerator[Outside]:
     """The carriers and payment providers. Raises SettingsError: a wrong one is reported before anything is
     announced."""
-    carriers = open_carriers(settings)
+    tls = _client_tls(settings)
+    carriers = open_carriers(settings, tls)
     try:
-        payments = open_payments(settings)
+        payments = open_payments(settings, tls)
         try:
             yield carriers, payments
         finally:
@@ -214,6 +220,10 @@ async def _outside(settings: Settings) -> AsyncGenerator[Outside]:
                 await close_parties(payments)
     finally:
         await close_parties(carriers)
+
+
+def _client_tls(settings: Settings) -> ClientTls:
+    return ClientTls(settings.ca, settings.tls_cert, settings.tls_key)
 
 
 @asynccontextmanager
@@ -257,6 +267,7 @@ async def _order_service(
     listener: socket,
     stop: asyncio.Event,
     *,
+    tls: ServerTls | None,
     own_keys: Sequence[str] = (),
 ) -> AsyncGenerator[None]:
     """Run the Order Service on its socket."""
@@ -265,7 +276,9 @@ async def _order_service(
         front_door(settings, database, orders_tables.api_keys, process.health, own_keys) as door,
     ):
         api = OrdersApi(process)
-        async with serving(api.app, listener, door=door, short_way=api.short_way):
+        async with serving(
+            api.app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health
+        ):
             try:
                 yield
             finally:
@@ -298,6 +311,7 @@ async def _fulfillment_service(
         payments=payments,
         orders_url=orders_url,
         api_key=own_key or (settings.api_key.get_secret_value() if settings.api_key else None),
+        tls=_client_tls(settings),
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
@@ -314,7 +328,7 @@ async def _fulfillment_service(
         async with (
             _keeping_topics(bus, worker.health),
             front_door(settings, database, fulfillment_tables.api_keys, worker.health) as door,
-            serving(app, listener, door=door),
+            serving(app, listener, door=door, tls=server_tls(settings), health=worker.health),
         ):
             await worker.run(stop)
     finally:

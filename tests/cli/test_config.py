@@ -65,7 +65,7 @@ def test_check_names_every_variable_that_keeps_a_role_from_starting_and_what_to_
     wrong = {part for part, finding in findings.items() if finding["level"] == "wrong"}
     assert wrong == {
         f"ORDERFLOW_{name}"
-        for name in ("AUTH", "BEHIND_PROXY", "DATABASE_URL", "FULFILLMENT_DATABASE_URL", "BUS_URL", "CARRIER")
+        for name in ("AUTH", "TLS_CERT", "DATABASE_URL", "FULFILLMENT_DATABASE_URL", "BUS_URL", "CARRIER")
     }
     assert not any(findings[part]["ok"] for part in wrong)
     assert "leave it out" in findings["ORDERFLOW_AUTH"]["text"]

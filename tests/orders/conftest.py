@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import uvloop
 from sqlalchemy.engine import Connection
 
 from orderflow.database.engine import Database, connect
@@ -26,6 +27,7 @@ from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.intake import KEY_WAIT_S
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
+from orderflow.runtime.tls import ServerTls
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import Exchange, ShortWay
 from orderflow.web.front_door import EVERYONE, Authenticate, FrontDoor
@@ -139,6 +141,7 @@ class Service:
         queue_commands_max: int = QUEUE_COMMANDS_MAX,
         key_wait_s: float = KEY_WAIT_S,
         limits: Limits | None = None,
+        tls: ServerTls | None = None,
         in_doubt_s_max: float = IN_DOUBT_SECONDS_MAX,
         writing: bool = True,
         short_way: bool = True,
@@ -168,10 +171,11 @@ class Service:
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
         self._authenticate = authenticate
+        self._tls = tls
         self.taken: list[bool] = []
         """Whether the short way took each request that came to it."""
         self._short_way = Watched(self.api.short_way, self.taken) if short_way else None
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()  # as in production
         self._stop = asyncio.Event()
         self._started = threading.Event()
         self._thread = threading.Thread(
@@ -187,6 +191,7 @@ class Service:
             door=FrontDoor(HOSTS, authenticate=self._authenticate),
             short_way=self._short_way,
             limits=self._limits,
+            tls=self._tls,
             drain_s=2,
         ):
             self._started.set()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
+from tests.authority import Authority
 from tests.orders.conftest import HOSTS, Service
 
 from orderflow.database.engine import Reader, connect
@@ -23,6 +25,7 @@ from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.payments.simulated import SimulatedDecisions
 from orderflow.fulfillment.stock.http import StockApi
 from orderflow.runtime.health import Health
+from orderflow.runtime.tls import ServerTls
 from orderflow.simulators.carrier_ledger import Ledger
 from orderflow.simulators.carrier_server import create_app as create_carrier
 from orderflow.simulators.payment_ledger import PaymentLedger
@@ -48,7 +51,7 @@ SIMULATORS = {PATHS["carrier-sim"], PATHS["payment-sim"]}
 @contextmanager
 def in_thread(server: Callable[[], AbstractAsyncContextManager[Any]]) -> Generator[None]:
     """Runs a server on an event loop of its own while the block does."""
-    loop, started, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    loop, started, stop = uvloop.new_event_loop(), threading.Event(), asyncio.Event()
 
     async def run() -> None:
         async with server():
@@ -114,15 +117,15 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     stack.callback(reader.close)
     nothing: Any = None
     if name == "relay":
-        return create_health_app(_health())
+        return create_health_app(health_api())
     actions = DeadLetterActions(
         writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC)
     )
     stock = StockApi(writer=nothing, reader=reader, clock=lambda: datetime.now(UTC))
-    return create_fulfillment(FulfillmentApi(reader), _health(), actions, stock)
+    return create_fulfillment(FulfillmentApi(reader), health_api(), actions, stock)
 
 
-def _health() -> HealthApi:
+def health_api() -> HealthApi:
     async def no_trouble() -> None:
         return None
 
@@ -137,6 +140,28 @@ def listener(
     """(Path that takes a POST, port) of each listener."""
     with listening(request.param, tmp_path_factory.mktemp("listener")) as port:
         yield PATHS[request.param], port
+
+
+Listen = Callable[..., int]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def listen() -> Iterator[Listen]:
+    """`listen(tls, limits)`: the port of a listener that serves nothing but its health."""
+    with ExitStack() as stack:
+
+        def start(tls: ServerTls | None = None, limits: Limits | None = None) -> int:
+            listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
+            app = create_health_app(health_api())
+            stack.enter_context(in_thread(lambda: serving(app, listener, limits=limits, tls=tls, drain_s=2)))
+            return listener.getsockname()[1]
+
+        yield start
 
 
 CLOSED = "closed"

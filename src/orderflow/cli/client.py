@@ -14,6 +14,8 @@ import aiohttp
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain
 from orderflow.contracts.pages import PAGE_MAX
 from orderflow.contracts.retry_after import retry_after_s
+from orderflow.runtime.settings_error import SettingsError
+from orderflow.runtime.tls import ClientTls, tls_trouble
 from orderflow.settings import Settings
 
 CONNECT_TIMEOUT_S = 5.0
@@ -52,8 +54,9 @@ class Client:
     an address that cannot be called or an answer that is not Orderflow's.
     """
 
-    def __init__(self, url: str, missing: str, api_key: str | None) -> None:
+    def __init__(self, url: str, missing: str, api_key: str | None, tls: ClientTls) -> None:
         self._url = url
+        self._tls = tls
         self._missing = missing
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._session = aiohttp.ClientSession(headers=headers)
@@ -116,19 +119,26 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         try:
             async with self._session.request(
-                method, self._url + path, timeout=timeout, allow_redirects=False, **what
+                method,
+                self._url + path,
+                timeout=timeout,
+                allow_redirects=False,
+                ssl=self._tls.context,
+                **what,
             ) as response:
                 body = await response.read()
         except aiohttp.InvalidURL:
             raise CommandFailed(f"{self._url!r} is no address that can be called") from None
-        except aiohttp.ClientConnectorError:
-            raise Unreachable(self._missing) from None
+        except aiohttp.ClientConnectorError as error:
+            trouble = tls_trouble(error)
+            raise Unreachable(f"{self._url}: {trouble}" if trouble else self._missing) from None
         except aiohttp.ConnectionTimeoutError:
             raise Unreachable(f"{self._url} does not answer") from None
         except TimeoutError:
             raise AnswerLost(f"{self._url} did not answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise AnswerLost(f"{self._url} broke off the connection: {error}") from None
+            why = tls_trouble(error) or error
+            raise AnswerLost(f"{self._url} broke off the connection: {why}") from None
         document = _object(body)
         if response.status == 422 and method == "GET":  # the query is wrong: the command was given it
             raise WrongUse(problem_text(document or self._foreign(response)))
@@ -152,7 +162,7 @@ class Client:
 async def order_service(settings: Settings) -> AsyncGenerator[Client]:
     url = settings.orders_url
     missing = f"no Order Service answers at {url}: start one with `orderflow up`, or set ORDERFLOW_ORDERS_URL"
-    async with Client(url, missing, _key(settings)) as client:
+    async with Client(url, missing, _key(settings), client_tls(settings)) as client:
         yield client
 
 
@@ -163,8 +173,16 @@ async def fulfillment_service(settings: Settings) -> AsyncGenerator[Client]:
         f"no Fulfillment Service answers at {url}: start one with `orderflow up`, "
         "or set ORDERFLOW_FULFILLMENT_URL"
     )
-    async with Client(url, missing, _key(settings)) as client:
+    async with Client(url, missing, _key(settings), client_tls(settings)) as client:
         yield client
+
+
+def client_tls(settings: Settings) -> ClientTls:
+    """How tools call the services by HTTPS. Raises WrongUse if a file cannot be used."""
+    try:
+        return ClientTls(settings.ca, settings.tls_cert, settings.tls_key)
+    except SettingsError as error:
+        raise WrongUse(str(error)) from None
 
 
 def problem_text(problem: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from orderflow.cli.terminal import CommandFailed, as_json, write_line
 from orderflow.runtime.masking import mask_urls
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
+    from orderflow.runtime.tls import ClientTls
     from orderflow.settings import Settings
 
 TIMEOUT_S = 3.0
@@ -27,7 +28,7 @@ def health(
 ) -> int:
     """Ask the roles whether they can do their job. Exit 0 if they can, degraded or not."""
     settings = load_settings()
-    answers = asyncio.run(_ask_all(_addresses(settings, role)))
+    answers = asyncio.run(_ask_all(_addresses(settings, role), settings))
     if json:
         write_line(as_json(answers))
     else:
@@ -39,7 +40,9 @@ def health(
 def _addresses(settings: Settings, role: Role | None) -> dict[Role, str]:
     urls: dict[Role, str] = {"api": settings.orders_url, "fulfillment": settings.fulfillment_url}
     if settings.relay_port:
-        urls["relay"] = f"http://127.0.0.1:{settings.relay_port}"
+        # A certificate seldom names an address.
+        origin = "https://localhost" if settings.tls_cert else "http://127.0.0.1"
+        urls["relay"] = f"{origin}:{settings.relay_port}"
     if role is None:
         return urls
     if role not in urls:
@@ -47,16 +50,19 @@ def _addresses(settings: Settings, role: Role | None) -> dict[Role, str]:
     return {role: urls[role]}
 
 
-async def _ask_all(urls: dict[Role, str]) -> list[dict[str, Any]]:
-    return await asyncio.gather(*(_ask(role, url) for role, url in urls.items()))
+async def _ask_all(urls: dict[Role, str], settings: Settings) -> list[dict[str, Any]]:
+    from orderflow.cli.client import client_tls
+
+    tls = client_tls(settings)
+    return await asyncio.gather(*(_ask(role, url, tls) for role, url in urls.items()))
 
 
-async def _ask(role: Role, url: str) -> dict[str, Any]:
+async def _ask(role: Role, url: str, tls: ClientTls) -> dict[str, Any]:
     from orderflow.cli.client import Client, Refused
 
     answer: dict[str, Any] = {"role": role, "url": mask_urls(url)}
     try:
-        async with Client(url, f"nothing answers at {url}", None) as client:
+        async with Client(url, f"nothing answers at {url}", None, tls) as client:
             document = await client.get("/health/ready", timeout_s=TIMEOUT_S)
     except Refused as refused:
         return {**answer, "state": "not ready", "reason": str(refused)}

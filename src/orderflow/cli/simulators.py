@@ -6,11 +6,15 @@ import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from orderflow.cli.configuration import load_settings
 from orderflow.cli.terminal import CommandFailed, WrongUse
+
+if TYPE_CHECKING:
+    from orderflow.runtime.tls import ServerTls
 
 Port = Annotated[int, Parameter(help="0 takes a free one.")]
 ErrorRate = Annotated[float, Parameter(help="Share of calls that fail transiently, 0 to 1.")]
@@ -49,6 +53,7 @@ def carrier_sim(
             seed=seed,
             ledger=ledger,
             key_lifetime_s=key_lifetime_s,
+            tls=_tls(),
         )
         run_simulator("carrier-sim", ledger, served)
     return 0
@@ -76,9 +81,17 @@ def payment_sim(
             error_rate=error_rate,
             seed=seed,
             ledger=ledger,
+            tls=_tls(),
         )
         run_simulator("payment-sim", ledger, served)
     return 0
+
+
+def _tls() -> ServerTls | None:
+    """The certificate that ORDERFLOW_TLS_CERT names, as for every listener."""
+    from orderflow.web.server import server_tls
+
+    return server_tls(load_settings())
 
 
 def _require_bounds(port: int, seed: int, shares: dict[str, float]) -> None:
@@ -97,8 +110,15 @@ def _require_bounds(port: int, seed: int, shares: dict[str, float]) -> None:
 def _expected_errors(host: str, port: int, ledger: Path) -> Generator[None]:
     import sqlite3
 
+    from orderflow.runtime.settings_error import SettingsError
+    from orderflow.web.server import AddressUnavailable
+
     try:
         yield
+    except AddressUnavailable as error:
+        raise CommandFailed(str(error)) from None
+    except SettingsError as error:
+        raise WrongUse(str(error)) from None
     except ValueError as error:
         raise WrongUse(str(error)) from None
     except OSError as error:

@@ -25,6 +25,7 @@ from orderflow.fulfillment.recorder import Recorder
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
+from orderflow.runtime.tls import ClientTls, tls_trouble
 
 log = structlog.get_logger()
 
@@ -80,6 +81,7 @@ class OrdersClient:
         url: str,
         *,
         api_key: str | None = None,
+        tls: ClientTls | None = None,
         timeout_s: float = CALL_S_MAX,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -88,6 +90,7 @@ class OrdersClient:
         self._headers = {"Content-Type": "application/json"}
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        self._tls = tls or ClientTls()
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
@@ -101,7 +104,11 @@ class OrdersClient:
         headers = self._headers | {"X-Correlation-ID": str(uuid.uuid4())}
         try:
             async with self._session.patch(
-                self._url, data=to_json({"updates": updates}), headers=headers, allow_redirects=False
+                self._url,
+                data=to_json({"updates": updates}),
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._tls.context,
             ) as response:
                 body = await response.read() if response.status == 200 else b""
                 status = response.status
@@ -109,7 +116,8 @@ class OrdersClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # What the other end sent may be quoted in the error's text, and this is logged.
             said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-            raise OrdersUnavailable(f"{type(error).__name__}{said}"[:300]) from error
+            reason = tls_trouble(error) or f"{type(error).__name__}{said}"
+            raise OrdersUnavailable(reason[:300]) from error
         if status in _BULK_REFUSALS:
             raise BulkRefused(status)
         if status != 200:

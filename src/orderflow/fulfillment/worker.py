@@ -30,6 +30,7 @@ from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.messaging import Consumer, ConsumerState, Publisher
 from orderflow.runtime.health import STALL_S_MAX, Degraded, Health
 from orderflow.runtime.loop import TaskLoop
+from orderflow.runtime.tls import ClientTls
 
 log = structlog.get_logger()
 
@@ -78,6 +79,7 @@ class FulfillmentWorker:
         payments: Payments | None = None,
         orders_url: str,
         api_key: str | None = None,
+        tls: ClientTls | None = None,
         in_flight_max: int,
         key_lifetime: timedelta = timedelta(hours=24),
         worker_id: str,
@@ -118,7 +120,7 @@ class FulfillmentWorker:
             Pace(in_flight_max, key_lifetime, clock, monotonic, sleep),
             on_outcome=self._go_on,
         )
-        self._client = OrdersClient(orders_url, api_key=api_key, clock=clock)
+        self._client = OrdersClient(orders_url, api_key=api_key, tls=tls, clock=clock)
         self.sender = StatusSender(
             self._client,
             self.writer,

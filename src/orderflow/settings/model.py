@@ -2,12 +2,14 @@
 
 import os
 import re
-import ssl
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from orderflow.runtime.settings_error import SettingsError
+from orderflow.runtime.tls import ClientTls, ServerTls
 
 PREFIX = "ORDERFLOW_"
 TEXT_CHARS_MAX = 4_096
@@ -48,6 +50,8 @@ class Settings(BaseModel):
     behind_proxy: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    ca: Path | None = None
     carrier: str = Field("simulated", max_length=TEXT_CHARS_MAX)
     carrier_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
     former_carriers: str = Field("", max_length=TEXT_CHARS_MAX)
@@ -78,24 +82,11 @@ class Settings(BaseModel):
             raise ValueError("must be names of hosts, without scheme and port, with spaces between")
         return value
 
-    @field_validator("data_dir", "tls_cert", "tls_key")
+    @field_validator("data_dir", "tls_cert", "tls_key", "tls_client_ca", "ca")
     @classmethod
     def _is_no_longer_than_a_path(cls, value: Path | None) -> Path | None:
         if value is not None and len(os.fsencode(value)) > PATH_BYTES_MAX:
             raise ValueError(f"is longer than {PATH_BYTES_MAX} bytes")
-        return value
-
-    @field_validator("tls_cert", "tls_key")
-    @classmethod
-    def _can_be_read(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            try:
-                if not value.is_file():
-                    raise ValueError
-                value.read_bytes()
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else "it is no file"
-                raise ValueError(f"{value} cannot be read: {why}") from None
         return value
 
     @field_validator("bus_url")
@@ -150,24 +141,21 @@ class Settings(BaseModel):
             raise ValueError(f"{PREFIX}PAYMENTS_URL: needed when payments is http")
         if self.payments not in ("none", "simulated", "http") and ":" not in self.payments:
             raise ValueError(f"{PREFIX}PAYMENTS: must be none, simulated, http or package.module:Class")
-        self._check_certificate()
+        self._check_tls()
         return self
 
-    def _check_certificate(self) -> None:
+    def _check_tls(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
             missing, given = ("TLS_KEY", "TLS_CERT") if self.tls_key is None else ("TLS_CERT", "TLS_KEY")
             raise ValueError(f"{PREFIX}{missing}: needed beside {PREFIX}{given}")
-        if self.tls_cert is None:
-            return
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError(f"{PREFIX}TLS_CERT: needed beside {PREFIX}TLS_CLIENT_CA")
         try:
-            # The password is asked for only if the key is encrypted, and an empty one opens none.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key, "")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "reason", None) or "the key may be encrypted"
-            raise ValueError(
-                f"{PREFIX}TLS_CERT: {self.tls_cert} and the key {self.tls_key} do not work together ({why}): "
-                "both must be PEM, the certificate first in its file, and the key its own and not encrypted"
-            ) from None
+            if self.tls_cert is not None and self.tls_key is not None:
+                ServerTls(self.tls_cert, self.tls_key, self.tls_client_ca)
+            ClientTls(self.ca, self.tls_cert, self.tls_key)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def own_hosts(self) -> tuple[str, ...]:

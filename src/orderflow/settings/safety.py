@@ -55,7 +55,7 @@ class Refusal:
 def refusals(loaded: Loaded, role: Role) -> list[Refusal]:
     """All reasons for which the role does not start with these settings."""
     settings = loaded.settings
-    found = [*_unserved(settings), *_open_doors(loaded, role), *_embedded(settings, role)]
+    found = [*_open_doors(loaded, role), *_embedded(settings, role)]
     found += _without_key(settings, role)
     if settings.env != "dev":
         found += [*_stand_ins(loaded, role), *_sample_secrets(settings, role)]
@@ -76,15 +76,6 @@ _Found = Iterator[tuple[str, str]]
 """The setting to change, and the text."""
 
 
-def _unserved(settings: Settings) -> _Found:
-    if settings.tls_cert is not None:
-        yield (
-            "tls_cert",
-            "this version does not serve TLS itself; leave it out, put a proxy that does in front, "
-            f"and set {PREFIX}BEHIND_PROXY=on",
-        )
-
-
 def _open_doors(loaded: Loaded, role: Role) -> _Found:
     settings = loaded.settings
     listens = role != "relay" or settings.relay_port is not None
@@ -95,11 +86,11 @@ def _open_doors(loaded: Loaded, role: Role) -> _Found:
     if settings.env != "dev":
         if not settings.asks_who_calls:
             yield "auth", f"must be on in {settings.env}; leave it out, there it is on by itself"
-        if is_open and not settings.behind_proxy:
+        if is_open and settings.tls_cert is None and not settings.behind_proxy:
             yield (
-                "behind_proxy",
-                f"must be on where {opened}: it says that a proxy in front speaks TLS, and we need not; "
-                f"or listen on {PREFIX}HOST=127.0.0.1",
+                "tls_cert",
+                f"must be set where {opened}, with {PREFIX}TLS_KEY; or {PREFIX}BEHIND_PROXY=on, if a proxy "
+                f"in front speaks TLS and we need not; or listen on {PREFIX}HOST=127.0.0.1",
             )
     elif is_open and not settings.asks_who_calls and not loaded.is_named("auth"):
         yield "auth", f"must be said where {opened}: on, or off if anybody there may change orders"

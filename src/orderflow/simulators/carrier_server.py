@@ -28,6 +28,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from orderflow.fulfillment.carriers.simulated import CARRIER_NAME, REJECTION, SimulatedOutcomes
+from orderflow.runtime.tls import ServerTls
 from orderflow.simulators.carrier_faults import CarrierFault
 from orderflow.simulators.carrier_ledger import Answer, Ledger, State
 from orderflow.simulators.faults import Faults
@@ -176,6 +177,7 @@ def serving_carrier_sim(
     seed: int,
     ledger: Path,
     key_lifetime_s: float | None = None,
+    tls: ServerTls | None = None,
 ) -> AbstractAsyncContextManager[str]:
     """As `serving_simulator`. Raises ValueError outside the bounds of `SimulatedOutcomes`."""
     outcomes = SimulatedOutcomes(
@@ -185,7 +187,7 @@ def serving_carrier_sim(
     def app(book: Ledger) -> Starlette:
         return create_app(ledger=book, outcomes=outcomes, key_lifetime_s=key_lifetime_s)
 
-    return serving_simulator(host, port, lambda: Ledger(ledger), app)
+    return serving_simulator(host, port, lambda: Ledger(ledger), app, tls)
 
 
 def _order_id(body: bytes) -> str:

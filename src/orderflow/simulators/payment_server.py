@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from orderflow.fulfillment.payments import AMOUNT_MINOR_MAX, Payment
 from orderflow.fulfillment.payments.simulated import DECLINE, SimulatedDecisions
+from orderflow.runtime.tls import ServerTls
 from orderflow.simulators.faults import Faults
 from orderflow.simulators.payment_faults import DECLINED, PaymentFault
 from orderflow.simulators.payment_ledger import Entry, PaymentLedger
@@ -152,7 +153,14 @@ def create_app(*, ledger: PaymentLedger, decisions: SimulatedDecisions) -> Starl
 
 
 def serving_payment_sim(
-    *, host: str, port: int, decline_rate: float, error_rate: float, seed: int, ledger: Path
+    *,
+    host: str,
+    port: int,
+    decline_rate: float,
+    error_rate: float,
+    seed: int,
+    ledger: Path,
+    tls: ServerTls | None = None,
 ) -> AbstractAsyncContextManager[str]:
     """As `serving_simulator`. Raises ValueError outside the bounds of `SimulatedDecisions`."""
     decisions = SimulatedDecisions(seed=seed, decline_rate=decline_rate, error_rate=error_rate)
@@ -160,7 +168,7 @@ def serving_payment_sim(
     def app(book: PaymentLedger) -> Starlette:
         return create_app(ledger=book, decisions=decisions)
 
-    return serving_simulator(host, port, lambda: PaymentLedger(ledger), app)
+    return serving_simulator(host, port, lambda: PaymentLedger(ledger), app, tls)
 
 
 def _json(entry: Entry) -> dict[str, object]:

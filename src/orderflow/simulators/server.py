@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from orderflow.fulfillment.parties.simulated import RETRY_AFTER_S, Chances
+from orderflow.runtime.tls import ServerTls
 from orderflow.simulators.faults import Faults
 from orderflow.simulators.ledger_file import LedgerFile
 from orderflow.web.bodies import read_body
@@ -116,16 +117,18 @@ def simulator_app(faults: Faults[Any], routes: list[Route]) -> Starlette:
 
 @asynccontextmanager
 async def serving_simulator(
-    host: str, port: int, ledger: Callable[[], L], app: Callable[[L], Starlette]
+    host: str, port: int, ledger: Callable[[], L], app: Callable[[L], Starlette], tls: ServerTls | None = None
 ) -> AsyncGenerator[str]:
-    """Serves while the block runs and yields the address, `http://host:port`; port 0 takes a free one.
+    """Serves while the block runs and yields the address, `http://host:port`; port 0 takes a free one. With
+    `tls` it speaks HTTPS instead.
 
     Leaving the block drains: answers under way are finished within 10 s. Raises AddressUnavailable where the
     port is taken, sqlite3.Error where the ledger cannot be opened.
     """
     with bind(host, port, "--port") as listener, closing(ledger()) as book:
-        async with serving(app(book), listener, door=FrontDoor((host,), logs=False), drain_s=DRAIN_S_MAX):
-            yield address(listener)
+        door = FrontDoor((host,), logs=False)
+        async with serving(app(book), listener, door=door, tls=tls, drain_s=DRAIN_S_MAX):
+            yield address(listener, https=tls is not None)
 
 
 def run_simulator(name: str, ledger: Path, served: AbstractAsyncContextManager[str]) -> None:

@@ -73,18 +73,20 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
-        self._outlet.transport = transport
-        secure = transport.get_extra_info("sslcontext") is not None
+        self._outlet.open(transport)
+        self._secure = transport.get_extra_info("sslcontext") is not None
         self.scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "scheme": "https" if secure else "http",
+            "scheme": "https" if self._secure else "http",
             "root_path": "",
             "client": (transport.get_extra_info("peername") or (None, 0))[:2],
             "server": (transport.get_extra_info("sockname") or (None, 0))[:2],
         }
         self._host.connections.add(self)
         self._deadline.begin("head")
+        if self._host.is_draining:  # the TLS handshake ended after the server had stopped
+            self.shut_down()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -98,9 +100,9 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
 
     def eof_received(self) -> bool:
-        """A client that has sent everything may still read: True keeps the connection for its answers."""
+        """A client that has sent all may still read, but not by TLS: True keeps it for its answers."""
         self._deaf = True
-        return bool(self._queue) and self._receiving is None
+        return bool(self._queue) and self._receiving is None and not self._secure
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -364,8 +366,11 @@ class Connection(asyncio.Protocol):
             self._queue[-1].keep_alive = False
         else:
             self._transport.close()
+            self._deadline.expect("closing")  # over TLS, closing waits for the client
 
     def _over_time(self, awaited: Awaited) -> None:
+        if awaited == "closing":
+            self._transport.abort()
         if self._transport.is_closing():
             return
         if self._queue and self._queue[0] is not self._receiving:
@@ -377,9 +382,6 @@ class Connection(asyncio.Protocol):
             self._break(ProblemError(408, f"The body did not arrive within {self._limits.body_s:g} s."))
         elif awaited == "head":
             self._break(ProblemError(408, f"The head did not arrive within {self._limits.head_s:g} s."))
-        elif awaited == "closing":
-            self._transport.abort()
-            return
         self._deaf = True
         if self._queue:
             self._go_on()

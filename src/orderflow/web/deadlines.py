@@ -14,6 +14,8 @@ class Limits:
     """How much a client may send as a head, and how long it may take for each part of a connection."""
 
     head_bytes: int = 64 * 1024
+    handshake_s: float = 10.0
+    """To agree on TLS."""
     head_s: float = 30.0
     body_s: float = 30.0
     idle_s: float = 75.0

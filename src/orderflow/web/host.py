@@ -19,5 +19,6 @@ class Host(Protocol):
     short_way: ShortWay | None
     dated: bytes
     unread_bytes: int
+    is_draining: bool
     connections: set[Any]
     tasks: set[asyncio.Task[None]]

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any, Protocol
 
+UNREAD_BYTES_HIGH = 64 * 1024
+"""With so many unread bytes on one connection, no more is written to it for the moment."""
+
 UNREAD_BYTES_MAX = 256 << 20
 """The bytes of all answers together that clients have not read yet. A client that takes them over this is cut
 off."""
@@ -26,6 +29,10 @@ class Outlet:
         self._own_bytes = 0
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+
+    def open(self, transport: Any) -> None:
+        self.transport = transport
+        transport.set_write_buffer_limits(high=UNREAD_BYTES_HIGH)  # by default, TLS buffers more
 
     @property
     def is_full(self) -> bool:

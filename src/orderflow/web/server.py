@@ -8,8 +8,11 @@ from email.utils import formatdate
 
 from starlette.types import ASGIApp
 
+from orderflow.runtime.health import Health
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.runtime.signals import stopping_by
+from orderflow.runtime.tls import CertificateKeeper, ServerTls
+from orderflow.settings import Settings
 from orderflow.web.connections import Connection
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import ShortWay
@@ -41,12 +44,21 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     return listener
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, *, https: bool = False) -> str:
     """The URL at which this machine reaches the listener."""
+    scheme = "https" if https else "http"
     name: tuple[str, int] = listener.getsockname()[:2]
     host, port = name
     host = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104 - a name of every address
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def server_tls(settings: Settings) -> ServerTls | None:
+    """How our listeners identify themselves; None if they speak plain HTTP. Raises SettingsError for files
+    that cannot be used."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return ServerTls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
 class Server:
@@ -69,6 +81,7 @@ class Server:
         self.tasks: set[asyncio.Task[None]] = set()
         self.dated = b""
         self.unread_bytes = 0
+        self.is_draining = False
         self._clock: asyncio.TimerHandle | None = None
 
     def tell_time(self) -> None:
@@ -80,6 +93,7 @@ class Server:
         """Answer the requests that are under way, and cut off those that take longer than `seconds_max`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds_max
+        self.is_draining = True
         for connection in list(self.connections):
             connection.shut_down()
         while self.connections and loop.time() < deadline:  # noqa: ASYNC110 - it is looked at once in a life
@@ -101,18 +115,31 @@ async def serving(
     door: FrontDoor | None = None,
     short_way: ShortWay | None = None,
     limits: Limits | None = None,
+    tls: ServerTls | None = None,
+    health: Health | None = None,
     drain_s: float = DRAIN_S,
 ) -> AsyncGenerator[None]:
-    """Serve until the block ends. Then stop accepting, and finish what is under way within `drain_s`
-    seconds."""
+    """Serve until the block ends, by HTTPS if there is `tls`. Then stop accepting, and finish what is under
+    way within `drain_s` seconds. Renewed files of `tls` are taken up, or reported to `health`."""
     server = Server(app, door=door, short_way=short_way, limits=limits)
     server.tell_time()
     accepting = await asyncio.get_running_loop().create_server(
-        lambda: Connection(server), sock=listener, backlog=LISTEN_BACKLOG
+        lambda: Connection(server),
+        sock=listener,
+        backlog=LISTEN_BACKLOG,
+        ssl=tls.context if tls else None,
+        ssl_handshake_timeout=server.limits.handshake_s if tls else None,
+        # Closing a TLS connection begins with sending what is left of the answer.
+        ssl_shutdown_timeout=server.limits.reading_s if tls else None,
     )
+    keeper = CertificateKeeper(tls, health=health or Health()) if tls else None
+    if keeper:
+        keeper.start()
     try:
         yield
     finally:
+        if keeper:
+            keeper.close()
         accepting.close()
         await server.drain(drain_s)
 

@@ -4,18 +4,19 @@ from orderflow.fulfillment.carriers import Carrier, Carriers
 from orderflow.fulfillment.carriers.http import HttpCarrier
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.parties.connect import open_parties, own_adapter
+from orderflow.runtime.tls import ClientTls
 from orderflow.settings import Settings
 
 _METHODS = ("create_shipment", "find_shipments", "void_shipment", "close")
 _VARIABLES = ("ORDERFLOW_CARRIER", "ORDERFLOW_FORMER_CARRIERS")
 
 
-def open_carriers(settings: Settings) -> Carriers:
+def open_carriers(settings: Settings, tls: ClientTls | None = None) -> Carriers:
     """Make the carriers that the settings name. Raises SettingsError, which names the setting."""
 
     def make(variable: str, kind: str, address: str) -> Carrier:
         if kind == "http":
-            return HttpCarrier(address, connections_max=settings.shipments_in_flight_max)
+            return HttpCarrier(address, connections_max=settings.shipments_in_flight_max, tls=tls)
         if kind == "simulated":
             return SimulatedCarrier(
                 seed=int(address),

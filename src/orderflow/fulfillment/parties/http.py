@@ -25,6 +25,7 @@ from yarl import URL
 
 from orderflow.contracts.retry_after import retry_after_s
 from orderflow.fulfillment.parties import PartyRefused, PartyUnavailable
+from orderflow.runtime.tls import ClientTls, tls_trouble
 
 ANSWER_BYTES_MAX = 1024 * 1024
 WORDS_CHARS_MAX = 1_000
@@ -82,6 +83,7 @@ class PartyClient:
         timeout_s: float = 10,
         connections_max: int = 200,
         api_key: str | None = None,
+        tls: ClientTls | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`timeout_s` bounds a whole call, the wait for one of `connections_max` connections included.
@@ -100,6 +102,7 @@ class PartyClient:
         self._timeout_s = timeout_s
         self._connections_max = connections_max
         self._api_key = api_key
+        self._tls = tls or ClientTls()
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -125,6 +128,7 @@ class PartyClient:
                     data=None if body is None else BytesIO(body),  # aiohttp warns of bytes over 1 MiB
                     headers=headers,
                     allow_redirects=False,
+                    ssl=self._tls.context,
                     trace_request_ctx=exchange,
                 ) as response,
             ):
@@ -134,7 +138,7 @@ class PartyClient:
             reason = f"no answer within {self._timeout_s:g} s"
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             # RuntimeError: the session was closed meanwhile. ValueError: aiohttp raises it for some headers.
-            reason = f"connection failed ({type(error).__name__})"
+            reason = f"connection failed ({tls_trouble(error) or type(error).__name__})"
         raise self.unavailable(f"{method}: {reason}", doubtful=exchange.leaving)
 
     def _opened(self) -> aiohttp.ClientSession:
