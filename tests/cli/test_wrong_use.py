@@ -77,6 +77,9 @@ WRONG = [
     [*SIM, "--port", "-1"],
     ["health", "nobody"],
     ["config", "show", "x"],
+    ["audit", "log", "x"],
+    ["audit", "log", "--limit", "0"],
+    ["audit", "log", "--service", "carrier"],
     *([role, "x"] for role in ("up", "api", "relay", "fulfillment", "migrate", "version")),
     *([role, "--x"] for role in ("up", "api", "relay", "fulfillment", "migrate", "version")),
 ]
@@ -117,6 +120,7 @@ COMMANDS = [
     ["dead-letters", "discard"],
     ["stock", "list"],
     ["stock", "set"],
+    ["audit", "log"],
     [*SIM, "--delay-ms", "wrong"],
     ["config", "show"],
     ["health"],

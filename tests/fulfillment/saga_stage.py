@@ -214,7 +214,9 @@ class Stage:
         for line in self.lines:
             line.is_patient = False
         try:
-            await self.worker.discarder.discard(letter_id, actor="somebody", reason="given up")
+            await self.worker.discarder.discard(
+                letter_id, actor="somebody", reason="given up", correlation_id="c-1"
+            )
         finally:
             for line in self.lines:
                 line.is_patient = True

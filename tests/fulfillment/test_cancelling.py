@@ -218,7 +218,9 @@ def test_an_order_that_somebody_else_reports_as_cancelled_after_its_label_asks_f
                 assert attention["kind"] == "status-conflict"
                 assert attention["reason"] == "It was shipped, but the order is Cancelled with other details."
                 [letter] = world.rows(dead_letters)
-                await worker.discarder.discard(letter["id"], actor="somebody", reason="recalled")
+                await worker.discarder.discard(
+                    letter["id"], actor="somebody", reason="recalled", correlation_id="c-1"
+                )
                 await ends(world, order_id, "Cancelled", live=0)
 
     asyncio.run(scenario())

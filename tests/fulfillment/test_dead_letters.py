@@ -161,10 +161,14 @@ def test_a_discard_voids_what_the_carrier_made_and_the_order_fails(
                 letter_id = letter_of(world, order_id)["id"]
                 assert await world.live_shipments() == [order_id]
                 carrier.refuses.clear()
-                done = await worker.discarder.discard(letter_id, actor="ada", reason="the customer left")
+                done = await worker.discarder.discard(
+                    letter_id, actor="ada", correlation_id="c-1", reason="the customer left"
+                )
                 assert done == (Discarded.DONE, "")
                 await world.until_closed([order_id])
-                again = await worker.discarder.discard(letter_id, actor="ada", reason="twice")
+                again = await worker.discarder.discard(
+                    letter_id, actor="ada", correlation_id="c-1", reason="twice"
+                )
                 assert again == (Discarded.DONE, "")
             order = await world.order(order_id)
             assert (order["status"], order["attention"]) == ("Failed", None)
@@ -187,22 +191,26 @@ def test_a_discard_is_refused_while_the_void_cannot_be_obtained(
                 letter_id = letter_of(world, order_id)["id"]
                 carrier.refuses.clear()
                 carrier.void_error = CarrierRefused("it has left the house")
-                result, why = await worker.discarder.discard(letter_id, actor="ada", reason="no")
+                result, why = await worker.discarder.discard(
+                    letter_id, actor="ada", correlation_id="c-1", reason="no"
+                )
                 assert result is Discarded.NO_VOID
                 assert "it has left the house" in why
                 assert world.states() == {order_id: "parked"}
                 assert letter_of(world, order_id)["state"] == "open", "it may still be redriven"
 
                 carrier.void_error = CarrierUnavailable("no answer", doubtful=True)
-                assert (await worker.discarder.discard(letter_id, actor="ada", reason="no"))[0] is result
+                assert (
+                    await worker.discarder.discard(letter_id, actor="ada", correlation_id="c-1", reason="no")
+                )[0] is result
                 assert letter_of(world, order_id)["state"] == "discarding", "voided perhaps"
                 assert (await redriven(worker, letter_id))[0] is Redriven.NOT_OPEN
                 assert (await world.order(order_id))["status"] == "Processing"
 
                 carrier.void_error = None
-                assert (await worker.discarder.discard(letter_id, actor="ada", reason="yes"))[0] is (
-                    Discarded.DONE
-                )
+                assert (
+                    await worker.discarder.discard(letter_id, actor="ada", correlation_id="c-1", reason="yes")
+                )[0] is (Discarded.DONE)
                 await world.until_closed([order_id])
             assert (await world.order(order_id))["status"] == "Failed"
             assert await world.live_shipments() == []
@@ -227,7 +235,9 @@ def test_discarding_the_event_of_an_order_without_shipment_fails_the_order_by_wa
             world.execute(sa.delete(shipments))
             async with world.working(carrier, name="v") as worker:
                 letter_id = letter_of(world, order_id)["id"]
-                done = await worker.discarder.discard(letter_id, actor="ada", reason="unreadable")
+                done = await worker.discarder.discard(
+                    letter_id, actor="ada", correlation_id="c-1", reason="unreadable"
+                )
                 assert done[0] is Discarded.DONE
                 await world.until_closed([order_id])
             order = await world.order(order_id)
@@ -293,7 +303,9 @@ def test_an_event_with_other_content_is_kept_as_evidence_and_asks_for_nobody(
                 assert (letter["kind"], letter["order_id"]) == ("conflicting-event", order_id)
                 assert json.loads(letter["value"]) == other
                 assert (await redriven(worker, letter["id"]))[0] is Redriven.FAILED
-                done = await worker.discarder.discard(letter["id"], actor="ada", reason="seen")
+                done = await worker.discarder.discard(
+                    letter["id"], actor="ada", correlation_id="c-1", reason="seen"
+                )
                 assert done[0] is Discarded.DONE
             order = await world.order(order_id)
             assert (order["status"], order["attention"]) == ("Shipped", None)

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.fulfillment.conftest import OpenCarrier, World
 
+from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Reader
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
@@ -185,6 +186,14 @@ def test_dead_letters_are_grouped_redriven_and_discarded_over_http(
                 assert ("discard", "anonymous") in [(a["action"], a["actor"]) for a in letter["actions"]]
                 assert (await get(f"{LETTERS}/{letter_id}/redrive", {}))[0] == 409
                 assert "Ada" not in str(letter)
+                _, audit = await get(AUDIT)
+                told = [(each["action"], each["subject"], each["reason"]) for each in audit["items"]]
+                assert told == [
+                    ("dead-letter.discard", letter_id, "seen"),
+                    ("redrive.stop", group["id"], None),
+                    ("redrive.start", group["id"], None),
+                ]
+                assert audit["items"][2]["details"] == {"kind": "carrier-refused", "ratePerS": 1}
 
     asyncio.run(scenario())
 

@@ -221,12 +221,16 @@ def test_a_discard_voids_at_the_carrier_that_was_called_and_nowhere_else(world: 
             letter = await parked(two)
             await two.heal()
             async with two.working(two.new) as worker:
-                result, why = await worker.discarder.discard(letter, actor="ada", reason="gone")
+                result, why = await worker.discarder.discard(
+                    letter, actor="ada", correlation_id="c-1", reason="gone"
+                )
                 assert result is Discarded.NO_VOID
                 assert two.old_url in why
                 assert world.rows(dead_letters)[0]["state"] == "open"
             async with two.working(two.new, two.old) as worker:
-                result, _ = await worker.discarder.discard(letter, actor="ada", reason="gone")
+                result, _ = await worker.discarder.discard(
+                    letter, actor="ada", correlation_id="c-1", reason="gone"
+                )
                 assert result is Discarded.DONE
                 await world.until_closed([two.order_id])
             assert await two.ledgers() == ([], [])

@@ -117,7 +117,9 @@ def test_a_capture_that_no_worker_can_make_is_for_a_person(
                 [letter] = world.rows(dead_letters)
                 assert (letter["kind"], letter["step"]) == ("payment", "capture")
                 if not redriven:
-                    await worker.discarder.discard(letter["id"], actor="somebody", reason="seen to")
+                    await worker.discarder.discard(
+                        letter["id"], actor="somebody", reason="seen to", correlation_id="c-1"
+                    )
                     await ends(world, order_id, "Shipped")
             both = Parties(Party("new", new), (Party("old", old),))
             async with world.working(carrier, name="newest", payments=both) as worker:

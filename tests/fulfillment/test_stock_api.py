@@ -12,6 +12,7 @@ import pytest
 from tests.fulfillment.test_stock import database, levels, order, put, write
 from yarl import URL
 
+from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Database, Reader
 from orderflow.database.group_commit import GroupCommit
@@ -92,6 +93,11 @@ def test_a_product_is_set_and_listed_with_what_is_reserved(database: Database) -
         assert await call("PUT", f"{STOCK}/p-1", b'{"onHand":2}') == (200, record)
         most = b'{"onHand":%d}' % ON_HAND_MAX
         assert (await call("PUT", f"{STOCK}/p-1", most))[1]["onHand"] == ON_HAND_MAX
+        audit = (await call("GET", AUDIT))[1]["items"]
+        assert {(each["action"], each["actor"], each["subject"]) for each in audit} == {
+            ("stock.set", "anonymous", "p-1")
+        }
+        assert [each["details"]["onHand"] for each in audit] == [ON_HAND_MAX, 2, 2, 7]
 
     with_api(database, scenario)
 

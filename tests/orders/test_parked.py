@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from tests.orders.conftest import ORDER, Service, Start, eventually
 from tests.orders.test_relay import Bench, bench, drain, event
 
+from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import EVERY_SCOPE, Scope
 from orderflow.messaging import PublishFailed
 from orderflow.orders import parked
@@ -163,6 +164,10 @@ def test_a_released_event_is_published_and_its_order_asks_for_nobody_any_more(
     service.publisher.refuses = lambda _message: False
     wanted = {"orderId": order["orderId"]} if one else {}
     assert release(service, **wanted) == (200, {"released": 1})
+    (entry,) = service.get(AUDIT)["items"]
+    assert (entry["action"], entry["subject"], entry["details"]) == (
+        *("parked.release", wanted.get("orderId", "all"), {"events": 1}),
+    )
     eventually(lambda: service.get(f"/api/orders/{order['orderId']}")["attention"] is None)
     assert service.published() == [(order["orderId"], 1)]
     assert service.get("/api/outbox/parked") == {"items": [], "nextCursor": None}

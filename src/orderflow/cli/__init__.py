@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from orderflow.cli import (
+    audit,
     configuration,
     dead_letters,
     health,
@@ -116,6 +117,9 @@ def _app() -> App:
     secrets.command(keys.list_keys, name="list")
     secrets.command(keys.revoke)
     app.command(secrets)
+    trail = App(name="audit", help="Who has changed what by hand.")
+    trail.command(audit.log)
+    app.command(trail)
     config = App(name="config", help="What the settings are, and whether they work.")
     config.command(configuration.show)
     config.command(configuration.check)

@@ -302,6 +302,10 @@ class Timeline(Contract):
     items: list[TimelineEntry]
 
 
+WORKER_AGENT = "orderflow-fulfillment"
+"""The `User-Agent` of a fulfillment worker."""
+
+
 class ParkedEvent(Contract):
     """An event that the log refuses for its size, even when it is sent alone."""
 

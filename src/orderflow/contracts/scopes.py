@@ -19,6 +19,8 @@ class Scope(StrEnum):
 EVERY_SCOPE = frozenset(Scope)
 OF_CUSTOMERS = frozenset((Scope.ORDERS_READ, Scope.ORDERS_WRITE))
 """The scopes of a caller who is bound to a customer: all others concern the orders of everybody."""
+OF_WORKERS = frozenset((Scope.ORDERS_STATUS,))
+"""Whoever has these scopes and no others is a worker, not a person."""
 
 
 def granted(scopes: frozenset[Scope], customer_id: str | None = None) -> frozenset[Scope]:

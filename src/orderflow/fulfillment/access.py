@@ -1,6 +1,7 @@
 """Who may use which route of the Fulfillment Service. Nobody who is bound to a customer may use any, because
 shipments and dead letters of all customers are shown together."""
 
+from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.fulfillment.stock.http import STOCK
 from orderflow.web.access import OPEN, Rule, Rules
@@ -20,6 +21,7 @@ RULES: Rules = {
     ("GET", f"{LETTERS}/redrives/{{redrive_id}}"): _READ,
     ("GET", f"{LETTERS}/{{letter_id}}"): _READ,
     ("GET", STOCK): _READ,
+    ("GET", AUDIT): Rule(Scope.ADMIN),
     ("POST", f"{LETTERS}/redrive"): _OPERATE,
     ("POST", f"{LETTERS}/redrives/{{redrive_id}}/stop"): _OPERATE,
     ("POST", f"{LETTERS}/{{letter_id}}/redrive"): _OPERATE,

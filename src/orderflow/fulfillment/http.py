@@ -9,12 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from orderflow.contracts.audit import AUDIT, AuditQuery
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import Reader
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import queries
 from orderflow.fulfillment.access import LETTERS, RULES
+from orderflow.fulfillment.audit import AUDIT_LOG
 from orderflow.fulfillment.dead_letters.http import DeadLetterActions
 from orderflow.fulfillment.dead_letters.letters import LetterState
 from orderflow.fulfillment.model import State
@@ -67,6 +69,9 @@ class FulfillmentApi:
             after=query.cursor,
         )
         return json_text(page)
+
+    async def list_audit(self, request: Request) -> Response:
+        return json_text(await self._reader.run(AUDIT_LOG.page, read_query(AuditQuery, request)))
 
     async def list_groups(self, _request: Request) -> Response:
         return json_response(await self._reader.run(queries.dead_letter_groups))
@@ -136,6 +141,7 @@ def create_app(
         Route(f"{LETTERS}/{{letter_id}}", takes(service.get_dead_letter)),
         Route(f"{LETTERS}/{{letter_id}}/redrive", takes(actions.redrive), methods=["POST"]),
         Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
+        Route(AUDIT, takes(service.list_audit, reads_query=True)),
         Route(STOCK, takes(stock.list_stock, reads_query=True)),
         # A product id may have a slash in it.
         Route(f"{STOCK}/{{product_id:path}}", takes(stock.set_on_hand), methods=["PUT"]),

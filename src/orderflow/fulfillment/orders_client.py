@@ -14,7 +14,7 @@ import aiohttp
 import structlog
 from pydantic_core import from_json, to_json
 
-from orderflow.contracts.orders_api import BATCH_MAX
+from orderflow.contracts.orders_api import BATCH_MAX, WORKER_AGENT
 from orderflow.contracts.retry_after import retry_after_s
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import attentions, decisions, model, until_written
@@ -87,7 +87,7 @@ class OrdersClient:
     ) -> None:
         """`api_key` travels as a bearer token and never appears in an error."""
         self._url = url.rstrip("/") + "/api/orders/status"
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "User-Agent": WORKER_AGENT}
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._tls = tls or ClientTls()

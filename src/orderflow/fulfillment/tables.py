@@ -6,11 +6,13 @@ in Unix milliseconds.
 
 import sqlalchemy as sa
 
+from orderflow.database.audit import audit_table
 from orderflow.database.dialects import UtcTime, UuidText, exact_text
 from orderflow.security.keys import key_table
 
 metadata = sa.MetaData()
 api_keys = key_table("fulfillment_api_keys", metadata)
+audit_log = audit_table("fulfillment_audit_log", metadata)
 
 shipments = sa.Table(
     "shipments",

@@ -5,11 +5,13 @@ Times are UTC. `orders` and `order_items` may be read by reports; everything els
 
 import sqlalchemy as sa
 
+from orderflow.database.audit import audit_table
 from orderflow.database.dialects import UtcTime, UuidText
 from orderflow.security.keys import key_table
 
 metadata = sa.MetaData()
 api_keys = key_table("api_keys", metadata)
+audit_log = audit_table("audit_log", metadata)
 
 
 orders = sa.Table(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
 
-from orderflow.contracts.scopes import Scope
+from orderflow.contracts.scopes import OF_WORKERS
 from orderflow.database.engine import Database
 from orderflow.runtime.health import Health
 from orderflow.security.authentication import Authentication
@@ -27,7 +27,7 @@ async def front_door(
     if not settings.asks_who_calls:
         yield FrontDoor(settings.own_hosts)
         return
-    worker = Principal(WORKER, frozenset((Scope.ORDERS_STATUS,)))
+    worker = Principal(WORKER, OF_WORKERS)
     key_ring = KeyRing(database, table, health, own=[(key, worker) for key in own_keys])
     await asyncio.to_thread(key_ring.refresh)
     key_ring.loop.start()

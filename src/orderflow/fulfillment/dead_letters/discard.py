@@ -15,10 +15,12 @@ from enum import Enum
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
+from orderflow.database.audit import ByHand, act
 from orderflow.database.dialects import insert_absent, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions
+from orderflow.fulfillment.audit import AUDIT_LOG, if_done
 from orderflow.fulfillment.carriers import (
     CarrierRefused,
     CarrierRejected,
@@ -179,30 +181,37 @@ class End:
         return 4
 
 
-def end(tx: Transaction, commands: Sequence[End]) -> list[None]:
-    """Close the letters and let their orders fail: nothing is left at the carrier."""
-    for command in commands:
-        letter = lock(tx, command.letter_id)
-        if letter is None or letter["state"] != LetterState.DISCARDING:
-            continue
-        tx.connection.execute(
-            sa.update(letters)
-            .where(letters.c.id == command.letter_id)
-            .values(state=LetterState.DISCARDED, outcome=_note(command))
-        )
-        record(
-            tx,
-            command.letter_id,
-            Action.DISCARD,
-            actor=command.actor,
-            note=command.reason,
-            at=command.at,
-        )
-        if letter["topic"] is None:
-            _fail_parked(tx, letter, command)
-        elif letter["order_id"] is not None:
-            _fail_without_shipment(tx, letter, command)
-    return [None] * len(commands)
+def end(tx: Transaction, commands: Sequence[End]) -> list[bool]:
+    """Close the letters and let their orders fail: nothing is left at the carrier. False for a letter that
+    somebody else has closed."""
+    return [_end(tx, command) for command in commands]
+
+
+def _end(tx: Transaction, command: End) -> bool:
+    letter = lock(tx, command.letter_id)
+    if letter is None or letter["state"] != LetterState.DISCARDING:
+        return False
+    tx.connection.execute(
+        sa.update(letters)
+        .where(letters.c.id == command.letter_id)
+        .values(state=LetterState.DISCARDED, outcome=_note(command))
+    )
+    record(
+        tx,
+        command.letter_id,
+        Action.DISCARD,
+        actor=command.actor,
+        note=command.reason,
+        at=command.at,
+    )
+    if letter["topic"] is None:
+        _fail_parked(tx, letter, command)
+    elif letter["order_id"] is not None:
+        _fail_without_shipment(tx, letter, command)
+    return True
+
+
+_END = AUDIT_LOG.recording(end, if_done)
 
 
 def _note(command: End) -> str:
@@ -297,7 +306,9 @@ class Discarder:
         self._key_lifetime = key_lifetime
         self._clock = clock
 
-    async def discard(self, letter_id: str, *, actor: str, reason: str) -> tuple[Discarded, str]:
+    async def discard(
+        self, letter_id: str, *, actor: str, reason: str, correlation_id: str
+    ) -> tuple[Discarded, str]:
         """Discard the letter, or say why not. Repeating it is safe. Raises the database's errors."""
         reason = clean(reason, ERROR_CHARS_MAX)
         token = str(uuid.uuid4())
@@ -313,7 +324,16 @@ class Discarder:
             told = Refuse(letter_id, token, actor, why, reopen=reopen, at=self._clock())
             await self._writer.submit_one(refuse, told)
             return Discarded.NO_VOID, why
-        await self._writer.submit_one(end, End(letter_id, actor, reason, self._clock()))
+        now = self._clock()
+        made = act(
+            now,
+            "dead-letter.discard",
+            letter_id,
+            actor=actor,
+            correlation_id=correlation_id,
+            reason=reason,
+        )
+        await self._writer.submit_one(_END, ByHand(End(letter_id, actor, reason, now), made))
         return Discarded.DONE, ""
 
     async def _obtain_void(self, called: Shipment) -> None:

@@ -12,9 +12,11 @@ from starlette.responses import Response
 
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.contracts.orders_api import Reason
+from orderflow.database.audit import Act, ByHand, Details, act
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import queries
+from orderflow.fulfillment.audit import AUDIT_LOG, if_done
 from orderflow.fulfillment.dead_letters import redrive
 from orderflow.fulfillment.dead_letters.discard import Discarded, Discarder
 from orderflow.fulfillment.dead_letters.redrive import (
@@ -29,6 +31,16 @@ from orderflow.web.bodies import read_model
 from orderflow.web.problems import ProblemError
 
 NO_NUL = r"^[^\x00]*$"
+
+_START = AUDIT_LOG.recording(redrive.start, if_done)
+_STOP = AUDIT_LOG.recording(redrive.stop, if_done)
+
+
+def _redriven(result: tuple[Redriven, str]) -> Details | None:
+    return {"outcome": result[0].value} if result[0] in (Redriven.BACK, Redriven.FAILED) else None
+
+
+_REDRIVE = AUDIT_LOG.recording(redrive.redrive, _redriven)
 
 
 class _Body(BaseModel):
@@ -63,8 +75,9 @@ class DeadLetterActions:
 
     async def redrive(self, request: Request) -> Response:
         letter_id = self._letter_id(request)
-        command = Redrive(letter_id, caller(request).name, self._clock())
-        result, why = await self._writer.submit_one(redrive.redrive, command)
+        made = self._act(request, "dead-letter.redrive", letter_id)
+        command = Redrive(letter_id, made.actor, made.at)
+        result, why = await self._writer.submit_one(_REDRIVE, ByHand(command, made))
         if result is Redriven.UNKNOWN:
             raise ProblemError(404, why)
         if result is Redriven.NOT_OPEN:
@@ -76,7 +89,10 @@ class DeadLetterActions:
     async def discard(self, request: Request) -> Response:
         letter_id = self._letter_id(request)
         body = await read_model(_DiscardBody, request)
-        result, why = await self._discarder.discard(letter_id, actor=caller(request).name, reason=body.reason)
+        sender = caller(request)
+        result, why = await self._discarder.discard(
+            letter_id, actor=sender.name, reason=body.reason, correlation_id=sender.correlation_id
+        )
         if result is Discarded.UNKNOWN:
             raise ProblemError(404, why)
         if result is Discarded.NOT_OPEN:
@@ -87,10 +103,10 @@ class DeadLetterActions:
 
     async def start_redrive(self, request: Request) -> Response:
         body = await read_model(_GroupBody, request)
-        command = StartRedrive(
-            str(uuid.uuid4()), body.kind, body.reason, body.rate_per_s, caller(request).name, self._clock()
-        )
-        if not await self._writer.submit_one(redrive.start, command):
+        details = {"kind": body.kind, "ratePerS": body.rate_per_s}
+        made = self._act(request, "redrive.start", str(uuid.uuid4()), details)
+        command = StartRedrive(made.subject, body.kind, body.reason, body.rate_per_s, made.actor, made.at)
+        if not await self._writer.submit_one(_START, ByHand(command, made)):
             raise _conflict("redrive-running", f"A redrive of {body.kind} runs already.")
         return await self._redrive(command.id, 202)
 
@@ -98,10 +114,20 @@ class DeadLetterActions:
         redrive_id = readable_order_id(request.path_params["redrive_id"])
         if redrive_id is None:
             raise ProblemError(404, "There is no such redrive.")
-        await self._writer.submit_one(
-            redrive.stop, StopRedrive(redrive_id, caller(request).name, self._clock())
-        )
+        made = self._act(request, "redrive.stop", redrive_id)
+        await self._writer.submit_one(_STOP, ByHand(StopRedrive(redrive_id, made.actor, made.at), made))
         return await self._redrive(redrive_id, 200)
+
+    def _act(self, request: Request, action: str, subject: str, details: Details | None = None) -> Act:
+        sender = caller(request)
+        return act(
+            self._clock(),
+            action,
+            subject,
+            actor=sender.name,
+            correlation_id=sender.correlation_id,
+            details=details,
+        )
 
     def _letter_id(self, request: Request) -> str:
         letter_id = readable_order_id(request.path_params["letter_id"])

@@ -209,19 +209,18 @@ class StopRedrive:
     at: datetime
 
 
-def stop(tx: Transaction, commands: Sequence[StopRedrive]) -> list[None]:
-    """End these redrives if they are running. The letters that they have redriven go on."""
-    for command in commands:
-        _end(tx, command.id, "stopped", f"stopped by {command.actor}", command.at)
-    return [None] * len(commands)
+def stop(tx: Transaction, commands: Sequence[StopRedrive]) -> list[bool]:
+    """End these redrives; False for one that is not running. The letters that it has redriven go on."""
+    return [_end(tx, c.id, "stopped", f"stopped by {c.actor}", c.at) for c in commands]
 
 
-def _end(tx: Transaction, redrive_id: str, state: str, note: str, at: datetime) -> None:
-    tx.connection.execute(
+def _end(tx: Transaction, redrive_id: str, state: str, note: str, at: datetime) -> bool:
+    ended = tx.connection.execute(
         sa.update(redrives)
         .where(redrives.c.id == redrive_id, redrives.c.state == "running")
         .values(state=state, note=note, ended_at=at)
     )
+    return ended.rowcount > 0
 
 
 @dataclass(frozen=True, slots=True)

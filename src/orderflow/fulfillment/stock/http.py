@@ -12,16 +12,20 @@ from starlette.responses import Response
 
 from orderflow.contracts.orders_api import Text, Whole
 from orderflow.contracts.pages import TextPageQuery
+from orderflow.database.audit import ByHand, act
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment.audit import AUDIT_LOG
 from orderflow.fulfillment.stock import records
 from orderflow.fulfillment.stock.records import ON_HAND_MAX, SetOnHand
-from orderflow.web.answers import json_response, json_text
+from orderflow.web.answers import caller, json_response, json_text
 from orderflow.web.bodies import read_model
 from orderflow.web.headers import read_query
 from orderflow.web.problems import broken_contract, field_error
 
 STOCK = "/api/fulfillment/stock"
+
+_SET_ON_HAND = AUDIT_LOG.recording(records.set_on_hand, lambda record: {"onHand": record.on_hand})
 
 _PRODUCT_ID: TypeAdapter[str] = TypeAdapter(Text)
 
@@ -54,8 +58,10 @@ class StockApi:
     async def set_on_hand(self, request: Request) -> Response:
         product_id = _product_id(request)
         body = await read_model(_RecordBody, request)
-        command = SetOnHand(product_id, body.on_hand, self._clock())
-        record = await self._writer.submit_one(records.set_on_hand, command)
+        now, sender = self._clock(), caller(request)
+        made = act(now, "stock.set", product_id, actor=sender.name, correlation_id=sender.correlation_id)
+        command = SetOnHand(product_id, body.on_hand, now)
+        record = await self._writer.submit_one(_SET_ON_HAND, ByHand(command, made))
         return json_response(records.document(record))
 
 

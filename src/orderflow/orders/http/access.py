@@ -1,5 +1,6 @@
 """Who may use which route of the Order Service."""
 
+from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.web.access import OPEN, Rule, Rules
 
@@ -21,6 +22,7 @@ RULES: Rules = {
     ("PATCH", "/api/orders/{order_id}/status"): _STATUS,
     ("PATCH", "/api/orders/status"): _STATUS,
     ("GET", "/api/stats"): _READ_ALL,
+    ("GET", AUDIT): Rule(Scope.ADMIN),
     ("GET", "/api/outbox/parked"): _READ_ALL,
     ("POST", "/api/outbox/parked/release"): Rule(Scope.ADMIN),
     ("GET", "/health/live"): OPEN,

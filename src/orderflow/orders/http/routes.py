@@ -10,10 +10,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.audit import AUDIT, AuditPage, AuditQuery
 from orderflow.contracts.pages import PageQuery
 from orderflow.orders import queries
 from orderflow.orders.http import openapi, parsing, problems
 from orderflow.orders.http.access import RULES
+from orderflow.orders.http.audit import Audit
 from orderflow.orders.http.health import health_api
 from orderflow.orders.http.orders import Orders
 from orderflow.orders.http.parked import ParkedEvents
@@ -61,7 +63,8 @@ class OrdersApi:
                 clock=process.clock,
             ),
             statistics=Statistics(reader=reader, clock=process.clock),
-            parked=ParkedEvents(writer=writer, reader=reader),
+            parked=ParkedEvents(writer=writer, reader=reader, clock=process.clock),
+            audit=Audit(reader),
             health=health_api(process),
         )
 
@@ -77,6 +80,7 @@ def _application(
     transitions: Transitions,
     statistics: Statistics,
     parked: ParkedEvents,
+    audit: Audit,
     health: HealthApi,
 ) -> ASGIApp:
     app = FastAPI(
@@ -104,6 +108,7 @@ def _application(
         ("/api/orders/{order_id}/timeline", orders.timeline, NoQuery, api.Timeline),
         ("/api/stats", statistics.stats, NoQuery, api.Stats),
         ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
+        (AUDIT, audit.list_entries, AuditQuery, AuditPage),
         ("/health/live", health.live, NoQuery, None),
         ("/health/ready", health.ready, NoQuery, None),
     ):

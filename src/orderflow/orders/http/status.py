@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.scopes import OF_WORKERS
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands
 from orderflow.orders.http import parsing
@@ -16,7 +17,8 @@ from orderflow.orders.http.problems import problem_result, update_problem
 from orderflow.orders.http.waiting import Waiters, update_orders
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import BodyBudget, read_json_body
-from orderflow.web.headers import if_match
+from orderflow.web.front_door import EVERYONE
+from orderflow.web.headers import header_values, if_match
 from orderflow.web.problems import ProblemError, field_error, validation_problem
 
 
@@ -88,8 +90,22 @@ class StatusUpdates:
                 updates[index] = parsing.update_command(
                     order_id, patch, at, sender, topic=self._topic, versions=versions
                 )
-        results = await update_orders(self._writer, self._waiters, list(updates.values()))
+        results = await update_orders(
+            self._writer,
+            self._waiters,
+            list(updates.values()),
+            by_hand=None if _is_by_worker(request) else "order.update",
+        )
         for index, result in zip(updates, results, strict=True):
             if not isinstance(result, commands.Updated):
                 outcomes[index] = update_problem(result)
         return outcomes
+
+
+def _is_by_worker(request: Request) -> bool:
+    """Whether a worker reports what it has done, rather than a person. A worker's key allows nothing else.
+    Where nobody is asked who they are, this is what the request says of itself."""
+    principal = caller(request).principal
+    if principal is EVERYONE:
+        return header_values(request, b"user-agent") == [api.WORKER_AGENT.encode()]
+    return principal.scopes == OF_WORKERS

@@ -69,7 +69,9 @@ class Transitions:
             traceparent=sender.traceparent,
             owner=sender.principal.customer_id,
         )
-        (result,) = await update_orders(self._writer, self._waiters, [command])
+        (result,) = await update_orders(
+            self._writer, self._waiters, [command], by_hand=f"order.{action.value}"
+        )
         if not isinstance(result, commands.Updated):
             raise update_problem(result)
         return await self._order(order_id)

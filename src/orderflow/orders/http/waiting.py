@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from orderflow.database.audit import Act, ByHand, act
 from orderflow.database.batch import Outcome
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands
+from orderflow.orders.audit import UPDATE_ORDERS
 from orderflow.orders.model import TERMINAL
 
 WAITERS_MAX = 1_000
@@ -79,12 +81,32 @@ class Waiters:
 
 
 async def update_orders(
-    writer: GroupCommit, waiters: Waiters, updates: Sequence[commands.UpdateOrder]
+    writer: GroupCommit,
+    waiters: Waiters,
+    updates: Sequence[commands.UpdateOrder],
+    *,
+    by_hand: str | None,
 ) -> list[Outcome[commands.UpdateResult]]:
-    """Write the updates, and wake the requests of this process that wait for what they change. Raises what
-    the writer does."""
-    results = await writer.submit(commands.update_orders, updates)
+    """Write the updates, and wake the requests of this process that wait for what they change. `by_hand`
+    names the action for the audit log; None is for updates by a worker, which are not recorded there. Raises
+    what the writer does."""
+    if by_hand is None:
+        results = await writer.submit(commands.update_orders, updates)
+    else:
+        acts = [ByHand(update, _act(update, by_hand)) for update in updates]
+        results = await writer.submit(UPDATE_ORDERS, acts)
     for update, result in zip(updates, results, strict=True):
         if isinstance(result, commands.Updated) and result.changed:
             waiters.reached(update.order_id, result.status)
     return results
+
+
+def _act(update: commands.UpdateOrder, action: str) -> Act:
+    return act(
+        update.at,
+        action,
+        update.order_id,
+        actor=update.actor,
+        correlation_id=update.correlation_id,
+        reason=update.reason,
+    )
