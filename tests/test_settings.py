@@ -231,3 +231,23 @@ def test_an_allowed_host_is_a_name_alone(monkeypatch: pytest.MonkeyPatch, hosts:
     assert refusal_of(monkeypatch, "ORDERFLOW_ALLOWED_HOSTS", hosts).startswith("ORDERFLOW_ALLOWED_HOSTS: ")
     monkeypatch.setenv("ORDERFLOW_ALLOWED_HOSTS", "a.example, b.example")
     assert settings.load().own_hosts == ("127.0.0.1", "a.example", "b.example")
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", "null", "https://shop.example/", "shop.example", "https://SHOP.example", "https://a@b.example"],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERFLOW_CORS_ORIGINS", origins)
+    with pytest.raises(settings.SettingsError, match="origins as browsers send them"):
+        settings.load()
+
+
+def test_origins_are_listed_like_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    origins = "https://shop.example, http://localhost:3000 http://[::1]:80"
+    monkeypatch.setenv("ORDERFLOW_CORS_ORIGINS", origins)
+    assert settings.load().cors_origin_list == [
+        "https://shop.example",
+        "http://localhost:3000",
+        "http://[::1]:80",
+    ]

@@ -40,6 +40,8 @@ SECRET = "s3cret-personal-data"
 UNKNOWN_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
 HOSTS = ("shop.example",)
 """The host names that services in tests have."""
+CORS_ORIGIN = "https://pages.example"
+"""The only other origin whose pages may use them."""
 
 ORDER: dict[str, Any] = {
     "customer": {"customerId": "CUST-1", "name": "Ada Lovelace"},
@@ -188,7 +190,7 @@ class Service:
         async with serving(
             self.api.app,
             self.listener,
-            door=FrontDoor(HOSTS, authenticate=self._authenticate),
+            door=FrontDoor(HOSTS, authenticate=self._authenticate, cors_origins=[CORS_ORIGIN]),
             short_way=self._short_way,
             limits=self._limits,
             tls=self._tls,

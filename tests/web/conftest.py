@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 from tests.authority import Authority
-from tests.orders.conftest import HOSTS, Service
+from tests.orders.conftest import CORS_ORIGIN, HOSTS, Service
 
 from orderflow.database.engine import Reader, connect
 from orderflow.database.migrate import migrate
@@ -92,7 +92,7 @@ def listening(
     with ExitStack() as stack:
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
         app = _application(name, directory, stack)
-        door = FrontDoor(HOSTS, authenticate=authenticate)
+        door = FrontDoor(HOSTS, authenticate=authenticate, cors_origins=[CORS_ORIGIN])
         stack.enter_context(in_thread(lambda: serving(app, listener, door=door, limits=limits, drain_s=2)))
         yield listener.getsockname()[1]
 

@@ -55,7 +55,7 @@ def test_a_page_of_another_origin_changes_nothing(listener: tuple[str, int], nam
 def test_our_own_page_and_other_programs_may(listener: tuple[str, int], name: str) -> None:
     path, port = listener
     sent = request("POST", path, *OWN[name], b"Content-Type: application/json")
-    assert b"cross-origin" not in received(port, sent)
+    assert b"problem:cross-origin" not in received(port, sent)
 
 
 def page_at(name: bytes) -> list[list[bytes]]:
@@ -72,7 +72,7 @@ def test_a_page_under_a_name_that_is_not_ours_changes_nothing(listener: tuple[st
     for lines in page_at(name):
         assert b"urn:orderflow:problem:cross-origin" in received(port, request("POST", path, *lines))
     # Programs that are no browsers may call us by any name.
-    assert b"cross-origin" not in received(
+    assert b"problem:cross-origin" not in received(
         port, request("POST", path, b"Host: " + name, b"Connection: close")
     )
 
@@ -81,7 +81,7 @@ def test_a_page_under_a_name_that_is_not_ours_changes_nothing(listener: tuple[st
 def test_a_page_under_an_address_or_a_name_of_ours_may(listener: tuple[str, int], name: bytes) -> None:
     path, port = listener
     for lines in page_at(name):
-        assert b"cross-origin" not in received(port, request("POST", path, *lines))
+        assert b"problem:cross-origin" not in received(port, request("POST", path, *lines))
 
 
 def test_a_page_of_another_origin_may_read_what_it_can(listener: tuple[str, int]) -> None:

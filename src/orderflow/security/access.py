@@ -25,14 +25,18 @@ async def front_door(
     """The front door of a service, whose keys are in this table, while the block runs. `own_keys` are of this
     process's own worker."""
     if not settings.asks_who_calls:
-        yield FrontDoor(settings.own_hosts)
+        yield FrontDoor(settings.own_hosts, cors_origins=settings.cors_origin_list)
         return
     worker = Principal(WORKER, OF_WORKERS)
     key_ring = KeyRing(database, table, health, own=[(key, worker) for key in own_keys])
     await asyncio.to_thread(key_ring.refresh)
     key_ring.loop.start()
     try:
-        yield FrontDoor(settings.own_hosts, authenticate=Authentication(key_ring).authenticate)
+        yield FrontDoor(
+            settings.own_hosts,
+            authenticate=Authentication(key_ring).authenticate,
+            cors_origins=settings.cors_origin_list,
+        )
     finally:
         key_ring.loop.stop()
         await asyncio.to_thread(key_ring.loop.join)

@@ -18,6 +18,7 @@ KEPT_S_MAX = 10 * 365 * 86_400
 """Ten years, the longest time that can be set. History that is to be kept for longer is kept for ever."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_ORIGIN = re.compile(r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 _SEED = re.compile(r"-?[0-9]{1,30}")
 SEED_MIN, SEED_MAX = -(2**63), 2**63 - 1
@@ -39,6 +40,7 @@ class Settings(BaseModel):
     group_protocol: Literal["classic", "consumer"] = "classic"
     host: str = Field("127.0.0.1", min_length=1, max_length=253)
     allowed_hosts: str = Field("", max_length=TEXT_CHARS_MAX)
+    cors_origins: str = Field("", max_length=TEXT_CHARS_MAX)
     port: int = Field(8080, ge=0, le=65535)
     api_workers: int = Field(1, ge=1, le=64)
     fulfillment_port: int = Field(8081, ge=0, le=65535)
@@ -80,6 +82,13 @@ class Settings(BaseModel):
     def _are_host_names(cls, value: str) -> str:
         if not all(_HOST_NAME.fullmatch(name) for name in _listed(value)):
             raise ValueError("must be names of hosts, without scheme and port, with spaces between")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        if not all(_ORIGIN.fullmatch(origin) for origin in _listed(value)):
+            raise ValueError("must be origins as browsers send them, such as https://shop.example.com")
         return value
 
     @field_validator("data_dir", "tls_cert", "tls_key", "tls_client_ca", "ca")
@@ -161,6 +170,11 @@ class Settings(BaseModel):
     def own_hosts(self) -> tuple[str, ...]:
         """The host names by which browsers reach our pages."""
         return (self.host, *_listed(self.allowed_hosts))
+
+    @property
+    def cors_origin_list(self) -> list[str]:
+        """The origins whose pages may use our APIs from a browser."""
+        return _listed(self.cors_origins)
 
     @property
     def asks_who_calls(self) -> bool:

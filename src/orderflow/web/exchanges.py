@@ -160,11 +160,15 @@ class Exchange:
         return self.body[0] if len(self.body) == 1 else b"".join(self.body)
 
     def begin(self) -> bool:
-        """Begin the request. Returns False if the front door refuses it or it is broken; it is answered
-        then."""
+        """Begin the request. Returns False if it is answered already: the front door refuses it, it is
+        broken, or a browser only asks what it may send."""
         self.started = True
         met = self._door.begin(self.method, self.given)
         self.caller = met.caller if isinstance(met, Refusal) else met
+        preflight = self._door.cors.preflight(self.method, self.given)
+        if preflight is not None:
+            self.answer(204, preflight, b"")
+            return False
         problem = met.problem if isinstance(met, Refusal) else self.failure
         if problem is None and b"%00" in self.target:
             problem = nul_problem(self.path, self.query)
@@ -360,10 +364,11 @@ class Exchange:
         if self.expects_continue and not self.whole:
             # The client may send the body or not, so what comes next could be the body or another request.
             self.keep_alive = False
-        return b"%b%bx-correlation-id: %b\r\n%b" % (
+        return b"%b%bx-correlation-id: %b\r\n%b%b" % (
             STATUS_LINES[self.status],
             self._connection.dated,
             self.caller.correlation_id.encode(),
+            self._door.cors.lines(self.given),
             b"" if self.keep_alive else b"connection: close\r\n",
         )
 

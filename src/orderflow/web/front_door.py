@@ -16,6 +16,7 @@ import structlog
 from orderflow.contracts.scopes import EVERY_SCOPE, Scope
 from orderflow.contracts.traceparent import parse_traceparent, trace_id
 from orderflow.runtime.ids import new_uuid4, random_hex
+from orderflow.web.cors import Cors
 from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
 
 ANONYMOUS = "anonymous"
@@ -76,7 +77,8 @@ class FrontDoor:
 
     `hosts` are the names by which browsers reach our pages, besides `localhost` and IP addresses. `logs` is
     False for a server whose requests another program logs. Without `authenticate` nobody is asked who they
-    are. What a caller may do is decided by the routes: see `web.access`.
+    are. What a caller may do is decided by the routes: see `web.access`. Pages of `cors_origins` may do what
+    other programs may.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class FrontDoor:
         hosts: Iterable[str] = (),
         *,
         authenticate: Authenticate = lambda _authorization: EVERYONE,
+        cors_origins: Iterable[str] = (),
         logs: bool = True,
     ) -> None:
+        self.cors = Cors(cors_origins)
         self._authenticate = authenticate
         self._hosts = frozenset(host.lower() for host in ("localhost", *hosts))
         self._log = structlog.get_logger().bind() if logs else None
@@ -98,7 +102,7 @@ class FrontDoor:
             traceparent_from(headers.get(b"traceparent")),
             principal,
         )
-        if method not in SAFE_METHODS and self._is_foreign(headers):
+        if method not in SAFE_METHODS and self._is_foreign(headers) and not self.cors.allows(headers):
             return Refusal(
                 ProblemError(
                     403,

@@ -18,6 +18,9 @@ from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import ShortWay
 from orderflow.web.front_door import FrontDoor
 
+ON_EVERY_ANSWER = b"x-content-type-options: nosniff\r\ncross-origin-resource-policy: same-origin\r\n"
+"""No browser takes an answer for anything else than it says it is, or gives it to a page of another origin
+that embeds it."""
 DRAIN_S = 5
 LISTEN_BACKLOG = 4096
 
@@ -85,8 +88,8 @@ class Server:
         self._clock: asyncio.TimerHandle | None = None
 
     def tell_time(self) -> None:
-        """Render the date header of all answers, now and every second."""
-        self.dated = f"date: {formatdate(usegmt=True)}\r\n".encode()
+        """Render the headers of all answers, now and every second."""
+        self.dated = f"date: {formatdate(usegmt=True)}\r\n".encode() + ON_EVERY_ANSWER
         self._clock = asyncio.get_running_loop().call_later(1.0, self.tell_time)
 
     async def drain(self, seconds_max: float) -> None:
