@@ -16,9 +16,9 @@ LINES_MAX = 400
 # The composition root passes these on: the caller knows only a port, or a function that it is given.
 HANDED_OVER = {
     ("web/connections.py", "orders/http/short_way.py"),
-    ("fulfillment/inbox.py", "fulfillment/orders_client.py"),
-    ("fulfillment/orders_client.py", "fulfillment/calls.py"),
-    ("fulfillment/steps.py", "fulfillment/orders_client.py"),
+    ("fulfillment/inbox.py", "fulfillment/status_updates.py"),
+    ("fulfillment/status_updates.py", "fulfillment/calls.py"),
+    ("fulfillment/steps.py", "fulfillment/status_updates.py"),
 }
 
 

@@ -35,11 +35,21 @@ from orderflow.fulfillment.model import (
     clean,
     status_update,
 )
+from orderflow.fulfillment.orders_answers import (
+    Acknowledged,
+    Answer,
+    Conflict,
+    Refused,
+    Unanswered,
+    UnknownOrder,
+)
 
 GATE, SHIPPED, REJECTED, CANCELLED = State.RECEIVED, State.SHIPPED, State.REJECTED, State.CANCELLED
 LABEL = Label("s-1", "Carrier", "T-1", datetime(2026, 2, 10, tzinfo=UTC))
 AWAY = CallFailed(CarrierUnavailable("no answer", doubtful=True))
 AT = datetime(2026, 2, 10, tzinfo=UTC)
+ACKNOWLEDGED = Acknowledged()
+UNANSWERED = Unanswered("the Order Service answered 503")
 
 
 def shipment(state: State = State.CALLING, **fields: Any) -> Shipment:
@@ -58,47 +68,43 @@ def shipment(state: State = State.CALLING, **fields: Any) -> Shipment:
 
 
 @pytest.mark.parametrize(
-    ("state", "http_status", "current_status", "decision"),
+    ("state", "answer", "decision"),
     [
-        (GATE, 204, None, OpenGate()),
-        (GATE, 409, "OnHold", Wait(60_000, "the order is OnHold", counts=False)),
-        (GATE, 409, "Cancelling", TurnBack()),
-        (GATE, 409, "Shipped", Close("the order was Shipped before the carrier was called")),
-        (GATE, 409, "Failed", Close("the order was Failed before the carrier was called")),
-        (GATE, 409, "Cancelled", Close("the order was Cancelled before the carrier was called")),
-        (GATE, 503, None, Wait(1_000, "the Order Service answered 503")),
-        (GATE, 429, None, Wait(1_000, "the Order Service answered 429")),
-        (SHIPPED, 204, None, Close()),
-        (REJECTED, 204, None, Close()),
-        (REJECTED, 409, "Failed", Close("the order was Failed already")),
-        (SHIPPED, 500, None, Wait(1_000, "the Order Service answered 500")),
-        (CANCELLED, 204, None, Close()),
-        (CANCELLED, 409, "Cancelled", Close("the order was Cancelled already")),
+        (GATE, ACKNOWLEDGED, OpenGate()),
+        (GATE, Conflict("OnHold"), Wait(60_000, "the order is OnHold", counts=False)),
+        (GATE, Conflict("Cancelling"), TurnBack()),
+        (GATE, Conflict("Shipped"), Close("the order was Shipped before the carrier was called")),
+        (GATE, Conflict("Failed"), Close("the order was Failed before the carrier was called")),
+        (GATE, Conflict("Cancelled"), Close("the order was Cancelled before the carrier was called")),
+        (GATE, UNANSWERED, Wait(1_000, "the Order Service answered 503")),
+        (SHIPPED, ACKNOWLEDGED, Close()),
+        (REJECTED, ACKNOWLEDGED, Close()),
+        (REJECTED, Conflict("Failed"), Close("the order was Failed already")),
+        (SHIPPED, UNANSWERED, Wait(1_000, "the Order Service answered 503")),
+        (CANCELLED, ACKNOWLEDGED, Close()),
+        (CANCELLED, Conflict("Cancelled"), Close("the order was Cancelled already")),
     ],
 )
-def test_an_answer_decides_what_happens_next(
-    state: State, http_status: int, current_status: str | None, decision: object
-) -> None:
-    assert after_answer(shipment(state), http_status, current_status) == decision
+def test_an_answer_decides_what_happens_next(state: State, answer: Answer, decision: object) -> None:
+    assert after_answer(shipment(state), answer) == decision
 
 
 @pytest.mark.parametrize(
-    ("state", "http_status", "current_status", "kind", "has_attention"),
+    ("state", "answer", "kind", "has_attention"),
     [
-        (GATE, 404, None, "unknown-order", False),
-        (SHIPPED, 404, None, "unknown-order", False),
-        (GATE, 422, None, "update-refused", True),
-        (GATE, 409, None, "update-refused", True),
-        (SHIPPED, 409, "Shipped", "status-conflict", True),
-        (SHIPPED, 409, "Cancelled", "status-conflict", True),
-        (REJECTED, 409, "Shipped", "status-conflict", True),
-        (CANCELLED, 409, "Shipped", "status-conflict", True),
+        (GATE, UnknownOrder(), "unknown-order", False),
+        (SHIPPED, UnknownOrder(), "unknown-order", False),
+        (GATE, Refused("with 422"), "update-refused", True),
+        (SHIPPED, Conflict("Shipped"), "status-conflict", True),
+        (SHIPPED, Conflict("Cancelled"), "status-conflict", True),
+        (REJECTED, Conflict("Shipped"), "status-conflict", True),
+        (CANCELLED, Conflict("Shipped"), "status-conflict", True),
     ],
 )
 def test_what_nobody_can_decide_is_parked(
-    state: State, http_status: int, current_status: str | None, kind: str, has_attention: bool
+    state: State, answer: Answer, kind: str, has_attention: bool
 ) -> None:
-    decision = after_answer(shipment(state), http_status, current_status)
+    decision = after_answer(shipment(state), answer)
     assert isinstance(decision, Park)
     assert decision.kind == kind
     assert (decision.attention is not None) is has_attention
@@ -109,9 +115,9 @@ def test_an_update_that_cannot_be_taken_waits_longer_and_longer_and_is_then_for_
     state: State,
 ) -> None:
     for waits, after_ms in enumerate(DURABLE_WAITS_MS):
-        waited = after_answer(shipment(state, waits=waits), 503, None)
+        waited = after_answer(shipment(state, waits=waits), UNANSWERED)
         assert waited == Wait(after_ms, "the Order Service answered 503")
-    gave_up = after_answer(shipment(state, waits=len(DURABLE_WAITS_MS)), 503, None)
+    gave_up = after_answer(shipment(state, waits=len(DURABLE_WAITS_MS)), UNANSWERED)
     assert isinstance(gave_up, Park)
     assert gave_up.kind == "update-unavailable"
     assert gave_up.attention is not None

@@ -23,6 +23,14 @@ from orderflow.fulfillment.model import (
     Wait,
     clean,
 )
+from orderflow.fulfillment.orders_answers import (
+    Acknowledged,
+    Answer,
+    Conflict,
+    Refused,
+    Unanswered,
+    UnknownOrder,
+)
 from orderflow.fulfillment.parties import PartyRefused, PartyRejected, PartyUnavailable
 
 HOLD_MS = 60_000
@@ -40,36 +48,32 @@ PAYMENT = "payment"
 COMPENSATION = "compensation"
 
 
-def is_outage(http_status: int) -> bool:
-    """Whether the answer says nothing about the update itself, so that it may be accepted later."""
-    return http_status in (408, 429) or http_status >= 500
+AfterAnswer = OpenGate | GoOn | TurnBack | Wait | Close | Park
 
 
-def after_answer(
-    shipment: Shipment, http_status: int, current_status: str | None
-) -> OpenGate | GoOn | TurnBack | Wait | Close | Park:
+def after_answer(shipment: Shipment, answer: Answer) -> AfterAnswer:
     """What to do after the Order Service's answer to the update that the shipment owes."""
     if shipment.state is State.RECEIVED and shipment.error is not None:
-        return _after_gate_of_discarded(shipment, http_status, current_status)
-    return _after_answer(shipment, http_status, current_status)
+        return _after_gate_of_discarded(shipment, answer)
+    return _after_answer(shipment, answer)
 
 
-def _after_answer(
-    shipment: Shipment, http_status: int, current_status: str | None
-) -> OpenGate | GoOn | TurnBack | Wait | Close | Park:
-    if http_status == 204:
-        if shipment.state is State.RECEIVED:
-            return OpenGate()
-        following = saga.after_shipped(shipment) if shipment.state is State.SHIPPED else None
-        return Close() if following is None else GoOn(following)
-    if http_status == 404:
-        return Park(UNKNOWN_ORDER, "the Order Service does not know the order", None)
-    if is_outage(http_status):
-        return _after_outage(f"the Order Service answered {http_status}", shipment.waits)
-    if http_status == 409 and current_status is not None:
-        conflict = _after_gate_conflict if shipment.state is State.RECEIVED else _after_outcome_conflict
-        return conflict(shipment.state, current_status)
-    return update_refused(http_status)
+def _after_answer(shipment: Shipment, answer: Answer) -> AfterAnswer:
+    match answer:
+        case Acknowledged():
+            if shipment.state is State.RECEIVED:
+                return OpenGate()
+            following = saga.after_shipped(shipment) if shipment.state is State.SHIPPED else None
+            return Close() if following is None else GoOn(following)
+        case UnknownOrder():
+            return Park(UNKNOWN_ORDER, "the Order Service does not know the order", None)
+        case Unanswered(reason):
+            return _after_outage(reason, shipment.waits)
+        case Conflict(current_status):
+            conflict = _after_gate_conflict if shipment.state is State.RECEIVED else _after_outcome_conflict
+            return conflict(shipment.state, current_status)
+        case Refused(how):
+            return _update_refused(how)
 
 
 def _after_outage(note: str, waits: int) -> Wait | Park:
@@ -106,11 +110,9 @@ def _after_outcome_conflict(state: State, current_status: str) -> Close | Park:
     )
 
 
-def _after_gate_of_discarded(
-    shipment: Shipment, http_status: int, current_status: str | None
-) -> OpenGate | GoOn | TurnBack | Wait | Close | Park:
+def _after_gate_of_discarded(shipment: Shipment, answer: Answer) -> AfterAnswer:
     """For a shipment that was discarded before any party was called."""
-    decision = _after_answer(shipment, http_status, current_status)
+    decision = _after_answer(shipment, answer)
     if isinstance(decision, (OpenGate, TurnBack)):
         return TurnBack(shipment.error)
     if isinstance(decision, Park) and decision.kind == UNKNOWN_ORDER:
@@ -122,11 +124,11 @@ def _status_conflict(attention: str) -> Park:
     return Park("status-conflict", attention, attention)
 
 
-def update_refused(http_status: int) -> Park:
+def _update_refused(how: str) -> Park:
     """The Order Service will never accept this update. Its own words are not repeated."""
     return Park(
         "update-refused",
-        f"the Order Service refused the status update with {http_status}",
+        f"the Order Service refused the status update {how}",
         "The Order Service refused a status update from fulfillment for good.",
     )
 

@@ -22,10 +22,11 @@ from orderflow.fulfillment.dispatchers import Dispatchers, Pace
 from orderflow.fulfillment.inbox import Inbox
 from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Shipment, State
-from orderflow.fulfillment.orders_client import OrdersClient, StatusSender
+from orderflow.fulfillment.orders_client import OrdersClient
 from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.recovery import Recovery
+from orderflow.fulfillment.status_updates import StatusSender
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.messaging import Consumer, ConsumerState, Publisher
 from orderflow.runtime.health import STALL_S_MAX, Degraded, Health
