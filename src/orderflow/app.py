@@ -16,18 +16,19 @@ import uvloop
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader
 from orderflow.database.opening import Source, migrated, opened, prepared, sole_use_of_files
-from orderflow.fulfillment import http as fulfillment_http
 from orderflow.fulfillment import lease
 from orderflow.fulfillment import tables as fulfillment_tables
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.connect import open_carriers
-from orderflow.fulfillment.dead_letters.http import DeadLetterActions
-from orderflow.fulfillment.http import FulfillmentApi
+from orderflow.fulfillment.http.dead_letters import DeadLetterActions
+from orderflow.fulfillment.http.health import health_api as fulfillment_health
+from orderflow.fulfillment.http.reads import FulfillmentApi
+from orderflow.fulfillment.http.routes import create_app as fulfillment_app
+from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.parties.connect import close_parties
 from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.payments.connect import open_payments
-from orderflow.fulfillment.stock.http import StockApi
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import outbox, relay
@@ -315,7 +316,7 @@ async def _fulfillment_service(
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
-    health = fulfillment_http.health_api(worker.readiness, worker.status)
+    health = fulfillment_health(worker.readiness, worker.status)
     actions = DeadLetterActions(
         writer=worker.writer,
         reader=reader,
@@ -324,7 +325,7 @@ async def _fulfillment_service(
     )
     stock = StockApi(writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC))
     try:
-        app = fulfillment_http.create_app(FulfillmentApi(reader), health, actions, stock)
+        app = fulfillment_app(FulfillmentApi(reader), health, actions, stock)
         async with (
             _keeping_topics(bus, worker.health),
             front_door(settings, database, fulfillment_tables.api_keys, worker.health) as door,

@@ -164,7 +164,7 @@ class World:
         """A worker that does only what the block tells it, and is killed at the block's end: it lets go of
         nothing, does not end its lease and commits no further offset. Then its lease expires."""
         worker = self.worker(carrier, **options)
-        worker.bind()
+        worker.flow.bind()
         worker.writer.start()
         await worker.lease.acquire()
         try:

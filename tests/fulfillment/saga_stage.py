@@ -89,7 +89,7 @@ class Stage:
             monotonic=lambda: self.now_s,
             sleep=no_time,
         )
-        self.worker.bind()
+        self.worker.flow.bind()
         self.worker.writer.start()
         await self.worker.lease.acquire()
         self._prolong_at = time.monotonic()

@@ -16,9 +16,11 @@ from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Reader
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
-from orderflow.fulfillment.dead_letters.http import DeadLetterActions
-from orderflow.fulfillment.http import FulfillmentApi, create_app, health_api
-from orderflow.fulfillment.stock.http import StockApi
+from orderflow.fulfillment.http.dead_letters import DeadLetterActions
+from orderflow.fulfillment.http.health import health_api
+from orderflow.fulfillment.http.reads import FulfillmentApi
+from orderflow.fulfillment.http.routes import create_app
+from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.web.front_door import EVERYONE, FrontDoor, Principal

@@ -16,9 +16,10 @@ from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Database, Reader
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment.dead_letters.http import DeadLetterActions
-from orderflow.fulfillment.http import FulfillmentApi, create_app
-from orderflow.fulfillment.stock.http import STOCK, StockApi
+from orderflow.fulfillment.http.dead_letters import DeadLetterActions
+from orderflow.fulfillment.http.reads import FulfillmentApi
+from orderflow.fulfillment.http.routes import create_app
+from orderflow.fulfillment.http.stock import STOCK, StockApi
 from orderflow.fulfillment.stock.records import ON_HAND_MAX
 from orderflow.fulfillment.stock.reservations import reserve
 from orderflow.runtime.health import Health

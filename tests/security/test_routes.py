@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from tests.web.conftest import listening
 
 from orderflow.contracts.scopes import OF_CUSTOMERS, Scope, granted
-from orderflow.fulfillment.access import RULES as FULFILLMENT_RULES
+from orderflow.fulfillment.http.access import RULES as FULFILLMENT_RULES
 from orderflow.orders.http.access import RULES as ORDERS_RULES
 from orderflow.security.authentication import UNKNOWN
 from orderflow.web.access import OPEN, Rule, guard

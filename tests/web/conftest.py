@@ -18,12 +18,12 @@ from tests.orders.conftest import CORS_ORIGIN, HOSTS, Service
 from orderflow.database.engine import Reader, connect
 from orderflow.database.migrate import migrate
 from orderflow.fulfillment.carriers.simulated import SimulatedOutcomes
-from orderflow.fulfillment.dead_letters.http import DeadLetterActions
-from orderflow.fulfillment.http import FulfillmentApi
-from orderflow.fulfillment.http import create_app as create_fulfillment
+from orderflow.fulfillment.http.dead_letters import DeadLetterActions
+from orderflow.fulfillment.http.reads import FulfillmentApi
+from orderflow.fulfillment.http.routes import create_app as create_fulfillment
+from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.payments.simulated import SimulatedDecisions
-from orderflow.fulfillment.stock.http import StockApi
 from orderflow.runtime.health import Health
 from orderflow.runtime.tls import ServerTls
 from orderflow.simulators.carrier_ledger import Ledger

@@ -16,11 +16,13 @@ from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import cancellation
+from orderflow.fulfillment import letters as dead_letters
 from orderflow.fulfillment.cancellation import Cancel, LookAgain
 from orderflow.fulfillment.capacity import Capacity
-from orderflow.fulfillment.dead_letters import letters as dead_letters
-from orderflow.fulfillment.dead_letters.letters import DeadLetter
 from orderflow.fulfillment.event_handlers import Command, Receive, received
+from orderflow.fulfillment.flow import Flow
+from orderflow.fulfillment.lease import Lease
+from orderflow.fulfillment.letters import DeadLetter
 from orderflow.fulfillment.model import Owner, Shipment, State
 from orderflow.fulfillment.skipped_events import SkippedEvents
 from orderflow.fulfillment.tables import processed_events, shipments
@@ -174,8 +176,6 @@ def _event(command: Receive) -> tuple[object, ...]:
 class Inbox:
     """One thread between the event log and the database; it alone uses the consumer, and closes it.
 
-    `hand_over` is called in this thread, with the shipments to be worked on and the room reserved for them,
-    and `turn_back` with the orders that are to be cancelled.
     `clock` stamps what was received.
     """
 
@@ -186,18 +186,16 @@ class Inbox:
         capacity: Capacity,
         health: Health,
         *,
-        owner: Callable[[], Owner],
-        hand_over: Callable[[list[Shipment], int], object],
-        turn_back: Callable[[set[str]], object],
+        lease: Lease,
+        flow: Flow,
         clock: Callable[[], datetime],
     ) -> None:
         self._consumer = consumer
         self._writer = writer
         self._capacity = capacity
         self._health = health
-        self._owner = owner
-        self._hand_over = hand_over
-        self._turn_back = turn_back
+        self._lease = lease
+        self._flow = flow
         self._clock = clock
         self.skipped = SkippedEvents()
         self._records_max = POLL_RECORDS_FIRST
@@ -243,7 +241,7 @@ class Inbox:
     def _store(self, records: Sequence[Record]) -> bool:
         """False if the worker was stopped before the database took everything: it will be delivered again."""
         now = self._clock()
-        owner = self._owner()
+        owner = self._lease.owner
         wanted = 0 if self._capacity.backlog or owner.epoch == 0 else len(records)
         reserved = self._capacity.reserve(wanted)
         nobody = Owner(owner.worker_id, 0)
@@ -272,8 +270,8 @@ class Inbox:
                 and self._write_letters(letters)
             )
         finally:
-            self._hand_over(taken, reserved)
-            self._turn_back({request.order_id for request in requests if isinstance(request, Cancel)})
+            self._flow.hand_over(taken, reserved)
+            self._flow.turn_back({request.order_id for request in requests if isinstance(request, Cancel)})
 
     def _write_received(
         self,

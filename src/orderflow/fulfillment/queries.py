@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.pages import page_of
-from orderflow.fulfillment.dead_letters.letters import LetterState
+from orderflow.fulfillment.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
 from orderflow.fulfillment.told_steps import told_steps

@@ -21,6 +21,7 @@ from orderflow.fulfillment.claims import (
     recall,
 )
 from orderflow.fulfillment.decisions import after_claim
+from orderflow.fulfillment.flow import Flow
 from orderflow.fulfillment.lease import Lease
 from orderflow.fulfillment.model import Park, Shipment, TurnBack
 from orderflow.fulfillment.recorder import Recorder
@@ -38,8 +39,7 @@ LOOP = "recovery"
 
 
 class Recovery:
-    """`go_on` gets the shipments that this worker takes. `carrier` is the party that ships fresh orders, and
-    `parties` are all that this worker can ask."""
+    """Claims for the worker that holds `lease`. `carrier` is the party that ships fresh orders."""
 
     def __init__(
         self,
@@ -50,8 +50,7 @@ class Recovery:
         health: Health,
         *,
         carrier: str,
-        parties: tuple[str, ...],
-        go_on: Callable[[Sequence[Shipment]], object],
+        flow: Flow,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
@@ -60,9 +59,8 @@ class Recovery:
         self._recorder = recorder
         self._health = health
         self._carrier = carrier
-        self._parties = parties
+        self._flow = flow
         self._nameless_seen_to = False
-        self._go_on = go_on
         self._is_behind = False
         self._monotonic = monotonic
         self._recall_at_s = monotonic()
@@ -91,7 +89,7 @@ class Recovery:
         try:
             await self._name_party()
             await self._recall()
-            claim = ClaimDue(owner, reserved, retried_max, self._parties)
+            claim = ClaimDue(owner, reserved, retried_max, self._flow.dispatchers.parties)
             claimed = await self._writer.submit_one(claim_due, claim)
         except OutcomeUnknown:
             claimed = None
@@ -121,11 +119,11 @@ class Recovery:
         decided: list[tuple[Shipment, TurnBack | Park]] = []
         going_on: list[Shipment] = []
         for shipment in taken:
-            if (decision := after_claim(shipment, self._parties)) is None:
+            if (decision := after_claim(shipment, self._flow.dispatchers.parties)) is None:
                 going_on.append(shipment)
             else:
                 decided.append((shipment, decision))
-        self._go_on(going_on)
+        self._flow.go_on(going_on)
         if decided:
             written = await self._recorder.record(decided, loop=LOOP)
-            self._go_on([shipment for shipment in written if shipment is not None])
+            self._flow.go_on([shipment for shipment in written if shipment is not None])

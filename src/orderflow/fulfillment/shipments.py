@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from orderflow.database.dialects import now_ms
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions
-from orderflow.fulfillment.dead_letters import letters as dead_letters
+from orderflow.fulfillment import letters as dead_letters
 from orderflow.fulfillment.fencing import Change, Moved, key_of, lock, order_id_of, row, statement
 from orderflow.fulfillment.model import (
     Call,

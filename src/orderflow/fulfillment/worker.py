@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,21 +12,20 @@ from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import inbox, lease
-from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
+from orderflow.fulfillment.breaker import Circuit
 from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.dead_letters.copies import DeadLetterCopier
 from orderflow.fulfillment.dead_letters.discard import Discarder
 from orderflow.fulfillment.dead_letters.redrive import Redriver
-from orderflow.fulfillment.dispatchers import Dispatchers, Pace
+from orderflow.fulfillment.dispatchers import Pace
+from orderflow.fulfillment.flow import Flow
 from orderflow.fulfillment.inbox import Inbox
 from orderflow.fulfillment.lease import Lease
-from orderflow.fulfillment.model import Shipment, State
 from orderflow.fulfillment.orders_client import OrdersClient
 from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.recovery import Recovery
-from orderflow.fulfillment.status_updates import StatusSender
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.messaging import Consumer, ConsumerState, Publisher
 from orderflow.runtime.health import STALL_S_MAX, Degraded, Health
@@ -111,27 +110,19 @@ class FulfillmentWorker:
         )
         self.readiness = Readiness(self.writer, self.lease.probe)
         self.capacity = Capacity(held_max, owner=lambda: self.lease.owner)
-        self._orders_circuit = CircuitBreaker("orders", clock=clock, monotonic=monotonic)
-        recorder = Recorder(self.writer, self.capacity, self.health, clock=clock, sleep=sleep)
-        self.dispatchers = Dispatchers(
-            carriers,
-            payments,
-            recorder,
-            self.health,
-            Pace(in_flight_max, key_lifetime, clock, monotonic, sleep),
-            on_outcome=self._go_on,
-        )
         self._client = OrdersClient(orders_url, api_key=api_key, tls=tls, clock=clock)
-        self.sender = StatusSender(
-            self._client,
-            self.writer,
-            recorder,
-            self.health,
-            self._orders_circuit,
-            open_gates=self._open_gates,
-            go_on=self._go_on,
-            monotonic=monotonic,
+        recorder = Recorder(self.writer, self.capacity, self.health, clock=clock, sleep=sleep)
+        self.flow = Flow(
+            carriers=carriers,
+            payments=payments,
+            client=self._client,
+            writer=self.writer,
+            recorder=recorder,
+            capacity=self.capacity,
+            health=self.health,
+            pace=Pace(in_flight_max, key_lifetime, clock, monotonic, sleep),
         )
+        self.dispatchers, self.sender = self.flow.dispatchers, self.flow.sender
         self.recovery = Recovery(
             self.writer,
             self.lease,
@@ -139,23 +130,14 @@ class FulfillmentWorker:
             recorder,
             self.health,
             carrier=carriers.current.name,
-            parties=self.dispatchers.parties,
-            go_on=self._go_on,
+            flow=self.flow,
         )
         self.inbox = Inbox(
-            consumer,
-            self.writer,
-            self.capacity,
-            self.health,
-            owner=lambda: self.lease.owner,
-            hand_over=self._hand_over,
-            turn_back=self._turn_back,
-            clock=clock,
+            consumer, self.writer, self.capacity, self.health, lease=self.lease, flow=self.flow, clock=clock
         )
         self.copier = DeadLetterCopier(self.writer, publisher, self.health, topic=dead_letter_topic)
         self.redriver = Redriver(self.writer, self.health, clock=clock)
         self.discarder = Discarder(self.writer, carriers, key_lifetime=key_lifetime, clock=clock)
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def status(self) -> WorkerStatus:
         owner = self.lease.owner
@@ -167,47 +149,17 @@ class FulfillmentWorker:
             held=len(self.capacity),
             degraded=self.health.degraded() + self.dispatchers.troubles,
             disabled=self.health.disabled(),
-            circuits={**self.dispatchers.circuits, "orders": self._orders_circuit.circuit},
+            circuits=self.flow.circuits,
             skipped_events=self.inbox.skipped.counts(),
         )
 
-    def _open_gates(self, shipments: Sequence[Shipment]) -> None:
-        self.dispatchers.accept(self.dispatchers.opened(shipments))
-
-    def _go_on(self, shipments: Sequence[Shipment]) -> None:
-        """Send each shipment where its present step is done, or its outcome is reported."""
-        calling = [s for s in shipments if s.state in (State.READY, State.CALLING)]
-        reporting = [s for s in shipments if s.state not in (State.READY, State.CALLING)]
-        self.dispatchers.accept(calling)
-        if reporting:
-            self.sender.accept(reporting)
-
-    def _hand_over(self, shipments: list[Shipment], reserved: int) -> None:
-        """Called from the inbox's thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._take, shipments, reserved)
-
-    def _turn_back(self, order_ids: set[str]) -> None:
-        """Called from the inbox's thread."""
-        if order_ids and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.dispatchers.turn_back, order_ids)
-
-    def _take(self, shipments: list[Shipment], reserved: int) -> None:
-        self.sender.accept(self.capacity.take(shipments, reserved=reserved))
-
     def _abandon(self) -> None:
-        self.dispatchers.abandon()
-        self.sender.abandon()
-        self.capacity.clear()
-
-    def bind(self) -> None:
-        """From now on, what the inbox takes goes to the running event loop."""
-        self._loop = asyncio.get_running_loop()
+        self.flow.abandon()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain within 10 s. Raises LoopDied or LoopStalled, after which the
         process must end."""
-        self.bind()
+        self.flow.bind()
         self.writer.start()
         self.inbox.loop.start()
         for loop in self._loops:

@@ -12,7 +12,7 @@ from orderflow.database.dialects import has_passed, locked, now_ms
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.capacity import within
-from orderflow.fulfillment.dead_letters.letters import unpacked
+from orderflow.fulfillment.letters import unpacked
 from orderflow.fulfillment.tables import dead_letters
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.messaging import Message, Publisher, PublishFailed

@@ -28,9 +28,9 @@ from orderflow.fulfillment.carriers import (
     CarrierUnavailable,
 )
 from orderflow.fulfillment.claims import shipment_of
-from orderflow.fulfillment.dead_letters.letters import Action, LetterState, record
 from orderflow.fulfillment.dead_letters.redrive import lock
 from orderflow.fulfillment.decisions import UNKNOWN_ORDER, party_changed
+from orderflow.fulfillment.letters import Action, LetterState, record
 from orderflow.fulfillment.model import (
     ERROR_CHARS_MAX,
     NOBODY,

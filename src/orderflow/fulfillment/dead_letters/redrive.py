@@ -21,10 +21,10 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions, cancellation, lease
 from orderflow.fulfillment.claims import shipment_of
-from orderflow.fulfillment.dead_letters.letters import PROGRAM, Action, LetterState, record, unpacked
 from orderflow.fulfillment.decisions import party_changed
 from orderflow.fulfillment.event_handlers import Receive, received
 from orderflow.fulfillment.inbox import CONFLICTING_EVENT, Received, receive
+from orderflow.fulfillment.letters import PROGRAM, Action, LetterState, record, unpacked
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, NOBODY, State, Step, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import redrives, shipments

@@ -10,6 +10,14 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _create_shipments()
+    _create_processed_events()
+    _create_workers()
+    _create_attentions()
+    _create_dead_letters()
+
+
+def _create_shipments() -> None:
     op.create_table(
         "shipments",
         sa.Column("order_id", UuidText, primary_key=True),
@@ -50,18 +58,27 @@ def upgrade() -> None:
         postgresql_where=sa.text("parked_kind IS NOT NULL"),
         sqlite_where=sa.text("parked_kind IS NOT NULL"),
     )
+
+
+def _create_processed_events() -> None:
     op.create_table(
         "processed_events",
         sa.Column("event_id", UuidText, primary_key=True),
         sa.Column("order_id", UuidText, nullable=False),
         sa.Column("at", UtcTime, nullable=False),
     )
+
+
+def _create_workers() -> None:
     op.create_table(
         "workers",
         sa.Column("worker_id", sa.String(64), primary_key=True),
         sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("lease_until_ms", sa.BigInteger, nullable=False),
     )
+
+
+def _create_attentions() -> None:
     op.create_table(
         "attentions",
         sa.Column("order_id", UuidText, primary_key=True),
@@ -75,6 +92,9 @@ def upgrade() -> None:
         "attentions",
         ["due_at_ms"],
     )
+
+
+def _create_dead_letters() -> None:
     op.create_table(
         "dead_letters",
         sa.Column("id", UuidText, primary_key=True),

@@ -10,6 +10,15 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _create_orders()
+    _create_order_items()
+    _create_idempotency_keys()
+    _create_order_changes()
+    _create_outbox()
+    _create_status_counts()
+
+
+def _create_orders() -> None:
     op.create_table(
         "orders",
         sa.Column("order_id", UuidText, primary_key=True),
@@ -39,6 +48,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("attention_kind IS NOT NULL"),
         sqlite_where=sa.text("attention_kind IS NOT NULL"),
     )
+
+
+def _create_order_items() -> None:
     op.create_table(
         "order_items",
         sa.Column("order_id", UuidText, primary_key=True),
@@ -48,6 +60,9 @@ def upgrade() -> None:
         sa.Column("unit_price_minor", sa.BigInteger),
     )
     op.create_index("order_items_by_product", "order_items", ["product_id", "order_id"])
+
+
+def _create_idempotency_keys() -> None:
     op.create_table(
         "idempotency_keys",
         sa.Column("caller", sa.String(64), primary_key=True),
@@ -56,6 +71,9 @@ def upgrade() -> None:
         sa.Column("order_id", UuidText, nullable=False),
         sa.Column("created_at", UtcTime, nullable=False),
     )
+
+
+def _create_order_changes() -> None:
     op.create_table(
         "order_changes",
         sa.Column("order_id", UuidText, primary_key=True),
@@ -66,6 +84,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(1000)),
         sa.Column("correlation_id", sa.String(200), nullable=False),
     )
+
+
+def _create_outbox() -> None:
     op.create_table(
         "outbox",
         sa.Column("order_id", UuidText, primary_key=True),
@@ -91,6 +112,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("published_at IS NULL"),
         sqlite_where=sa.text("published_at IS NULL"),
     )
+
+
+def _create_status_counts() -> None:
     op.create_table(
         "status_counts",
         sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),

@@ -3,7 +3,7 @@ shipments and dead letters of all customers are shown together."""
 
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
-from orderflow.fulfillment.stock.http import STOCK
+from orderflow.fulfillment.http.stock import STOCK
 from orderflow.web.access import OPEN, Rule, Rules
 
 SHIPMENTS = "/api/fulfillment/shipments"
