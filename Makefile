@@ -15,7 +15,7 @@ SERVICES := deploy/services/services.py
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
-.PHONY: help install run test bench check faults mutants services services-stop services-clean lock python-found
+.PHONY: help install run test bench check audit sbom faults mutants services services-stop services-clean lock python-found
 .PHONY: compose-up compose-down compose-test compose-images
 
 help: ## list the targets
@@ -39,6 +39,12 @@ check: .venv/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+audit: .venv/.audit ## ask the registry what is known against the locked packages
+	@$(BIN)/python deploy/supply_chain.py audit $(ARGS)
+
+sbom: .venv/.audit ## write build/sbom.cdx.json: what orderflow is made of (CycloneDX)
+	@$(BIN)/python deploy/supply_chain.py sbom
 
 SEED ?=
 MINUTES ?= 20
@@ -72,9 +78,10 @@ compose-images: ## where no image can be pulled: make stand-ins for the base ima
 
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
     --no-header --no-annotate --no-emit-index-url $(ARGS)
-lock: $(UV) ## write both lock files anew; locked versions stay unless ARGS=--upgrade
+lock: $(UV) ## write the lock files anew; locked versions stay unless ARGS=--upgrade
 	$(COMPILE) --group build pyproject.toml -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --group pyproject.toml:audit -o requirements-audit.lock
 
 python-found:
 	@command -v $(PYTHON) >/dev/null || \
@@ -98,6 +105,13 @@ $(BIN)/pip: | python-found
 .venv/.dev: requirements-dev.lock .venv/.runtime
 	@echo "Installing what requirements-dev.lock adds"
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock | $(ONLY_NAMES)
+	@touch $@
+
+# In an environment of their own: they need other versions than what they look at.
+.venv/.audit: requirements-audit.lock | $(BIN)/pip
+	@echo "Installing what requirements-audit.lock names"
+	@$(BIN)/python -m venv --clear .venv/audit
+	@.venv/audit/bin/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-audit.lock
 	@touch $@
 
 .venv/uv/bin/uv: | $(BIN)/pip
