@@ -78,7 +78,7 @@ TEXTS = {
         "database_url",
         "fulfillment_database_url",
     ),
-    *("host", "orders_topic", "payments"),
+    *("host", "jwt_audience", "jwt_issuer", "orders_topic", "payments"),
 }
 """Settings that may be almost any text, but not longer than this."""
 

@@ -9,8 +9,11 @@ import sqlalchemy as sa
 from orderflow.contracts.scopes import OF_WORKERS
 from orderflow.database.engine import Database
 from orderflow.runtime.health import Health
+from orderflow.runtime.tls import ClientTls
 from orderflow.security.authentication import Authentication
 from orderflow.security.key_ring import KeyRing
+from orderflow.security.signing_keys import SigningKeys, fetching
+from orderflow.security.tokens import Tokens
 from orderflow.settings import Settings
 from orderflow.web.front_door import FrontDoor, Principal
 
@@ -32,11 +35,28 @@ async def front_door(
     await asyncio.to_thread(key_ring.refresh)
     key_ring.loop.start()
     try:
-        yield FrontDoor(
-            settings.own_hosts,
-            authenticate=Authentication(key_ring).authenticate,
-            cors_origins=settings.cors_origin_list,
-        )
+        async with _tokens(settings, health) as tokens:
+            yield FrontDoor(
+                settings.own_hosts,
+                authenticate=Authentication(key_ring, tokens).authenticate,
+                cors_origins=settings.cors_origin_list,
+            )
     finally:
         key_ring.loop.stop()
         await asyncio.to_thread(key_ring.loop.join)
+
+
+@asynccontextmanager
+async def _tokens(settings: Settings, health: Health) -> AsyncGenerator[Tokens | None]:
+    """What verifies tokens while the block runs, if the settings name an issuer."""
+    url, issuer, audience = settings.jwt_jwks_url, settings.jwt_issuer, settings.jwt_audience
+    if url is None or issuer is None or audience is None:
+        yield None
+        return
+    keys = SigningKeys(fetching(url, ClientTls(settings.ca)), health)
+    await keys.refresh()
+    keys.loop.start()
+    try:
+        yield Tokens(keys, issuer=issuer, audience=audience)
+    finally:
+        await keys.loop.stop()

@@ -1,18 +1,23 @@
 """Finds out who sends a request, from its `Authorization` header."""
 
 from orderflow.security.key_ring import UNKNOWN, KeyRing
+from orderflow.security.tokens import Tokens
 from orderflow.web.front_door import NOBODY, Principal
 
 
 class Authentication:
-    """Knows callers by their API keys."""
+    """Knows callers by their API keys and, if there are any, by tokens."""
 
-    def __init__(self, key_ring: KeyRing) -> None:
+    def __init__(self, key_ring: KeyRing, tokens: Tokens | None = None) -> None:
         self._key_ring = key_ring
+        self._tokens = tokens
 
     def authenticate(self, authorization: bytes | None) -> Principal:
         if authorization is None:
             return NOBODY
         if authorization[:7].lower() != b"bearer ":
             return UNKNOWN
-        return self._key_ring.find(authorization[7:].strip(b" "))
+        credentials = authorization[7:].strip(b" ")
+        if self._tokens is not None and not credentials.startswith(b"of_"):
+            return self._tokens.find(credentials)
+        return self._key_ring.find(credentials)

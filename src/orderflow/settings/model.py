@@ -49,6 +49,9 @@ class Settings(BaseModel):
     fulfillment_url: str = Field("http://127.0.0.1:8081", max_length=TEXT_CHARS_MAX)
     auth: Literal["on", "off"] = "off"
     api_key: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
+    jwt_issuer: str | None = Field(None, min_length=1, max_length=TEXT_CHARS_MAX)
+    jwt_audience: str | None = Field(None, min_length=1, max_length=TEXT_CHARS_MAX)
+    jwt_jwks_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
     behind_proxy: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -125,6 +128,19 @@ class Settings(BaseModel):
             raise ValueError("must be http(s)://host[:port][/path], without credentials")
         return value
 
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _nobody_can_change_the_keys(cls, value: str | None) -> str | None:
+        try:
+            parts = urlsplit(value or "https://none")
+            plain = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+            right = (parts.scheme == "https" or plain) and bool(parts.hostname) and parts.username is None
+        except ValueError:
+            right = False
+        if not right:
+            raise ValueError("must be https://host/path, or http:// on this machine, without credentials")
+        return value
+
     @field_validator("carrier_delay_ms")
     @classmethod
     def _delay_has_an_order(cls, value: str) -> str:
@@ -151,7 +167,15 @@ class Settings(BaseModel):
         if self.payments not in ("none", "simulated", "http") and ":" not in self.payments:
             raise ValueError(f"{PREFIX}PAYMENTS: must be none, simulated, http or package.module:Class")
         self._check_tls()
+        self._check_tokens()
         return self
+
+    def _check_tokens(self) -> None:
+        names = ("jwt_issuer", "jwt_audience", "jwt_jwks_url")
+        given = [name for name in names if getattr(self, name) is not None]
+        missing = [f"{PREFIX}{name.upper()}" for name in names if name not in given]
+        if given and missing:
+            raise ValueError(f"{PREFIX}{given[0].upper()}: needs {' and '.join(missing)} beside it")
 
     def _check_tls(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

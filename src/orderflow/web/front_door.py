@@ -35,7 +35,7 @@ class Denial(Enum):
         "`orderflow keys create` makes keys."
     )
     INVALID = "The key or token is unknown, has expired or was revoked."
-    UNDECIDED = "Keys cannot be checked now, because the database does not answer. Try again shortly."
+    UNDECIDED = "Keys and tokens cannot be checked right now. Try again shortly."
 
 
 class Principal(NamedTuple):
