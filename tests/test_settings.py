@@ -183,7 +183,7 @@ def test_a_setting_that_is_shown_keeps_its_secrets(monkeypatch: pytest.MonkeyPat
         if name.endswith("_url") and name != "bus_url":
             scheme = "postgresql" if name == "database_url" else "http"
             monkeypatch.setenv(f"ORDERFLOW_{name.upper()}", f"{scheme}://u:s3cret@h:1/d?password=s3cret")
-    for name in ("CARRIER_URL", "PAYMENTS_URL"):  # these may hold no secrets
+    for name in ("CARRIER_URL", "PAYMENTS_URL", "JWT_JWKS_URL"):  # these may hold no secrets
         monkeypatch.delenv(f"ORDERFLOW_{name}")
     shown = str(settings.shown(settings.load()))
     assert "s3cret" not in shown
