@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from socket import socket
 from typing import Any
 
-import sqlalchemy as sa
 import uvloop
 
 from orderflow.database import migrate
@@ -44,6 +43,7 @@ from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, r
 from orderflow.runtime.tls import ClientTls, ServerTls
 from orderflow.security.access import front_door
 from orderflow.security.keys import new_text
+from orderflow.security.stores import KeyStore
 from orderflow.settings import Settings
 from orderflow.web.front_door import FrontDoor
 from orderflow.web.health import create_health_app
@@ -188,9 +188,13 @@ def databases(settings: Settings) -> tuple[Source, Source]:
     return _orders_database(settings), _fulfillment_database(settings)
 
 
-def key_tables(settings: Settings) -> list[tuple[Source, sa.Table]]:
+def key_stores(settings: Settings) -> list[KeyStore]:
     """Where the API keys of both services are."""
-    return list(zip(databases(settings), (orders_tables.api_keys, fulfillment_tables.api_keys), strict=True))
+    tables = (orders_tables, fulfillment_tables)
+    return [
+        KeyStore(source, of.api_keys, of.audit_log)
+        for source, of in zip(databases(settings), tables, strict=True)
+    ]
 
 
 def _orders_database(settings: Settings) -> Source:

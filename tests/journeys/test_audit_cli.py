@@ -5,11 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from processes import StartRole, ask, order
 
 
-def test_what_people_did_in_both_services_is_listed_and_what_workers_did_is_not(start: StartRole) -> None:
+def test_what_people_did_in_both_services_is_listed_and_what_workers_did_is_not(
+    start: StartRole, tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     url = start("up", PORT="0", FULFILLMENT_PORT=port, CARRIER_DELAY_MS="0-0", CARRIER_FAILURE_RATE="0").url()
@@ -22,7 +25,7 @@ def test_what_people_did_in_both_services_is_listed_and_what_workers_did_is_not(
     def tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "orderflow", *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=60, check=False
+            command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, check=False
         )
 
     def listed(*arguments: str) -> list[tuple[str, str]]:
@@ -49,5 +52,11 @@ def test_what_people_did_in_both_services_is_listed_and_what_workers_did_is_not(
     table = tool("audit", "log").stdout
     assert "who was it?" in table
     assert "onHand: 0" in table
+    made = json.loads(tool("keys", "create", "--name", "shop", "--scope", "orders:read", "--json").stdout)
+    assert tool("keys", "revoke", made["id"]).returncode == 0
+    assert listed("--limit", "4") == [
+        *(("orders", "key.revoke"), ("fulfillment", "key.revoke")),
+        *(("orders", "key.create"), ("fulfillment", "key.create")),
+    ]
     wrong = tool("audit", "log", "--since", "yesterday")
     assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)

@@ -32,7 +32,7 @@ def stored(database: Database, *scopes: Scope, name: str = "shop", customer: str
 
 def revoke(database: Database, key: str) -> bool:
     with database.writer.begin() as connection:
-        return keys.revoke(connection, api_keys, keys.prefix_of(key), datetime.now(UTC))
+        return keys.revoke(connection, api_keys, keys.prefix_of(key), datetime.now(UTC)) is not None
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,7 +111,7 @@ def revoke(key: Annotated[str, Parameter(name="ID", help="Its id, as of_01234567
 
 @contextmanager
 def _stores() -> Generator[KeyStores]:
-    from orderflow.app import key_tables
+    from orderflow.app import key_stores
     from orderflow.cli.roles import expected_errors
     from orderflow.runtime.telemetry import configure_logging
     from orderflow.security.keys import KeyTaken, TooManyKeys
@@ -119,9 +121,19 @@ def _stores() -> Generator[KeyStores]:
     configure_logging(settings.log_format, "ERROR", "orderflow-keys")
     with expected_errors():
         try:
-            yield KeyStores(key_tables(settings), migrates=settings.migrates_at_start)
+            yield KeyStores(key_stores(settings), settings.migrates_at_start, _actor())
         except (KeyTaken, TooManyKeys) as error:
             raise CommandFailed(str(error)) from None
+
+
+def _actor() -> str:
+    """Who is at the command line, for the audit log: no key of theirs says so. In a container the user may
+    have no name."""
+    try:
+        user = getuser()
+    except (KeyError, OSError):
+        user = f"user {os.getuid()}"
+    return f"command line ({user})"
 
 
 def _given(file: Path) -> str:

@@ -102,15 +102,19 @@ class AuditLog:
 
         def recorded(tx: Transaction, commands: Sequence[ByHand[C]]) -> Sequence[R]:
             results = use_case(tx, [each.command for each in commands])
-            rows: list[tuple[object, ...]] = []
+            done: list[tuple[Act, Details]] = []
             for each, result in zip(commands, results, strict=True):
                 if (more := changed(result)) is not None:
-                    rows.append(_row(each.act, more))
-            if rows:
-                tx.write(self._add, rows)
+                    done.append((each.act, more))
+            self.append(tx, done)
             return results
 
         return recorded
+
+    def append(self, tx: Transaction, done: Sequence[tuple[Act, Details]]) -> None:
+        """Add an entry for each act, with more details. An entry that is there already stays as it is."""
+        if done:
+            tx.write(self._add, [_row(made, more) for made, more in done])
 
     def page(self, connection: Connection, query: AuditQuery) -> bytes:
         """A page of entries as JSON, newest first."""

@@ -106,13 +106,13 @@ def digest(text: bytes) -> bytes:
     return sha256(text).digest()
 
 
-def add(connection: Connection, table: sa.Table, key: NewKey) -> None:
-    """Store the key, unless it is stored already. Raises TooManyKeys and KeyTaken."""
+def add(connection: Connection, table: sa.Table, key: NewKey) -> bool:
+    """Store the key. False if it is stored already. Raises TooManyKeys and KeyTaken."""
     named = sa.select(table.c.sha256, table.c.revoked_at).where(table.c.prefix == key.prefix)
     if (there := connection.execute(named).first()) is not None:
         if there.revoked_at is not None or there.sha256 != digest(key.text.encode()).hex():
             raise KeyTaken(f"of_{key.prefix} was revoked, or is another key")
-        return
+        return False
     unrevoked = sa.select(sa.func.count()).select_from(table).where(table.c.revoked_at.is_(None))
     if connection.scalars(unrevoked).one() >= KEYS_MAX:
         raise TooManyKeys(f"there are {KEYS_MAX} keys; revoke some")
@@ -127,13 +127,16 @@ def add(connection: Connection, table: sa.Table, key: NewKey) -> None:
             expires_at=key.expires_at,
         )
     )
+    return True
 
 
-def revoke(connection: Connection, table: sa.Table, prefix: str, at: datetime) -> bool:
-    """Revoke the key, if it is not revoked yet. False if there is no such key."""
+def revoke(connection: Connection, table: sa.Table, prefix: str, at: datetime) -> bool | None:
+    """Revoke the key. False if it is revoked already, None if there is no such key."""
     named = table.c.prefix == prefix
-    connection.execute(sa.update(table).where(named, table.c.revoked_at.is_(None)).values(revoked_at=at))
-    return connection.execute(sa.select(table.c.prefix).where(named)).first() is not None
+    revoking = sa.update(table).where(named, table.c.revoked_at.is_(None)).values(revoked_at=at)
+    if connection.execute(revoking).rowcount:
+        return True
+    return None if connection.execute(sa.select(table.c.prefix).where(named)).first() is None else False
 
 
 def listed(connection: Connection, table: sa.Table) -> Sequence[RowMapping]:
