@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.authority import Authority
 
-from orderflow.settings import Role, Settings, load_with_origins, refusals
+from orderflow.settings import Role, Settings, load, load_with_origins, plain_text, refusals
 
 ROLES: list[Role] = ["up", "api", "relay", "fulfillment"]
 SERVER = "postgresql://orders:4f1b09@db/orders"
@@ -171,3 +171,47 @@ def test_a_sample_key_is_refused_beyond_dev() -> None:
 )
 def test_a_secret_of_ones_own_is_taken(url: str) -> None:
     assert refused("api", **{**PROD, "DATABASE_URL": url}) == []
+
+
+def open_to_others(role: Role, **given: str) -> list[str]:
+    """The variables, without the prefix, of connections that are not protected."""
+    settings = load({f"ORDERFLOW_{name}": value for name, value in given.items()})
+    return [each.variable.removeprefix("ORDERFLOW_") for each in plain_text(settings, role)]
+
+
+def test_beyond_dev_connections_that_others_could_read_are_named() -> None:
+    plain = {**PROD, "ORDERS_URL": "http://api:8080"}
+    servers = ["KAFKA_SECURITY", "DATABASE_URL"]
+    assert open_to_others("api", **plain) == servers
+    worker = ["ORDERS_URL", "CARRIER_URL", "KAFKA_SECURITY", "FULFILLMENT_DATABASE_URL"]
+    assert open_to_others("fulfillment", **plain) == worker
+    assert open_to_others("fulfillment", **{**plain, "ENV": "dev"}) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://o:4f1b09@db/orders", ["DATABASE_URL"]),
+        ("postgresql://o:4f1b09@db/orders?sslmode=require", ["DATABASE_URL"]),
+        ("postgresql://o:4f1b09@db/orders?sslmode=verify-ca", ["DATABASE_URL"]),
+        ("postgresql://o:4f1b09@one,two/orders", ["DATABASE_URL"]),
+        ("postgresql://o:4f[b09@db/orders", ["DATABASE_URL"]),
+        ("postgresql://o:4f1b09@db/orders?sslmode=verify-full&sslrootcert=/ca.pem", []),
+        ("postgresql://o:4f1b09@127.0.0.1/orders", []),
+        ("postgresql://o:4f1b09@[::1]/orders", []),
+        ("postgresql://o:4f1b09@/orders?host=/run/postgresql", []),
+        ("sqlite:////var/lib/orders.db", []),
+    ],
+)
+def test_a_database_server_is_verified_by_its_certificate_or_is_on_this_machine(
+    url: str, expected: list[str]
+) -> None:
+    given = {**PROD, "DATABASE_URL": url, "KAFKA_SECURITY": "ssl"}
+    assert open_to_others("api", **given) == expected
+
+
+def test_connections_within_this_machine_need_no_encryption() -> None:
+    near = {**PROD, "BUS_URL": "kafka://localhost:9092,127.0.0.1:9093", "CARRIER_URL": "http://localhost:1"}
+    database = "postgresql://o:4f1b09@localhost/orders"
+    given = {**near, "DATABASE_URL": database, "FULFILLMENT_DATABASE_URL": database}
+    assert open_to_others("up", **given) == []

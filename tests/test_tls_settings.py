@@ -68,3 +68,42 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_name(
     for file, why in ((tmp_path / "missing", "No such file or directory"), (tmp_path, "it is no file")):
         line = refusal({**certificate(authority), f"ORDERFLOW_{name}": str(file)})
         assert line == f"ORDERFLOW_{name}: {file} cannot be read: {why}"
+
+
+def kafka(**given: str) -> dict[str, str]:
+    return {f"ORDERFLOW_KAFKA_{name}": value for name, value in given.items()}
+
+
+def test_what_means_nothing_to_kafka_is_refused_so_that_nobody_believes_in_encryption(
+    authority: Authority,
+) -> None:
+    identity = authority.issue()
+    pair = kafka(CERT=str(identity.cert), KEY=str(identity.key))
+    user = kafka(USERNAME="orders", PASSWORD="geheim")
+    for given, variable, remedy in (
+        (kafka(CA=str(authority.file)), "CA", "ssl"),
+        (pair, "CERT", "ssl"),
+        (user, "USERNAME", "sasl_ssl"),
+        ({**user, **kafka(SECURITY="ssl")}, "USERNAME", "sasl_ssl"),
+    ):
+        line = refusal(given)
+        assert line.startswith(f"ORDERFLOW_KAFKA_{variable}: means nothing")
+        assert line.endswith(f"set that to {remedy}")
+    assert load({**pair, **kafka(SECURITY="ssl")}).kafka_cert == identity.cert
+    assert load({**pair, **user, **kafka(SECURITY="sasl_ssl")}).kafka_username == "orders"
+
+
+def test_kafkas_settings_are_named_together(authority: Authority) -> None:
+    missing = "needed where ORDERFLOW_KAFKA_SECURITY is sasl_ssl"
+    assert refusal(kafka(SECURITY="sasl_ssl")) == f"ORDERFLOW_KAFKA_USERNAME: {missing}"
+    alone = kafka(SECURITY="sasl_ssl", USERNAME="orders")
+    assert refusal(alone) == "ORDERFLOW_KAFKA_PASSWORD: needed beside ORDERFLOW_KAFKA_USERNAME"
+    cert = kafka(SECURITY="ssl", CERT=str(authority.issue().cert))
+    assert refusal(cert) == "ORDERFLOW_KAFKA_KEY: needed beside ORDERFLOW_KAFKA_CERT"
+
+
+def test_kafkas_files_are_looked_at(authority: Authority, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    for given in (kafka(CA=missing), kafka(CERT=missing, KEY=str(authority.issue().key))):
+        line = refusal({**given, **kafka(SECURITY="ssl")})
+        assert line == f"{next(iter(given))}: {missing} cannot be read: No such file or directory"

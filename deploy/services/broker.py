@@ -69,7 +69,8 @@ class Kafka:
         settings: Sequence[str] = (),
     ) -> None:
         """Clients are told to come to `advertised_port`: where it is not `port`, something in between listens
-        there. `settings` are lines `name=value` that come after those of SETTINGS and win."""
+        there. `settings` are lines `name=value` that come after those of SETTINGS and win; they may use the
+        same placeholders."""
         self.home = home
         self.libs = libs
         self.data = home / "data"
@@ -168,13 +169,12 @@ class Kafka:
     def _configure(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.properties.write_text(
-            SETTINGS.format(
+            (SETTINGS + "".join(f"{line}\n" for line in self.settings)).format(
                 port=self.port,
                 controller_port=self.controller_port,
                 advertised_port=self.advertised_port,
                 data=self.data,
             )
-            + "".join(f"{line}\n" for line in self.settings)
         )
         if not (self.data / "meta.properties").exists():
             tool = ("kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(self.properties))

@@ -125,7 +125,7 @@ def check(
 
 def _findings(loaded: Loaded, role: Role) -> list[Finding]:
     from orderflow.runtime.telemetry import configure_logging
-    from orderflow.settings import refusals
+    from orderflow.settings import plain_text, refusals
 
     settings = loaded.settings
     configure_logging(settings.log_format, "ERROR", "config-check")
@@ -143,6 +143,7 @@ def _findings(loaded: Loaded, role: Role) -> list[Finding]:
         Finding("settings", "ok", f"valid; the environment is {environment}"),
         *refused,
         *(Finding(name, "warning", text) for name, _, text in warned),
+        *(Finding(each.variable, "warning", each.text) for each in plain_text(settings, role)),
         *(_tried(part, attempt) for matters, part, attempt in parts if matters),
         *_topics(settings),
     ]
@@ -218,11 +219,13 @@ def _bus(settings: Settings) -> str:
         _require_writable(settings.data_dir)
         return f"embedded, in {settings.data_dir}"
     from orderflow.messaging import PARTITIONS
+    from orderflow.messaging.connect import kafka_security
     from orderflow.messaging.kafka import bootstrap_servers, partitions_of, too_small
 
     bootstrap = bootstrap_servers(settings.bus_url)
     topic = settings.orders_topic
-    found = partitions_of(bootstrap, topic, timeout_s=BROKER_TIMEOUT_S)
+    security = kafka_security(settings)
+    found = partitions_of(bootstrap, topic, timeout_s=BROKER_TIMEOUT_S, settings=security)
     if found is None:
         return f"{bootstrap} answers; topic {topic} is made at the first start"
     if found < PARTITIONS:
@@ -233,16 +236,18 @@ def _bus(settings: Settings) -> str:
 def _topics(settings: Settings) -> list[Finding]:
     """A warning beyond dev if the brokers make topics by themselves: a deleted topic would come back with one
     partition. A role starts nevertheless, and makes the topic large enough."""
-    from orderflow.messaging import BusUnavailable
+    from orderflow.messaging import BusMisconfigured, BusUnavailable
+    from orderflow.messaging.connect import kafka_security
     from orderflow.messaging.kafka import bootstrap_servers, makes_topics_by_itself
 
     if settings.env == "dev" or settings.bus_url == "embedded:":
         return []
     try:
         bootstrap = bootstrap_servers(settings.bus_url)
-        if not makes_topics_by_itself(bootstrap, timeout_s=BROKER_TIMEOUT_S):
+        security = kafka_security(settings)
+        if not makes_topics_by_itself(bootstrap, timeout_s=BROKER_TIMEOUT_S, settings=security):
             return []
-    except BusUnavailable:  # it has been told already
+    except (BusMisconfigured, BusUnavailable):  # it has been told already
         return []
     text = (
         "the brokers make topics by themselves, with one partition; set their auto.create.topics.enable=false"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,22 +59,46 @@ def open_bus(settings: Settings) -> Generator[Bus]:
     from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, TopicKeeper, bootstrap_servers
 
     bootstrap = bootstrap_servers(settings.bus_url)
+    security = kafka_security(settings)
+    publisher = partial(KafkaPublisher, bootstrap, delivery_timeout_s=DELIVERY_TIMEOUT_S, settings=security)
     yield Bus(
-        lambda: KafkaPublisher(bootstrap, delivery_timeout_s=DELIVERY_TIMEOUT_S),
-        lambda: KafkaPublisher(
-            bootstrap, delivery_timeout_s=DELIVERY_TIMEOUT_S, message_bytes_max=DEAD_LETTER_BYTES_MAX
-        ),
+        publisher,
+        lambda: publisher(message_bytes_max=DEAD_LETTER_BYTES_MAX),
         lambda worker_id: KafkaConsumer(
             bootstrap,
             settings.orders_topic,
             settings.consumer_group,
             protocol=settings.group_protocol,
             instance=worker_id,
+            settings=security,
         ),
         lambda health: [
-            TopicKeeper(bootstrap, settings.orders_topic, settings.dead_letter_topic, health=health)
+            TopicKeeper(
+                bootstrap,
+                settings.orders_topic,
+                settings.dead_letter_topic,
+                health=health,
+                settings=security,
+            )
         ],
     )
+
+
+def kafka_security(settings: Settings) -> dict[str, str]:
+    """librdkafka's settings for TLS and SASL. It verifies the brokers' certificates and host names."""
+    if settings.kafka_security == "plaintext":
+        return {}
+    password = settings.kafka_password.get_secret_value() if settings.kafka_password else None
+    given = {
+        "ssl.ca.location": settings.kafka_ca,
+        "ssl.certificate.location": settings.kafka_cert,
+        "ssl.key.location": settings.kafka_key,
+        "sasl.mechanism": settings.kafka_mechanism if settings.kafka_security == "sasl_ssl" else None,
+        "sasl.username": settings.kafka_username,
+        "sasl.password": password,
+    }
+    security = {name: str(value) for name, value in given.items() if value is not None}
+    return {"security.protocol": settings.kafka_security, **security}
 
 
 def _embedded_log(path: Path, *, seconds_max: float) -> "EmbeddedLog":

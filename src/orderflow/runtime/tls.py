@@ -84,10 +84,18 @@ class ClientTls:
     certificate of our own, it is `cert`.
     """
 
-    def __init__(self, ca: Path | None = None, cert: Path | None = None, key: Path | None = None) -> None:
-        """Raises SettingsError, which names the variable."""
+    def __init__(
+        self,
+        ca: Path | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
+        *,
+        variables: tuple[str, str, str] = (CA, CERT, KEY),
+    ) -> None:
+        """Raises SettingsError, which names the variable of a file that cannot be used."""
         files = [file for file in (ca, cert, key) if file is not None]
-        self._newest = _FromFiles(partial(_client_context, ca, cert, key), files) if files else None
+        make = partial(_client_context, ca, cert, key, variables)
+        self._newest = _FromFiles(make, files) if files else None
         self._look_at_s = 0.0
 
     @property
@@ -177,33 +185,41 @@ def _server_context(cert: Path, key: Path, client_ca: Path | None) -> ssl.SSLCon
     return context
 
 
-def _client_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
+def _client_context(
+    ca: Path | None, cert: Path | None, key: Path | None, variables: tuple[str, str, str]
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificates and host names
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if ca is None:
         context.load_default_certs()
     else:
-        _load_authorities(context, ca, CA)
+        _load_authorities(context, ca, variables[0])
     if cert is not None and key is not None:
-        _load_identity(context, cert, key)
+        _load_identity(context, cert, key, variables[1:])
     return context
 
 
-def _load_identity(context: ssl.SSLContext, cert: Path, key: Path) -> None:
-    _require_readable(CERT, cert)
-    _require_readable(KEY, key)
+def _load_identity(
+    context: ssl.SSLContext, cert: Path, key: Path, variables: tuple[str, str] = (CERT, KEY)
+) -> None:
+    cert_variable, key_variable = variables
+    _require_readable(cert_variable, cert)
+    _require_readable(key_variable, key)
     try:
         # Without a password, OpenSSL would ask the terminal for one.
         context.load_cert_chain(cert, key, password=_no_password)
     except _NeedsPassword:
-        raise SettingsError(f"{KEY}: {key} is encrypted: write it without a password") from None
+        raise SettingsError(f"{key_variable}: {key} is encrypted: write it without a password") from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise SettingsError(f"{KEY}: {key} is not the key of the certificate in {cert}") from None
+            raise SettingsError(
+                f"{key_variable}: {key} is not the key of the certificate in {cert}"
+            ) from None
         why = error.reason or "nothing found"
         raise SettingsError(
-            f"{CERT}, {KEY}: {cert} or {key} is no PEM file with a certificate or a key ({why})"
+            f"{cert_variable}, {key_variable}: {cert} or {key} is no PEM file with a certificate or a key "
+            f"({why})"
         ) from None
 
 

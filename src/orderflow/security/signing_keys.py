@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
 from orderflow.runtime.masking import mask_urls
-from orderflow.runtime.tls import ClientTls
+from orderflow.runtime.tls import ClientTls, tls_trouble
 from orderflow.web.front_door import Denial
 
 ALGORITHMS = frozenset(
@@ -83,7 +83,7 @@ class SigningKeys:
         try:
             self._keys = usable_keys(await self._fetch())
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            why = mask_urls(str(error)) or type(error).__name__
+            why = tls_trouble(error) or mask_urls(str(error)) or type(error).__name__
             self._health.trouble(PART, f"the keys of tokens cannot be fetched: {why}")
         else:
             self._fetched_at = self._tried_at

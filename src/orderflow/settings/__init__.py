@@ -7,7 +7,7 @@ together. `safety.py` has what a role refuses to start with, in each environment
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.settings.loading import Loaded, load, load_with_origins, shown
 from orderflow.settings.model import PREFIX, SEED_MAX, SEED_MIN, Settings, bootstrap_servers
-from orderflow.settings.safety import Role, refusals
+from orderflow.settings.safety import Role, plain_text, refusals
 from orderflow.settings.sources import service_links
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "bootstrap_servers",
     "load",
     "load_with_origins",
+    "plain_text",
     "refusals",
     "service_links",
     "shown",

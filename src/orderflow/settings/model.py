@@ -20,6 +20,9 @@ KEPT_S_MAX = 10 * 365 * 86_400
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_KAFKA_TLS = ("kafka_ca", "kafka_cert", "kafka_key")
+_KAFKA_TLS_VARIABLES = (f"{PREFIX}KAFKA_CA", f"{PREFIX}KAFKA_CERT", f"{PREFIX}KAFKA_KEY")
+_KAFKA_SASL = ("kafka_username", "kafka_password")
 _SEED = re.compile(r"-?[0-9]{1,30}")
 SEED_MIN, SEED_MAX = -(2**63), 2**63 - 1
 CARRIER_DELAY_MS_MAX = 600_000
@@ -35,6 +38,13 @@ class Settings(BaseModel):
     database_url: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
     fulfillment_database_url: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
     bus_url: str = Field("embedded:", max_length=TEXT_CHARS_MAX)
+    kafka_security: Literal["plaintext", "ssl", "sasl_ssl"] = "plaintext"
+    kafka_ca: Path | None = None
+    kafka_cert: Path | None = None
+    kafka_key: Path | None = None
+    kafka_username: str | None = Field(None, max_length=TEXT_CHARS_MAX)
+    kafka_password: SecretStr | None = Field(None, max_length=TEXT_CHARS_MAX)
+    kafka_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     orders_topic: str = Field("order-events", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     consumer_group: str = Field("fulfillment-service-group", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     group_protocol: Literal["classic", "consumer"] = "classic"
@@ -94,7 +104,9 @@ class Settings(BaseModel):
             raise ValueError("must be origins as browsers send them, such as https://shop.example.com")
         return value
 
-    @field_validator("data_dir", "tls_cert", "tls_key", "tls_client_ca", "ca")
+    @field_validator(
+        *("data_dir", "tls_cert", "tls_key", "tls_client_ca", "ca", "kafka_ca", "kafka_cert", "kafka_key")
+    )
     @classmethod
     def _is_no_longer_than_a_path(cls, value: Path | None) -> Path | None:
         if value is not None and len(os.fsencode(value)) > PATH_BYTES_MAX:
@@ -168,6 +180,7 @@ class Settings(BaseModel):
             raise ValueError(f"{PREFIX}PAYMENTS: must be none, simulated, http or package.module:Class")
         self._check_tls()
         self._check_tokens()
+        self._check_kafka()
         return self
 
     def _check_tokens(self) -> None:
@@ -177,10 +190,30 @@ class Settings(BaseModel):
         if given and missing:
             raise ValueError(f"{PREFIX}{given[0].upper()}: needs {' and '.join(missing)} beside it")
 
+    def _check_pair(self, one: str, other: str) -> None:
+        for given, missing in ((one, other), (other, one)):
+            if getattr(self, given) is not None and getattr(self, missing) is None:
+                raise ValueError(f"{PREFIX}{missing.upper()}: needed beside {PREFIX}{given.upper()}")
+
+    def _check_kafka(self) -> None:
+        self._check_pair("kafka_cert", "kafka_key")
+        self._check_pair("kafka_username", "kafka_password")
+        if self.kafka_security == "sasl_ssl" and self.kafka_username is None:
+            raise ValueError(f"{PREFIX}KAFKA_USERNAME: needed where {PREFIX}KAFKA_SECURITY is sasl_ssl")
+        allowed = {"plaintext": (), "ssl": _KAFKA_TLS}.get(self.kafka_security, (*_KAFKA_TLS, *_KAFKA_SASL))
+        for name in (*_KAFKA_TLS, *_KAFKA_SASL):
+            if getattr(self, name) is not None and name not in allowed:
+                raise ValueError(
+                    f"{PREFIX}{name.upper()}: means nothing while {PREFIX}KAFKA_SECURITY is "
+                    f"{self.kafka_security}: set that to {'ssl' if name in _KAFKA_TLS else 'sasl_ssl'}"
+                )
+        try:
+            ClientTls(self.kafka_ca, self.kafka_cert, self.kafka_key, variables=_KAFKA_TLS_VARIABLES)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+
     def _check_tls(self) -> None:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            missing, given = ("TLS_KEY", "TLS_CERT") if self.tls_key is None else ("TLS_CERT", "TLS_KEY")
-            raise ValueError(f"{PREFIX}{missing}: needed beside {PREFIX}{given}")
+        self._check_pair("tls_cert", "tls_key")
         if self.tls_client_ca is not None and self.tls_cert is None:
             raise ValueError(f"{PREFIX}TLS_CERT: needed beside {PREFIX}TLS_CLIENT_CA")
         try:

@@ -2,16 +2,16 @@
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
 from orderflow.settings.loading import Loaded
-from orderflow.settings.model import PREFIX, Settings
+from orderflow.settings.model import PREFIX, Settings, bootstrap_servers
 
 Role = Literal["up", "api", "relay", "fulfillment"]
 
@@ -72,6 +72,15 @@ def is_beyond_loopback(host: str) -> bool:
     return not all(ip_address(address).is_loopback for address in addresses)
 
 
+def plain_text(settings: Settings, role: Role) -> list[Refusal]:
+    """Connections of the role that others could read or take over, beyond dev. They keep no role from
+    starting, because the network may protect them, which we cannot see."""
+    if settings.env == "dev":
+        return []
+    found = [*_open_calls(settings, role), *_open_servers(settings, role)]
+    return [Refusal(PREFIX + setting.upper(), text) for setting, text in found]
+
+
 _Found = Iterator[tuple[str, str]]
 """The setting to change, and the text."""
 
@@ -94,6 +103,60 @@ def _open_doors(loaded: Loaded, role: Role) -> _Found:
             )
     elif is_open and not settings.asks_who_calls and not loaded.is_named("auth"):
         yield "auth", f"must be said where {opened}: on, or off if anybody there may change orders"
+
+
+def _open_calls(settings: Settings, role: Role) -> _Found:
+    if role not in FULFILLMENT_ROLES:
+        return
+    called = {
+        "orders_url": role == "fulfillment",
+        "carrier_url": settings.carrier == "http",
+        "payments_url": settings.payments == "http",
+    }
+    for setting, matters in called.items():
+        url = urlsplit(str(getattr(settings, setting)))
+        if matters and url.scheme == "http" and not _is_this_machine(url.hostname or ""):
+            yield (
+                setting,
+                f"http://{url.hostname} is called without encryption: give it TLS, and say https://",
+            )
+
+
+def _open_servers(settings: Settings, role: Role) -> _Found:
+    if settings.bus_url != "embedded:" and settings.kafka_security == "plaintext":
+        hosts = [address.rpartition(":")[0] for address in bootstrap_servers(settings.bus_url).split(",")]
+        if not all(map(_is_this_machine, hosts)):
+            yield "kafka_security", "Kafka is reached without encryption: ssl, or sasl_ssl with a user"
+    databases = {
+        "database_url": (role in ORDERS_ROLES, settings.orders_database),
+        "fulfillment_database_url": (role in FULFILLMENT_ROLES, settings.fulfillment_database),
+    }
+    for setting, (matters, url) in databases.items():
+        query = parse_qs(url.partition("?")[2])
+        if matters and not _is_near(url, query) and query.get("sslmode") != ["verify-full"]:
+            yield (
+                setting,
+                "the database's server is not verified: add sslmode=verify-full&sslrootcert=FILE to the URL",
+            )
+
+
+def _is_near(database_url: str, query: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the database is a file, or its server is on this machine."""
+    if database_url.startswith("sqlite"):
+        return True
+    try:
+        host = urlsplit(database_url).hostname
+    except ValueError:  # an unusual password
+        return False
+    hosts = [host] if host else query.get("host", [])
+    return all(name.startswith("/") or _is_this_machine(name) for name in hosts)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _embedded(settings: Settings, role: Role) -> _Found:
@@ -144,6 +207,7 @@ def _sample_secrets(settings: Settings, role: Role) -> _Found:
         (role in ORDERS_ROLES, "database_url", settings.database_url),
         (role in FULFILLMENT_ROLES, "fulfillment_database_url", settings.fulfillment_database_url),
         (role in FULFILLMENT_ROLES, "api_key", settings.api_key),
+        (True, "kafka_password", settings.kafka_password),
     ]
     for matters, setting, secret in secrets:
         if matters and secret is not None and _is_sample(secret.get_secret_value()):

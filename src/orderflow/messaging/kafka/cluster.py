@@ -23,6 +23,11 @@ NOT_ALLOWED = (
     KafkaError._AUTHENTICATION,
 )
 
+_ABOUT_TLS = ("SSL routines", "SSL listener", "SSL handshake")
+"""Words of errors that the client library reports as those of a broken connection."""
+
+_AUTHENTICATION = (KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION)
+
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -39,6 +44,16 @@ class _ClientLog(logging.Handler):
         if loud:
             self._quiet_until_s = time.monotonic() + WARNING_INTERVAL_S
         _logger.log(logging.WARNING if loud else logging.DEBUG, "kafka.client", line=record.getMessage())
+
+
+def explained(error: KafkaError) -> str:
+    """The error in words; if it is about TLS or SASL, with the settings to look at."""
+    text = f"{error.name()}: {error.str()}"
+    if error.code() in _AUTHENTICATION:
+        return f"{text} (look at ORDERFLOW_KAFKA_USERNAME, …_PASSWORD and …_MECHANISM)"
+    if error.code() == KafkaError._SSL or any(words in text for words in _ABOUT_TLS):
+        return f"{text} (look at ORDERFLOW_KAFKA_SECURITY, …_CA, …_CERT and at the broker's host name)"
+    return text
 
 
 def client_settings(bootstrap: str, settings: Settings | None) -> dict[str, Any]:

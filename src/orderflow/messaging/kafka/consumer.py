@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import Message as KafkaMessage
 
 from orderflow.messaging import BusMisconfigured, BusUnavailable, ConsumerState, Record
-from orderflow.messaging.kafka.cluster import NOT_ALLOWED, Settings, client_settings
+from orderflow.messaging.kafka.cluster import NOT_ALLOWED, Settings, client_settings, explained
 from orderflow.messaging.kafka.group import GroupWatch, Mend
 
 SESSION_TIMEOUT_MS = 6_000
@@ -194,7 +194,9 @@ class KafkaConsumer:
             self._lag_known_at_s = time.monotonic()
 
     def _on_error(self, error: KafkaError) -> None:
-        self._error = f"{error.name()}: {error.str()}"
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and self._error is not None:
+            return  # the error before it says why
+        self._error = explained(error)
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             text = f"topic {self._topic} does not exist on {self._bootstrap}"
             self._problem = BusUnavailable(text)

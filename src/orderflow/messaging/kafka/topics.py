@@ -12,8 +12,14 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._config import ConfigResource as Resource
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from orderflow.messaging import DEAD_LETTER_SUFFIX, PARTITIONS, BusUnavailable, message_bytes_max
-from orderflow.messaging.kafka.cluster import Settings, client_settings
+from orderflow.messaging import (
+    DEAD_LETTER_SUFFIX,
+    PARTITIONS,
+    BusMisconfigured,
+    BusUnavailable,
+    message_bytes_max,
+)
+from orderflow.messaging.kafka.cluster import Settings, client_settings, explained
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
 
@@ -49,22 +55,22 @@ def ensure_topics(
     more stays as it is. Returns when the cluster shows all of them. Raises BusUnavailable if it does not
     answer in time.
     """
-    admin = AdminClient(client_settings(bootstrap, settings))
-    return _Cluster(admin, bootstrap, partitions, replication_factor, timeout_s).ensure(topics)
+    return _Cluster(bootstrap, settings, partitions, replication_factor, timeout_s).ensure(topics)
 
 
-def partitions_of(bootstrap: str, topic: str, *, timeout_s: float) -> int | None:
-    """How many partitions the topic has; None if it does not exist. Raises BusUnavailable."""
-    admin = AdminClient(client_settings(bootstrap, None))
-    found = _Cluster(admin, bootstrap, PARTITIONS, -1, timeout_s).find(topic)
+def partitions_of(
+    bootstrap: str, topic: str, *, timeout_s: float, settings: Settings | None = None
+) -> int | None:
+    """How many partitions the topic has; None if it does not exist. Raises BusUnavailable, and
+    BusMisconfigured for settings that no client can be made with."""
+    found = _Cluster(bootstrap, settings, timeout_s=timeout_s).find(topic)
     return None if found is None else len(found.partitions)
 
 
-def makes_topics_by_itself(bootstrap: str, *, timeout_s: float) -> bool:
+def makes_topics_by_itself(bootstrap: str, *, timeout_s: float, settings: Settings | None = None) -> bool:
     """Whether a broker makes the topics that somebody asks for, with its own number of partitions. False also
     if it does not tell us. Raises BusUnavailable."""
-    admin = AdminClient(client_settings(bootstrap, None))
-    return _Cluster(admin, bootstrap, PARTITIONS, -1, timeout_s).makes_topics_by_itself()
+    return _Cluster(bootstrap, settings, timeout_s=timeout_s).makes_topics_by_itself()
 
 
 def too_small(topic: str, found: int, partitions: int = PARTITIONS) -> str:
@@ -83,8 +89,7 @@ class TopicKeeper:
     def __init__(
         self, bootstrap: str, *topics: str, health: Health, settings: Settings | None = None
     ) -> None:
-        admin = AdminClient(client_settings(bootstrap, settings))
-        self._cluster = _Cluster(admin, bootstrap, PARTITIONS, -1, KEEPER_TIMEOUT_S)
+        self._cluster = _Cluster(bootstrap, settings, timeout_s=KEEPER_TIMEOUT_S)
         self._topics = topics
         self._health = health
         self._pause_s = 0.0
@@ -121,10 +126,22 @@ class _Cluster:
     """Asks a cluster about topics, and changes them."""
 
     def __init__(
-        self, admin: Any, bootstrap: str, partitions: int, replication_factor: int, timeout_s: float
+        self,
+        bootstrap: str,
+        settings: Settings | None,
+        partitions: int = PARTITIONS,
+        replication_factor: int = -1,
+        timeout_s: float = CLUSTER_TIMEOUT_S,
     ) -> None:
-        # `admin` is an AdminClient; the library leaves the types of its futures open.
-        self._admin = admin
+        """Raises BusMisconfigured for settings that no client can be made with."""
+        self._error: str | None = None
+        """What the client library reported last."""
+        client: dict[str, Any] = {**client_settings(bootstrap, settings), "error_cb": self._on_error}
+        try:
+            # The library leaves the types of its futures open.
+            self._admin: Any = AdminClient(client)
+        except KafkaException as error:
+            raise BusMisconfigured(f"Kafka client settings: {error.args[0].str()}") from error
         self._bootstrap = bootstrap
         self._partitions = partitions
         self._replication_factor = replication_factor
@@ -159,7 +176,7 @@ class _Cluster:
             if reason.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
             if reason.code() in _UNREACHABLE:
-                text = f"no broker of {self._bootstrap} answered in {self._timeout_s:g} s"
+                text = self._unanswered()
             else:
                 text = f"topic {topic} cannot be looked at on {self._bootstrap}: {reason.str()}"
             raise BusUnavailable(text) from error
@@ -175,9 +192,7 @@ class _Cluster:
         except KafkaException as error:
             reason: KafkaError = error.args[0]
             if reason.code() in _UNREACHABLE:
-                raise BusUnavailable(
-                    f"no broker of {self._bootstrap} answered in {self._timeout_s:g} s"
-                ) from error
+                raise BusUnavailable(self._unanswered()) from error
             return False  # we may not look
         return any(_AUTO_CREATE in answer and answer[_AUTO_CREATE].value == "true" for answer in answers)
 
@@ -241,6 +256,15 @@ class _Cluster:
             f"({reason.name()}): set its {_SIZE_LIMIT}, or allow us to"
         )
 
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # the error before it says why
+            self._error = explained(error)
+
+    def _unanswered(self) -> str:
+        self._admin.poll(0)  # for errors that were not reported yet
+        why, self._error = self._error, None
+        return f"no broker of {self._bootstrap} answered in {self._timeout_s:g} s{f': {why}' if why else ''}"
+
     @property
     def _timeout(self) -> dict[str, float]:
         return {"request_timeout": self._timeout_s}
@@ -250,7 +274,7 @@ class _Cluster:
         try:
             return future.result(self._timeout_s + 1)
         except TimeoutError:
-            raise BusUnavailable(f"{self._bootstrap} did not answer in {self._timeout_s:g} s") from None
+            raise BusUnavailable(self._unanswered()) from None
 
     def _refusal(self, future: Future[Any]) -> KafkaError | None:
         """Why the cluster refused; None if it obeyed. Raises BusUnavailable if it may obey later."""
