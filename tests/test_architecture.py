@@ -74,6 +74,12 @@ def test_every_hop_is_imported_by_one_before_it_or_handed_over(hops: list[str]) 
         assert dotted(hop) in names, f"{hop} is not imported by {hops[:index]}"
 
 
+def test_no_flow_has_more_hops_than_contributors_are_told() -> None:
+    told = re.search(r"a reader opens at most (\d+) files", (ROOT / "CONTRIBUTING.md").read_text())
+    assert told is not None
+    assert max(len(hops) for hops in hop_lists()) <= int(told[1])
+
+
 def test_every_file_that_the_page_names_is_there() -> None:
     named = re.findall(r"`((?:orders|fulfillment|runtime|web|database)/[\w/]+\.py)`", PAGE)
     assert named

@@ -27,3 +27,14 @@ def test_a_decision_has_a_number_of_its_own_and_says_it_in_its_title() -> None:
     assert [number for number, count in numbers.items() if count > 1] == []
     for file in files:
         assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name
+
+
+def test_the_api_page_lists_every_kind_of_problem_that_the_servers_answer() -> None:
+    source = ROOT / "src" / "orderflow"
+    rooms = [source / "web", source / "orders" / "http"]
+    texts = [file.read_text() for room in rooms for file in sorted(room.rglob("*.py"))]
+    kinds = {kind for text in texts for kind in re.findall(r'kind="([a-z-]+)"|\d{3}: \("([a-z-]+)"', text)}
+    named = {one or other for one, other in kinds}
+    assert {"illegal-transition", "not-found"} < named
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert [kind for kind in sorted(named) if f"`{kind}`" not in page] == []

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from orderflow.cli.terminal import WrongUse, add_row, as_json, complain, write_line, write_rich
 from orderflow.runtime.masking import mask_urls
@@ -21,6 +22,16 @@ if TYPE_CHECKING:  # each costs more time than `orderflow version` may take
 
 BROKER_TIMEOUT_S = 5.0
 
+
+def _whole(_type: object, tokens: Sequence[Token]) -> int:
+    """The number. By itself, cyclopts would round 1.5 to 2."""
+    if not _WHOLE.fullmatch(tokens[0].value):
+        raise ValueError(f"{tokens[0].value!r} is not a whole number of at most 20 digits")
+    return int(tokens[0].value)
+
+
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+Whole = Annotated[int, Parameter(converter=_whole)]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead.")]
 
 

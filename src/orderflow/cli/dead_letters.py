@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.configuration import Json, Whole, load_settings
 from orderflow.cli.terminal import (
     CommandFailed,
     WrongUse,
@@ -37,7 +37,7 @@ def list_letters(
     ] = False,
     kind: Annotated[str | None, Parameter(help="Such as carrier-unavailable, newer-schema.")] = None,
     state: Annotated[str | None, Parameter(help="open, redriven, resolved, discarding or discarded.")] = None,
-    limit: Annotated[int, Parameter(help="At most this many.")] = 50,
+    limit: Annotated[Whole, Parameter(help="At most this many.")] = 50,
     json: Annotated[
         bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
     ] = False,
@@ -80,7 +80,7 @@ def redrive(
     *,
     kind: Annotated[str | None, Parameter(help="Instead of ID: every open one of this kind.")] = None,
     reason: Annotated[str | None, Parameter(help="With --kind: only those with this very reason.")] = None,
-    rate: Annotated[int, Parameter(help="With --kind: at most so many a second, 1 to 100.")] = 1,
+    rate: Annotated[Whole, Parameter(help="With --kind: at most so many a second, 1 to 100.")] = 1,
     wait: Annotated[bool, Parameter(help="With --kind: wait for the end.")] = True,
     json: Json = False,
 ) -> int:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.configuration import Json, Whole, load_settings
 from orderflow.cli.orders_view import OrderTable, write_order
 from orderflow.cli.terminal import CommandFailed, WrongUse, as_json, complain, write_line
 
@@ -47,7 +47,7 @@ def list_orders(
     ] = None,
     created_from: Annotated[str | None, Parameter(help="ISO 8601 with offset, inclusive.")] = None,
     created_to: Annotated[str | None, Parameter(help="ISO 8601 with offset, exclusive.")] = None,
-    limit: Annotated[int, Parameter(help="At most this many.")] = 50,
+    limit: Annotated[Whole, Parameter(help="At most this many.")] = 50,
     all_: Annotated[
         bool, Parameter(name="--all", negative="", help="All of them, whatever --limit.")
     ] = False,

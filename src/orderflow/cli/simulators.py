@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import load_settings
+from orderflow.cli.configuration import Whole, load_settings
 from orderflow.cli.terminal import CommandFailed, WrongUse
 
 if TYPE_CHECKING:
     from orderflow.runtime.tls import ServerTls
 
-Port = Annotated[int, Parameter(help="0 takes a free one.")]
+Port = Annotated[Whole, Parameter(help="0 takes a free one.")]
 ErrorRate = Annotated[float, Parameter(help="Share of calls that fail transiently, 0 to 1.")]
 
 
@@ -28,7 +28,7 @@ def carrier_sim(
     delay_ms: Annotated[str, Parameter(help="Delay of each answer in ms, uniform: LOW-HIGH.")] = "0-0",
     failure_rate: Annotated[float, Parameter(help="Share of orders that are rejected, 0 to 1.")] = 0.0,
     error_rate: ErrorRate = 0.0,
-    seed: Annotated[int, Parameter(help="With the order id it decides what is rejected.")] = 0,
+    seed: Annotated[Whole, Parameter(help="With the order id it decides what is rejected.")] = 0,
     key_lifetime_s: Annotated[
         float | None, Parameter(help="Forget idempotency keys after so many seconds; never if absent.")
     ] = None,
@@ -66,7 +66,7 @@ def payment_sim(
     host: str = "127.0.0.1",
     decline_rate: Annotated[float, Parameter(help="Share of orders that are declined, 0 to 1.")] = 0.0,
     error_rate: ErrorRate = 0.0,
-    seed: Annotated[int, Parameter(help="With the order id it decides what is declined.")] = 0,
+    seed: Annotated[Whole, Parameter(help="With the order id it decides what is declined.")] = 0,
 ) -> int:
     """Run a simulated payment provider with a durable ledger, until SIGTERM or Ctrl-C."""
     _require_bounds(port, seed, {"--decline-rate": decline_rate, "--error-rate": error_rate})

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.configuration import Json, Whole, load_settings
 from orderflow.cli.terminal import WrongUse, as_json, write_line, write_list, write_table
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
@@ -25,7 +25,7 @@ _COUNT = re.compile(r"[0-9]{1,13}")
 def list_stock(
     *,
     product: Annotated[str | None, Parameter(help="Only the product with this very id.")] = None,
-    limit: Annotated[int, Parameter(help="At most this many.")] = 50,
+    limit: Annotated[Whole, Parameter(help="At most this many.")] = 50,
     json: Annotated[
         bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
     ] = False,
