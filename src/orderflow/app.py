@@ -19,6 +19,7 @@ from orderflow.fulfillment import lease
 from orderflow.fulfillment import tables as fulfillment_tables
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.connect import open_carriers
+from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.health import health_api as fulfillment_health
 from orderflow.fulfillment.http.reads import FulfillmentApi
@@ -280,7 +281,7 @@ async def _order_service(
         _orders_process(settings, database, bus, stop) as process,
         front_door(settings, database, orders_tables.api_keys, process.health, own_keys) as door,
     ):
-        api = OrdersApi(process)
+        api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic))
         async with serving(
             api.app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health
         ):
@@ -328,8 +329,14 @@ async def _fulfillment_service(
         clock=lambda: datetime.now(UTC),
     )
     stock = StockApi(writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC))
+    customers = Customers(
+        writer=worker.writer,
+        reader=reader,
+        clock=lambda: datetime.now(UTC),
+        copies_kept=lambda: bus.kept(settings.dead_letter_topic),
+    )
     try:
-        app = fulfillment_app(FulfillmentApi(reader), health, actions, stock)
+        app = fulfillment_app(FulfillmentApi(reader), health, actions, stock, customers)
         async with (
             _keeping_topics(bus, worker.health),
             front_door(settings, database, fulfillment_tables.api_keys, worker.health) as door,

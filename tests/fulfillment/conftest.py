@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tests.orders.conftest import TOPIC, orders_process
+from tests.orders.conftest import KEPT, TOPIC, orders_process
 
 from orderflow import messaging
 from orderflow.database.engine import Database, connect
@@ -110,7 +110,7 @@ class World:
             self.orders_url = address(listener)
             process = orders_process(self.orders, self.log.publisher())
             await stack.enter_async_context(process.running(asyncio.Event()))
-            api = OrdersApi(process)
+            api = OrdersApi(process, events_kept=lambda: KEPT)
             self.network.app = api.app
             async with serving(self.network, listener):
                 try:

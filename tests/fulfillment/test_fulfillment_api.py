@@ -11,11 +11,13 @@ import aiohttp
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.fulfillment.conftest import OpenCarrier, World
+from tests.orders.conftest import KEPT
 
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Reader
 from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, ShipmentRequest
+from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.health import health_api
 from orderflow.fulfillment.http.reads import FulfillmentApi
@@ -47,7 +49,10 @@ async def fulfillment_api(
     )
     health = health_api(worker.readiness, worker.status)
     stock = StockApi(writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC))
-    app = create_app(FulfillmentApi(reader), health, actions, stock)
+    customers = Customers(
+        writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
+    )
+    app = create_app(FulfillmentApi(reader), health, actions, stock, customers)
     door = FrontDoor(authenticate=lambda _authorization: principal)
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener, door=door), aiohttp.ClientSession(address(listener)) as session:

@@ -10,12 +10,14 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 from tests.fulfillment.test_stock import database, levels, order, put, write
+from tests.orders.conftest import KEPT
 from yarl import URL
 
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Database, Reader
 from orderflow.database.group_commit import GroupCommit
+from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app
@@ -55,6 +57,7 @@ async def stock_api(database: Database, *, principal: Principal = EVERYONE) -> A
         HealthApi(_no_trouble, disabled=health.disabled, degraded=health.degraded),
         DeadLetterActions(writer=writer, reader=reader, discarder=nobody, clock=clock),
         StockApi(writer=writer, reader=reader, clock=clock),
+        Customers(writer=writer, reader=reader, clock=clock, copies_kept=lambda: KEPT),
     )
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         door = FrontDoor(authenticate=lambda _authorization: principal)

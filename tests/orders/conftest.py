@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX
 from orderflow.database.migrate import migrate
-from orderflow.messaging import Message, Position, Publisher, PublishFailed
+from orderflow.messaging import Kept, Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.intake import KEY_WAIT_S
@@ -40,6 +40,7 @@ SECRET = "s3cret-personal-data"
 UNKNOWN_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
 HOSTS = ("shop.example",)
 """The host names that services in tests have."""
+KEPT = Kept("topic order-events", DAY_S, "retention.ms=86400000")
 CORS_ORIGIN = "https://pages.example"
 """The only other origin whose pages may use them."""
 
@@ -162,7 +163,7 @@ class Service:
             key_wait_s=key_wait_s,
         )
         self.writer, self.relay = self.process.writer, self.process.relay
-        self.api = OrdersApi(self.process)
+        self.api = OrdersApi(self.process, events_kept=lambda: KEPT)
         if self.log is None:
             self.relay.close()  # it takes nothing over then
         elif writing:

@@ -63,6 +63,7 @@ def test_every_operation_is_documented(service: Service) -> None:
         "POST /api/orders/{order_id}/cancel",
         "POST /api/orders/{order_id}/hold",
         "POST /api/orders/{order_id}/release",
+        "POST /api/customers/erase",
         "GET /api/stats",
         "GET /health/live",
         "GET /health/ready",

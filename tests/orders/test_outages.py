@@ -58,6 +58,7 @@ BODIES_OF_WRITES: dict[tuple[str, str], Any] = {
     ("post", "/api/orders/{order_id}/hold"): {},
     ("post", "/api/orders/{order_id}/release"): {},
     ("post", "/api/outbox/parked/release"): {},
+    ("post", "/api/customers/erase"): {"customerId": "CUST-1"},
 }
 
 

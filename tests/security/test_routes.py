@@ -35,6 +35,7 @@ ORDERS = {
     f"PATCH /api/orders/{ID}/status": "orders:status",
     "PATCH /api/orders/status": "orders:status",
     "POST /api/outbox/parked/release": "admin",
+    "POST /api/customers/erase": "admin",
     "GET /health/live": "open",
     "GET /health/ready": "open",
     "GET /openapi.json": "open",
@@ -57,6 +58,7 @@ FULFILLMENT = {
     f"POST {LETTERS}/none/redrive": "fulfillment:operate",
     f"POST {LETTERS}/none/discard": "fulfillment:operate",
     "PUT /api/fulfillment/stock/p/1": "fulfillment:operate",
+    "POST /api/fulfillment/customers/erase": "admin",
     "GET /health/live": "open",
     "GET /health/ready": "open",
 }

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import uvloop
 from tests.authority import Authority
-from tests.orders.conftest import CORS_ORIGIN, HOSTS, Service
+from tests.orders.conftest import CORS_ORIGIN, HOSTS, KEPT, Service
 
 from orderflow.database.engine import Reader, connect
 from orderflow.database.migrate import migrate
 from orderflow.fulfillment.carriers.simulated import SimulatedOutcomes
+from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app as create_fulfillment
@@ -122,7 +123,10 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
         writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC)
     )
     stock = StockApi(writer=nothing, reader=reader, clock=lambda: datetime.now(UTC))
-    return create_fulfillment(FulfillmentApi(reader), health_api(), actions, stock)
+    customers = Customers(
+        writer=nothing, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
+    )
+    return create_fulfillment(FulfillmentApi(reader), health_api(), actions, stock, customers)
 
 
 def health_api() -> HealthApi:

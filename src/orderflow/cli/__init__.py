@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 from orderflow.cli import (
     audit,
     configuration,
+    customers,
     dead_letters,
     health,
     keys,
@@ -120,6 +121,9 @@ def _app() -> App:
     trail = App(name="audit", help="Who has changed what by hand.")
     trail.command(audit.log)
     app.command(trail)
+    people = App(name="customers", help="What both services know about a customer.")
+    people.command(customers.erase)
+    app.command(people)
     config = App(name="config", help="What the settings are, and whether they work.")
     config.command(configuration.show)
     config.command(configuration.check)

@@ -19,6 +19,7 @@ from orderflow.fulfillment import cancellation
 from orderflow.fulfillment import letters as dead_letters
 from orderflow.fulfillment.cancellation import Cancel, LookAgain
 from orderflow.fulfillment.capacity import Capacity
+from orderflow.fulfillment.erasure import is_same_request
 from orderflow.fulfillment.event_handlers import Command, Receive, received
 from orderflow.fulfillment.flow import Flow
 from orderflow.fulfillment.lease import Lease
@@ -85,7 +86,7 @@ def receive(tx: Transaction, commands: Sequence[Receive]) -> list[Received]:
         ours = found is None or (
             found.state == State.RECEIVED and Owner(found.worker_id, found.epoch) == shipment.owner
         )
-        if shipment.request != known:
+        if not is_same_request(known, shipment.request):
             results.append(Received.CONFLICTING)
         elif shipment.order_id in reused:
             results.append(Received.REUSED)

@@ -146,6 +146,13 @@ dead_letters = sa.Table(
         sqlite_where=sa.text("copy_due_ms IS NOT NULL"),
     ),
     sa.Index("dead_letters_by_kind", "kind", "state", "id"),
+    sa.Index(
+        "dead_letters_by_order",
+        "order_id",
+        "id",
+        postgresql_where=sa.text("order_id IS NOT NULL"),
+        sqlite_where=sa.text("order_id IS NOT NULL"),
+    ),
     sa.Index("dead_letters_of_redrive", "redrive_id", "redriven_at"),
     sa.Index(
         "dead_letters_redriven",

@@ -76,6 +76,14 @@ class Record(NamedTuple):
     timestamp_ms: int
 
 
+class Kept(NamedTuple):
+    """How long a log keeps a message. `seconds` is the bound, None if there is none or nobody knows."""
+
+    place: str
+    seconds: float | None
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class ConsumerState:
     """What health shows about a consumer. Lag is in messages, None if it is not known yet."""

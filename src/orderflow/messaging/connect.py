@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from orderflow.messaging import DEAD_LETTER_BYTES_MAX, BusUnavailable, Consumer, Publisher
+from orderflow.messaging import DEAD_LETTER_BYTES_MAX, BusUnavailable, Consumer, Kept, Publisher
 from orderflow.runtime.health import Health
 from orderflow.runtime.patience import until_it_works
 from orderflow.settings import Settings
@@ -34,6 +34,8 @@ class Bus:
     dead_letter_publisher: Callable[[], Publisher]
     consumer: Callable[[str], Consumer]
     """Makes the consumer of the worker with this id."""
+    kept: Callable[[str], Kept]
+    """How long messages of the topic with this name are kept. It may ask a broker, for 5 s at most."""
     topic_keepers: Callable[[Health], Sequence["TopicKeeper"]] = lambda _health: ()
     """Makes the keepers, which create the topics and look after them. The caller starts and closes them."""
 
@@ -52,11 +54,12 @@ def open_bus(settings: Settings) -> Generator[Bus]:
                 event_log.publisher,
                 event_log.publisher,
                 lambda _worker_id: event_log.consumer(settings.orders_topic, settings.consumer_group),
+                kept=_kept_embedded,
             )
         finally:
             event_log.close()
         return
-    from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, TopicKeeper, bootstrap_servers
+    from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, TopicKeeper, bootstrap_servers, kept
 
     bootstrap = bootstrap_servers(settings.bus_url)
     security = kafka_security(settings)
@@ -72,7 +75,8 @@ def open_bus(settings: Settings) -> Generator[Bus]:
             instance=worker_id,
             settings=security,
         ),
-        lambda health: [
+        kept=lambda topic: kept(bootstrap, topic, settings=security),
+        topic_keepers=lambda health: [
             TopicKeeper(
                 bootstrap,
                 settings.orders_topic,
@@ -99,6 +103,13 @@ def kafka_security(settings: Settings) -> dict[str, str]:
     }
     security = {name: str(value) for name, value in given.items() if value is not None}
     return {"security.protocol": settings.kafka_security, **security}
+
+
+def _kept_embedded(topic: str) -> Kept:
+    from orderflow.messaging.embedded import RETENTION_MS
+
+    why = "longer while nobody has read it, or nothing is published"
+    return Kept(f"topic {topic} of the embedded log", RETENTION_MS / 1000, why)
 
 
 def _embedded_log(path: Path, *, seconds_max: float) -> "EmbeddedLog":

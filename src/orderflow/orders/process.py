@@ -50,6 +50,7 @@ class OrdersProcess:
     ) -> None:
         self.clock = clock
         self.topic = topic
+        self.keys_kept_s = keys_kept_s
         self.health = Health(essential=(f"writer-{WRITER}", *essential), clock=clock)
         self.writer = GroupCommit(
             database.writer,

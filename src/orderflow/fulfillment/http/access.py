@@ -2,6 +2,7 @@
 shipments and dead letters of all customers are shown together."""
 
 from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.erasure import ERASE_SHIPMENTS
 from orderflow.contracts.scopes import Scope
 from orderflow.fulfillment.http.stock import STOCK
 from orderflow.web.access import OPEN, Rule, Rules
@@ -27,6 +28,7 @@ RULES: Rules = {
     ("POST", f"{LETTERS}/{{letter_id}}/redrive"): _OPERATE,
     ("POST", f"{LETTERS}/{{letter_id}}/discard"): _OPERATE,
     ("PUT", f"{STOCK}/{{product_id:path}}"): _OPERATE,
+    ("POST", ERASE_SHIPMENTS): Rule(Scope.ADMIN),
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,
 }

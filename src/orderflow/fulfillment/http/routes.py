@@ -6,7 +6,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.erasure import ERASE_SHIPMENTS
 from orderflow.fulfillment.http.access import LETTERS, RULES
+from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.stock import STOCK, StockApi
@@ -19,7 +21,11 @@ from orderflow.web.problems import ProblemError
 
 
 def create_app(
-    service: FulfillmentApi, health: HealthApi, actions: DeadLetterActions, stock: StockApi
+    service: FulfillmentApi,
+    health: HealthApi,
+    actions: DeadLetterActions,
+    stock: StockApi,
+    customers: Customers,
 ) -> Starlette:
     """The Fulfillment Service as an ASGI application, to be served by `web.server`."""
     routes = [
@@ -37,6 +43,7 @@ def create_app(
         Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
         Route(AUDIT, takes(service.list_audit, reads_query=True)),
         Route(STOCK, takes(stock.list_stock, reads_query=True)),
+        Route(ERASE_SHIPMENTS, takes(customers.erase), methods=["POST"]),
         # A product id may have a slash in it.
         Route(f"{STOCK}/{{product_id:path}}", takes(stock.set_on_hand), methods=["PUT"]),
     ]

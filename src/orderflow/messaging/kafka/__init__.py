@@ -7,6 +7,7 @@ That library's asynchronous classes are not used, because they refuse headers an
 from orderflow.messaging.kafka.cluster import Settings
 from orderflow.messaging.kafka.consumer import KafkaConsumer
 from orderflow.messaging.kafka.publisher import KafkaPublisher
+from orderflow.messaging.kafka.retention import kept
 from orderflow.messaging.kafka.topics import (
     TopicKeeper,
     ensure_topics,
@@ -23,6 +24,7 @@ __all__ = [
     "TopicKeeper",
     "bootstrap_servers",
     "ensure_topics",
+    "kept",
     "makes_topics_by_itself",
     "partitions_of",
     "too_small",

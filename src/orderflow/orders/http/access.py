@@ -1,6 +1,7 @@
 """Who may use which route of the Order Service."""
 
 from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.scopes import Scope
 from orderflow.web.access import OPEN, Rule, Rules
 
@@ -25,6 +26,7 @@ RULES: Rules = {
     ("GET", AUDIT): Rule(Scope.ADMIN),
     ("GET", "/api/outbox/parked"): _READ_ALL,
     ("POST", "/api/outbox/parked/release"): Rule(Scope.ADMIN),
+    ("POST", ERASE_CUSTOMER): Rule(Scope.ADMIN),
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,
     # The documents are the same for every installation, and say nothing about it.

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCustomerOut
 from orderflow.orders.http.access import RULES
 
 _REF = "#/components/schemas/{model}"
@@ -51,10 +52,12 @@ _MODELS: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = 
     (api.StatusUpdatesIn, "validation"),
     (api.ActionIn, "validation"),
     (api.ReleaseIn, "validation"),
+    (EraseCustomerIn, "validation"),
     (api.Problem, "serialization"),
     (api.BatchOut, "serialization"),
     (api.StatusUpdatesOut, "serialization"),
     (api.ReleaseOut, "serialization"),
+    (EraseCustomerOut, "serialization"),
 ]
 
 
@@ -153,6 +156,15 @@ def _operations() -> list[tuple[str, str, dict[str, Any]]]:
                     **_answer(200, "How many are tried again.", "ReleaseOut"),
                     "404": _problem("no event of such an order is parked"),
                 },
+            ),
+        ),
+        (
+            ERASE_CUSTOMER,
+            "post",
+            _operation(
+                "Erase a customer's name and address in finished orders, a step at a time",
+                "EraseCustomerIn",
+                _answer(200, "What the step has changed.", "EraseCustomerOut"),
             ),
         ),
     ]

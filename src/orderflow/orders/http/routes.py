@@ -11,11 +11,14 @@ from starlette.types import ASGIApp
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.audit import AUDIT, AuditPage, AuditQuery
+from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.pages import PageQuery
+from orderflow.messaging import Kept
 from orderflow.orders import queries
 from orderflow.orders.http import openapi, parsing, problems
 from orderflow.orders.http.access import RULES
 from orderflow.orders.http.audit import Audit
+from orderflow.orders.http.customers import Customers
 from orderflow.orders.http.health import health_api
 from orderflow.orders.http.orders import Orders
 from orderflow.orders.http.parked import ParkedEvents
@@ -40,7 +43,7 @@ class OrdersApi:
     """To be served by `web.server`."""
     short_way: PostOrder
 
-    def __init__(self, process: OrdersProcess) -> None:
+    def __init__(self, process: OrdersProcess, *, events_kept: Callable[[], Kept]) -> None:
         writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
@@ -64,6 +67,13 @@ class OrdersApi:
             ),
             statistics=Statistics(reader=reader, clock=process.clock),
             parked=ParkedEvents(writer=writer, reader=reader, clock=process.clock),
+            customers=Customers(
+                writer=writer,
+                reader=reader,
+                clock=process.clock,
+                events_kept=events_kept,
+                keys_kept_s=process.keys_kept_s,
+            ),
             audit=Audit(reader),
             health=health_api(process),
         )
@@ -80,6 +90,7 @@ def _application(
     transitions: Transitions,
     statistics: Statistics,
     parked: ParkedEvents,
+    customers: Customers,
     audit: Audit,
     health: HealthApi,
 ) -> ASGIApp:
@@ -100,6 +111,7 @@ def _application(
         ("POST", "/api/orders/{order_id}/hold", takes(transitions.hold, versions=True)),
         ("POST", "/api/orders/{order_id}/release", takes(transitions.release, versions=True)),
         ("POST", "/api/outbox/parked/release", takes(parked.release)),
+        ("POST", ERASE_CUSTOMER, takes(customers.erase)),
     ):
         app.router.routes.append(Route(path, endpoint, methods=[method]))
     for path, endpoint, query, answer in (
