@@ -24,6 +24,7 @@ import uvloop
 from bench import bodies
 from bench.processes import BenchError
 from bench.servers import find_servers
+from orderflow.contracts.scopes import EVERY_SCOPE
 from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
 from orderflow.database.transaction import Transaction
@@ -34,11 +35,23 @@ from orderflow.orders.http import parsing
 from orderflow.orders.intake import Prepared
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
+from orderflow.orders.tables import api_keys
 from orderflow.runtime import telemetry
+from orderflow.runtime.health import Health
 from orderflow.runtime.ids import new_uuid4
+from orderflow.security.authentication import Authentication
+from orderflow.security.key_ring import KeyRing
+from orderflow.security.keys import new_text
 from orderflow.web.connections import Connection
 from orderflow.web.exchanges import Exchange
-from orderflow.web.front_door import ANONYMOUS, Caller, FrontDoor, correlation_id_from, traceparent_from
+from orderflow.web.front_door import (
+    ANONYMOUS,
+    Caller,
+    FrontDoor,
+    Principal,
+    correlation_id_from,
+    traceparent_from,
+)
 from orderflow.web.server import Server
 
 ROUNDS = 7
@@ -62,6 +75,8 @@ class _Nothing:
 
     def get_extra_info(self, _name: str) -> None: ...
 
+    def set_write_buffer_limits(self, *, high: int) -> None: ...
+
 
 def best_us(work: Callable[[], object], calls: int = CALLS, per_call: int = 1) -> float:
     """CPU time of this thread per unit of work."""
@@ -75,7 +90,19 @@ def best_us(work: Callable[[], object], calls: int = CALLS, per_call: int = 1) -
     return 1e6 * min(rounds)
 
 
-def front(process: OrdersProcess) -> dict[str, float]:
+def _authenticated(database: Database) -> Callable[[], object]:
+    """Finds out whose key a header has, in a new database."""
+    migrate(database, ORDERS)
+    key = new_text()
+    ring = KeyRing(database, api_keys, Health(), own=[(key, Principal("shop", EVERY_SCOPE))])
+    ring.refresh()
+    header = f"Bearer {key}".encode()
+    authenticate = Authentication(ring).authenticate
+    # Each request has bytes of its own, whose hash is not known yet.
+    return lambda: authenticate(bytes(bytearray(header)))
+
+
+def front(process: OrdersProcess, database: Database) -> dict[str, float]:
     """What is done for a request before and after its order is written."""
     body = bodies.usual()[2].encode()
     head = b"POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n"
@@ -90,6 +117,7 @@ def front(process: OrdersProcess) -> dict[str, float]:
     line = partial(FrontDoor().end, caller, method="POST", path="/api/orders", status=201)
     return {
         "HTTP: parse the request, ids, build the answer": best_us(lambda: protocol.data_received(request)),
+        "who calls, by an API key": best_us(_authenticated(database)),
         "validate the order": best_us(lambda: parsing.ORDER.validate_json(body)),
         "correlation id and trace": best_us(lambda: (correlation_id_from(None), traceparent_from(None))),
         "id, event, answer, hash": best_us(lambda: intake.prepare(order, "k", caller)),
@@ -176,8 +204,8 @@ def _orders_process(url: str | None) -> Generator[tuple[OrdersProcess, Database]
 
 
 async def _front() -> dict[str, float]:
-    with _orders_process(None) as (process, _):
-        return front(process)
+    with _orders_process(None) as (process, database):
+        return front(process, database)
 
 
 def main() -> int:

@@ -71,6 +71,19 @@ def test_a_key_is_known_from_the_next_refresh_and_no_longer_after_it_was_revoked
     assert ring.find(key.encode()).denial is Denial.INVALID
 
 
+def test_a_key_in_use_is_no_longer_accepted_once_it_was_revoked(ring: KeyRing, database: Database) -> None:
+    """What is remembered of its last use ends with the snapshot it was found in."""
+    key, other = stored(database, Scope.ORDERS_READ), stored(database, Scope.ORDERS_WRITE)
+    ring.refresh()
+    for _ in range(3):
+        assert ring.find(key.encode()).scopes == {Scope.ORDERS_READ}
+        assert ring.find(other.encode()).scopes == {Scope.ORDERS_WRITE}
+    revoke(database, key)
+    ring.refresh()
+    assert ring.find(key.encode()).denial is Denial.INVALID
+    assert ring.find(other.encode()).scopes == {Scope.ORDERS_WRITE}
+
+
 def test_a_key_with_one_wrong_character_is_unknown(ring: KeyRing, database: Database) -> None:
     key = stored(database, Scope.ORDERS_READ)
     ring.refresh()

@@ -15,9 +15,10 @@ class Authentication:
     def authenticate(self, authorization: bytes | None) -> Principal:
         if authorization is None:
             return NOBODY
-        if authorization[:7].lower() != b"bearer ":
+        scheme, _, credentials = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
             return UNKNOWN
-        credentials = authorization[7:].strip(b" ")
+        credentials = credentials.lstrip(b" ")
         if self._tokens is not None and not credentials.startswith(b"of_"):
             return self._tokens.find(credentials)
         return self._key_ring.find(credentials)
