@@ -77,6 +77,8 @@ TEXTS = {
         "data_dir",
         "database_url",
         "fulfillment_database_url",
+        "kafka_password",
+        "kafka_username",
     ),
     *("host", "jwt_audience", "jwt_issuer", "orders_topic", "payments"),
 }

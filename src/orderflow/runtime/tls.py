@@ -232,7 +232,8 @@ def _load_authorities(context: ssl.SSLContext, file: Path, variable: str) -> Non
         raise SettingsError(f"{variable}: {file} is no PEM file with certificates ({why})") from None
 
 
-def _require_readable(variable: str, file: Path) -> None:
+def require_readable(file: Path) -> None:
+    """Raises SettingsError without a variable."""
     try:
         # A pipe would be waited for.
         why = None if stat.S_ISREG(file.stat().st_mode) else "it is no file"
@@ -242,7 +243,14 @@ def _require_readable(variable: str, file: Path) -> None:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
     if why is not None:
-        raise SettingsError(f"{variable}: {file} cannot be read: {why}")
+        raise SettingsError(f"{file} cannot be read: {why}")
+
+
+def _require_readable(variable: str, file: Path) -> None:
+    try:
+        require_readable(file)
+    except SettingsError as error:
+        raise SettingsError(f"{variable}: {error}") from None
 
 
 class _NeedsPassword(Exception):

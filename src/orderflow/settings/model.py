@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from orderflow.runtime.settings_error import SettingsError
-from orderflow.runtime.tls import ClientTls, ServerTls
+from orderflow.runtime.tls import ClientTls, ServerTls, require_readable
 
 PREFIX = "ORDERFLOW_"
 TEXT_CHARS_MAX = 4_096
@@ -20,6 +20,7 @@ KEPT_S_MAX = 10 * 365 * 86_400
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_FILES = ("tls_cert", "tls_key", "tls_client_ca", "ca", "kafka_ca", "kafka_cert", "kafka_key")
 _KAFKA_TLS = ("kafka_ca", "kafka_cert", "kafka_key")
 _KAFKA_TLS_VARIABLES = (f"{PREFIX}KAFKA_CA", f"{PREFIX}KAFKA_CERT", f"{PREFIX}KAFKA_KEY")
 _KAFKA_SASL = ("kafka_username", "kafka_password")
@@ -104,13 +105,21 @@ class Settings(BaseModel):
             raise ValueError("must be origins as browsers send them, such as https://shop.example.com")
         return value
 
-    @field_validator(
-        *("data_dir", "tls_cert", "tls_key", "tls_client_ca", "ca", "kafka_ca", "kafka_cert", "kafka_key")
-    )
+    @field_validator("data_dir", *_FILES)
     @classmethod
     def _is_no_longer_than_a_path(cls, value: Path | None) -> Path | None:
         if value is not None and len(os.fsencode(value)) > PATH_BYTES_MAX:
             raise ValueError(f"is longer than {PATH_BYTES_MAX} bytes")
+        return value
+
+    @field_validator(*_FILES)
+    @classmethod
+    def _can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                require_readable(value)
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
         return value
 
     @field_validator("bus_url")
