@@ -100,3 +100,29 @@ def test_rows_of_given_ids_are_found_by_the_index(database: Database, statement:
             tuple(values[name] for name in names) if names else values,
         )
         assert not re.search(r"SCAN kept|Seq Scan on kept", str(plan.all()))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "pgbouncer"], indirect=True)
+def test_an_update_looks_at_its_own_rows_even_with_a_plan_from_when_the_table_was_empty(
+    database: Database,
+) -> None:
+    """A session keeps the plan of its first executions, and nobody analyzes a table in its first minute."""
+    unnumbered = sa.case((KEPT.c.n.is_(None), 1), else_=0) == 1
+    renumber = bulk.Update(KEPT, ("id",), ("n",), where=unnumbered, returning=True)
+    with database.writer.begin() as connection:
+        KEPT.create(connection)
+    for number in range(20):
+        with database.writer.begin() as connection:
+            connection.execute(sa.insert(KEPT), [{"id": f"{number:036}", "n": None}])
+            Transaction(connection).write(renumber, [(f"{number:036}", number)])
+    with database.writer.begin() as connection:
+        connection.execute(sa.insert(KEPT), [{"id": f"{i:036}", "n": None} for i in range(100, 5_000)])
+    with database.writer.begin() as connection:
+        Transaction(connection).write(renumber, [(f"{i:036}", i) for i in range(100, 120)])
+        looked_at = connection.scalar(
+            sa.text(
+                "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'kept'"
+            )
+        )
+    assert looked_at is not None
+    assert 20 <= looked_at <= 40

@@ -53,6 +53,16 @@ def test_writes_look_rows_up_by_index_and_reads_as_they_like(database: Database)
     assert settings(database.reader, "enable_seqscan", "enable_hashjoin") == ("on", "on")
 
 
+def test_no_plan_is_compiled_however_expensive_the_planner_takes_it_to_be(database: Database) -> None:
+    expensive = "EXPLAIN (ANALYZE) SELECT count(*) FROM generate_series(1, 10) a, generate_series(1, 10) b"
+    for engine in (database.writer, database.reader):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SELECT set_config('cpu_operator_cost', '1000', true)")
+            plan = str(connection.exec_driver_sql(expensive).all())
+        assert "Aggregate" in plan
+        assert "JIT" not in plan
+
+
 def test_a_statement_that_takes_too_long_ends(database: Database) -> None:
     with database.reader.connect() as connection:
         connection.exec_driver_sql("SELECT set_config('statement_timeout', '50', true)")

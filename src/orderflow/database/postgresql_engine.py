@@ -29,6 +29,9 @@ SESSION: dict[str, str] = {
     "lock_timeout": str(LOCK_TIMEOUT_MS),
     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
     "timezone": "UTC",
+    # PostgreSQL compiles a plan whose estimated cost is high. Disabling ways (`BY_INDEX`) makes a scan of a
+    # tiny table look that expensive, and compiling takes far longer than any of our statements.
+    "jit": "off",
 }
 
 # Statements that write look rows up by index. A plan that was made while a table was small or its statistics
