@@ -151,7 +151,9 @@ def apply_update(
         return changed
     if attention is not None and not _same_attention(changed.attention, attention.attention):
         changed = replace(changed, attention=attention.attention)
-    return order if changed == order else replace(changed, version=order.version + 1)
+    if changed == order:
+        return order
+    return OrderState(changed.status, order.version + 1, changed.fulfillment, changed.attention)
 
 
 def _move(
@@ -172,12 +174,12 @@ def _move(
     if status not in TRANSITIONS[order.status]:
         detail = f"An order that is {order.status} cannot become {status}."
         return IllegalTransition(order.status, detail, REPORTED[order.status])
-    return replace(_moved(order, status), fulfillment=_merge(order.fulfillment, fulfillment))
+    return _moved(order, status, _merge(order.fulfillment, fulfillment))
 
 
-def _moved(order: OrderState, status: Status) -> OrderState:
+def _moved(order: OrderState, status: Status, fulfillment: Fulfillment) -> OrderState:
     """The order with another status. A finished order needs no person to look at it any more."""
-    return replace(order, status=status, attention=None if status in TERMINAL else order.attention)
+    return OrderState(status, order.version, fulfillment, None if status in TERMINAL else order.attention)
 
 
 def apply_action(order: OrderState, action: Action) -> OrderState | IllegalTransition:
@@ -190,7 +192,7 @@ def apply_action(order: OrderState, action: Action) -> OrderState | IllegalTrans
         wanted = {Action.CANCEL: "cancelled", Action.HOLD: "put on hold", Action.RELEASE: "released"}[action]
         detail = f"An order that is {order.status} cannot be {wanted}."
         return IllegalTransition(order.status, detail, OFFERED[order.status])
-    return replace(_moved(order, status), version=order.version + 1)
+    return replace(_moved(order, status, order.fulfillment), version=order.version + 1)
 
 
 def _repeats(recorded: Fulfillment, sent: Fulfillment) -> bool:
