@@ -166,6 +166,20 @@ def test_a_status_update_to_cancelled_is_announced_like_a_cancellation(service: 
     assert outbox_of(service, held)[1:] == [(3, "OrderCancelled")]
 
 
+@pytest.mark.parametrize("given", ["own", "not a traceparent", None])
+def test_the_event_of_an_update_in_a_bulk_is_in_the_trace_that_the_update_names(
+    service: Service, given: str | None
+) -> None:
+    order_id = service.placed()["orderId"]
+    own, callers = (f"00-{digit * 32}-{digit * 16}-01" for digit in "ab")
+    update = {"orderId": order_id, "status": "Cancelled"} | ({"traceparent": given} if given else {})
+    if given == "own":
+        update["traceparent"] = own
+    service.send("PATCH", "/api/orders/status", {"updates": [update]}, {"traceparent": callers})
+    rows = service.rows("SELECT traceparent FROM outbox WHERE order_version = 2")
+    assert rows == [(own if given == "own" else callers,)]
+
+
 @pytest.mark.parametrize("last", ["Cancelled", "Shipped", "Failed"])
 def test_a_status_update_ends_a_cancellation_only_after_it_was_requested(service: Service, last: str) -> None:
     order_id = service.placed()["orderId"]

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.pages import PageQuery
+from orderflow.contracts.traceparent import parse_traceparent
 from orderflow.orders import commands
 from orderflow.orders.http.problems import unknown_order
 from orderflow.orders.model import Attention, AttentionChange, Fulfillment, Status
@@ -119,5 +120,11 @@ def update_command(
         correlation_id=getattr(patch, "correlation_id", None) or caller.correlation_id,
         versions=versions,
         topic=topic,
-        traceparent=caller.traceparent,
+        traceparent=_own_trace(patch) or caller.traceparent,
     )
+
+
+def _own_trace(patch: api.StatusPatch) -> str | None:
+    """The trace of the order itself, where an entry of a bulk names it."""
+    given = patch.traceparent if isinstance(patch, api.StatusUpdate) else None
+    return parse_traceparent(given.encode()) if given else None
