@@ -336,7 +336,7 @@ async def _fulfillment_service(
         copies_kept=lambda: bus.kept(settings.dead_letter_topic),
     )
     try:
-        app = fulfillment_app(FulfillmentApi(reader), health, actions, stock, customers)
+        app = fulfillment_app(FulfillmentApi(reader, worker.known), health, actions, stock, customers)
         async with (
             _keeping_topics(bus, worker.health),
             front_door(settings, database, fulfillment_tables.api_keys, worker.health) as door,

@@ -52,7 +52,7 @@ async def fulfillment_api(
     customers = Customers(
         writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
     )
-    app = create_app(FulfillmentApi(reader), health, actions, stock, customers)
+    app = create_app(FulfillmentApi(reader, worker.known), health, actions, stock, customers)
     door = FrontDoor(authenticate=lambda _authorization: principal)
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener, door=door), aiohttp.ClientSession(address(listener)) as session:

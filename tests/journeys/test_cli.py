@@ -245,16 +245,39 @@ def test_an_order_is_created_waited_for_shown_and_listed(tool: Tool, up: Up) -> 
         json.loads(tool("orders", "create", *options, "--json", **up.urls).stdout)["orderId"]
         == order["orderId"]
     )
-    shown = tool("orders", "show", order["orderId"], "--timeline", **up.urls)
+    shown = tool("orders", "show", order["orderId"], **up.urls)
+    assert shown.stdout.startswith(f"{order['orderId']}: done: shipped\n")
     assert "Ada [red]" in shown.stdout
     assert "OrderCreated" in shown.stdout
+    assert "its steps" in shown.stdout
     whole = json.loads(tool("orders", "show", order["orderId"], "--timeline", "--json", **up.urls).stdout)
-    assert {**whole, "timeline": None} == {**order, "timeline": None}
+    assert whole.items() >= order.items()
+    assert (whole["waitsFor"], whole["untold"], whole["deadLetters"]) == ("done: shipped", {}, [])
+    assert whole["timeline"][0]["actor"] == "anonymous"
+    assert whole["shipment"]["waitsFor"] == "done: shipped"
     listed = tool("orders", "list", "--customer-id", "c-new", "--json", **up.urls)
     assert json.loads(listed.stdout) == [order]
     table = tool("orders", "list", "--customer-id", "c-new", **up.urls).stdout
     assert order["orderId"] in table
     assert "Ada" not in table
+
+
+def test_the_story_of_an_order_is_told_as_far_as_one_service_knows_it(tool: Tool, up: Up) -> None:
+    order: dict[str, Any] = json.loads(
+        tool("orders", "create", "-", "--wait", "--json", stdin=ORDER, **up.urls).stdout
+    )
+    order_id = order["orderId"]
+    alone = tool("orders", "show", order_id, **{**up.urls, "fulfillment_url": NOBODY})
+    assert alone.returncode == 0
+    assert "Ada" in alone.stdout
+    assert f"fulfillment tells nothing: no Fulfillment Service answers at {NOBODY}" in alone.stderr
+    other = tool("orders", "show", order_id, "--json", **{**up.urls, "orders_url": NOBODY})
+    told = json.loads(other.stdout)
+    assert (other.returncode, told["orderId"], told["waitsFor"]) == (1, order_id, "done: shipped")
+    assert "orders tells nothing: no Order Service answers" in other.stderr
+    nothing = tool("orders", "show", order_id, orders_url=NOBODY, fulfillment_url=NOBODY)
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert "no Order Service answers" in nothing.stderr
 
 
 def test_a_refusal_is_told_in_words_with_its_correlation_id(tool: Tool, up: Up) -> None:

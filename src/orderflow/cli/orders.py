@@ -16,7 +16,8 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from orderflow.cli.configuration import Json, Whole, load_settings
-from orderflow.cli.orders_view import OrderTable, write_order
+from orderflow.cli.order_story import read_story
+from orderflow.cli.orders_view import OrderTable, write_order, write_story
 from orderflow.cli.terminal import CommandFailed, WrongUse, as_json, complain, write_line
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
@@ -95,28 +96,21 @@ def show(
     order_id: Id,
     /,
     *,
-    timeline: Annotated[bool, Parameter(negative="", help="Also every change and event of it.")] = False,
+    timeline: Annotated[bool, Parameter(negative="", show=False)] = True,  # noqa: ARG001  # of earlier scripts
     json: Json = False,
 ) -> int:
-    """Show one order. In JSON, --timeline adds a field of that name to it."""
-    settings = load_settings()
-    order = asyncio.run(_order(settings, order_id, timeline))
+    """Show one order's whole story: what both services say of it, and what it waits for now.
+
+    If one of the services tells nothing, the rest is shown. Exit 1 if that is the Order Service.
+    """
+    story = asyncio.run(read_story(load_settings(), order_id))
     if json:
-        write_line(as_json(order))
+        write_line(as_json(story.document()))
     else:
-        write_order(order)
-    return 0
-
-
-async def _order(settings: Settings, order_id: str, timeline: bool) -> dict[str, Any]:
-    from orderflow.cli.client import order_service
-
-    path = f"/api/orders/{quote(order_id, safe='')}"
-    async with order_service(settings) as client:
-        order = await client.get(path)
-        if timeline:
-            order["timeline"] = (await client.get(f"{path}/timeline"))["items"]
-        return order
+        write_story(story)
+    for service, reason in story.untold.items():
+        complain(f"{service} tells nothing: {reason}")
+    return 0 if story.told else 1
 
 
 def cancel(order_id: Id, /, *, reason: Why = None, json: Json = False) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orderflow.cli.terminal import add_row, write_line, write_rich
+from orderflow.cli.order_story import Story, waits_for
+from orderflow.cli.terminal import add_row, write_line, write_rich, write_table
+
+if TYPE_CHECKING:  # rich costs more time than most commands
+    from rich.table import Table
 
 COLUMNS = (("order", 36), ("status", 10), ("customer", 10), ("items", 5), ("created", 20), ("tracking", 8))
 """Title and least width. Fixed widths align the pages of a long listing without holding all of them."""
@@ -34,24 +38,77 @@ class OrderTable:
 
 
 def write_order(order: dict[str, Any]) -> None:
-    """Write one order with its items, and with its timeline if it has one."""
+    """Write one order with its items."""
     from rich.table import Table
 
-    facts = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in _facts(order):
-        if value:
-            add_row(facts, name, value)
     items = Table("product", "quantity", "unit price (minor units)", box=None, pad_edge=False)
     for item in order["items"]:
         price = item.get("unitPrice")
         text = f"{price['amountMinor']} {price['currency']}" if price else ""
         add_row(items, item["productId"], str(item["quantity"]), text)
-    write_rich(facts)
+    write_rich(_table_of(_facts(order)))
     write_line("")
     write_rich(items)
-    if "timeline" in order:
+
+
+def write_story(story: Story) -> None:
+    """Write what both services say of an order, first what it waits for."""
+    write_line(f"{story.order_id}: {waits_for(story)}")
+    if story.told is not None:
         write_line("")
-        write_rich(_timeline(order["timeline"]))
+        write_order(story.told.order)
+        _write_part("what happened", _timeline(story.told.timeline))
+    if story.shipment is not None:
+        _write_part("its shipment", _table_of(_shipment_facts(story.shipment)))
+        _write_part("its steps", _steps(story.shipment["steps"]))
+    if story.dead_letters:
+        write_line("\nits dead letters")
+        write_table(
+            story.dead_letters, ("id", "state", "kind", "step", "attempts", "at", "reason", "outcome")
+        )
+
+
+def _write_part(title: str, table: Table) -> None:
+    write_line(f"\n{title}")
+    write_rich(table)
+
+
+def _shipment_facts(shipment: dict[str, Any]) -> list[tuple[str, str]]:
+    direction = "undoing step" if shipment["direction"] == "undo" else "step"
+    return [
+        ("state", f"{shipment['state']}, {direction} {shipment['step']}"),
+        ("attempts", f"{shipment['attempts']} of this step, {shipment['interruptions']} interrupted"),
+        ("waits", str(shipment["waits"] or "")),
+        ("due", shipment["dueAt"] or ""),
+        ("note", shipment["note"] or ""),
+        ("error", shipment["error"] or ""),
+        ("worker", f"{shipment['workerId']}, epoch {shipment['epoch']}" if shipment["workerId"] else ""),
+        ("party", shipment["party"] or ""),
+        ("received", shipment["receivedAt"]),
+        ("closed", shipment["closedAt"] or ""),
+        ("trace id", shipment["traceId"] or ""),
+    ]
+
+
+def _steps(steps: Sequence[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("step", "state", "attempts", "at", "reason", box=None, pad_edge=False)
+    for step in steps:
+        at, reason = step.get("at") or "", step.get("reason") or ""
+        add_row(table, step["step"], step["state"], str(step["attempts"]), at, reason)
+    return table
+
+
+def _table_of(facts: Sequence[tuple[str, str]]) -> Table:
+    """Names and values; empty values are left out."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in facts:
+        if value:
+            add_row(table, name, value)
+    return table
 
 
 def _facts(order: dict[str, Any]) -> list[tuple[str, str]]:
@@ -85,7 +142,7 @@ def _facts(order: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _timeline(entries: Sequence[dict[str, Any]]) -> Any:
+def _timeline(entries: Sequence[dict[str, Any]]) -> Table:
     from rich.table import Table
 
     table = Table("at", "version", "what", "actor", "reason", "in the log", box=None, pad_edge=False)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from orderflow.fulfillment.breaker import FAILURES_MAX, CircuitBreaker, Permit
+from orderflow.fulfillment.breaker import FAILURES_MAX, Circuit, CircuitBreaker, Permit
 from orderflow.fulfillment.decisions import (
     QUICK_RETRIES_MAX,
     AfterCall,
@@ -107,6 +107,16 @@ class Dispatcher:
     def in_flight(self) -> int:
         """Shipments with an intent whose outcome is not recorded yet."""
         return len(self._calls) + self._intending
+
+    @property
+    def probe_s(self) -> float | None:
+        """Seconds until the next probe of the party; None while its circuit is closed."""
+        return None if self._breaker.circuit is Circuit.CLOSED else self._breaker.wait_s
+
+    @property
+    def queued(self) -> dict[str, Shipment]:
+        """The shipments that wait here for their call, by order id."""
+        return {shipment.order_id: shipment for lane in (self._fresh, self._retried) for shipment in lane}
 
     def accept(self, shipments: Sequence[Shipment]) -> None:
         """Call the party for these, in turn: their gates are open, this worker holds them, and no other party

@@ -106,6 +106,21 @@ class Dispatchers:
         return {part: circuit.circuit for part, circuit in self._circuits.items()}
 
     @property
+    def probes_s(self) -> dict[str, float]:
+        """Seconds until the next probe of each party whose circuit is not closed, by its name, and by the
+        steps for which it gets fresh keys."""
+        by_party = {
+            name: probe_s for name, each in self._by_party.items() if (probe_s := each.probe_s) is not None
+        }
+        by_step = {step.value: by_party[name] for step, name in self._current.items() if name in by_party}
+        return by_party | by_step
+
+    @property
+    def queued(self) -> dict[str, Shipment]:
+        """The shipments that wait for their turn at a party, by order id."""
+        return {order_id: shipment for each in self for order_id, shipment in each.queued.items()}
+
+    @property
     def troubles(self) -> list[Degraded]:
         return [circuit.trouble for circuit in self._circuits.values() if circuit.trouble]
 

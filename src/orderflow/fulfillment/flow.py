@@ -13,6 +13,7 @@ from orderflow.fulfillment.orders_client import OrdersClient
 from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.status_updates import StatusSender
+from orderflow.fulfillment.waiting import ORDERS
 from orderflow.runtime.health import Health
 
 
@@ -33,7 +34,7 @@ class Flow:
         pace: Pace,
     ) -> None:
         self._capacity = capacity
-        self._orders_circuit = CircuitBreaker("orders", clock=pace.clock, monotonic=pace.monotonic)
+        self._orders_circuit = CircuitBreaker(ORDERS, clock=pace.clock, monotonic=pace.monotonic)
         self.dispatchers = Dispatchers(carriers, payments, recorder, health, pace, on_outcome=self.go_on)
         self.sender = StatusSender(
             client,
@@ -49,7 +50,15 @@ class Flow:
 
     @property
     def circuits(self) -> dict[str, Circuit]:
-        return {**self.dispatchers.circuits, "orders": self._orders_circuit.circuit}
+        return {**self.dispatchers.circuits, ORDERS: self._orders_circuit.circuit}
+
+    @property
+    def probes_s(self) -> dict[str, float]:
+        """Of the circuits that are not closed, as `waiting.Known` names them."""
+        probes_s = self.dispatchers.probes_s
+        if self._orders_circuit.circuit is not Circuit.CLOSED:
+            probes_s[ORDERS] = self._orders_circuit.wait_s
+        return probes_s
 
     def bind(self) -> None:
         """From now on, what other threads hand over goes to the running event loop."""

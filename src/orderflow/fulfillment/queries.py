@@ -13,32 +13,43 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.pages import page_of
+from orderflow.contracts.traceparent import trace_id
+from orderflow.database.dialects import now_ms
 from orderflow.fulfillment.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
 from orderflow.fulfillment.told_steps import told_steps
+from orderflow.fulfillment.waiting import NOTHING_KNOWN, Known, waits_for
 
 GROUPS_MAX = 200
 REDRIVES_MAX = 50
 
 Document = dict[str, Any]
 
-_SHIPMENT = tuple(column for column in shipments.c if column.name != "request")
+_SHIPMENT = (
+    *(column for column in shipments.c if column.name != "request"),
+    now_ms().label("now_ms"),
+)
 _LETTER = (
     *(column for column in dead_letters.c if column.name not in ("value", "headers")),
     sa.func.length(dead_letters.c.value).label("value_bytes"),
 )
 
 
-def get_shipment(connection: Connection, order_id: str) -> Document | None:
+def get_shipment(connection: Connection, order_id: str, *, known: Known = NOTHING_KNOWN) -> Document | None:
     found = (
         connection.execute(sa.select(*_SHIPMENT).where(shipments.c.order_id == order_id)).mappings().first()
     )
-    return None if found is None else _shipment(found)
+    return None if found is None else _shipment(found, known)
 
 
 def list_shipments(
-    connection: Connection, *, states: Sequence[State], limit: int, after: str | None
+    connection: Connection,
+    *,
+    states: Sequence[State],
+    limit: int,
+    after: str | None,
+    known: Known = NOTHING_KNOWN,
 ) -> bytes:
     """A page of shipments by order id, those after the given one, as JSON."""
     c = shipments.c
@@ -53,11 +64,17 @@ def list_shipments(
         elif not {State.PARKED, State.CLOSED} & set(states):
             wanted = wanted.where(c.due_at_ms.is_not(None))
     rows = connection.execute(wanted).mappings().all()
-    return page_of(rows, _shipment, itemgetter("order_id"), limit)
+    return page_of(rows, lambda found: _shipment(found, known), itemgetter("order_id"), limit)
 
 
 def list_dead_letters(
-    connection: Connection, *, kind: str | None, states: Sequence[LetterState], limit: int, after: str | None
+    connection: Connection,
+    *,
+    kind: str | None,
+    order_id: str | None,
+    states: Sequence[LetterState],
+    limit: int,
+    after: str | None,
 ) -> bytes:
     """A page of dead letters by id, those after the given one, as JSON."""
     wanted = sa.select(*_LETTER).order_by(dead_letters.c.id).limit(limit + 1)
@@ -65,6 +82,8 @@ def list_dead_letters(
         wanted = wanted.where(dead_letters.c.id > after)
     if kind is not None:
         wanted = wanted.where(dead_letters.c.kind == kind)
+    if order_id is not None:
+        wanted = wanted.where(dead_letters.c.order_id == order_id)
     if states:
         wanted = wanted.where(dead_letters.c.state.in_(states))
     rows = connection.execute(wanted).mappings().all()
@@ -86,7 +105,9 @@ def dead_letter_groups(connection: Connection) -> Document:
     return {"items": [dict(zip(names, group, strict=True)) for group in groups]}
 
 
-def get_dead_letter(connection: Connection, letter_id: str) -> Document | None:
+def get_dead_letter(
+    connection: Connection, letter_id: str, *, known: Known = NOTHING_KNOWN
+) -> Document | None:
     """The letter, what was done with it, and its order's shipment, if there is one."""
     found = connection.execute(sa.select(*_LETTER).where(dead_letters.c.id == letter_id)).mappings().first()
     if found is None:
@@ -95,7 +116,7 @@ def get_dead_letter(connection: Connection, letter_id: str) -> Document | None:
     actions = connection.execute(
         sa.select(c.at, c.actor, c.action, c.note).where(c.letter_id == letter_id).order_by(c.at, c.id)
     ).mappings()
-    shipment = get_shipment(connection, found["order_id"]) if found["order_id"] else None
+    shipment = get_shipment(connection, found["order_id"], known=known) if found["order_id"] else None
     return _letter(found) | {"actions": [dict(action) for action in actions], "shipment": shipment}
 
 
@@ -122,7 +143,7 @@ def _redrive(found: RowMapping) -> Document:
     }
 
 
-def _shipment(found: RowMapping) -> Document:
+def _shipment(found: RowMapping, known: Known) -> Document:
     label = None
     if found["shipment_id"] is not None:
         label = {
@@ -137,6 +158,7 @@ def _shipment(found: RowMapping) -> Document:
         "step": found["step"],
         "direction": found["direction"],
         "steps": told_steps(found),
+        "waitsFor": waits_for(found, found["now_ms"], known),
         "attempts": found["attempts"],
         "waits": found["waits"],
         "interruptions": found["interruptions"],
@@ -149,6 +171,7 @@ def _shipment(found: RowMapping) -> Document:
         "parked": found["parked_kind"],
         "eventId": found["event_id"],
         "correlationId": found["correlation_id"],
+        "traceId": trace_id(found["traceparent"]),
         "orderedAt": found["ordered_at"],
         "receivedAt": found["received_at"],
         "intentAt": found["intent_at"],

@@ -27,6 +27,7 @@ from orderflow.fulfillment.payments import Payments
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.recovery import Recovery
 from orderflow.fulfillment.until_written import TRANSIENT
+from orderflow.fulfillment.waiting import Known
 from orderflow.messaging import Consumer, ConsumerState, Publisher
 from orderflow.runtime.health import STALL_S_MAX, Degraded, Health
 from orderflow.runtime.loop import TaskLoop
@@ -152,6 +153,10 @@ class FulfillmentWorker:
             circuits=self.flow.circuits,
             skipped_events=self.inbox.skipped.counts(),
         )
+
+    def known(self) -> Known:
+        """What the documents of shipments say besides their rows."""
+        return Known(self.lease.owner, self.flow.probes_s, self.dispatchers.queued)
 
     def _abandon(self) -> None:
         self.flow.abandon()

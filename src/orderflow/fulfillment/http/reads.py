@@ -1,6 +1,8 @@
 """What the Fulfillment Service shows over HTTP: shipments, dead letters and redrives."""
 
+from collections.abc import Callable
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field
 from starlette.requests import Request
@@ -14,14 +16,19 @@ from orderflow.fulfillment import queries
 from orderflow.fulfillment.audit import AUDIT_LOG
 from orderflow.fulfillment.letters import LetterState
 from orderflow.fulfillment.model import State
+from orderflow.fulfillment.waiting import NOTHING_KNOWN, Known
 from orderflow.web.answers import json_response, json_text
 from orderflow.web.headers import read_query
 from orderflow.web.problems import ProblemError
+
+NO_SHIPMENT = "There is no shipment for such an order."
+NO_LETTER = "There is no such dead letter."
 
 
 class _LettersQuery(PageQuery):
     state: list[LetterState] = Field([])
     kind: Annotated[str, Field(max_length=64)] | None = None
+    order_id: UUID | None = None
 
 
 class _ShipmentsQuery(PageQuery):
@@ -29,22 +36,29 @@ class _ShipmentsQuery(PageQuery):
 
 
 class FulfillmentApi:
-    """The endpoints that read."""
+    """The endpoints that read. `known` is what the worker of this process knows now."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, known: Callable[[], Known] = lambda: NOTHING_KNOWN) -> None:
         self._reader = reader
+        self._known = known
 
     async def get_shipment(self, request: Request) -> Response:
         order_id = readable_order_id(request.path_params["order_id"])
-        shipment = await self._reader.run(queries.get_shipment, order_id) if order_id else None
+        if order_id is None:
+            raise ProblemError(404, NO_SHIPMENT)
+        shipment = await self._reader.run(queries.get_shipment, order_id, known=self._known())
         if shipment is None:
-            raise ProblemError(404, "There is no shipment for such an order.")
+            raise ProblemError(404, NO_SHIPMENT)
         return json_response(shipment)
 
     async def list_shipments(self, request: Request) -> Response:
         query = read_query(_ShipmentsQuery, request)
         page = await self._reader.run(
-            queries.list_shipments, states=query.state, limit=query.limit, after=query.cursor
+            queries.list_shipments,
+            states=query.state,
+            limit=query.limit,
+            after=query.cursor,
+            known=self._known(),
         )
         return json_text(page)
 
@@ -53,6 +67,7 @@ class FulfillmentApi:
         page = await self._reader.run(
             queries.list_dead_letters,
             kind=query.kind,
+            order_id=None if query.order_id is None else str(query.order_id),
             states=query.state,
             limit=query.limit,
             after=query.cursor,
@@ -77,7 +92,9 @@ class FulfillmentApi:
 
     async def get_dead_letter(self, request: Request) -> Response:
         letter_id = readable_order_id(request.path_params["letter_id"])
-        letter = await self._reader.run(queries.get_dead_letter, letter_id) if letter_id else None
+        if letter_id is None:
+            raise ProblemError(404, NO_LETTER)
+        letter = await self._reader.run(queries.get_dead_letter, letter_id, known=self._known())
         if letter is None:
-            raise ProblemError(404, "There is no such dead letter.")
+            raise ProblemError(404, NO_LETTER)
         return json_response(letter)
