@@ -9,6 +9,7 @@ from tests.fulfillment.test_crashes import Stuck, open_gates, receive
 
 from orderflow.fulfillment import cancellation
 from orderflow.fulfillment.cancellation import Cancel, LookAgain
+from orderflow.fulfillment.carriers import CarrierUnavailable, Label, ShipmentRequest
 from orderflow.fulfillment.model import Owner
 from orderflow.fulfillment.tables import dead_letters
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -80,6 +81,31 @@ def test_a_cancellation_during_the_call_voids_what_the_carrier_made(
                 cancelling(world)
                 await request(worker, order_id)
                 stuck.go.set()
+                await ends(world, order_id, "Cancelled", live=0)
+            assert [made["state"] for made in await world.ledger()] == ["voided"]
+
+    asyncio.run(scenario())
+
+
+def test_a_cancellation_during_a_call_that_fails_does_not_wait_for_the_next_one(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    class Away(Stuck):
+        async def create_shipment(self, request: ShipmentRequest) -> Label:
+            made = await super().create_shipment(request)
+            if self.calls == 1:
+                raise CarrierUnavailable("busy", doubtful=True, retry_after_s=3_600)
+            return made
+
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as inner:
+            [order_id] = await world.place()
+            away = Away(inner, makes=True)
+            async with world.working(away) as worker:
+                await world.until(lambda: away.calls == 1, "the carrier is being called")
+                cancelling(world)
+                await request(worker, order_id)
+                away.go.set()
                 await ends(world, order_id, "Cancelled", live=0)
             assert [made["state"] for made in await world.ledger()] == ["voided"]
 

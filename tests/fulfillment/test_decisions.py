@@ -30,6 +30,7 @@ from orderflow.fulfillment.model import (
     Park,
     Shipment,
     State,
+    Step,
     TurnBack,
     Wait,
     clean,
@@ -43,6 +44,7 @@ from orderflow.fulfillment.orders_answers import (
     Unanswered,
     UnknownOrder,
 )
+from orderflow.fulfillment.parties import PartyRejected
 
 GATE, SHIPPED, REJECTED, CANCELLED = State.RECEIVED, State.SHIPPED, State.REJECTED, State.CANCELLED
 LABEL = Label("s-1", "Carrier", "T-1", datetime(2026, 2, 10, tzinfo=UTC))
@@ -170,6 +172,23 @@ def test_a_request_that_the_carrier_refuses_is_a_dead_letter_at_once() -> None:
     decision = after_call(CallFailed(CarrierRefused("bad")), shipment(), quick_retries=0)
     assert isinstance(decision, Park)
     assert decision.kind == "carrier-refused"
+
+
+@pytest.mark.parametrize(
+    ("step", "undoing", "kind"),
+    [
+        (Step.CAPTURE, False, "payment"),
+        (Step.AUTHORIZE, True, "compensation"),
+        (Step.SHIP, True, "compensation"),
+    ],
+)
+def test_an_order_that_has_shipped_or_turned_back_already_cannot_be_rejected(
+    step: Step, undoing: bool, kind: str
+) -> None:
+    rejected = PartyRejected("no")
+    decision = after_call(CallFailed(rejected), shipment(step=step, undoing=undoing), quick_retries=0)
+    assert isinstance(decision, Park)
+    assert decision.kind == kind
 
 
 @given(st.text(max_size=1500), st.integers(1, 1000))

@@ -16,7 +16,7 @@ from orderflow.fulfillment.carriers import Carrier, CarrierRejected, Label, Ship
 from orderflow.fulfillment.dead_letters import redrive
 from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
 from orderflow.fulfillment.parties import Parties, Party
-from orderflow.fulfillment.payments import PaymentRefused, Payments, PaymentUnavailable
+from orderflow.fulfillment.payments import PaymentDeclined, PaymentRefused, Payments, PaymentUnavailable
 from orderflow.fulfillment.payments.simulated import SimulatedPayments
 from orderflow.fulfillment.queries import get_shipment
 from orderflow.fulfillment.stock.records import SetOnHand, set_on_hand
@@ -227,12 +227,15 @@ def test_a_cancelled_order_is_not_charged(world: World, http_carrier: OpenCarrie
         ("void", "compensation"),
     ],
 )
+@pytest.mark.parametrize("failure", [PaymentRefused("no", status=422), PaymentDeclined("expired card")])
 def test_a_payment_that_cannot_be_concluded_is_for_a_person_and_can_be_redriven(
-    world: World, http_carrier: OpenCarrier, failing: str, kind: str
+    world: World, http_carrier: OpenCarrier, failing: str, kind: str, failure: Exception
 ) -> None:
+    """Whatever it is: once an order has shipped or turned back, a decline is no reason to void a shipment."""
+
     async def scenario() -> None:
         provider = Provider()
-        provider.failing[failing] = PaymentRefused("no", status=422)
+        provider.failing[failing] = failure
         async with world.running(), http_carrier(world.carrier_url) as inner:
             carrier = inner if failing == "capture" else Rejecting(inner)
             [order_id] = await world.place(1, **PRICED)
@@ -258,6 +261,7 @@ def test_a_payment_that_cannot_be_concluded_is_for_a_person_and_can_be_redriven(
                     return not await asks()
 
                 await world.until(asks_no_more, "nobody is asked any more")
+            assert await world.live_shipments() == ([order_id] if failing == "capture" else [])
             expected = (599, 0, False) if failing == "capture" else (0, 0, True)
             assert await provider.charged(order_id) == [expected]
 

@@ -198,18 +198,19 @@ def after_call(outcome: Outcome, shipment: Shipment, *, quick_retries: int) -> A
     """What to do after a call, given the number of quick retries in this round.
 
     An exception that the port does not name counts as an outage: nothing is known, so nothing is given up.
+    What is undone, or follows a shipment, cannot be rejected: such an answer is a refusal.
     """
     if not isinstance(outcome, CallFailed):
         return outcome
     error = outcome.error
-    if isinstance(error, PartyRejected):
+    if isinstance(error, PartyRejected) and saga.may_turn(shipment):
         rejection = clean(str(error), ERROR_CHARS_MAX)
         if shipment.step is Step.SHIP:
             return TurnBack(rejection or "rejected by the carrier", rejected=True)
         declined = f"the payment was declined{': ' if rejection else ''}{rejection}"
         return TurnBack(clean(declined, ERROR_CHARS_MAX), rejected=True)
     words = _words(shipment)
-    if isinstance(error, PartyRefused):
+    if isinstance(error, (PartyRefused, PartyRejected)):
         return _gave_up(words.refused, words.refusal, error)
     retry_after_s = (error.retry_after_s or 0.0) if isinstance(error, PartyUnavailable) else 0.0
     if quick_retries < QUICK_RETRIES_MAX and retry_after_s <= RETRY_AFTER_QUICK_S_MAX:
@@ -262,20 +263,20 @@ def party_changed(shipment: Shipment) -> Park:
 
 
 def after_claim(shipment: Shipment, parties: Collection[str]) -> TurnBack | Park | None:
-    """What to do at once with a claimed shipment: it is to be cancelled before any party was called; its
-    party is not among `parties`, which this worker can ask; or too many workers vanished in mid-call. None:
-    it goes on."""
+    """What to do at once with a claimed shipment: it is to be cancelled; its party is not among `parties`,
+    which this worker can ask; or too many workers vanished in mid-call. None: it goes on."""
     if shipment.cancel_requested and saga.may_turn(shipment) and _is_untouched(shipment):
         return TurnBack(shipment.error)
     if shipment.state not in (State.READY, State.CALLING):
         return None
     if shipment.party is not None and shipment.party not in parties:
         return party_changed(shipment)
-    if shipment.state is State.READY or shipment.interruptions <= INTERRUPTIONS_MAX:
-        return None
-    party = _words(shipment).party
-    text = f"Workers vanished {shipment.interruptions} times while the {party} was being called."
-    return Park("interrupted", text, text)
+    if shipment.state is State.CALLING and shipment.interruptions > INTERRUPTIONS_MAX:
+        party = _words(shipment).party
+        text = f"Workers vanished {shipment.interruptions} times while the {party} was being called."
+        return Park("interrupted", text, text)
+    is_to_turn = shipment.cancel_requested and saga.may_turn(shipment)
+    return TurnBack(shipment.error) if is_to_turn else None
 
 
 def _is_untouched(shipment: Shipment) -> bool:
@@ -298,7 +299,7 @@ def cause(error: Exception) -> str:
 
 
 def _said(error: Exception) -> str:
-    known = isinstance(error, (PartyUnavailable, PartyRefused))
+    known = isinstance(error, (PartyUnavailable, PartyRefused, PartyRejected))
     return (clean(str(error), ERROR_CHARS_MAX) if known else "") or type(error).__name__
 
 

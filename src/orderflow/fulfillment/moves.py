@@ -72,11 +72,21 @@ def _is_usual(change: Change) -> bool:
     return shipment.step is Step.SHIP and not shipment.ended and not shipment.undoing
 
 
-def write_calls(tx: Transaction, changes: Sequence[Change], ended: list[stock.Move]) -> Moved:
-    """Write the intents, with the first of which an order's stock is reserved."""
-    written = _write_intents(tx, [*_reserve(tx, changes, ended)])
-    short = [change for change in changes if key_of(change) not in written]
-    return written | _turn_cancelled(tx, [change for change in short if may_turn(change.shipment)])
+def was_found(change: Change) -> bool:
+    """Whether a look-up found the order's shipment before the carrier was ever called."""
+    is_label = isinstance(change.decision, Done) and change.shipment.step is Step.SHIP
+    return is_label and change.shipment.attempts == 0
+
+
+def write_begun(tx: Transaction, changes: Sequence[Change], ended: list[stock.Move]) -> Moved:
+    """Write the intents, and the labels that look-ups found: with the first of these, an order's stock is
+    reserved."""
+    reserving = _reserve(tx, changes, ended)
+    intents = [change for change in reserving if not isinstance(change.decision, Done)]
+    written = _write_intents(tx, intents)
+    short = [change for change in changes if key_of(change) not in written and not was_found(change)]
+    written |= _turn_cancelled(tx, [change for change in short if may_turn(change.shipment)])
+    return written | write_done(tx, [change for change in reserving if isinstance(change.decision, Done)])
 
 
 def _write_intents(tx: Transaction, changes: Sequence[Change]) -> Moved:
@@ -110,7 +120,10 @@ def _reserve(tx: Transaction, changes: Sequence[Change], ended: list[stock.Move]
     if not (first or ended) or tx.connection.execute(_SOME_STOCK).first() is None:
         return list(changes)
     ours = lock(tx, first, _UNLESS_CANCELLED)
-    reserve = [stock.Reserve(order_id_of(change), _lines(change.shipment)) for change in ours]
+    reserve = [
+        stock.Reserve(order_id_of(change), _lines(change.shipment), is_shipped=was_found(change))
+        for change in ours
+    ]
     answers = stock.move(tx, [*ended, *reserve])[len(ended) :]
     after = {key_of(change): _reserved(change, answer) for change, answer in zip(ours, answers, strict=True)}
     return [after.get(key_of(change), change) for change in changes]
@@ -176,7 +189,7 @@ def _reached(tx: Transaction, change: Change) -> Shipment:
 
 
 def write_done(tx: Transaction, changes: Sequence[Change]) -> Moved:
-    usual = {key_of(change): change for change in changes if _is_usual(change)}
+    usual = {key_of(change): change for change in changes if _is_usual(change) and not was_found(change)}
     rows = [
         (
             change,

@@ -24,7 +24,15 @@ from orderflow.fulfillment.model import (
     Wait,
     Written,
 )
-from orderflow.fulfillment.moves import stock_moves, write_calls, write_done, write_turned, write_undone
+from orderflow.fulfillment.moves import (
+    stock_moves,
+    was_found,
+    write_begun,
+    write_done,
+    write_turned,
+    write_undone,
+)
+from orderflow.fulfillment.saga import may_turn
 from orderflow.fulfillment.stock import reservations as stock
 from orderflow.fulfillment.tables import shipments
 
@@ -41,16 +49,16 @@ def apply(tx: Transaction, changes: Sequence[Change]) -> list[Shipment | None]:
     now: Moved = {}
     todo: dict[type[Written], list[Change]] = {}
     for change in sorted(changes, key=order_id_of):
-        todo.setdefault(type(change.decision), []).append(change)
-    calls = todo.pop(Call, [])
+        todo.setdefault(Call if was_found(change) else type(change.decision), []).append(change)
+    begun = todo.pop(Call, [])
     for kind, writes in todo.items():
         now |= _WRITE[kind](tx, writes)
     captured = [change for change in todo.get(Done, []) if change.shipment.step is Step.CAPTURE]
     _write_closed(tx, [replace(change, decision=Close()) for change in captured if key_of(change) in now])
     # What was reserved is given back before more is reserved, and all stock is locked at once.
     ended = stock_moves(changes, now)
-    now |= write_calls(tx, calls, ended) if calls else {}
-    if ended and not calls:
+    now |= write_begun(tx, begun, ended) if begun else {}
+    if ended and not begun:
         stock.move(tx, ended)
     return [now.get(key_of(change)) for change in changes]
 
@@ -74,6 +82,15 @@ def _step(shipment: Shipment) -> dict[str, object]:
     return {"b_step": shipment.step.value, "b_party": shipment.party}
 
 
+def _after_ms(change: Change) -> dict[str, object]:
+    """An order that was to be cancelled during the call does not wait: whoever claims it turns it back."""
+    if not isinstance(change.decision, Wait):
+        raise TypeError(change.decision)
+    after_ms, shipment = change.decision.after_ms, change.shipment
+    turns = may_turn(shipment) and shipment.state in (State.READY, State.CALLING)
+    return {"after_ms": after_ms, "cancelled_after_ms": 0 if turns else after_ms}
+
+
 _WAIT = _ONE.values(
     _LET_GO
     | {
@@ -81,7 +98,11 @@ _WAIT = _ONE.values(
         "step": sa.bindparam("b_step"),
         "party": sa.bindparam("b_party"),
         "waits": sa.bindparam("waited"),
-        "due_at_ms": now_ms() + sa.bindparam("after_ms"),
+        "due_at_ms": now_ms()
+        + sa.case(
+            (row.cancel_requested_at.is_(None), sa.bindparam("after_ms", type_=sa.BigInteger)),
+            else_=sa.bindparam("cancelled_after_ms", type_=sa.BigInteger),
+        ),
         "note": sa.bindparam("b_note"),
     }
 )
@@ -99,7 +120,7 @@ def _write_waits(tx: Transaction, changes: Sequence[Change]) -> Moved:
                 "to_state": change.decision.to_state,
                 **_step(change.shipment),
                 "waited": change.shipment.waits + change.decision.counts,
-                "after_ms": change.decision.after_ms,
+                **_after_ms(change),
                 "b_note": change.decision.note,
             }
             for change in ours

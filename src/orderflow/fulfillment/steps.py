@@ -15,13 +15,20 @@ from orderflow.fulfillment.carriers import (
 from orderflow.fulfillment.carriers.answers import checked_label, checked_labels
 from orderflow.fulfillment.decisions import labelled
 from orderflow.fulfillment.model import Done, Park, Shipment, Step
-from orderflow.fulfillment.payments import Payment, PaymentDeclined, PaymentProvider, PaymentRequest
+from orderflow.fulfillment.payments import (
+    Payment,
+    PaymentDeclined,
+    PaymentProvider,
+    PaymentRequest,
+    PaymentUnavailable,
+)
 from orderflow.fulfillment.payments.answers import checked_authorization, checked_payments
 
 
 class StepPort(Protocol):
     """A step at one party, with thousands of calls in flight from one event loop. Each method may raise
-    PartyUnavailable and PartyRefused, `do` also PartyRejected; any other exception counts as an outage."""
+    PartyUnavailable and PartyRefused, `do` also PartyRejected, which counts as refused where the order no
+    longer turns back; any other exception counts as an outage."""
 
     async def do(self, shipment: Shipment) -> Done | Park:
         """Do it under the order's own key, or return what this key has already done."""
@@ -115,7 +122,11 @@ class Authorizing:
         return checked_authorization(await self._provider.authorize(request)).authorization_id
 
     async def _granted(self, order_id: str) -> list[Payment]:
-        found = checked_payments(await self._provider.find_payments(order_id))
+        """What the provider has. It cannot decline an order here, so that counts as an unreliable answer."""
+        try:
+            found = checked_payments(await self._provider.find_payments(order_id))
+        except PaymentDeclined as error:
+            raise PaymentUnavailable(f"a look-up was declined: {error}", doubtful=False) from error
         return [payment for payment in found if payment.authorized]
 
 

@@ -211,7 +211,8 @@ stock = sa.Table(
     metadata,
     sa.Column("product_id", exact_text(PRODUCT_ID_CHARS_MAX), primary_key=True),
     sa.Column("on_hand", sa.BigInteger, nullable=False),
-    # The sum of the product's reservations. It exceeds `on_hand` only if a person has counted fewer.
+    # The sum of the product's reservations. It exceeds `on_hand` only if a person has counted fewer, or if
+    # a look-up found a shipment for which nothing was reserved.
     sa.Column("reserved", sa.BigInteger, nullable=False),
     # When a person last set `on_hand`.
     sa.Column("counted_at", UtcTime, nullable=False),

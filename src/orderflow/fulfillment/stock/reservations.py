@@ -21,10 +21,13 @@ from orderflow.fulfillment.tables import PRODUCT_ID_CHARS_MAX, reservations, sto
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """`lines` are product ids and quantities of at least 1; a product may occur in several of them."""
+    """`lines` are product ids and quantities of at least 1; a product may occur in several of them.
+    `is_shipped`: its carrier has the goods already, so they are reserved even if the records say that there
+    is too little."""
 
     order_id: str
     lines: tuple[tuple[str, int], ...]
+    is_shipped: bool = False
 
     @property
     def rows(self) -> int:
@@ -140,7 +143,7 @@ class _Ledger:
 
     def apply(self, command: Move, need: Mapping[str, int]) -> ReserveResult | None:
         if isinstance(command, Reserve):
-            return self._reserve(command.order_id, need)
+            return self._reserve(command, need)
         quantities = self.held.pop(command.order_id, {})
         self.reserved.subtract(quantities)
         if isinstance(command, Consume):
@@ -149,8 +152,8 @@ class _Ledger:
         self.free.update(quantities)
         return None
 
-    def _reserve(self, order_id: str, need: Mapping[str, int]) -> ReserveResult:
-        if order_id in self.held:
+    def _reserve(self, command: Reserve, need: Mapping[str, int]) -> ReserveResult:
+        if command.order_id in self.held:
             return Reserved()
         if not need:
             return Untracked()
@@ -159,11 +162,11 @@ class _Ledger:
             for product_id, wanted in sorted(need.items())
             if wanted > self.free[product_id]
         ]
-        if missing:
+        if missing and not command.is_shipped:
             return Insufficient(tuple(missing))
         self.free.subtract(need)
         self.reserved.update(need)
-        self.held[order_id] = need
+        self.held[command.order_id] = need
         return Reserved()
 
 
