@@ -72,6 +72,7 @@ class Stage:
         self.carrier = UnreliableCarrier()
         self.providers = {"one": UnreliableProvider(), "another": UnreliableProvider()}
         self.now_s = 0.0
+        self.sleep = no_time
         self.zombies: list[FulfillmentWorker] = []
         self._started = 0
         self._group = 0
@@ -87,12 +88,15 @@ class Stage:
             consumer=Hasty(self.world.log.consumer("order-events", f"group-{self._group}")),
             payments=Parties(known[0], tuple(known[1:])),
             monotonic=lambda: self.now_s,
-            sleep=no_time,
+            sleep=self._sleep,
         )
         self.worker.flow.bind()
         self.worker.writer.start()
         await self.worker.lease.acquire()
         self._prolong_at = time.monotonic()
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.sleep(seconds)
 
     @property
     def lines(self) -> list[Line]:

@@ -40,6 +40,9 @@ class Mood(Enum):
     SLOW = "it is done at once, and the answer arrives when `hurry` says so"
 
 
+async def nothing() -> None: ...
+
+
 class Line:
     """The way to a party. A call that was late when its caller died arrives all the same."""
 
@@ -50,12 +53,15 @@ class Line:
         self.held = 0
         self.is_patient = True
         """Otherwise, nobody is kept waiting."""
+        self.before = nothing
+        """Awaited before each call."""
         self._unavailable = unavailable
         self._refused = refused
         self._go = asyncio.Event()
         self._orphans: list[Callable[[], Awaitable[object]]] = []
 
     async def through(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
+        await self.before()
         mood = self.moods.get(operation, Mood.FINE)
         if mood is Mood.AWAY:
             raise self._unavailable("nothing arrives", False)
