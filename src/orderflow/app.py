@@ -42,11 +42,11 @@ from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
 from orderflow.runtime.tls import ClientTls, ServerTls
-from orderflow.security.access import front_door
+from orderflow.security.access import front_door, rate_limits
 from orderflow.security.keys import new_text
 from orderflow.security.stores import KeyStore
 from orderflow.settings import Settings
-from orderflow.web.front_door import FrontDoor
+from orderflow.web.front_door import Admit, FrontDoor
 from orderflow.web.health import create_health_app
 from orderflow.web.server import address, bind, server_tls, serving, stop_on_signals
 
@@ -114,6 +114,7 @@ def run_api(settings: Settings) -> int:
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
         source = _orders_database(settings)
         tls = server_tls(settings)
+        admit = rate_limits(settings)
         with prepared(source, migrates=settings.migrates_at_start):
             pass  # waits for the database, migrates or checks it; each worker opens its own connections
 
@@ -125,7 +126,7 @@ def run_api(settings: Settings) -> int:
                 async def run(stop: asyncio.Event) -> None:
                     if settings.api_workers > 1:
                         stop_with_parent(stop)
-                    async with _order_service(settings, database, bus, listener, stop, tls=tls):
+                    async with _order_service(settings, database, bus, listener, stop, tls=tls, admit=admit):
                         await stop.wait()
 
                 return _run(run)
@@ -274,12 +275,16 @@ async def _order_service(
     stop: asyncio.Event,
     *,
     tls: ServerTls | None,
+    admit: Admit | None = None,
     own_keys: Sequence[str] = (),
 ) -> AsyncGenerator[None]:
-    """Run the Order Service on its socket."""
+    """Run the Order Service on its socket. `admit` is given where several processes share it."""
+    admit = admit or rate_limits(settings)
     async with (
         _orders_process(settings, database, bus, stop) as process,
-        front_door(settings, database, orders_tables.api_keys, process.health, own_keys) as door,
+        front_door(
+            settings, database, orders_tables.api_keys, process.health, admit=admit, own_keys=own_keys
+        ) as door,
     ):
         api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic))
         async with serving(
@@ -339,7 +344,9 @@ async def _fulfillment_service(
         app = fulfillment_app(FulfillmentApi(reader, worker.known), health, actions, stock, customers)
         async with (
             _keeping_topics(bus, worker.health),
-            front_door(settings, database, fulfillment_tables.api_keys, worker.health) as door,
+            front_door(
+                settings, database, fulfillment_tables.api_keys, worker.health, admit=rate_limits(settings)
+            ) as door,
             serving(app, listener, door=door, tls=server_tls(settings), health=worker.health),
         ):
             await worker.run(stop)

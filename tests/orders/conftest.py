@@ -30,7 +30,7 @@ from orderflow.orders.process import OrdersProcess
 from orderflow.runtime.tls import ServerTls
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import Exchange, ShortWay
-from orderflow.web.front_door import EVERYONE, Authenticate, FrontDoor
+from orderflow.web.front_door import EVERYONE, Admit, Authenticate, FrontDoor
 from orderflow.web.server import serving
 
 WAIT_S_MAX = 30.0
@@ -149,6 +149,7 @@ class Service:
         writing: bool = True,
         short_way: bool = True,
         authenticate: Authenticate = lambda _authorization: EVERYONE,
+        admit: Admit | None = None,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, ORDERS)
@@ -174,6 +175,7 @@ class Service:
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
         self._authenticate = authenticate
+        self._admit = admit
         self._tls = tls
         self.taken: list[bool] = []
         """Whether the short way took each request that came to it."""
@@ -191,7 +193,9 @@ class Service:
         async with serving(
             self.api.app,
             self.listener,
-            door=FrontDoor(HOSTS, authenticate=self._authenticate, cors_origins=[CORS_ORIGIN]),
+            door=FrontDoor(
+                HOSTS, authenticate=self._authenticate, cors_origins=[CORS_ORIGIN], admit=self._admit
+            ),
             short_way=self._short_way,
             limits=self._limits,
             tls=self._tls,

@@ -27,6 +27,7 @@ from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.payments.simulated import SimulatedDecisions
 from orderflow.runtime.health import Health
 from orderflow.runtime.tls import ServerTls
+from orderflow.security.rate_limits import RateLimits
 from orderflow.simulators.carrier_ledger import Ledger
 from orderflow.simulators.carrier_server import create_app as create_carrier
 from orderflow.simulators.payment_ledger import PaymentLedger
@@ -76,14 +77,17 @@ def listening(
     directory: Path,
     limits: Limits | None = None,
     authenticate: Authenticate = lambda _authorization: EVERYONE,
+    limits_of_rate: RateLimits | None = None,
 ) -> Generator[int]:
     """The port of that listener, with the application it has in production."""
+    admit = limits_of_rate.wait_s if limits_of_rate else None
     if name.startswith("orders"):
         service = Service(
             f"sqlite:///{directory / 'orders.db'}",
             short_way=name == "orders",
             limits=limits,
             authenticate=authenticate,
+            admit=admit,
         )
         try:
             yield service.port
@@ -93,7 +97,7 @@ def listening(
     with ExitStack() as stack:
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
         app = _application(name, directory, stack)
-        door = FrontDoor(HOSTS, authenticate=authenticate, cors_origins=[CORS_ORIGIN])
+        door = FrontDoor(HOSTS, authenticate=authenticate, cors_origins=[CORS_ORIGIN], admit=admit)
         stack.enter_context(in_thread(lambda: serving(app, listener, door=door, limits=limits, drain_s=2)))
         yield listener.getsockname()[1]
 

@@ -12,23 +12,37 @@ from orderflow.runtime.health import Health
 from orderflow.runtime.tls import ClientTls
 from orderflow.security.authentication import Authentication
 from orderflow.security.key_ring import KeyRing
+from orderflow.security.rate_limits import RateLimits
 from orderflow.security.signing_keys import SigningKeys, fetching
 from orderflow.security.tokens import Tokens
 from orderflow.settings import Settings
-from orderflow.web.front_door import FrontDoor, Principal
+from orderflow.settings.rates import parse_rates
+from orderflow.web.front_door import Admit, FrontDoor, Principal
 
 WORKER = "fulfillment-worker"
 """What the timeline calls a worker that has no key of its own, because it runs in the same process."""
 
 
+def rate_limits(settings: Settings) -> Admit | None:
+    """What limits callers and addresses, if the settings do. Processes that are forked later share it."""
+    rates = parse_rates(settings.rate_limit)
+    return RateLimits(rates, behind_proxy=settings.behind_proxy).wait_s if rates else None
+
+
 @asynccontextmanager
 async def front_door(
-    settings: Settings, database: Database, table: sa.Table, health: Health, own_keys: Sequence[str] = ()
+    settings: Settings,
+    database: Database,
+    table: sa.Table,
+    health: Health,
+    own_keys: Sequence[str] = (),
+    *,
+    admit: Admit | None = None,
 ) -> AsyncGenerator[FrontDoor]:
     """The front door of a service, whose keys are in this table, while the block runs. `own_keys` are of this
     process's own worker."""
     if not settings.asks_who_calls:
-        yield FrontDoor(settings.own_hosts, cors_origins=settings.cors_origin_list)
+        yield FrontDoor(settings.own_hosts, cors_origins=settings.cors_origin_list, admit=admit)
         return
     worker = Principal(WORKER, OF_WORKERS)
     key_ring = KeyRing(database, table, health, own=[(key, worker) for key in own_keys])
@@ -40,6 +54,7 @@ async def front_door(
                 settings.own_hosts,
                 authenticate=Authentication(key_ring, tokens).authenticate,
                 cors_origins=settings.cors_origin_list,
+                admit=admit,
             )
     finally:
         key_ring.loop.stop()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.runtime.tls import ClientTls, ServerTls, require_readable
+from orderflow.settings.rates import parse_rates
 
 PREFIX = "ORDERFLOW_"
 TEXT_CHARS_MAX = 4_096
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", min_length=1, max_length=253)
     allowed_hosts: str = Field("", max_length=TEXT_CHARS_MAX)
     cors_origins: str = Field("", max_length=TEXT_CHARS_MAX)
+    rate_limit: str = Field("", max_length=TEXT_CHARS_MAX)
     port: int = Field(8080, ge=0, le=65535)
     api_workers: int = Field(1, ge=1, le=64)
     fulfillment_port: int = Field(8081, ge=0, le=65535)
@@ -96,6 +98,12 @@ class Settings(BaseModel):
     def _are_host_names(cls, value: str) -> str:
         if not all(_HOST_NAME.fullmatch(name) for name in _listed(value)):
             raise ValueError("must be names of hosts, without scheme and port, with spaces between")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _are_rates(cls, value: str) -> str:
+        parse_rates(value)
         return value
 
     @field_validator("cors_origins")

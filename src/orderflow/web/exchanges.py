@@ -163,7 +163,8 @@ class Exchange:
         """Begin the request. Returns False if it is answered already: the front door refuses it, it is
         broken, or a browser only asks what it may send."""
         self.started = True
-        met = self._door.begin(self.method, self.given)
+        address = self._connection.scope["client"][0] or ""
+        met = self._door.begin(self.method, self.given, self.raw_path, address)
         self.caller = met.caller if isinstance(met, Refusal) else met
         preflight = self._door.cors.preflight(self.method, self.given)
         if preflight is not None:

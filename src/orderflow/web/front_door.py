@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from ipaddress import ip_address
+from math import ceil
 from typing import NamedTuple
 
 import structlog
@@ -22,6 +23,9 @@ from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
 ANONYMOUS = "anonymous"
 SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 """Methods that change nothing (RFC 9110, 9.2.1)."""
+
+HEALTH = b"/health/"
+"""Whoever watches over a service asks there, and is never sent away."""
 
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,200}")
 _PORT = re.compile(rb":[0-9]*\Z")
@@ -56,6 +60,11 @@ Authenticate = Callable[[bytes | None], Principal]
 """Finds out from an `Authorization` header, None without one, who sends a request."""
 
 
+Admit = Callable[[Principal, str, Mapping[bytes, bytes]], float]
+"""How many seconds the sender, at that address, has to wait before another request is taken; 0 takes this
+one."""
+
+
 class Caller(NamedTuple):
     """Who sends the request, and the ids that travel with it into the event."""
 
@@ -78,7 +87,7 @@ class FrontDoor:
     `hosts` are the names by which browsers reach our pages, besides `localhost` and IP addresses. `logs` is
     False for a server whose requests another program logs. Without `authenticate` nobody is asked who they
     are. What a caller may do is decided by the routes: see `web.access`. Pages of `cors_origins` may do what
-    other programs may.
+    other programs may. Without `admit` nobody sends too much.
     """
 
     def __init__(
@@ -87,14 +96,19 @@ class FrontDoor:
         *,
         authenticate: Authenticate = lambda _authorization: EVERYONE,
         cors_origins: Iterable[str] = (),
+        admit: Admit | None = None,
         logs: bool = True,
     ) -> None:
         self.cors = Cors(cors_origins)
+        self._admit = admit
         self._authenticate = authenticate
         self._hosts = frozenset(host.lower() for host in ("localhost", *hosts))
         self._log = structlog.get_logger().bind() if logs else None
 
-    def begin(self, method: bytes, headers: Mapping[bytes, bytes]) -> Caller | Refusal:
+    def begin(
+        self, method: bytes, headers: Mapping[bytes, bytes], path: bytes = b"/", address: str = ""
+    ) -> Caller | Refusal:
+        """`address` is where the request comes from."""
         principal = self._authenticate(headers.get(b"authorization"))
         caller = Caller(
             principal.name,
@@ -102,6 +116,10 @@ class FrontDoor:
             traceparent_from(headers.get(b"traceparent")),
             principal,
         )
+        if self._admit is not None and not path.startswith(HEALTH):
+            wait_s = self._admit(principal, address, headers)
+            if wait_s > 0:
+                return Refusal(_too_many(wait_s), caller)
         if method not in SAFE_METHODS and self._is_foreign(headers) and not self.cors.allows(headers):
             return Refusal(
                 ProblemError(
@@ -163,6 +181,14 @@ class FrontDoor:
             trace_id=trace_id(caller.traceparent),
             **({"exc_info": error} if error else {}),
         )
+
+
+def _too_many(wait_s: float) -> ProblemError:
+    return ProblemError(
+        429,
+        "More requests were sent than ORDERFLOW_RATE_LIMIT allows; this one was not looked at.",
+        headers={"Retry-After": str(ceil(wait_s))},
+    )
 
 
 def _host_name(authority: bytes) -> str:

@@ -23,6 +23,7 @@ _TITLES = {
     413: ("too-large", "Request too large"),
     415: ("unsupported-media-type", "Unsupported media type"),
     422: ("validation-failed", "Validation failed"),
+    429: ("rate-limited", "Too many requests"),
     431: ("head-too-large", "Request head too large"),
     500: ("internal-error", "Internal error"),
     501: ("not-implemented", "Not implemented"),

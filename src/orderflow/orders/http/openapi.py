@@ -21,6 +21,7 @@ _ERRORS = {
     413: "too large",
     415: "not application/json",
     422: "breaks the contract; `errors` points at the fields",
+    429: "more requests than the rate limit allows; try again after Retry-After",
     503: "try again after Retry-After; `outcome-unknown` only with the same idempotency key",
 }
 _IDEMPOTENCY_KEY = {
@@ -75,6 +76,7 @@ _READ_ERRORS = {
     403: "the caller lacks the scope",
     404: "no such order",
     422: "a parameter breaks the contract",
+    429: "more requests than the rate limit allows; try again after Retry-After",
     503: "the database does not answer",
 }
 
