@@ -114,7 +114,9 @@ def front(process: OrdersProcess, database: Database) -> dict[str, float]:
     writer, intake = process.writer, process.intake
     caller = Caller(ANONYMOUS, new_uuid4(), traceparent_from(None))
     prepared = _prepared(intake.prepare(order, "k", caller))
-    line = partial(FrontDoor().end, caller, method="POST", path="/api/orders", status=201)
+    line = partial(
+        FrontDoor().end, caller, method="POST", path="/api/orders", route="/api/orders", status=201
+    )
     return {
         "HTTP: parse the request, ids, build the answer": best_us(lambda: protocol.data_received(request)),
         "who calls, by an API key": best_us(_authenticated(database)),
@@ -122,7 +124,7 @@ def front(process: OrdersProcess, database: Database) -> dict[str, float]:
         "correlation id and trace": best_us(lambda: (correlation_id_from(None), traceparent_from(None))),
         "id, event, answer, hash": best_us(lambda: intake.prepare(order, "k", caller)),
         "queue": best_us(lambda: writer.submit_then(commands.place_orders, [prepared], print)),
-        "log line": best_us(lambda: line(began=0.0)),
+        "log line and metric": best_us(lambda: line(began=0.0)),
     }
 
 

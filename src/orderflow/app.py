@@ -2,15 +2,11 @@
 thread."""
 
 import asyncio
-import gc
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from socket import socket
-from typing import Any
-
-import uvloop
 
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader
@@ -22,6 +18,7 @@ from orderflow.fulfillment.carriers.connect import open_carriers
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.health import health_api as fulfillment_health
+from orderflow.fulfillment.http.metrics import metrics_api as worker_metrics
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app as fulfillment_app
 from orderflow.fulfillment.http.stock import StockApi
@@ -34,27 +31,26 @@ from orderflow.messaging.connect import Bus, open_bus
 from orderflow.orders import outbox, relay
 from orderflow.orders import tables as orders_tables
 from orderflow.orders.http.health import health_api
+from orderflow.orders.http.metrics import metrics_api
 from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
 from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
-from orderflow.runtime.processes import lock_data_dir, raise_open_files_limit, run_workers, stop_with_parent
+from orderflow.runtime.processes import lock_data_dir, run_workers, stop_with_parent
+from orderflow.runtime.telemetry.exposition import Exposition, SharedCounts
 from orderflow.runtime.tls import ClientTls, ServerTls
 from orderflow.security.access import front_door, rate_limits
 from orderflow.security.keys import new_text
 from orderflow.security.stores import KeyStore
 from orderflow.settings import Settings
-from orderflow.web.front_door import Admit, FrontDoor
+from orderflow.web.front_door import Admit
 from orderflow.web.health import create_health_app
-from orderflow.web.server import address, bind, server_tls, serving, stop_on_signals
+from orderflow.web.server import address, bind, run_until_signal, server_tls, serving
 
 DATA_DIR = "ORDERFLOW_DATA_DIR"
 """The setting that says where embedded databases are."""
-
-GC_THRESHOLDS = (10_000, 20, 20)
-"""New objects before a collection, and how often older ones are examined: few of ours are in cycles."""
 
 
 def run_migrate(settings: Settings) -> dict[str, list[str]]:
@@ -70,7 +66,7 @@ def run_up(settings: Settings) -> int:
 
     Raises SettingsError, DatabaseMisconfigured, DatabaseUnavailable or BusMisconfigured when it cannot start.
     """
-    _start_logging(settings, "orderflow")
+    telemetry.configure_logging(settings.log_format, settings.log_level, "orderflow")
     with ExitStack() as stack:
         stack.enter_context(lock_data_dir(settings.data_dir))
         sources = databases(settings)
@@ -98,19 +94,21 @@ def run_up(settings: Settings) -> int:
             url = settings.orders_url if tls else address(listener)
             async with (
                 _outside(settings) as outside,
-                _order_service(settings, orders, bus, listener, stop, tls=tls, own_keys=[key]),
+                _order_service(
+                    settings, orders, bus, listener, stop, tls=tls, counts=Exposition(), own_keys=[key]
+                ),
             ):
                 _announce(settings, url)
                 await _fulfillment_service(
                     settings, fulfillment, bus, own, outside, orders_url=url, own_key=key, stop=stop
                 )
 
-        return _run(run)
+        return run_until_signal(run)
 
 
 def run_api(settings: Settings) -> int:
     """Run the Order Service in ORDERFLOW_API_WORKERS processes behind one socket. Raises as `run_up`."""
-    _start_logging(settings, "order-service")
+    telemetry.configure_logging(settings.log_format, settings.log_level, "order-service")
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
         source = _orders_database(settings)
         tls = server_tls(settings)
@@ -118,7 +116,9 @@ def run_api(settings: Settings) -> int:
         with prepared(source, migrates=settings.migrates_at_start):
             pass  # waits for the database, migrates or checks it; each worker opens its own connections
 
-        def work(_index: int) -> int:
+        shared = SharedCounts(settings.api_workers) if settings.api_workers > 1 else None
+
+        def work(index: int) -> int:
             with ExitStack() as stack:
                 database = stack.enter_context(opened(source))
                 bus = stack.enter_context(open_bus(settings))
@@ -126,10 +126,13 @@ def run_api(settings: Settings) -> int:
                 async def run(stop: asyncio.Event) -> None:
                     if settings.api_workers > 1:
                         stop_with_parent(stop)
-                    async with _order_service(settings, database, bus, listener, stop, tls=tls, admit=admit):
+                    counts = Exposition(shared, index)
+                    async with _order_service(
+                        settings, database, bus, listener, stop, tls=tls, admit=admit, counts=counts
+                    ):
                         await stop.wait()
 
-                return _run(run)
+                return run_until_signal(run)
 
         _say(f"Order Service: {address(listener, https=tls is not None)}")
         return work(0) if settings.api_workers == 1 else run_workers(settings.api_workers, work)
@@ -137,7 +140,7 @@ def run_api(settings: Settings) -> int:
 
 def run_relay(settings: Settings) -> int:
     """Run one relay process; any number of them may run. Raises as `run_up`."""
-    _start_logging(settings, "relay")
+    telemetry.configure_logging(settings.log_format, settings.log_level, "relay")
     with ExitStack() as stack:
         listener = None
         if settings.relay_port is not None:
@@ -151,18 +154,20 @@ def run_relay(settings: Settings) -> int:
                 if listener is None:
                     await stop.wait()
                     return
-                app = create_health_app(health_api(process))
-                door = FrontDoor(settings.own_hosts)
-                async with serving(app, listener, door=door, tls=server_tls(settings), health=process.health):
+                app = create_health_app(health_api(process), metrics_api(process, Exposition()))
+                async with (
+                    front_door(settings, database, orders_tables.api_keys, process.health) as door,
+                    serving(app, listener, door=door, tls=server_tls(settings), health=process.health),
+                ):
                     await stop.wait()
 
         _say("Relay: running")
-        return _run(run)
+        return run_until_signal(run)
 
 
 def run_fulfillment(settings: Settings) -> int:
     """Run one fulfillment worker with its own HTTP server; any number of them may run. Raises as `run_up`."""
-    _start_logging(settings, "fulfillment-service")
+    telemetry.configure_logging(settings.log_format, settings.log_level, "fulfillment-service")
     with ExitStack() as stack:
         listener = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
@@ -178,11 +183,7 @@ def run_fulfillment(settings: Settings) -> int:
                     settings, database, bus, listener, outside, orders_url=settings.orders_url, stop=stop
                 )
 
-        return _run(run)
-
-
-def _start_logging(settings: Settings, service: str) -> None:
-    telemetry.configure_logging(settings.log_format, settings.log_level, service)
+        return run_until_signal(run)
 
 
 def databases(settings: Settings) -> tuple[Source, Source]:
@@ -275,6 +276,7 @@ async def _order_service(
     stop: asyncio.Event,
     *,
     tls: ServerTls | None,
+    counts: Exposition,
     admit: Admit | None = None,
     own_keys: Sequence[str] = (),
 ) -> AsyncGenerator[None]:
@@ -285,8 +287,9 @@ async def _order_service(
         front_door(
             settings, database, orders_tables.api_keys, process.health, admit=admit, own_keys=own_keys
         ) as door,
+        counts.sharing(process.health),
     ):
-        api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic))
+        api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic), exposition=counts)
         async with serving(
             api.app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health
         ):
@@ -341,7 +344,9 @@ async def _fulfillment_service(
         copies_kept=lambda: bus.kept(settings.dead_letter_topic),
     )
     try:
-        app = fulfillment_app(FulfillmentApi(reader, worker.known), health, actions, stock, customers)
+        metrics = worker_metrics(worker.status, Exposition())
+        reads = FulfillmentApi(reader, worker.known)
+        app = fulfillment_app(reads, health, actions, stock, customers, metrics=metrics)
         async with (
             _keeping_topics(bus, worker.health),
             front_door(
@@ -353,23 +358,6 @@ async def _fulfillment_service(
     finally:
         publisher.close()
         reader.close()
-
-
-def _run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
-    """Run `main` until it ends; SIGTERM and SIGINT set its event."""
-
-    async def until_signal() -> None:
-        stop = asyncio.Event()
-        with stop_on_signals(stop):
-            await main(stop)
-
-    raise_open_files_limit()
-    # Objects that live as long as the process need not be examined by every collection.
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(until_signal())
-    return 0
 
 
 def _say(line: str) -> None:

@@ -20,11 +20,13 @@ from orderflow.fulfillment.carriers import Carrier, CarrierRefused, Label, Shipm
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.health import health_api
+from orderflow.fulfillment.http.metrics import metrics_api
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app
 from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
+from orderflow.runtime.telemetry.exposition import Exposition
 from orderflow.web.front_door import EVERYONE, FrontDoor, Principal
 from orderflow.web.server import address, bind, serving
 
@@ -52,7 +54,14 @@ async def fulfillment_api(
     customers = Customers(
         writer=worker.writer, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
     )
-    app = create_app(FulfillmentApi(reader, worker.known), health, actions, stock, customers)
+    app = create_app(
+        FulfillmentApi(reader, worker.known),
+        health,
+        actions,
+        stock,
+        customers,
+        metrics=metrics_api(worker.status, Exposition()),
+    )
     door = FrontDoor(authenticate=lambda _authorization: principal)
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         async with serving(app, listener, door=door), aiohttp.ClientSession(address(listener)) as session:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from tests.fulfillment.test_stock import database, levels, order, put, write
 from tests.orders.conftest import KEPT
+from tests.web.conftest import metrics_api
 from yarl import URL
 
 from orderflow.contracts.audit import AUDIT
@@ -58,6 +59,7 @@ async def stock_api(database: Database, *, principal: Principal = EVERYONE) -> A
         DeadLetterActions(writer=writer, reader=reader, discarder=nobody, clock=clock),
         StockApi(writer=writer, reader=reader, clock=clock),
         Customers(writer=writer, reader=reader, clock=clock, copies_kept=lambda: KEPT),
+        metrics=metrics_api(),
     )
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:
         door = FrontDoor(authenticate=lambda _authorization: principal)

@@ -14,7 +14,7 @@ from orderflow.contracts.scopes import OF_CUSTOMERS, Scope, granted
 from orderflow.fulfillment.http.access import RULES as FULFILLMENT_RULES
 from orderflow.orders.http.access import RULES as ORDERS_RULES
 from orderflow.security.authentication import UNKNOWN
-from orderflow.web.access import OPEN, Rule, guard
+from orderflow.web.access import METRICS_RULE, OPEN, Rule, guard
 from orderflow.web.front_door import NOBODY, Denial, Principal
 
 ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
@@ -36,6 +36,7 @@ ORDERS = {
     "PATCH /api/orders/status": "orders:status",
     "POST /api/outbox/parked/release": "admin",
     "POST /api/customers/erase": "admin",
+    "GET /metrics": "open",  # on our own host; see below for others
     "GET /health/live": "open",
     "GET /health/ready": "open",
     "GET /openapi.json": "open",
@@ -59,6 +60,7 @@ FULFILLMENT = {
     f"POST {LETTERS}/none/discard": "fulfillment:operate",
     "PUT /api/fulfillment/stock/p/1": "fulfillment:operate",
     "POST /api/fulfillment/customers/erase": "admin",
+    "GET /metrics": "open",  # on our own host; see below for others
     "GET /health/live": "open",
     "GET /health/ready": "open",
 }
@@ -88,10 +90,10 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
         yield {"orders": orders, "orders, the usual way": the_usual_way, "fulfillment": fulfillment}
 
 
-def ask(port: int, route: str, credentials: bytes | None) -> tuple[int, str | None, Any]:
+def ask(port: int, route: str, credentials: bytes | None, **more: str) -> tuple[int, str | None, Any]:
     """The status, the challenge and the body of an answer. What is sent is not what the route takes."""
     method, path = route.split()
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", **more}
     if credentials is not None:
         headers["authorization"] = credentials.decode()
     body = None if method in ("GET", "HEAD") else b"[1]"
@@ -136,6 +138,20 @@ def test_head_needs_what_get_needs(ports: dict[str, int], service: str, route: s
             assert ask(ports[service], f"HEAD {path}", credentials)[0] == expected
 
 
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("header", ["forwarded", "x-forwarded-for"])
+def test_metrics_need_a_scope_to_read_where_a_proxy_asks_for_somebody_else(
+    ports: dict[str, int], service: str, header: str
+) -> None:
+    may = {b"orders:read", b"fulfillment:read", b"admin"}
+    for credentials in CREDENTIALS:
+        status, _, body = ask(ports[service], "GET /metrics", credentials, **{header: "for=192.0.2.1"})
+        unknown = credentials in (None, b"wrong")
+        undecided = credentials == b"undecided"
+        expected = 200 if credentials in may else 401 if unknown else 503 if undecided else 403
+        assert status == expected, (credentials, body)
+
+
 def test_this_table_has_every_route() -> None:
     """The services refuse to start with a route that has no rule, so the rules name all routes."""
     for table, rules in ((ORDERS, ORDERS_RULES), (FULFILLMENT, FULFILLMENT_RULES)):
@@ -145,7 +161,8 @@ def test_this_table_has_every_route() -> None:
         for each, told in table.items():
             rule = rules[each.split()[0], _match(routes, each)]
             scope, _, customers = told.partition(", ")
-            assert rule == (OPEN if scope == "open" else Rule(Scope(scope), bool(customers)))
+            opened = METRICS_RULE if each == "GET /metrics" else OPEN
+            assert rule == (opened if scope == "open" else Rule(Scope(scope), bool(customers)))
 
 
 def _match(routes: list[Route], told: str) -> str:

@@ -26,6 +26,8 @@ from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.payments.simulated import SimulatedDecisions
 from orderflow.runtime.health import Health
+from orderflow.runtime.telemetry.exposition import Exposition
+from orderflow.runtime.telemetry.metrics import Reading
 from orderflow.runtime.tls import ServerTls
 from orderflow.security.rate_limits import RateLimits
 from orderflow.simulators.carrier_ledger import Ledger
@@ -35,6 +37,7 @@ from orderflow.simulators.payment_server import create_app as create_provider
 from orderflow.web.deadlines import Limits
 from orderflow.web.front_door import EVERYONE, Authenticate, FrontDoor
 from orderflow.web.health import HealthApi, create_health_app
+from orderflow.web.metrics import MetricsApi
 from orderflow.web.server import bind, serving
 
 PATHS = {
@@ -122,7 +125,7 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     stack.callback(reader.close)
     nothing: Any = None
     if name == "relay":
-        return create_health_app(health_api())
+        return create_health_app(health_api(), metrics_api())
     actions = DeadLetterActions(
         writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC)
     )
@@ -130,7 +133,9 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     customers = Customers(
         writer=nothing, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
     )
-    return create_fulfillment(FulfillmentApi(reader), health_api(), actions, stock, customers)
+    return create_fulfillment(
+        FulfillmentApi(reader), health_api(), actions, stock, customers, metrics=metrics_api()
+    )
 
 
 def health_api() -> HealthApi:
@@ -139,6 +144,13 @@ def health_api() -> HealthApi:
 
     health = Health()
     return HealthApi(no_trouble, disabled=health.disabled, degraded=health.degraded)
+
+
+def metrics_api() -> MetricsApi:
+    async def no_readings() -> list[Reading]:
+        return []
+
+    return MetricsApi(Exposition(), no_readings, Health().degraded)
 
 
 @pytest.fixture(params=LISTENERS, scope="module")
@@ -165,7 +177,7 @@ def listen() -> Iterator[Listen]:
 
         def start(tls: ServerTls | None = None, limits: Limits | None = None) -> int:
             listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
-            app = create_health_app(health_api())
+            app = create_health_app(health_api(), metrics_api())
             stack.enter_context(in_thread(lambda: serving(app, listener, limits=limits, tls=tls, drain_s=2)))
             return listener.getsockname()[1]
 

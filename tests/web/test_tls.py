@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.authority import Authority, Identity
 from tests.orders.conftest import ORDER, Service, eventually
-from tests.web.conftest import Listen, health_api, in_thread
+from tests.web.conftest import Listen, health_api, in_thread, metrics_api
 
 from orderflow.runtime.health import Health
 from orderflow.runtime.settings_error import SettingsError
@@ -333,7 +333,7 @@ def test_the_server_ends_in_time_although_an_idle_client_does_not_look(
 ) -> None:
     with bind("127.0.0.1", 0, "port") as listener:
         port = listener.getsockname()[1]
-        app = create_health_app(health_api())
+        app = create_health_app(health_api(), metrics_api())
         limits = Limits(closing_s=0.2)
         with in_thread(lambda: serving(app, listener, limits=limits, tls=tls, drain_s=30)):
             connection = connected(port, authority.client())

@@ -13,3 +13,8 @@ def parse_traceparent(given: bytes | None) -> str | None:
 def trace_id(traceparent: str | None) -> str | None:
     """The id of the trace that a valid traceparent belongs to."""
     return traceparent[3:35] if traceparent else None
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether the flags of a valid traceparent say that its trace is recorded."""
+    return int(traceparent[-1], 16) & 1 == 1

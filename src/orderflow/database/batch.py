@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.transaction import Transaction
+from orderflow.runtime.telemetry.metrics import db_operation
 
 log = structlog.get_logger()
 
@@ -65,11 +67,16 @@ def run_use_cases(tx: Transaction, batch: list[Entry]) -> list[Any]:
     outcomes: list[Any] = [None] * len(batch)
     try:
         tx.connection.begin()
+        began = time.perf_counter()
         for use_case, indexes in _by_use_case(batch):
             results = use_case(tx, [batch[i].command for i in indexes])
+            ended = time.perf_counter()
+            db_operation(tx.dialect.name, use_case, ended - began)
+            began = ended
             for i, result in zip(indexes, results, strict=True):
                 outcomes[i] = result
         tx.send()
+        db_operation(tx.dialect.name, "send", time.perf_counter() - began)
     except SQLAlchemyError as error:
         if classify(error) is Failure.UNAVAILABLE:
             tx.invalidate()

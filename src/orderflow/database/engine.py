@@ -15,6 +15,7 @@ from orderflow.database import postgresql_engine, sqlite_engine
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.errors import DatabaseMisconfigured, DatabaseUnavailable, reason
 from orderflow.database.urls import parse_url
+from orderflow.runtime.telemetry.metrics import db_operation
 
 __all__ = [
     "Database",
@@ -142,7 +143,10 @@ class Reader:
         for last_try in (False, True):
             try:
                 with self._engine.connect() as connection:
-                    return query(connection, *args, **kwargs)
+                    began = time.perf_counter()
+                    result = query(connection, *args, **kwargs)
+                db_operation(self._engine.dialect.name, query, time.perf_counter() - began)
+                return result
             except SQLAlchemyError as error:
                 # A pooled connection may have died with a server that is back by now, so try once more.
                 invalidated = isinstance(error, DBAPIError) and error.connection_invalidated

@@ -38,6 +38,7 @@ from orderflow.database.transaction import Transaction
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
+from orderflow.runtime.telemetry.metrics import db_operation
 
 log = structlog.get_logger()
 
@@ -94,6 +95,8 @@ class GroupCommit:
     sleep: Callable[[float], object] = time.sleep
     jitter: Callable[[], float] = random.random
     """0 to 1."""
+    observe_queue_age: Callable[[float], object] = lambda _seconds: None
+    """Gets, for each batch, how long its oldest command that is in a hurry has waited, in seconds."""
     _queue: deque[Entry] = field(default_factory=deque[Entry], init=False)
     _queued_rows: int = field(default=0, init=False)
     _later: deque[Entry] = field(default_factory=deque[Entry], init=False)
@@ -237,9 +240,12 @@ class GroupCommit:
     def run_once(self) -> int:
         """Write one batch of what is queued and answer its callers; returns the number of commands."""
         with self._lock:
+            waited_s = self.monotonic() - self._queue[0].ticket.queued_at if self._queue else None
             batch = self._take_batch()
         if not batch:
             return 0
+        if waited_s is not None:
+            self.observe_queue_age(waited_s)
         outcomes = self._judged(batch, self._write(batch))
         if all(_is_unavailable(outcome) for outcome in outcomes):
             # Answer those who came meanwhile with the same: otherwise each later batch would wait as long in
@@ -344,11 +350,13 @@ class GroupCommit:
             tx = Transaction(connection, may_be_committed=may_be_committed)
             outcomes = run_use_cases(tx, batch)
             crash_point(f"{self.name}.written")
+            began = time.perf_counter()
             try:
                 connection.commit()
             except SQLAlchemyError as error:
                 log.warning("commit.answer_lost", writer=self.name, commands=len(batch), reason=reason(error))
                 raise _CommitLost from error
+            db_operation(tx.dialect.name, "commit", time.perf_counter() - began)
         crash_point(f"{self.name}.committed")
         if self._unavailable_since is not None:
             away_s = round(self.monotonic() - self._unavailable_since, 1)

@@ -53,6 +53,8 @@ class WorkerStatus:
     consumer: ConsumerState
     in_flight: int
     held: int
+    owed: int
+    """Status updates that the Order Service has not taken yet."""
     degraded: list[Degraded]
     disabled: str | None
     """Why the worker cannot do its job; None while it can."""
@@ -148,6 +150,7 @@ class FulfillmentWorker:
             consumer=self._consumer.state(),
             in_flight=self.dispatchers.in_flight,
             held=len(self.capacity),
+            owed=self.sender.owed,
             degraded=self.health.degraded() + self.dispatchers.troubles,
             disabled=self.health.disabled(),
             circuits=self.flow.circuits,

@@ -16,7 +16,7 @@ from sqlalchemy.engine import RowMapping
 from orderflow.database import bulk
 from orderflow.database.dialects import lock_timeout, locked, one_of
 from orderflow.database.transaction import Transaction
-from orderflow.orders import events, outbox
+from orderflow.orders import events, observed, outbox
 from orderflow.orders.counters import count_statuses
 from orderflow.orders.hand_off import HandOff
 from orderflow.orders.model import (
@@ -80,6 +80,7 @@ def place_orders(
     placed = [command for command in new if command.order_id not in refused] if refused else new
     if hand_off is not None and leased:
         tx.after_commit(lambda: hand_off.put([command.event for command in placed]))
+    observed.count_placed(tx, len(placed))
     if len(placed) == len(commands):
         return [Placed()] * len(commands)
     results = dict.fromkeys([*committed, *(command.order_id for command in placed)], Placed())
@@ -220,6 +221,7 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
     if changed:
         _write_changes(tx, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
         count_statuses(tx, _differences(rows, states))
+        observed.count_shipped(tx, rows, changed, states)
     return results
 
 

@@ -15,6 +15,7 @@ from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
 from orderflow.runtime.health import Health
+from orderflow.runtime.telemetry.metrics import INTAKE_QUEUE_AGE
 
 WRITER = "orders"
 INTAKE_QUEUE_SECONDS_MAX = 2.0
@@ -59,6 +60,7 @@ class OrdersProcess:
             queue_seconds_max=queue_seconds_max,
             in_doubt_s_max=in_doubt_s_max,
             health=self.health,
+            observe_queue_age=INTAKE_QUEUE_AGE.observe,
         )
         self.reader = Reader(database)
         self.readiness = Readiness(self.writer, counters.probe)

@@ -22,6 +22,7 @@ from orderflow.orders.model import Attention, AttentionChange, Status
 from orderflow.orders.queries import first_order_id
 from orderflow.orders.tables import orders, outbox
 from orderflow.runtime.loop import ThreadLoop
+from orderflow.runtime.telemetry.metrics import REPAIRS
 
 log = structlog.get_logger()
 
@@ -198,6 +199,8 @@ class Reconciler:
             return None
         self._behind = outcome.behind
         self.sent_again += len(outcome.sent_again)
+        REPAIRS.labels("re-emitted").inc(len(outcome.sent_again))
+        REPAIRS.labels("attention").inc(len(outcome.stuck))
         if outcome.sent_again:
             log.warning("reconciler.sent_again", orders=len(outcome.sent_again), first=outcome.sent_again[0])
         for order_id in outcome.stuck:

@@ -24,6 +24,7 @@ from orderflow.orders.outbox import CLAIM_ROWS_MAX, Claim, Mark, MarkAll, Outbox
 from orderflow.orders.parked import Refused, Taken, park, unpark
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.loop import ThreadLoop
+from orderflow.runtime.telemetry.metrics import PRODUCE, PRODUCED
 
 log = structlog.get_logger()
 
@@ -114,7 +115,9 @@ class Relay:
 
     def _publish(self, batch: list[OutboxRow]) -> int:
         crash_point("relay.claimed")
+        began = self._monotonic()
         outcomes = self._publisher.publish([message(row) for row in batch])
+        PRODUCE.observe(self._monotonic() - began)
         crash_point("relay.published")
         now = self._clock()
         failed = next((o for o in outcomes if isinstance(o, PublishFailed) and not o.too_large), None)
@@ -139,7 +142,11 @@ class Relay:
             self._submit(park, refused)
         if taken:
             self._submit(unpark, [Taken(MarkAll(taken), now)])
-        return sum(isinstance(outcome, Position) for outcome in outcomes)
+        published = sum(isinstance(outcome, Position) for outcome in outcomes)
+        PRODUCED.labels("published").inc(published)
+        PRODUCED.labels("too-large").inc(len(refused))
+        PRODUCED.labels("failed").inc(len(outcomes) - published - len(refused))
+        return published
 
     def _note(self, failed: PublishFailed | None, now: datetime) -> None:
         if failed is not None and self.trouble is None:

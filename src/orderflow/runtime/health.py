@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from orderflow.runtime.masking import mask_urls
+from orderflow.runtime.telemetry.metrics import LOOP_STALLS
 
 log = structlog.get_logger()
 
@@ -69,6 +70,7 @@ class Health:
         self._due: dict[str, float] = {}
         """By loop: when it must report progress again, in monotonic seconds."""
         self._looked_at = monotonic()
+        self._overdue: set[str] = set()
         self._death: LoopDied | None = None
         self._degraded: dict[str, Degraded] = {}
         self._lock = threading.Lock()
@@ -93,7 +95,12 @@ class Health:
         """Raises LoopDied if a loop has died, and LoopStalled if one is later than the limit."""
         if self._death is not None:
             raise self._death
-        if stalled := self._late(self._stall_s_max):
+        late = self._late(min(OVERDUE_S_MAX, self._stall_s_max))
+        overdue = {loop for loop, late_s in late.items() if late_s > OVERDUE_S_MAX}
+        for loop in overdue - self._overdue:
+            LOOP_STALLS.labels(loop).inc()
+        self._overdue = overdue
+        if stalled := [loop for loop, late_s in late.items() if late_s > self._stall_s_max]:
             raise LoopStalled(", ".join(sorted(stalled)))
 
     def _late(self, seconds_min: float) -> dict[str, float]:

@@ -31,3 +31,8 @@ def new_uuid7(unix_ms: int) -> str:
     ms = f"{unix_ms:012x}"
     d = random_hex()
     return f"{ms[:8]}-{ms[8:]}-7{d[:3]}-{_VARIANT[d[3]]}{d[4:7]}-{d[7:19]}"
+
+
+def unix_ms_of(uuid7: str) -> int:
+    """The time of a UUIDv7."""
+    return int(uuid7[:8] + uuid7[9:13], 16)

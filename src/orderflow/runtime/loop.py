@@ -7,12 +7,14 @@ is either tried again or ends the process: no loop dies unnoticed.
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
 
 from orderflow.runtime.health import Health, wait_for
+from orderflow.runtime.telemetry.metrics import LOOP_FAILURES, LOOP_TURN
 
 log = structlog.get_logger()
 
@@ -30,8 +32,7 @@ def _always() -> bool:
 
 
 class _Loop:
-    """What loops in threads and in tasks have in common: what they report about each turn. Metrics of loops
-    belong here."""
+    """What loops in threads and in tasks have in common: what they report and count about each turn."""
 
     def __init__(
         self, name: str, health: Health, on_failure: OnFailure, pause_s: Callable[[], float]
@@ -40,12 +41,21 @@ class _Loop:
         self.pause_s = pause_s
         self._health = health
         self._on_failure: OnFailure = on_failure
+        self._turn_s = LOOP_TURN.labels(name)
+        self._failures = LOOP_FAILURES.labels(name)
 
-    def _succeeded(self) -> None:
+    def _begin_turn(self) -> float:
+        """When the turn begins, in seconds."""
+        self._health.progress(self.name)
+        return time.perf_counter()
+
+    def _succeeded(self, began: float) -> None:
+        self._turn_s.observe(time.perf_counter() - began)
         self._health.recovered(self.name)
 
     def _failed(self, error: Exception) -> None:
         """Raises the error if it must end the process."""
+        self._failures.inc()
         if self._on_failure == "end the process":
             raise error
         log.error("loop.failed", loop=self.name, exc_info=error)
@@ -143,14 +153,14 @@ class ThreadLoop(_Loop):
                 return True
 
     def _turn(self) -> None:
-        self._health.progress(self.name)
+        began = self._begin_turn()
         try:
             self._run_once()
         except Exception as error:
             self._failed(error)
             self.sleep(RETRY_PAUSE_S)
         else:
-            self._succeeded()
+            self._succeeded(began)
 
 
 class TaskLoop(_Loop):
@@ -209,11 +219,11 @@ class TaskLoop(_Loop):
                 return
 
     async def _turn(self) -> None:
-        self._health.progress(self.name)
+        began = self._begin_turn()
         try:
             await self._run_once()
         except Exception as error:
             self._failed(error)
             await asyncio.sleep(RETRY_PAUSE_S)
         else:
-            self._succeeded()
+            self._succeeded(began)

@@ -2,6 +2,7 @@
 without a rule is served."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 from starlette.routing import BaseRoute, Route
@@ -14,14 +15,19 @@ from orderflow.web.problems import ProblemError
 
 
 class Rule(NamedTuple):
-    """The scope that a route needs; None lets everyone in. Unless `for_customers`, a caller who is bound to a
-    customer is refused, because the route shows or changes what belongs to others."""
+    """The scope that a route needs, or another that will do, too; None lets everyone in. Unless
+    `for_customers`, a caller who is bound to a customer is refused, because the route shows or changes what
+    belongs to others. `open_on_host` lets in callers on our own host."""
 
     scope: Scope | None
     for_customers: bool = False
+    or_scope: Scope | None = None
+    open_on_host: bool = False
 
 
 OPEN = Rule(None)
+METRICS_RULE = Rule(Scope.ORDERS_READ, or_scope=Scope.FULFILLMENT_READ, open_on_host=True)
+"""For the metrics of each service, which a scraper reads with a single key."""
 
 Rules = Mapping[tuple[str, str], Rule]
 """By method and path, as the routes have them."""
@@ -37,18 +43,29 @@ def guard(routes: Sequence[BaseRoute], rules: Rules) -> None:
         # HEAD is answered like GET, whose rule it has.
         of_route = {method: rules[method, route.path] for method in route.methods - {"HEAD"}}
         unused -= {(method, route.path) for method in of_route}
-        route.app = _guarded(route.app, of_route)
+        route.app = _guarded(route.app, route.path, of_route)
     if unused:
         raise KeyError(f"these rules have no route: {sorted(unused)}")
 
 
-def _guarded(app: ASGIApp, rules: Mapping[str, Rule]) -> ASGIApp:
+def _guarded(app: ASGIApp, path: str, rules: Mapping[str, Rule]) -> ASGIApp:
     async def guarded(connection: Connection, receive: Receive, send: Send) -> None:
-        if problem := refusal(connection["state"]["caller"].principal, rules[connection["method"]]):
+        connection["state"]["exchange"].route = path
+        rule = rules[connection["method"]]
+        problem = refusal(connection["state"]["caller"].principal, rule)
+        if problem and not (rule.open_on_host and _is_on_host(connection)):
             raise problem
         await app(connection, receive, send)
 
     return guarded
+
+
+def _is_on_host(connection: Connection) -> bool:
+    """Whether the caller is on our own host, and no proxy there says that it asks for somebody else."""
+    address = ip_address(connection["client"][0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    forwarded = any(name in (b"forwarded", b"x-forwarded-for") for name, _ in connection["headers"])
+    return (mapped or address).is_loopback and not forwarded
 
 
 def refusal(principal: Principal, rule: Rule) -> ProblemError | None:
@@ -57,7 +74,7 @@ def refusal(principal: Principal, rule: Rule) -> ProblemError | None:
     scope = rule.scope
     if scope is None:
         return None
-    if scope in principal.scopes:
+    if scope in principal.scopes or rule.or_scope in principal.scopes:
         if principal.customer_id is None or rule.for_customers:
             return None
         return ProblemError(403, "This is not for callers who are bound to a customer.")

@@ -93,6 +93,7 @@ class Exchange:
         "method",
         "query",
         "raw_path",
+        "route",
         "started",
         "status",
         "target",
@@ -124,13 +125,12 @@ class Exchange:
         self.keep_alive = keep_alive
         self.expects_continue = not http_10 and given.get(b"expect", b"").lower() == b"100-continue"
         self.body: list[bytes] = []
-        self.whole = False
+        self.whole = self._chunked = False
         self.failure: ProblemError | None = None
         self.started = self.done = self._lost = self._delivered = False
-        self.status = 0
+        self.status, self.route = 0, ""
         self._awaited: asyncio.Future[None] | None = None
         self._head: list[tuple[bytes, bytes]] | None = None
-        self._chunked = False
         self._left: int | None = None
         self._path: str | None = None
         self.raw_path, self.query = _target_parts(target)
@@ -231,6 +231,7 @@ class Exchange:
             self.caller,
             method=self.method.decode("ascii"),
             path=self.path,
+            route=self.route,
             status=self.status,
             began=self.began,
             error=error,
@@ -247,7 +248,7 @@ class Exchange:
             "raw_path": self.raw_path,
             "query_string": self.query,
             "headers": self.headers,
-            "state": {"caller": self.caller},
+            "state": {"caller": self.caller, "exchange": self},
         }
 
     async def receive(self) -> Message:

@@ -1,7 +1,7 @@
 """The front door: what every server does for each request, once before the request is read further and once
 after it is answered. The short way of `POST /api/orders` passes it like the application.
 
-`begin` says who calls, or why the request is refused. `end` writes the request's one log line.
+`begin` says who calls, or why the request is refused. `end` writes the request's one log line and counts it.
 """
 
 import re
@@ -15,8 +15,9 @@ from typing import NamedTuple
 import structlog
 
 from orderflow.contracts.scopes import EVERY_SCOPE, Scope
-from orderflow.contracts.traceparent import parse_traceparent, trace_id
+from orderflow.contracts.traceparent import is_sampled, parse_traceparent, trace_id
 from orderflow.runtime.ids import new_uuid4, random_hex
+from orderflow.runtime.telemetry.metrics import http_request
 from orderflow.web.cors import Cors
 from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
 
@@ -85,9 +86,9 @@ class FrontDoor:
     """Passes or refuses requests, and logs them.
 
     `hosts` are the names by which browsers reach our pages, besides `localhost` and IP addresses. `logs` is
-    False for a server whose requests another program logs. Without `authenticate` nobody is asked who they
-    are. What a caller may do is decided by the routes: see `web.access`. Pages of `cors_origins` may do what
-    other programs may. Without `admit` nobody sends too much.
+    False for a server whose requests another program logs and counts. Without `authenticate` nobody is asked
+    who they are. What a caller may do is decided by the routes: see `web.access`. Pages of `cors_origins` may
+    do what other programs may. Without `admit` nobody sends too much.
     """
 
     def __init__(
@@ -160,13 +161,19 @@ class FrontDoor:
         *,
         method: str,
         path: str,
+        route: str,
         status: int,
         began: float,
         error: BaseException | None = None,
     ) -> None:
-        """Log a request that began at `began`, in seconds of `time.perf_counter`."""
+        """Log and count a request that began at `began`, in seconds of `time.perf_counter`. `route` is the
+        template of its path, empty if none matches."""
         if self._log is None:
             return
+        seconds = time.perf_counter() - began
+        trace = trace_id(caller.traceparent)
+        exemplar = {"trace_id": trace} if trace and is_sampled(caller.traceparent) else None
+        http_request(method, route, status, seconds, exemplar)
         if error is not None:
             write = self._log.error
         else:
@@ -176,9 +183,9 @@ class FrontDoor:
             method=method,
             path=path[:INSTANCE_CHARS_MAX],
             status=status,
-            duration_ms=round((time.perf_counter() - began) * 1000, 1),
+            duration_ms=round(seconds * 1000, 1),
             correlation_id=caller.correlation_id,
-            trace_id=trace_id(caller.traceparent),
+            trace_id=trace,
             **({"exc_info": error} if error else {}),
         )
 

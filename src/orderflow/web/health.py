@@ -10,9 +10,13 @@ from starlette.routing import Route
 
 from orderflow.contracts.instants import utc_text
 from orderflow.runtime.health import Degraded
+from orderflow.web.access import METRICS_RULE, OPEN, guard
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response
 from orderflow.web.headers import takes
+from orderflow.web.metrics import METRICS, MetricsApi
 from orderflow.web.problems import ProblemError
+
+LIVE, READY = "/health/live", "/health/ready"
 
 
 class HealthApi:
@@ -58,13 +62,15 @@ class HealthApi:
         async def ready(_request: Request) -> Response:
             return await self.ready()
 
-        return [Route("/health/live", takes(live)), Route("/health/ready", takes(ready))]
+        return [Route(LIVE, takes(live)), Route(READY, takes(ready))]
 
 
 def _not_ready(detail: str) -> ProblemError:
     return ProblemError(503, detail, kind="not-ready", headers={"Retry-After": "2"})
 
 
-def create_health_app(health: HealthApi) -> Starlette:
-    """An application for a process that serves nothing but its health."""
-    return Starlette(routes=health.routes(), exception_handlers=EXCEPTION_HANDLERS)
+def create_health_app(health: HealthApi, metrics: MetricsApi) -> Starlette:
+    """An application for a process that serves nothing but its health and metrics."""
+    routes = [*health.routes(), metrics.route]
+    guard(routes, {("GET", LIVE): OPEN, ("GET", READY): OPEN, ("GET", METRICS): METRICS_RULE})
+    return Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)

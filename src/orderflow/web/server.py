@@ -1,14 +1,18 @@
 """Serves ASGI applications, until told to stop, on sockets that were bound before anything else started."""
 
 import asyncio
+import gc
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from email.utils import formatdate
+from typing import Any
 
+import uvloop
 from starlette.types import ASGIApp
 
 from orderflow.runtime.health import Health
+from orderflow.runtime.processes import raise_open_files_limit
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.runtime.signals import stopping_by
 from orderflow.runtime.tls import CertificateKeeper, ServerTls
@@ -21,6 +25,9 @@ from orderflow.web.front_door import FrontDoor
 ON_EVERY_ANSWER = b"x-content-type-options: nosniff\r\ncross-origin-resource-policy: same-origin\r\n"
 """No browser takes an answer for anything else than it says it is, or gives it to a page of another origin
 that embeds it."""
+GC_THRESHOLDS = (10_000, 20, 20)
+"""New objects before a collection, and how often older ones are examined: few of ours are in cycles."""
+
 DRAIN_S = 5
 LISTEN_BACKLOG = 4096
 
@@ -153,3 +160,21 @@ def stop_on_signals(stop: asyncio.Event) -> Generator[None]:
     loop = asyncio.get_running_loop()
     with stopping_by(lambda: loop.call_soon_threadsafe(stop.set)):
         yield
+
+
+def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+    """Run `main`, the whole of a server's process, until it ends; SIGTERM and SIGINT set its event. Returns
+    the exit code."""
+
+    async def until_signal() -> None:
+        stop = asyncio.Event()
+        with stop_on_signals(stop):
+            await main(stop)
+
+    raise_open_files_limit()
+    # Objects that live as long as the process need not be examined by every collection.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_signal())
+    return 0

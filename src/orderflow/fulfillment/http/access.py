@@ -5,7 +5,8 @@ from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.erasure import ERASE_SHIPMENTS
 from orderflow.contracts.scopes import Scope
 from orderflow.fulfillment.http.stock import STOCK
-from orderflow.web.access import OPEN, Rule, Rules
+from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
+from orderflow.web.metrics import METRICS
 
 SHIPMENTS = "/api/fulfillment/shipments"
 LETTERS = "/api/fulfillment/dead-letters"
@@ -29,6 +30,7 @@ RULES: Rules = {
     ("POST", f"{LETTERS}/{{letter_id}}/discard"): _OPERATE,
     ("PUT", f"{STOCK}/{{product_id:path}}"): _OPERATE,
     ("POST", ERASE_SHIPMENTS): Rule(Scope.ADMIN),
+    ("GET", METRICS): METRICS_RULE,
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,
 }

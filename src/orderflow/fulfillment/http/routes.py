@@ -17,6 +17,7 @@ from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS, problem_response
 from orderflow.web.headers import takes
 from orderflow.web.health import HealthApi
+from orderflow.web.metrics import MetricsApi
 from orderflow.web.problems import ProblemError
 
 
@@ -26,10 +27,13 @@ def create_app(
     actions: DeadLetterActions,
     stock: StockApi,
     customers: Customers,
+    *,
+    metrics: MetricsApi,
 ) -> Starlette:
     """The Fulfillment Service as an ASGI application, to be served by `web.server`."""
     routes = [
         *health.routes(),
+        metrics.route,
         Route("/api/fulfillment/shipments", takes(service.list_shipments, reads_query=True)),
         Route("/api/fulfillment/shipments/{order_id}", takes(service.get_shipment)),
         Route(LETTERS, takes(service.list_dead_letters, reads_query=True)),

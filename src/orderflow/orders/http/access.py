@@ -3,7 +3,8 @@
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.scopes import Scope
-from orderflow.web.access import OPEN, Rule, Rules
+from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
+from orderflow.web.metrics import METRICS
 
 PLACE = Rule(Scope.ORDERS_WRITE, for_customers=True)
 _READ = Rule(Scope.ORDERS_READ, for_customers=True)
@@ -27,6 +28,7 @@ RULES: Rules = {
     ("GET", "/api/outbox/parked"): _READ_ALL,
     ("POST", "/api/outbox/parked/release"): Rule(Scope.ADMIN),
     ("POST", ERASE_CUSTOMER): Rule(Scope.ADMIN),
+    ("GET", METRICS): METRICS_RULE,
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,
     # The documents are the same for every installation, and say nothing about it.

@@ -20,6 +20,7 @@ from orderflow.orders.http.access import RULES
 from orderflow.orders.http.audit import Audit
 from orderflow.orders.http.customers import Customers
 from orderflow.orders.http.health import health_api
+from orderflow.orders.http.metrics import metrics_api
 from orderflow.orders.http.orders import Orders
 from orderflow.orders.http.parked import ParkedEvents
 from orderflow.orders.http.short_way import PostOrder
@@ -28,12 +29,14 @@ from orderflow.orders.http.status import StatusUpdates
 from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.process import OrdersProcess
+from orderflow.runtime.telemetry.exposition import Exposition
 from orderflow.web import docs_page
 from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS
 from orderflow.web.bodies import BodyBudget
 from orderflow.web.headers import NoQuery, read_query, refuse_what_is_not_taken, takes
 from orderflow.web.health import HealthApi
+from orderflow.web.metrics import MetricsApi
 
 
 class OrdersApi:
@@ -43,7 +46,13 @@ class OrdersApi:
     """To be served by `web.server`."""
     short_way: PostOrder
 
-    def __init__(self, process: OrdersProcess, *, events_kept: Callable[[], Kept]) -> None:
+    def __init__(
+        self,
+        process: OrdersProcess,
+        *,
+        events_kept: Callable[[], Kept],
+        exposition: Exposition | None = None,
+    ) -> None:
         writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
@@ -76,6 +85,7 @@ class OrdersApi:
             ),
             audit=Audit(reader),
             health=health_api(process),
+            metrics=metrics_api(process, exposition or Exposition()),
         )
 
     def stop(self) -> None:
@@ -93,6 +103,7 @@ def _application(
     customers: Customers,
     audit: Audit,
     health: HealthApi,
+    metrics: MetricsApi,
 ) -> ASGIApp:
     app = FastAPI(
         title="Orderflow Order Service",
@@ -132,7 +143,7 @@ def _application(
             response_model=None,
             responses=openapi.get_responses(answer),
         )
-    app.router.routes.extend(docs_page.ROUTES)
+    app.router.routes.extend([metrics.route, *docs_page.ROUTES])
     openapi.document_writes(app)
     guard(app.router.routes, RULES)
     return app

@@ -18,6 +18,7 @@ from orderflow.web.headers import idempotency_key
 from orderflow.web.problems import ProblemError
 
 PATH = b"/api/orders"
+ROUTE = PATH.decode()
 
 _JSON = b"application/json"
 _CREATED_HEADERS = b"location: /api/orders/%b\r\n%bcontent-type: application/json\r\n"
@@ -59,6 +60,7 @@ class PostOrder:
             return False
 
         def done(result: Accepted | Refused) -> None:
+            exchange.route = ROUTE
             if isinstance(result, Accepted):
                 replayed = _REPLAYED if result.replayed else b""
                 headers = _CREATED_HEADERS % (result.order_id.encode(), replayed)

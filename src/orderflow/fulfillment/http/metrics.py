@@ -1,0 +1,30 @@
+"""Metrics of the Fulfillment Service over HTTP."""
+
+from collections.abc import Callable
+
+from orderflow.fulfillment.breaker import Circuit
+from orderflow.fulfillment.worker import WorkerStatus
+from orderflow.runtime.telemetry import metrics
+from orderflow.runtime.telemetry.exposition import Exposition
+from orderflow.runtime.telemetry.metrics import Reading
+from orderflow.web.metrics import MetricsApi
+
+
+def metrics_api(status: Callable[[], WorkerStatus], exposition: Exposition) -> MetricsApi:
+    """Metrics of the worker in this process."""
+
+    async def readings() -> list[Reading]:
+        now = status()
+        circuits = [
+            (metrics.CIRCUIT, (part, circuit.value), float(circuit is is_now))
+            for part, is_now in now.circuits.items()
+            for circuit in Circuit
+        ]
+        return [
+            (metrics.IN_FLIGHT, (), now.in_flight),
+            (metrics.HELD, (), now.held),
+            (metrics.STATUS_UPDATE_BACKLOG, (), now.owed),
+            *circuits,
+        ]
+
+    return MetricsApi(exposition, readings, lambda: status().degraded)
