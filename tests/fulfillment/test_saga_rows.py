@@ -163,3 +163,20 @@ def test_an_intent_says_which_step_it_is_for(world: World) -> None:
     write(world, shipment, Call())
     with world.fulfillment.reader.connect() as connection:
         assert connection.execute(sa.select(shipments.c.step)).scalar_one() == "ship"
+
+
+@pytest.mark.parametrize("world", ["postgres"], indirect=True)
+def test_the_moves_of_a_shipment_touch_no_index_before_it_closes(world: World) -> None:
+    """PostgreSQL then needs no new index entries: the next version of the row is on the same page, which has
+    room for it. The table has many pages, and each of them is filled only by inserts."""
+    ready = [held(world) for _ in range(200)]
+    with world.fulfillment.writer.begin() as connection:
+        called = apply(Transaction(connection), [Change(each, Call(), NOW) for each in ready])
+        updated, heap_only = connection.execute(
+            sa.text(
+                "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'shipments'"
+            )
+        ).one()
+    assert None not in called
+    assert updated == 200
+    assert heap_only >= 190
