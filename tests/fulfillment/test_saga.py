@@ -1,9 +1,10 @@
 """Which step of an order is next, in either direction."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from orderflow.fulfillment.model import (
     Step,
     TurnBack,
     Undone,
+    changed,
     decode_ended,
     encode_ended,
 )
@@ -161,3 +163,16 @@ def test_however_a_saga_goes_nothing_is_left_that_was_not_shipped(moves: list[st
         assert at_parties == set()
     if shipment.state is State.SHIPPED:
         assert at_parties == ({Step.AUTHORIZE, Step.SHIP} if pays else {Step.SHIP})
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Shipment)])
+def test_a_changed_shipment_differs_in_what_was_changed_and_the_given_one_in_nothing(name: str) -> None:
+    given_one = called(received(amount_minor=5, currency="EUR"))
+    before = replace(given_one)
+    assert changed(given_one, **{name: "new"}) == replace(given_one, **{name: "new"})
+    assert given_one == before
+
+
+def test_a_shipment_has_no_other_fields() -> None:
+    with pytest.raises(AttributeError):
+        changed(received(), weight=3)

@@ -5,7 +5,6 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +32,7 @@ from orderflow.fulfillment.model import (
     Undone,
     Wait,
     Written,
+    changed,
 )
 from orderflow.fulfillment.parties import PartyRefused, PartyRejected
 from orderflow.fulfillment.recorder import Recorder
@@ -312,7 +312,7 @@ class Dispatcher:
             return
         decision = after_look_up(found, shipment)
         if decision is not None:
-            await self._conclude(replace(shipment, party=shipment.party or self._party), decision)
+            await self._conclude(changed(shipment, party=shipment.party or self._party), decision)
             return
         if (call := self._breaker.permit()) is None:
             self.accept([shipment])
@@ -351,7 +351,7 @@ class Dispatcher:
     def _first_called(self, shipment: Shipment, now: datetime) -> Shipment:
         """The shipment with this party for its present step. A key that was not used before counts as used
         `now`."""
-        return replace(shipment, party=shipment.party or self._party, intent_at=shipment.intent_at or now)
+        return changed(shipment, party=shipment.party or self._party, intent_at=shipment.intent_at or now)
 
     async def _call(self, shipment: Shipment) -> Done | Undone | Park:
         step = self._steps[shipment.step]
@@ -369,4 +369,4 @@ class Dispatcher:
 
 def _called_before(intended: Shipment, shipment: Shipment) -> Shipment:
     """The intended shipment, with its key as old as it was before that intent."""
-    return replace(intended, intent_at=shipment.intent_at, party=shipment.party)
+    return changed(intended, intent_at=shipment.intent_at, party=shipment.party)

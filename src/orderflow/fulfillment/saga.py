@@ -29,6 +29,7 @@ from orderflow.fulfillment.model import (
     Step,
     TurnBack,
     Undone,
+    changed,
 )
 
 _BACKWARDS = (Step.SHIP, Step.AUTHORIZE)
@@ -39,9 +40,9 @@ def opened(shipment: Shipment, *, takes_payments: bool) -> Shipment:
     """The shipment at its first step, once its gate is open. If a look-up found something of it at a party,
     it is there that it goes on."""
     if shipment.party is not None:
-        return replace(shipment, state=State.READY, waits=0)
+        return changed(shipment, state=State.READY, waits=0)
     pays = takes_payments and bool(shipment.amount_minor)
-    return replace(shipment, state=State.READY, waits=0, step=Step.AUTHORIZE if pays else Step.SHIP)
+    return changed(shipment, state=State.READY, waits=0, step=Step.AUTHORIZE if pays else Step.SHIP)
 
 
 def after_shipped(shipment: Shipment) -> Shipment | None:
@@ -57,7 +58,7 @@ def moved(shipment: Shipment, move: Move, at: datetime) -> Shipment:
     """The shipment after the move."""
     match move:
         case Call():
-            return replace(shipment, state=State.CALLING, attempts=shipment.attempts + 1)
+            return changed(shipment, state=State.CALLING, attempts=shipment.attempts + 1)
         case Done():
             return _done(shipment, move, at)
         case Undone():
@@ -66,27 +67,27 @@ def moved(shipment: Shipment, move: Move, at: datetime) -> Shipment:
             return _turned(shipment, move, at)
         case GiveUp(note=note):
             left = _leaving(shipment, GIVEN_UP, at, reason=note)
-            return _further_back(left) if shipment.undoing else replace(left, state=State.CLOSED)
+            return _further_back(left) if shipment.undoing else changed(left, state=State.CLOSED)
 
 
 def _done(shipment: Shipment, done: Done, at: datetime) -> Shipment:
     match shipment.step:
         case Step.SHIP:
-            return replace(shipment, state=State.SHIPPED, label=done.label, waits=0)
+            return changed(shipment, state=State.SHIPPED, label=done.label, waits=0)
         case Step.CAPTURE:
-            return replace(_leaving(shipment, DONE, at), state=State.CLOSED)
+            return changed(_leaving(shipment, DONE, at), state=State.CLOSED)
         case _:
             left = _leaving(shipment, DONE, at, authorization_id=done.authorization_id)
             return _at(left, Step.SHIP)
 
 
 def _turned(shipment: Shipment, turn: TurnBack, at: datetime) -> Shipment:
-    turned = replace(shipment, undoing=True, error=turn.error)
+    turned = changed(shipment, undoing=True, error=turn.error)
     if not shipment.may_be_done and shipment.label is None:
         return _further_back(turned)
     if turn.rejected:
         return _further_back(_leaving(turned, UNDONE, at, reason=turn.error))
-    return replace(turned, state=State.READY, attempts=0, waits=0, interruptions=0)
+    return changed(turned, state=State.READY, attempts=0, waits=0, interruptions=0)
 
 
 def _further_back(shipment: Shipment) -> Shipment:
@@ -97,7 +98,7 @@ def _further_back(shipment: Shipment) -> Shipment:
     held = shipment.done_step(Step.STOCK)
     released = tuple(replace(each, state=UNDONE) if each is held else each for each in shipment.ended)
     outcome = State.CANCELLED if shipment.error is None else State.REJECTED
-    return replace(_at(shipment, Step.STOCK), state=outcome, ended=released)
+    return changed(_at(shipment, Step.STOCK), state=outcome, ended=released)
 
 
 def may_turn(shipment: Shipment) -> bool:
@@ -111,13 +112,13 @@ def holds_stock(shipment: Shipment) -> bool:
 
 def reserved(shipment: Shipment, at: datetime) -> Shipment:
     """The shipment, for which stock is reserved now."""
-    return replace(shipment, ended=(Ended(Step.STOCK, DONE, attempts=1, at=at), *shipment.ended))
+    return changed(shipment, ended=(Ended(Step.STOCK, DONE, attempts=1, at=at), *shipment.ended))
 
 
 def _at(
     shipment: Shipment, step: Step, *, party: str | None = None, intent_at: datetime | None = None
 ) -> Shipment:
-    return replace(
+    return changed(
         shipment,
         step=step,
         state=State.READY,
@@ -150,4 +151,4 @@ def _leaving(
         authorization_id=authorization_id or kept,
         reason=reason,
     )
-    return replace(shipment, ended=(*(each for each in shipment.ended if each is not before), ended))
+    return changed(shipment, ended=(*(each for each in shipment.ended if each is not before), ended))
