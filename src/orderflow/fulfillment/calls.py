@@ -3,6 +3,7 @@ step, then a call. Thousands may be in flight, one a shipment."""
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ from orderflow.fulfillment.model import (
     Written,
     changed,
 )
+from orderflow.fulfillment.observed import count_call
 from orderflow.fulfillment.parties import PartyRefused, PartyRejected
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.saga import may_turn
@@ -265,7 +267,9 @@ class Dispatcher:
         gets no quick retries: if it fails, its shipment waits to be due again."""
         quick_retries = 0
         while True:
+            began = time.perf_counter()
             outcome = await self._ask(permit, self._call(shipment))
+            count_call(shipment, outcome, time.perf_counter() - began)
             crash_point("carrier.answered")
             self._pace_retried(shipment, outcome)
             decision = self._after_call(outcome, shipment, permit, quick_retries)

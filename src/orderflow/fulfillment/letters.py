@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import cast
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from orderflow.fulfillment import attentions
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, TEXT_CHARS_MAX, Park, Shipment, clean
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters
 from orderflow.messaging import Headers, Record
+from orderflow.runtime.telemetry.metrics import dead_letter
 
 PROGRAM = "orderflow"
 """The actor of what the program does unasked."""
@@ -129,7 +131,8 @@ def insert(tx: Transaction, letters: Sequence[DeadLetter]) -> list[None]:
     """Store the letters, and the attentions that tell their orders to ask for a person."""
     by_id = {letter.id: letter for letter in letters}
     for letter in sorted(by_id.values(), key=lambda kept: kept.id):
-        _insert(tx, letter)
+        if _insert(tx, letter):
+            tx.after_commit(partial(dead_letter, letter.kind))
     owed = {
         letter.order_id: attentions.Attention(letter.order_id, "dead-letter", letter.attention, None)
         for letter in by_id.values()
@@ -163,6 +166,7 @@ def _insert(tx: Transaction, letter: DeadLetter) -> bool:
 
 def give_up(tx: Transaction, letter: DeadLetter) -> None:
     """Store the letter of a shipment, or reopen it if the shipment was given up before."""
+    tx.after_commit(partial(dead_letter, letter.kind))
     if _insert(tx, letter):
         return
     tx.connection.execute(

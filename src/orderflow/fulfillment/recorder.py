@@ -28,6 +28,7 @@ from orderflow.fulfillment.model import (
 )
 from orderflow.fulfillment.shipments import apply
 from orderflow.runtime.health import Health
+from orderflow.runtime.telemetry.metrics import COMPENSATIONS
 
 log = structlog.get_logger()
 
@@ -119,7 +120,7 @@ class Recorder:
         if now is None or _is_over(change, now):
             self._capacity.let_go([shipment])
         if now is not None:
-            _log(change, now)
+            _tell(change, now)
 
 
 def _is_over(change: Change, now: Shipment) -> bool:
@@ -133,7 +134,7 @@ _EVENTS = {
 }
 
 
-def _log(change: Change, now: Shipment) -> None:
+def _tell(change: Change, now: Shipment) -> None:
     """Never a party's own words, for they may name a person: these stay with the shipment."""
     shipment = change.shipment
     told: Mapping[str, object] = {}
@@ -152,6 +153,7 @@ def _log(change: Change, now: Shipment) -> None:
             event = _EVENTS[shipment.step]
         case Undone():
             event, told = "shipment.undone", {"step": shipment.step.value}
+            COMPENSATIONS.labels(shipment.step.value).inc()
         case Wait(after_ms=after_ms, note=note, cause=cause):
             event, told = "shipment.retry", {"after_ms": after_ms, "reason": cause or note}
         case Park(kind=kind, note=note, cause=cause):

@@ -4,7 +4,7 @@ Two adapters ship, `embedded` (a SQLite file, one process) and `kafka` (Apache K
 `tests/conformance`. An adapter refuses at start what it cannot do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -86,15 +86,20 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConsumerState:
-    """What health shows about a consumer. Lag is in messages, None if it is not known yet."""
+    """What health shows about a consumer. `lags` is by partition, in messages; None while it is unknown."""
 
     group: str
     assignment: tuple[int, ...]
-    lag: int | None
+    lags: Mapping[int, int] | None
     last_poll_age_s: float | None
     error: str | None = field(default=None)
     trouble: str | None = field(default=None)
     """What this member's group should read but does not, in words; None if everything is read."""
+
+    @property
+    def lag(self) -> int | None:
+        """Over all partitions."""
+        return None if self.lags is None else sum(self.lags.values())
 
 
 class BusUnavailable(Exception):

@@ -363,9 +363,10 @@ class EmbeddedConsumer:
         return ConsumerState(
             group=self._group,
             assignment=tuple(range(self._log.partitions)),
-            lag=sum(
-                ends.get((self._topic, partition), 0) - done for partition, done in self._committed.items()
-            ),
+            lags={
+                partition: ends.get((self._topic, partition), 0) - done
+                for partition, done in self._committed.items()
+            },
             last_poll_age_s=None if polled_at_s is None else time.monotonic() - polled_at_s,
             error=self._error,
         )

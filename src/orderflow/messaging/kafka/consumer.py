@@ -88,7 +88,7 @@ class KafkaConsumer:
         self._commit_error: KafkaError | None = None
         self._ahead: list[KafkaMessage] = []
         """Taken from librdkafka's queue and not returned by `poll` yet."""
-        self._lag: int | None = None
+        self._lags: dict[int, int] | None = None
         self._problem: BusMisconfigured | BusUnavailable | None = None
         self._error: str | None = None
         self._broken = False
@@ -166,7 +166,7 @@ class KafkaConsumer:
         self._forget_lag()
 
     def _forget_lag(self) -> None:
-        self._lag = None
+        self._lags = None
         self._lag_known_at_s = time.monotonic()
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
@@ -187,10 +187,10 @@ class KafkaConsumer:
         elif self._unreachable_since_s is None:
             self._unreachable_since_s = time.monotonic()
         partitions = statistics["topics"].get(self._topic, {"partitions": {}})["partitions"]
-        lags = [_lag(partitions.get(str(partition))) for partition in self._delivered]
-        known = [lag for lag in lags if lag is not None]
-        self._lag = sum(known) if known and len(known) == len(lags) else None
-        if self._lag is not None:
+        lags = {partition: _lag(partitions.get(str(partition))) for partition in self._delivered}
+        known = {partition: lag for partition, lag in lags.items() if lag is not None}
+        self._lags = known if known and len(known) == len(lags) else None
+        if self._lags is not None:
             self._lag_known_at_s = time.monotonic()
 
     def _on_error(self, error: KafkaError) -> None:
@@ -338,7 +338,7 @@ class KafkaConsumer:
         return ConsumerState(
             group=self._group,
             assignment=tuple(sorted(self._delivered)),
-            lag=self._lag,
+            lags=self._lags,
             last_poll_age_s=None if polled_at_s is None else time.monotonic() - polled_at_s,
             error=self._error,
             trouble=self._trouble(),
@@ -346,7 +346,7 @@ class KafkaConsumer:
 
     def _trouble(self) -> str | None:
         unknown_s = time.monotonic() - self._lag_known_at_s
-        if self._lag is None and self._delivered and unknown_s > LAG_UNKNOWN_S_MAX:
+        if self._lags is None and self._delivered and unknown_s > LAG_UNKNOWN_S_MAX:
             return f"the broker has not told for {unknown_s:.0f} s how much of {self._topic} waits for us"
         return self._watch.trouble(self._delivered)
 

@@ -153,6 +153,39 @@ OUTBOX_PARKED = _gauge("orderflow_outbox_parked", "Events that the log refuses f
 
 # The Fulfillment Service: fulfillment and up
 
+_ATTEMPTS = _counter(
+    "orderflow_attempts_total",
+    "Calls of carriers and payment providers for a step, `undo` included. `outcome` is done, undone, parked, "
+    "rejected (for good, by the party), refused (our key or address is wrong) or failed (nothing is known).",
+    "calls",
+    "step",
+    "outcome",
+)
+_PARTY_CALL = _histogram(
+    "orderflow_party_call_duration_seconds",
+    "Time that such a call takes; `part` is carrier or payments.",
+    "seconds",
+    "part",
+    buckets=(*_REQUEST_S, 30, 60),
+)
+COMPENSATIONS = _counter(
+    "orderflow_compensations_total",
+    "Steps that were undone, because their order was not shipped.",
+    "steps",
+    "step",
+)
+_DEAD_LETTERS = _counter(
+    "orderflow_dead_letters_total",
+    "Messages and shipments that were given up, again after a redrive included.",
+    "letters",
+    "kind",
+)
+CONSUMER_LAG = _gauge(
+    "orderflow_consumer_lag",
+    "Messages of a partition that wait for this worker; missing while the broker has not told.",
+    "messages",
+    "partition",
+)
 IN_FLIGHT = _gauge("orderflow_in_flight", "Calls of carriers and payment providers under way.", "calls")
 HELD = _gauge("orderflow_held_shipments", "Shipments that the worker has in memory.", "shipments")
 STATUS_UPDATE_BACKLOG = _gauge(
@@ -193,6 +226,27 @@ def db_operation(system: str, operation: str | Callable[..., Any], seconds: floa
 @lru_cache(maxsize=1_024)
 def _db_operation(system: str, name: str) -> Histogram:
     return _DB_OPERATION.labels(system, name)
+
+
+def party_call(part: str, step: str, outcome: str, seconds: float) -> None:
+    """Count a call of a carrier or payment provider."""
+    _attempts(step, outcome).inc()
+    _party_call(part).observe(seconds)
+
+
+@lru_cache(maxsize=256)
+def _attempts(step: str, outcome: str) -> Counter:
+    return _ATTEMPTS.labels(step, outcome)
+
+
+@lru_cache(maxsize=16)
+def _party_call(part: str) -> Histogram:
+    return _PARTY_CALL.labels(part)
+
+
+def dead_letter(kind: str) -> None:
+    """Count a letter; `kind` is a name from our code."""
+    _DEAD_LETTERS.labels(kind).inc()
 
 
 def document() -> str:
