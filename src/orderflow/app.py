@@ -66,7 +66,7 @@ def run_up(settings: Settings) -> int:
 
     Raises SettingsError, DatabaseMisconfigured, DatabaseUnavailable or BusMisconfigured when it cannot start.
     """
-    telemetry.configure_logging(settings.log_format, settings.log_level, "orderflow")
+    _start_telemetry(settings, "orderflow")
     with ExitStack() as stack:
         stack.enter_context(lock_data_dir(settings.data_dir))
         sources = databases(settings)
@@ -108,7 +108,7 @@ def run_up(settings: Settings) -> int:
 
 def run_api(settings: Settings) -> int:
     """Run the Order Service in ORDERFLOW_API_WORKERS processes behind one socket. Raises as `run_up`."""
-    telemetry.configure_logging(settings.log_format, settings.log_level, "order-service")
+    _start_telemetry(settings, "order-service")
     with bind(settings.host, settings.port, "ORDERFLOW_PORT") as listener:
         source = _orders_database(settings)
         tls = server_tls(settings)
@@ -140,7 +140,7 @@ def run_api(settings: Settings) -> int:
 
 def run_relay(settings: Settings) -> int:
     """Run one relay process; any number of them may run. Raises as `run_up`."""
-    telemetry.configure_logging(settings.log_format, settings.log_level, "relay")
+    _start_telemetry(settings, "relay")
     with ExitStack() as stack:
         listener = None
         if settings.relay_port is not None:
@@ -167,7 +167,7 @@ def run_relay(settings: Settings) -> int:
 
 def run_fulfillment(settings: Settings) -> int:
     """Run one fulfillment worker with its own HTTP server; any number of them may run. Raises as `run_up`."""
-    telemetry.configure_logging(settings.log_format, settings.log_level, "fulfillment-service")
+    _start_telemetry(settings, "fulfillment-service")
     with ExitStack() as stack:
         listener = stack.enter_context(
             bind(settings.host, settings.fulfillment_port, "ORDERFLOW_FULFILLMENT_PORT")
@@ -184,6 +184,11 @@ def run_fulfillment(settings: Settings) -> int:
                 )
 
         return run_until_signal(run)
+
+
+def _start_telemetry(settings: Settings, service: str) -> None:
+    telemetry.configure_logging(settings.log_format, settings.log_level, service)
+    tracing.configure_tracing(service)
 
 
 def databases(settings: Settings) -> tuple[Source, Source]:

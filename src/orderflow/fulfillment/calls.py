@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from orderflow.fulfillment import traces
 from orderflow.fulfillment.breaker import FAILURES_MAX, Circuit, CircuitBreaker, Permit
 from orderflow.fulfillment.decisions import (
     QUICK_RETRIES_MAX,
@@ -43,6 +44,7 @@ from orderflow.fulfillment.steps import StepPort
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
+from orderflow.runtime.telemetry import tracing
 
 T = TypeVar("T")
 
@@ -267,9 +269,10 @@ class Dispatcher:
         gets no quick retries: if it fails, its shipment waits to be due again."""
         quick_retries = 0
         while True:
-            began = time.perf_counter()
+            began, began_ns = time.perf_counter(), tracing.now_ns()
             outcome = await self._ask(permit, self._call(shipment))
             count_call(shipment, outcome, time.perf_counter() - began)
+            traces.called(shipment, began_ns, *_told(outcome))
             crash_point("carrier.answered")
             self._pace_retried(shipment, outcome)
             decision = self._after_call(outcome, shipment, permit, quick_retries)
@@ -374,3 +377,12 @@ class Dispatcher:
 def _called_before(intended: Shipment, shipment: Shipment) -> Shipment:
     """The intended shipment, with its key as old as it was before that intent."""
     return changed(intended, intent_at=shipment.intent_at, party=shipment.party)
+
+
+def _told(outcome: Outcome) -> tuple[str, str | None]:
+    """What its span says of a call: its outcome, and why it failed. A rejection is no failure of the call."""
+    if not isinstance(outcome, CallFailed):
+        return type(outcome).__name__.lower(), None
+    if isinstance(outcome.error, PartyRejected):
+        return "rejected", None
+    return "failed", cause(outcome.error)

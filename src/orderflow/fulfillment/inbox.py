@@ -15,7 +15,7 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import cancellation
+from orderflow.fulfillment import cancellation, traces
 from orderflow.fulfillment import letters as dead_letters
 from orderflow.fulfillment.cancellation import Cancel, LookAgain
 from orderflow.fulfillment.capacity import Capacity
@@ -32,6 +32,7 @@ from orderflow.messaging import BusUnavailable, Consumer, Record
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
+from orderflow.runtime.telemetry import tracing
 
 log = structlog.get_logger()
 
@@ -218,8 +219,10 @@ class Inbox:
         if records:
             self._records_max = _next_poll(records, 2 * self._records_max)
             crash_point("inbox.polled")
+            began_ns = tracing.now_ns()
             if not self._store(records):
                 return 0
+            traces.taken(records, began_ns)
             crash_point("inbox.stored")
         self._uncommitted.update((record.partition, record) for record in records)
         self._commit_offsets()

@@ -10,7 +10,7 @@ from orderflow.contracts.traceparent import trace_id
 from orderflow.database.batch import NotWritten, Outcome
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import until_written
+from orderflow.fulfillment import traces, until_written
 from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.fencing import Change
 from orderflow.fulfillment.model import (
@@ -158,6 +158,7 @@ def _tell(change: Change, now: Shipment) -> None:
             event, told = "shipment.retry", {"after_ms": after_ms, "reason": cause or note}
         case Park(kind=kind, note=note, cause=cause):
             event, told = "shipment.parked", {"kind": kind, "reason": cause or note}
+            traces.parked(shipment, kind)
         case Close(note=note):
             if note is None:
                 return

@@ -11,7 +11,7 @@ import structlog
 
 from orderflow.contracts.orders_api import BATCH_MAX
 from orderflow.database.group_commit import GroupCommit
-from orderflow.fulfillment import attentions, decisions, model, until_written
+from orderflow.fulfillment import attentions, decisions, model, traces, until_written
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
 from orderflow.fulfillment.breaker import Circuit, CircuitBreaker
 from orderflow.fulfillment.model import Close, GoOn, OpenGate, Shipment
@@ -21,6 +21,7 @@ from orderflow.fulfillment.recorder import Recorder
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
+from orderflow.runtime.telemetry import tracing
 
 log = structlog.get_logger()
 
@@ -117,7 +118,9 @@ class StatusSender:
         self._sending += len(batch)
         life = self._life
         try:
+            began_ns = tracing.now_ns()
             answers = await self._send([model.status_update(shipment) for shipment in batch])
+            traces.reported(batch, answers, began_ns)
             crash_point("status.answered")
             if life != self._life:
                 return 0

@@ -21,6 +21,7 @@ from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.orders import commands, queries
 from orderflow.orders.events import EventTooLarge, order_created, too_large
 from orderflow.orders.hand_off import HandOff
+from orderflow.orders.traces import traced
 from orderflow.runtime.ids import new_uuid4, new_uuid7
 from orderflow.web.front_door import Caller
 
@@ -79,7 +80,7 @@ class Intake:
         self._clock = clock
         self._key_wait_s = key_wait_s
         self._concluding: set[asyncio.Task[None]] = set()
-        self._place_orders = partial(commands.place_orders, hand_off=hand_off)
+        self._place_orders = traced(partial(commands.place_orders, hand_off=hand_off))
 
     @property
     def is_full(self) -> bool:

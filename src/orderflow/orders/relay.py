@@ -18,12 +18,14 @@ from orderflow.database.batch import NotWritten, Outcome, UseCase
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit, QueueFull
 from orderflow.messaging import Position, Publisher, PublishFailed
+from orderflow.orders import traces
 from orderflow.orders.events import message
 from orderflow.orders.hand_off import HandOff
 from orderflow.orders.outbox import CLAIM_ROWS_MAX, Claim, Mark, MarkAll, OutboxRow, claim, mark
 from orderflow.orders.parked import Refused, Taken, park, unpark
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.loop import ThreadLoop
+from orderflow.runtime.telemetry import tracing
 from orderflow.runtime.telemetry.metrics import PRODUCE, PRODUCED
 
 log = structlog.get_logger()
@@ -116,8 +118,10 @@ class Relay:
     def _publish(self, batch: list[OutboxRow]) -> int:
         crash_point("relay.claimed")
         began = self._monotonic()
+        began_ns = tracing.now_ns()
         outcomes = self._publisher.publish([message(row) for row in batch])
         PRODUCE.observe(self._monotonic() - began)
+        traces.published(batch, outcomes, began_ns)
         crash_point("relay.published")
         now = self._clock()
         failed = next((o for o in outcomes if isinstance(o, PublishFailed) and not o.too_large), None)

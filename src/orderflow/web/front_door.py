@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from ipaddress import ip_address
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
 from orderflow.contracts.scopes import EVERY_SCOPE, Scope
 from orderflow.contracts.traceparent import is_sampled, parse_traceparent, trace_id
 from orderflow.runtime.ids import new_uuid4, random_hex
+from orderflow.runtime.telemetry import tracing
 from orderflow.runtime.telemetry.metrics import http_request
 from orderflow.web.cors import Cors
 from orderflow.web.problems import INSTANCE_CHARS_MAX, ProblemError
@@ -25,6 +26,7 @@ ANONYMOUS = "anonymous"
 SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 """Methods that change nothing (RFC 9110, 9.2.1)."""
 
+_METHODS = SAFE_METHODS | {b"POST", b"PUT", b"PATCH", b"DELETE"}
 HEALTH = b"/health/"
 """Whoever watches over a service asks there, and is never sent away."""
 
@@ -73,6 +75,8 @@ class Caller(NamedTuple):
     correlation_id: str
     traceparent: str
     principal: Principal = NOBODY
+    span: Any = None
+    """The request's span, if it is traced."""
 
 
 class Refusal(NamedTuple):
@@ -111,11 +115,16 @@ class FrontDoor:
     ) -> Caller | Refusal:
         """`address` is where the request comes from."""
         principal = self._authenticate(headers.get(b"authorization"))
+        given = headers.get(b"traceparent")
+        request = None
+        if tracing.is_on():
+            request = tracing.begin_request(_method(method), parse_traceparent(given))
         caller = Caller(
             principal.name,
             correlation_id_from(headers.get(b"x-correlation-id")),
-            traceparent_from(headers.get(b"traceparent")),
+            traceparent_from(given) if request is None else request.traceparent,
             principal,
+            None if request is None else request.span,
         )
         if self._admit is not None and not path.startswith(HEALTH):
             wait_s = self._admit(principal, address, headers)
@@ -168,6 +177,10 @@ class FrontDoor:
     ) -> None:
         """Log and count a request that began at `began`, in seconds of `time.perf_counter`. `route` is the
         template of its path, empty if none matches."""
+        if caller.span is not None:
+            told = {tracing.URL_PATH: path[:INSTANCE_CHARS_MAX], tracing.STATUS_CODE: status}
+            told[tracing.CORRELATION_ID] = caller.correlation_id
+            tracing.end_request(caller.span, route, told, str(status) if status >= 500 else None)
         if self._log is None:
             return
         seconds = time.perf_counter() - began
@@ -196,6 +209,11 @@ def _too_many(wait_s: float) -> ProblemError:
         "More requests were sent than ORDERFLOW_RATE_LIMIT allows; this one was not looked at.",
         headers={"Retry-After": str(ceil(wait_s))},
     )
+
+
+def _method(given: bytes) -> str:
+    """A method by its name if HTTP defines it, else `_OTHER`, as the semantic conventions have it."""
+    return given.decode("ascii") if given in _METHODS else "_OTHER"
 
 
 def _host_name(authority: bytes) -> str:

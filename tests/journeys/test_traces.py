@@ -1,0 +1,171 @@
+"""One order's spans, from its request to the last update of its status, as an OTLP receiver gets them."""
+
+import threading
+from collections.abc import Generator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from processes import Role, ask, eventually, order
+from tests.otlp_receiver import Receiver, Span, receiving
+
+from conftest import StartRole
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CLIENT = "b7ad6b7169203331"
+SAMPLED = {"traceparent": f"00-{TRACE}-{CLIENT}-01"}
+NOT_SAMPLED = {"traceparent": f"00-{TRACE}-{CLIENT}-00"}
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Receiver]:
+    with receiving() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        yield receiver
+
+
+@pytest.fixture(params=["embedded", "postgresql-kafka"])
+def parts(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    plain = {
+        "DATA_DIR": str(tmp_path / "data"),
+        "PORT": "0",
+        "FULFILLMENT_PORT": "0",
+        "CARRIER_DELAY_MS": "0-0",
+    }
+    if request.param == "embedded":
+        return plain
+    database: str = request.getfixturevalue("postgres_database")
+    names: dict[str, str] = request.getfixturevalue("names")
+    return {**plain, **names, "DATABASE_URL": database, "FULFILLMENT_DATABASE_URL": database}
+
+
+def up(start: StartRole, parts: dict[str, str], **settings: str) -> Role:
+    plain = {"PORT": "0", "FULFILLMENT_PORT": "0", "CARRIER_DELAY_MS": "0-0", "CARRIER_FAILURE_RATE": "0"}
+    return start("up", **{**plain, **parts, **settings})
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_an_orders_spans_are_one_trace_from_the_request_to_its_last_status(
+    start: StartRole, parts: dict[str, str], receiver: Receiver, content_type: str
+) -> None:
+    """The short way takes only the first of the content types."""
+    url = up(start, parts).url()
+    headers = {**SAMPLED, "content-type": content_type}
+    placed = ask(f"{url}/api/orders", method="POST", body=order(1), headers=headers)
+    order_id = placed.body["orderId"]
+    assert ask(f"{url}/api/orders/{order_id}?wait=Shipped&timeoutMs=30000").body["status"] == "Shipped"
+    eventually(lambda: len(receiver.of_order(order_id)) >= 8, "the last spans arrive")
+    spans = receiver.of_order(order_id)
+    (server,) = [span for span in spans if span.kind == "SERVER"]
+    assert (server.name, server.trace_id, server.parent_id) == ("POST /api/orders", TRACE, CLIENT)
+    assert server.attributes["http.response.status_code"] == 201
+    assert {span.trace_id for span in spans} == {TRACE}
+    assert {span.parent_id for span in spans if span is not server} == {server.span_id}
+    topic = parts.get("ORDERS_TOPIC", "order-events")
+    assert sorted((span.name, span.kind) for span in spans) == sorted(
+        [
+            ("POST /api/orders", "SERVER"),
+            ("commit batch", "CLIENT"),
+            ("commit orders", "INTERNAL"),
+            (f"send {topic}", "PRODUCER"),
+            (f"process {topic}", "CONSUMER"),
+            ("report status", "CLIENT"),
+            ("report status", "CLIENT"),
+            ("ship", "CLIENT"),
+        ]
+    )
+    by_name = {span.name: span for span in spans}
+    assert by_name["commit orders"].linked == (by_name["commit batch"].span_id,)
+    assert by_name[f"process {topic}"].linked == (server.span_id,)
+    reported = [span.attributes["orderflow.order_status"] for span in spans if span.name == "report status"]
+    assert reported == ["Processing", "Shipped"]
+    assert not any(span.is_error for span in spans)
+
+
+def test_a_cancelled_orders_spans_tell_failed_calls_and_name_no_person(
+    start: StartRole, parts: dict[str, str], receiver: Receiver
+) -> None:
+    """A carrier that nobody runs leaves the first order waiting, until it is cancelled."""
+    url = up(start, parts, CARRIER="http", CARRIER_URL="http://127.0.0.1:9").url()
+    order_id = ask(f"{url}/api/orders", method="POST", body=order(1), headers=SAMPLED).body["orderId"]
+
+    def failed() -> bool:
+        return any(span.name == "ship" and span.is_error for span in receiver.of_order(order_id))
+
+    eventually(failed, "a failed call of the carrier is told")
+    cancelling = ask(
+        f"{url}/api/orders/{order_id}/cancel",
+        method="POST",
+        body={"reason": "Secret Name 1 asked for it"},
+        headers={"traceparent": SAMPLED["traceparent"].replace(TRACE, "1" * 32)},
+    )
+    assert cancelling.body["status"] == "Cancelling"
+
+    def names() -> set[str]:
+        return {span.name.partition(" ")[0] for span in receiver.spans if span.trace_id == "1" * 32}
+
+    eventually(lambda: {"POST", "send", "process"} <= names(), "the cancellation's own trace is told")
+    told = repr(receiver.spans)
+    assert "Secret Name" not in told
+    assert "product-" not in told
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A carrier that understands no request."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(400)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_dead_letter_is_told_in_its_orders_trace(
+    start: StartRole, parts: dict[str, str], receiver: Receiver
+) -> None:
+    carrier = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=carrier.serve_forever, daemon=True).start()
+    try:
+        carrier_url = f"http://127.0.0.1:{carrier.server_port}"
+        url = up(start, parts, CARRIER="http", CARRIER_URL=carrier_url).url()
+        order_id = ask(f"{url}/api/orders", method="POST", body=order(1), headers=SAMPLED).body["orderId"]
+
+        def letters() -> list[Span]:
+            return [span for span in receiver.of_order(order_id) if span.name == "dead letter"]
+
+        eventually(lambda: bool(letters()), "the dead letter is told")
+        (letter,) = letters()
+        assert (letter.trace_id, letter.is_error) == (TRACE, True)
+        assert letter.attributes["orderflow.dead_letter.kind"] == "carrier-refused"
+        (call,) = [span for span in receiver.of_order(order_id) if span.name == "ship"]
+        assert call.attributes["error.type"] == "HTTP 400"
+    finally:
+        carrier.shutdown()
+        carrier.server_close()
+
+
+def test_a_role_ends_in_time_though_nobody_takes_its_spans(
+    start: StartRole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    role = up(start, {"DATA_DIR": str(tmp_path / "data")})
+    url = role.url()
+    order_id = ask(f"{url}/api/orders", method="POST", body=order(1), headers=SAMPLED).body["orderId"]
+    assert ask(f"{url}/api/orders/{order_id}?wait=Shipped&timeoutMs=30000").body["status"] == "Shipped"
+    assert role.stop() == 0
+
+
+def test_a_request_that_its_caller_does_not_sample_leaves_no_span(
+    start: StartRole, tmp_path: Path, receiver: Receiver
+) -> None:
+    role = up(start, {"DATA_DIR": str(tmp_path / "data")})
+    url = role.url()
+    unseen = ask(f"{url}/api/orders", method="POST", body=order(1), headers=NOT_SAMPLED).body["orderId"]
+    assert ask(f"{url}/api/orders/{unseen}?wait=Shipped&timeoutMs=30000").body["status"] == "Shipped"
+    assert role.stop() == 0
+    assert receiver.spans, "the other requests are told, at the latest when the role ends"
+    assert receiver.of_order(unseen) == []

@@ -1,0 +1,95 @@
+"""A receiver of OTLP over HTTP: it decodes the protobuf, and keeps the spans."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    name: str
+    kind: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    """Empty for a root."""
+    linked: tuple[str, ...]
+    """The ids of the spans that it links."""
+    attributes: dict[str, Any]
+    is_error: bool
+    service: str
+
+
+class Receiver:
+    """Listens on 127.0.0.1 while `receiving` runs."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                assert self.path == "/v1/traces"
+                receiver.spans += _spans(body)
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def of_order(self, order_id: str) -> list[Span]:
+        """The spans of the traces that know the order."""
+        known = list(self.spans)
+        traces = {span.trace_id for span in known if span.attributes.get("orderflow.order_id") == order_id}
+        return [span for span in known if span.trace_id in traces]
+
+
+@contextmanager
+def receiving() -> Generator[Receiver]:
+    receiver = Receiver()
+    thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.server.shutdown()
+        receiver.server.server_close()
+        thread.join()
+
+
+def _spans(body: bytes) -> list[Span]:
+    request: Any = ExportTraceServiceRequest()
+    request.ParseFromString(body)
+    return [
+        Span(
+            span.name,
+            span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+            span.trace_id.hex(),
+            span.span_id.hex(),
+            span.parent_span_id.hex(),
+            tuple(link.span_id.hex() for link in span.links),
+            {each.key: _value(each.value) for each in span.attributes},
+            span.status.code == 2,
+            next(_value(each.value) for each in of.resource.attributes if each.key == "service.name"),
+        )
+        for of in request.resource_spans
+        for scope in of.scope_spans
+        for span in scope.spans
+    ]
+
+
+def _value(value: Any) -> Any:
+    return getattr(value, value.WhichOneof("value"))
