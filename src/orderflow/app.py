@@ -39,6 +39,7 @@ from orderflow.runtime import telemetry
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, run_workers, stop_with_parent
+from orderflow.runtime.telemetry import tracing
 from orderflow.runtime.telemetry.exposition import Exposition, SharedCounts
 from orderflow.runtime.tls import ClientTls, ServerTls
 from orderflow.security.access import front_door, rate_limits
