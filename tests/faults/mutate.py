@@ -68,6 +68,8 @@ MUTANTS = (
     ),
     Mutant("authorization-kept", "embedded", ("kill:up",), frozenset({"authorization-kept"}), times=1),
     Mutant("stock-kept", "embedded", ("kill:up",), frozenset({"stock-drift"}), times=1),
+    Mutant("stock-never-taken", "embedded", ("kill:up",), frozenset({"stock-drift"}), times=1),
+    Mutant("capture-skipped", "embedded", ("kill:up",), frozenset({"charged"}), times=1),
     Mutant(
         "lease-ignored", "real", ("carrier:hang",), frozenset({"attention", "stuck"}), seconds=40, times=4
     ),

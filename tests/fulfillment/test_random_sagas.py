@@ -21,11 +21,12 @@ from tests.fulfillment.saga_stage import WORK, Run, Stage, on_stage
 from tests.fulfillment.test_paying import count
 from tests.fulfillment.unreliable_parties import Mood
 
+from orderflow.fulfillment.decisions import DURABLE_WAITS_MS, INTERRUPTIONS_MAX
 from orderflow.fulfillment.tables import dead_letters, reservations, shipments, stock
 
-EXAMPLES = 25
-STEPS = 30
-ON_HAND = 5
+EXAMPLES = 18
+STEPS = 20
+ON_HAND = 21
 QUANTITY = 2
 PRICE_MINOR = 250
 ROUNDS_MAX = 60
@@ -53,6 +54,35 @@ OPERATIONS = {
 operations = st.sampled_from([(party, name) for party, names in OPERATIONS.items() for name in names])
 
 troubles = st.dictionaries(operations, st.sampled_from(Mood), min_size=1, max_size=5)
+failing = st.sampled_from(
+    [("carrier", "create"), ("provider", "authorize"), ("provider", "capture"), ("provider", "void")]
+)
+fates = st.sampled_from([None, None, None, "rejected", "declined"])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One operation of an order fails until its schedule is exhausted, or a worker dies in the call. What is
+    refused or interrupted too often becomes a dead letter, too."""
+
+    operation: tuple[str, str]
+    mood: Mood
+    fate: str | None
+    turns_before: int
+    is_cancelled: bool
+    how: str
+
+
+failures = st.builds(
+    Failure,
+    operation=failing,
+    mood=st.sampled_from([mood for mood in Mood if mood is not Mood.FINE]),
+    fate=fates,
+    turns_before=st.integers(0, 3),
+    is_cancelled=st.booleans(),
+    how=st.sampled_from(["for hours", "for hours", "a worker dies", "workers have died often"]),
+)
+
 turns = st.lists(st.sampled_from([*WORK, "sender", "dispatchers", "dispatchers"]), max_size=8)
 
 
@@ -71,15 +101,15 @@ class Sagas(RuleBasedStateMachine):
         self._product = f"p-{next(self.numbers)}"
         count(self._world, **{self._product.replace("-", "_"): ON_HAND})
 
-    @initialize(target=orders, is_priced=st.booleans())
-    def first(self, is_priced: bool) -> Order:
-        return self._place(is_priced, is_tracked=True, fate=None)
+    @initialize(target=orders, failure=failures)
+    def first(self, failure: Failure) -> Order:
+        return self._go_through(failure)
 
     @rule(
         target=orders,
         is_priced=st.booleans(),
         is_tracked=st.booleans(),
-        fate=st.sampled_from([None, None, None, "rejected", "declined"]),
+        fate=fates,
         moods=troubles,
         work=turns,
     )
@@ -112,6 +142,33 @@ class Sagas(RuleBasedStateMachine):
                 provider.declines.add(order_id)
         order = Order(order_id, is_priced, is_tracked)
         self._placed.append(order)
+        return order
+
+    @rule(target=orders, failure=failures)
+    def an_operation_fails(self, failure: Failure) -> Order:
+        return self._go_through(failure)
+
+    def _go_through(self, failure: Failure) -> Order:
+        operation = failure.operation
+        order = self._place(is_priced=operation[0] == "provider", is_tracked=True, fate=failure.fate)
+        self._change({operation: failure.mood})
+        for which in ("inbox", "sender", *["dispatchers"] * failure.turns_before):
+            self._run(self._stage.step(which))
+        if failure.is_cancelled:
+            self.act(order, "cancel", is_noticed=True)
+        if failure.how == "for hours":
+            for _ in range(len(DURABLE_WAITS_MS) + 3):
+                for which in ("recovery", "sender", "dispatchers"):
+                    self._run(self._stage.step(which))
+                self._stage.time_passes()
+        else:
+            self._run(self._stage.step("dispatchers"))
+            if failure.how == "workers have died often":
+                calling = sa.update(shipments).where(shipments.c.state == "calling")
+                self._world.execute(calling.values(interruptions=INTERRUPTIONS_MAX))
+            self._run(self._stage.crash("one"))
+            self._run(self._stage.step("recovery"))
+        self._change({operation: Mood.FINE})
         return order
 
     @rule(
@@ -218,6 +275,8 @@ class Sagas(RuleBasedStateMachine):
             for letter in letters:
                 self._see_to(letter, redrives=True)
         assert self._letters() == []
+        for _ in range(2):  # what was resolved last is told to its order
+            self._run(self._stage.round())
         for order in self._placed:
             self._check(order)
         self._check_stock()
