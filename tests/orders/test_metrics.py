@@ -11,6 +11,7 @@ from prometheus_client.samples import Sample
 from tests.orders.conftest import ORDER, Service, eventually
 
 OPENMETRICS: Any = parser  # it has no types
+COUNT = "db_client_operation_duration_seconds_count"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -69,7 +70,8 @@ def test_requests_are_counted_by_the_templates_of_their_routes(tmp_path: Path, s
     ):
         counted = requests(after, method, route, status) - requests(before, method, route, status)
         assert counted == 1, (method, route, status)
-    assert {s.labels.get("http_request_method") for s in after} <= {None, "_OTHER", "GET", "POST", "PATCH"}
+    known = {None, "_OTHER", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    assert {s.labels.get("http_request_method") for s in after} <= known
     assert not [s for s in after if order["orderId"] in str(s.labels)]
 
 
@@ -96,19 +98,29 @@ def test_an_order_is_counted_in_its_batch_and_in_what_the_database_and_the_log_d
         ("orderflow_intake_batch_orders_sum", {}),
         ("orderflow_produce_duration_seconds_count", {}),
         (
-            "db_client_operation_duration_seconds_count",
+            COUNT,
             {"db_operation_name": "place_orders", "db_system_name": "sqlite"},
         ),
     ):
         assert value(after, name, **labels) - value(before, name, **labels) == 1, name
     for name, labels in (
         ("orderflow_intake_queue_age_seconds_count", {}),
-        ("db_client_operation_duration_seconds_count", {"db_operation_name": "commit"}),
+        (COUNT, {"db_operation_name": "commit"}),
         ("orderflow_loop_turn_duration_seconds_count", {"loop": "writer-orders"}),
     ):
         assert value(after, name, **labels) > value(before, name, **labels), name
     assert value(after, "orderflow_orders", status="Created") == 1
     assert value(after, "orderflow_scrape_complete") == 1
+
+
+def test_what_is_done_by_hand_is_called_like_its_use_case_though_it_is_audited(service: Service) -> None:
+    before = scraped(service)
+    order_id = service.placed()["orderId"]
+    service.send("POST", f"/api/orders/{order_id}/hold")
+    names = {s.labels.get("db_operation_name") for s in scraped(service)}
+    assert not names & {"recorded", "place", "other", "<lambda>"}
+    counted = [value(each, COUNT, db_operation_name="update_orders") for each in (before, scraped(service))]
+    assert counted[1] > counted[0]
 
 
 def test_only_the_move_to_shipped_is_timed(service: Service) -> None:

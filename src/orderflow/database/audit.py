@@ -7,6 +7,7 @@ The table is append-only: no statement of ours changes or deletes an entry, and 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import wraps
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -100,6 +101,7 @@ class AuditLog:
         """The use case for commands that are given by hand. `changed` says by the result what is to be added
         to the details of the entry; None means that nothing has changed, and then there is no entry."""
 
+        @wraps(use_case)
         def recorded(tx: Transaction, commands: Sequence[ByHand[C]]) -> Sequence[R]:
             results = use_case(tx, [each.command for each in commands])
             done: list[tuple[Act, Details]] = []

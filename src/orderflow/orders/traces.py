@@ -1,6 +1,7 @@
 """The Order Service's spans between the request and the log."""
 
 from collections.abc import Sequence
+from functools import wraps
 from typing import Any
 
 from orderflow.database.batch import UseCase
@@ -15,6 +16,7 @@ def traced(place_orders: UseCase[Any, Any]) -> UseCase[Any, Any]:
     """The use case, whose orders tell which batch they were written with: a span for the batch, in the trace
     of its first order that is traced, and one for each such order that links it."""
 
+    @wraps(place_orders)
     def place(tx: Transaction, commands: Sequence[Any]) -> Sequence[Any]:
         sampled = [each for each in commands if tracing.is_traced(each.traceparent)]
         if not sampled:

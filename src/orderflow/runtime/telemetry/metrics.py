@@ -8,7 +8,7 @@ are read when somebody asks for them. No label has values without a bound, such 
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -217,10 +217,15 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def db_operation(system: str, operation: str | Callable[..., Any], seconds: float) -> None:
     """Count a use case or query, which is called like its function."""
-    while isinstance(operation, partial):
-        operation = operation.func
-    name = operation if isinstance(operation, str) else getattr(operation, "__name__", "other")
+    name = operation if isinstance(operation, str) else getattr(_innermost(operation), "__name__", "other")
     _db_operation(system, name).observe(seconds)
+
+
+def _innermost(function: Any) -> Any:
+    """The function that partials and wrappers (`functools.wraps`) call in the end."""
+    while (inner := getattr(function, "func", None) or getattr(function, "__wrapped__", None)) is not None:
+        function = inner
+    return function
 
 
 @lru_cache(maxsize=1_024)
