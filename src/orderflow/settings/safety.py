@@ -21,18 +21,8 @@ FULFILLMENT_ROLES = ("up", "fulfillment")
 SAMPLES = frozenset(
     {
         *("admin", "changeit", "changeme", "default", "example", "guest", "letmein", "orderflow", "pass"),
-        *(
-            "password",
-            "postgres",
-            "qwerty",
-            "root",
-            "sample",
-            "secret",
-            "test",
-            "12345",
-            "123456",
-            "12345678",
-        ),
+        *("password", "postgres", "qwerty", "root", "sample", "secret", "test"),
+        *("12345", "123456", "12345678"),
     }
 )
 """Passwords and keys of examples, in lower case without hyphens and underscores."""
