@@ -64,7 +64,7 @@ services-stop: python-found ## stop them; their data and ports stay
 services-clean: python-found ## stop them and remove their data
 	@$(PYTHON) $(SERVICES) clean
 
-compose-up: ## the production-like stack in containers at http://127.0.0.1:8080; SETTINGS=dev for development
+compose-up: ## the production-like stack in containers at https://localhost:8080; SETTINGS=dev for development
 	docker compose $(if $(SETTINGS),--env-file deploy/compose/$(SETTINGS).env) up --detach
 
 compose-down: ## stop it; its data stays (docker compose down --volumes removes it)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -67,8 +68,9 @@ class Stack:
         if not self.docker:
             raise NotTrue("docker is installed")
         port, fulfillment = free_ports()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"https://localhost:{port}"
         self.api_key = ""
+        self.trusted = ssl.create_default_context()
         self.environment = {
             **os.environ,
             "ORDERFLOW_PUBLISH_PORT": str(port),
@@ -79,7 +81,9 @@ class Stack:
         }
 
     def make_key(self) -> None:
-        """Make the key that all calls are made with from now on."""
+        """Make the key that all calls are made with from now on, and trust the stack's authority alone."""
+        authority = self.compose("exec", "-T", "api", "cat", "/run/secrets/ca.pem")
+        self.trusted = ssl.create_default_context(cadata=authority)
         create = ("keys", "create", "--name=test", "--scope=orders:read", "--scope=orders:write")
         self.api_key = self.compose("run", "--rm", "-T", "migrate", *create).strip()
 
@@ -131,8 +135,11 @@ class Stack:
         return self._ledger("payment-sim", 8091)["payments"]
 
     def _ledger(self, service: str, port: int) -> dict[str, list[dict[str, Any]]]:
-        url = f"http://127.0.0.1:{port}/v1/ledger"
-        program = f"import urllib.request as u; print(u.urlopen({url!r}).read().decode())"
+        program = (
+            "import ssl, urllib.request as u; "
+            "trusted = ssl.create_default_context(cafile='/run/secrets/ca.pem'); "
+            f"print(u.urlopen('https://localhost:{port}/v1/ledger', context=trusted).read().decode())"
+        )
         return json.loads(self.compose("exec", "-T", service, "python", "-c", program))
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> dict[str, Any]:
@@ -141,7 +148,7 @@ class Stack:
         headers |= {"Authorization": f"Bearer {self.api_key}"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (http, written above)
+        with urllib.request.urlopen(request, timeout=10, context=self.trusted) as answer:  # noqa: S310 (https)
             return json.load(answer)
 
     def orders_of(self, customer: str) -> list[dict[str, Any]]:

@@ -7,17 +7,25 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.compose_secrets import READERS, make_secrets
 
-from orderflow.settings import Role, load_with_origins, refusals
+from orderflow.settings import Role, load_with_origins, plain_text, refusals
 
 ROOT = Path(__file__).parents[1]
 ROLES: list[Role] = ["api", "relay", "fulfillment"]
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+):-(?P<default>[^}]*)\}")
 _IMAGE = {"ORDERFLOW_HOST": "0.0.0.0", "ORDERFLOW_DATA_DIR": "/var/lib/orderflow"}  # noqa: S104
+_SECRETS = "/run/secrets"
 
 
-def service(name: str) -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "compose.yaml").read_text())["services"][name]
+def services() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+
+
+def volumes(name: str) -> dict[str, str]:
+    """What is mounted in the service, by where."""
+    mounted = (volume.split(":") for volume in services()[name].get("volumes", ()))
+    return {parts[1]: parts[0] for parts in mounted}
 
 
 def env_file(name: str) -> dict[str, str]:
@@ -26,20 +34,21 @@ def env_file(name: str) -> dict[str, str]:
     return {variable: value for variable, _, value in pairs}
 
 
-def environment(role: Role, given: Mapping[str, str], secrets: Path) -> dict[str, str]:
-    """The environment of the role's container, with the files that the service `secrets` makes for it."""
-    for name in ("database_url", "fulfillment_database_url"):
-        (secrets / f"orderflow_{name}").write_text(
-            "postgresql://orderflow_x:7b0e5c@postgres:5432/orderflow_x\n"
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_secrets(tmp_path_factory.mktemp("secrets"))
+
+
+def environment(name: str, given: Mapping[str, str], secrets: Path) -> dict[str, str]:
+    """The environment of the service's container, with the files that the service `secrets` makes for it."""
+    reader = volumes(name)[_SECRETS].removesuffix("-secrets")
+    settings: dict[str, str] = services()[name]["environment"]
+    return _IMAGE | {
+        variable: _VARIABLE.sub(lambda found: given.get(found["name"], found["default"]), value).replace(
+            _SECRETS, str(secrets / reader)
         )
-    if role == "fulfillment":
-        (secrets / "orderflow_api_key").write_text(f"of_0123456789_{'x' * 43}\n")
-    settings: dict[str, str] = service(role)["environment"]
-    filled = {
-        name: _VARIABLE.sub(lambda found: given.get(found["name"], found["default"]), value)
-        for name, value in settings.items()
+        for variable, value in settings.items()
     }
-    return {**_IMAGE, **filled, "ORDERFLOW_SECRETS_DIR": str(secrets)}
 
 
 def test_the_image_says_no_environment() -> None:
@@ -53,9 +62,50 @@ def test_the_image_says_no_environment() -> None:
 
 @pytest.mark.parametrize("file", [None, "dev.env"])
 @pytest.mark.parametrize("role", ROLES)
-def test_every_role_starts_with_the_settings_of_compose(role: Role, file: str | None, tmp_path: Path) -> None:
+def test_every_role_starts_with_the_settings_of_compose(role: Role, file: str | None, secrets: Path) -> None:
     given = env_file(file) if file else {}
-    loaded = load_with_origins(environment(role, given, tmp_path))
+    loaded = load_with_origins(environment(role, given, secrets))
     assert refusals(loaded, role) == []
     assert loaded.settings.env == ("dev" if file else "prod")
     assert loaded.settings.asks_who_calls is (file is None)
+    assert not loaded.settings.behind_proxy
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_speaks_plain_text_with_anybody(role: Role, secrets: Path) -> None:
+    settings = load_with_origins(environment(role, {}, secrets)).settings
+    assert settings.tls_cert is not None
+    assert plain_text(settings, role) == []
+    without = settings.model_copy(update={"kafka_security": "plaintext"})
+    assert {each.variable for each in plain_text(without, role)} == {"ORDERFLOW_KAFKA_SECURITY"}
+
+
+@pytest.mark.parametrize("name", ["carrier-sim", "payment-sim", "migrate", "keys"])
+def test_tools_and_simulators_take_the_settings_of_compose(name: str, secrets: Path) -> None:
+    settings = load_with_origins(environment(name, {}, secrets)).settings
+    assert settings.tls_cert == secrets / volumes(name)[_SECRETS].removesuffix("-secrets") / "tls.pem"
+
+
+def test_kafka_lets_in_only_clients_with_a_certificate() -> None:
+    broker: dict[str, str] = services()["kafka"]["environment"]
+    protocols = dict(pair.split(":") for pair in broker["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    beyond_loopback = [
+        listener.partition("://")[0]
+        for listener in broker["KAFKA_LISTENERS"].split(",")
+        if "://localhost:" not in listener
+    ]
+    assert {protocols[listener] for listener in beyond_loopback} == {"SSL"}
+    assert broker["KAFKA_SSL_CLIENT_AUTH"] == "required"
+    # The image's start script would look for key stores with passwords.
+    assert "SSL://" not in broker["KAFKA_ADVERTISED_LISTENERS"]
+
+
+def test_each_reader_has_a_volume_of_its_own_and_nobody_else_the_authoritys() -> None:
+    made = volumes("secrets")
+    assert {made[f"/secrets/{reader}"] for reader in READERS} == {f"{reader}-secrets" for reader in READERS}
+    assert made["/secrets/authority"] == "authority"
+    others = [name for name in services() if name != "secrets"]
+    assert [name for name in others if "authority" in volumes(name).values()] == []
+    readers = {name: volumes(name)[_SECRETS] for name in others}
+    assert readers["postgres"] == "postgres-secrets"
+    assert readers["api"] != readers["fulfillment"]

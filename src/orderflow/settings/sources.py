@@ -26,7 +26,7 @@ _NOT_SETTINGS = frozenset(
     PREFIX + name
     for name in (
         *("CONFIG", "SECRETS_DIR", "VERSION"),
-        *("PUBLISH_ADDRESS", "PUBLISH_PORT", "PUBLISH_FULFILLMENT_PORTS"),
+        *("PUBLISH_ADDRESS", "PUBLISH_NAMES", "PUBLISH_PORT", "PUBLISH_FULFILLMENT_PORTS"),
     )
 )
 _SETTINGS = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
