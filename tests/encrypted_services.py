@@ -26,14 +26,14 @@ LISTENERS = {"TLS": "SSL", "MTLS": "SSL", "SASL": "SASL_SSL", "MISNAMED": "SSL",
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
-def _services(action: str, directory: Path, *arguments: str) -> str:
+def run_services(action: str, directory: Path, *arguments: str) -> str:
     command = [sys.executable, str(SERVICES), action, *arguments, "--directory", str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [probe.getsockname()[1] for probe in probes]
@@ -55,7 +55,7 @@ class EncryptedKafka:
     def __init__(self, directory: Path, authority: Authority) -> None:
         self._directory = directory
         directory.mkdir()
-        self._ports = dict(zip(LISTENERS, _free_ports(len(LISTENERS)), strict=True))
+        self._ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
         stores = {
             "": authority.issue("localhost"),
             "listener.name.misnamed.": authority.issue("kafka.example"),
@@ -79,7 +79,7 @@ class EncryptedKafka:
             store.write_bytes(_pkcs8(identity))
             lines += [f"{prefix}ssl.keystore.type=PEM", f"{prefix}ssl.keystore.location={store}"]
         settings = [argument for line in lines for argument in ("--kafka-setting", line)]
-        _services("start", directory, "kafka", *settings)
+        run_services("start", directory, "kafka", *settings)
         self._add_user()
 
     @property
@@ -100,7 +100,7 @@ class EncryptedKafka:
         return f"kafka://localhost:{self._ports[listener]}"
 
     def close(self) -> None:
-        _services("clean", self._directory)
+        run_services("clean", self._directory)
 
 
 class EncryptedPostgres:
@@ -108,7 +108,7 @@ class EncryptedPostgres:
 
     def __init__(self, directory: Path, authority: Authority) -> None:
         self._directory = directory
-        exported = _services("start", directory, "postgres")
+        exported = run_services("start", directory, "postgres")
         found = re.search(r"ORDERFLOW_TEST_POSTGRES_URL=(\S+)", exported)
         assert found is not None
         self._plain = urlsplit(found[1].strip("'"))
@@ -141,4 +141,4 @@ class EncryptedPostgres:
         return f"postgresql://{where}/{database}?sslmode={mode}&sslrootcert={authority.file}"
 
     def close(self) -> None:
-        _services("clean", self._directory)
+        run_services("clean", self._directory)
