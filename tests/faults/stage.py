@@ -236,18 +236,26 @@ def logged_event(partition: int, offset: int, value: bytes) -> LoggedEvent:
     )
 
 
+_GIVEN_PORTS: set[int] = set()
+
+
 def free_port() -> int:
-    """A free port below the range of outgoing connections, so that no connection gets it while a role
-    restarts."""
+    """A free port that no other part of this run gets, though its role may start later or restart.
+
+    It lies below the range of outgoing connections and above the one that `services.py` draws from.
+    """
     while True:
-        port = random.SystemRandom().randrange(15_000, 30_000)
+        port = random.SystemRandom().randrange(30_000, 32_768)
+        if port in _GIVEN_PORTS:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _GIVEN_PORTS.add(port)
+        return port
 
 
 async def until_answers(url: str) -> None:
