@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -70,8 +71,8 @@ class LedgerFile:
         while open_for_more:
             batch, open_for_more = self._next_batch()
             if batch:
-                outcomes = self._commit(batch)
-                batch[0].outcome.get_loop().call_soon_threadsafe(_settle, batch, outcomes)
+                settle = self._commit(batch)
+                batch[0].outcome.get_loop().call_soon_threadsafe(settle)
 
     def _next_batch(self) -> tuple[list[_Pending], bool]:
         """Waits for one operation and takes what queued behind it; False comes with the last batch."""
@@ -86,23 +87,26 @@ class LedgerFile:
             pass
         return batch, True
 
-    def _commit(self, batch: list[_Pending]) -> list[object] | Exception:
+    def _commit(self, batch: list[_Pending]) -> Callable[[], None]:
+        """Commits the batch and returns what tells its callers so, to be called on their loop."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [pending.operation(self._connection) for pending in batch]
+            results = [pending.operation(self._connection) for pending in batch]
             self._connection.execute("COMMIT")
         except Exception as error:  # whatever it was, the callers must learn of it and the writer must go on
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            return error
-        return outcomes
+            return partial(_fail, batch, error)
+        return partial(_answer, batch, results)
 
 
-def _settle(batch: list[_Pending], outcomes: list[object] | Exception) -> None:
-    for position, pending in enumerate(batch):
-        if pending.outcome.done():  # its waiter was cancelled
-            continue
-        if isinstance(outcomes, Exception):
-            pending.outcome.set_exception(outcomes)
-        else:
-            pending.outcome.set_result(outcomes[position])
+def _answer(batch: list[_Pending], results: list[object]) -> None:
+    for pending, result in zip(batch, results, strict=True):
+        if not pending.outcome.done():  # else its waiter was cancelled
+            pending.outcome.set_result(result)
+
+
+def _fail(batch: list[_Pending], error: Exception) -> None:
+    for pending in batch:
+        if not pending.outcome.done():
+            pending.outcome.set_exception(error)
