@@ -189,7 +189,11 @@ def run_fulfillment(settings: Settings) -> int:
 
 def _start_telemetry(settings: Settings, service: str) -> None:
     telemetry.configure_logging(settings.log_format, settings.log_level, service)
-    tracing.configure_tracing(service)
+    tracing.configure_tracing(
+        service,
+        url_scheme="http" if settings.tls_cert is None else "https",
+        messaging_system="orderflow" if settings.bus_url == "embedded:" else "kafka",
+    )
 
 
 def databases(settings: Settings) -> tuple[Source, Source]:

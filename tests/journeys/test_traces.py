@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Generator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -50,12 +51,14 @@ def test_an_orders_spans_are_one_trace_from_the_request_to_its_last_status(
     start: StartRole, parts: dict[str, str], receiver: Receiver, content_type: str
 ) -> None:
     """The short way takes only the first of the content types."""
-    url = up(start, parts).url()
+    url = up(start, parts, PAYMENTS="simulated").url()
     headers = {**SAMPLED, "content-type": content_type}
-    placed = ask(f"{url}/api/orders", method="POST", body=order(1), headers=headers)
+    priced = order(1)
+    priced["items"][0]["unitPrice"] = {"amountMinor": 100, "currency": "EUR"}
+    placed = ask(f"{url}/api/orders", method="POST", body=priced, headers=headers)
     order_id = placed.body["orderId"]
     assert ask(f"{url}/api/orders/{order_id}?wait=Shipped&timeoutMs=30000").body["status"] == "Shipped"
-    eventually(lambda: len(receiver.of_order(order_id)) >= 8, "the last spans arrive")
+    eventually(lambda: len(receiver.of_order(order_id)) >= 10, "the last spans arrive")
     spans = receiver.of_order(order_id)
     (server,) = [span for span in spans if span.kind == "SERVER"]
     assert (server.name, server.trace_id, server.parent_id) == ("POST /api/orders", TRACE, CLIENT)
@@ -72,66 +75,113 @@ def test_an_orders_spans_are_one_trace_from_the_request_to_its_last_status(
             (f"process {topic}", "CONSUMER"),
             ("report status", "CLIENT"),
             ("report status", "CLIENT"),
+            ("authorize", "CLIENT"),
             ("ship", "CLIENT"),
+            ("capture", "CLIENT"),
         ]
     )
     by_name = {span.name: span for span in spans}
     assert by_name["commit orders"].linked == (by_name["commit batch"].span_id,)
     assert by_name[f"process {topic}"].linked == (server.span_id,)
+    assert server.attributes["url.scheme"] == "http"
+    system = "kafka" if "ORDERS_TOPIC" in parts else "orderflow"
+    for name in (f"send {topic}", f"process {topic}"):
+        assert by_name[name].attributes["messaging.system"] == system
     reported = [span.attributes["orderflow.order_status"] for span in spans if span.name == "report status"]
     assert reported == ["Processing", "Shipped"]
     assert not any(span.is_error for span in spans)
 
 
+class Carrier:
+    """A carrier that has no shipments, and answers everything else with `status`. `contexts` are the trace
+    contexts of the requests to it."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.contexts: list[str | None] = []
+        carrier = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self._answer(carrier.status, b"{}")
+
+            def do_GET(self) -> None:
+                self._answer(200, b'{"shipments":[]}')
+
+            def _answer(self, status: int, body: bytes) -> None:
+                carrier.contexts.append(self.headers["traceparent"])
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"CARRIER": "http", "CARRIER_URL": f"http://127.0.0.1:{self.server.server_port}"}
+
+
+@contextmanager
+def carrier_that_answers(status: int) -> Generator[Carrier]:
+    carrier = Carrier(status)
+    threading.Thread(target=carrier.server.serve_forever, daemon=True).start()
+    try:
+        yield carrier
+    finally:
+        carrier.server.shutdown()
+        carrier.server.server_close()
+
+
 def test_a_cancelled_orders_spans_tell_failed_calls_and_name_no_person(
     start: StartRole, parts: dict[str, str], receiver: Receiver
 ) -> None:
-    """A carrier that nobody runs leaves the first order waiting, until it is cancelled."""
-    url = up(start, parts, CARRIER="http", CARRIER_URL="http://127.0.0.1:9").url()
-    order_id = ask(f"{url}/api/orders", method="POST", body=order(1), headers=SAMPLED).body["orderId"]
+    """The carrier's outage leaves the order waiting until it is cancelled."""
+    with carrier_that_answers(503) as carrier:
+        url = up(start, parts, **carrier.settings).url()
+        order_id = ask(f"{url}/api/orders", method="POST", body=order(1), headers=SAMPLED).body["orderId"]
 
-    def failed() -> bool:
-        return any(span.name == "ship" and span.is_error for span in receiver.of_order(order_id))
+        def failed() -> bool:
+            return any(span.name == "ship" and span.is_error for span in receiver.of_order(order_id))
 
-    eventually(failed, "a failed call of the carrier is told")
-    cancelling = ask(
-        f"{url}/api/orders/{order_id}/cancel",
-        method="POST",
-        body={"reason": "Secret Name 1 asked for it"},
-        headers={"traceparent": SAMPLED["traceparent"].replace(TRACE, "1" * 32)},
-    )
-    assert cancelling.body["status"] == "Cancelling"
+        eventually(failed, "a failed call of the carrier is told")
+        cancelling = ask(
+            f"{url}/api/orders/{order_id}/cancel",
+            method="POST",
+            body={"reason": "Secret Name 1 asked for it"},
+            headers={"traceparent": SAMPLED["traceparent"].replace(TRACE, "1" * 32)},
+        )
+        assert cancelling.body["status"] == "Cancelling"
 
-    def names() -> set[str]:
-        return {span.name.partition(" ")[0] for span in receiver.spans if span.trace_id == "1" * 32}
+        def names() -> set[str]:
+            return {span.name.partition(" ")[0] for span in receiver.spans if span.trace_id == "1" * 32}
 
-    eventually(lambda: {"POST", "send", "process"} <= names(), "the cancellation's own trace is told")
+        eventually(lambda: {"POST", "send", "process"} <= names(), "the cancellation's own trace is told")
+        carrier.status = 422
+
+        def reported() -> list[str]:
+            spans = [span for span in receiver.of_order(order_id) if span.trace_id == TRACE]
+            return [
+                span.attributes["orderflow.order_status"] for span in spans if span.name == "report status"
+            ]
+
+        eventually(lambda: reported() == ["Processing", "Cancelled"], "the end is told in the order's trace")
+        (undone,) = [s for s in receiver.of_order(order_id) if s.name == "undo ship" and not s.is_error]
+        assert (undone.trace_id, undone.attributes["orderflow.outcome"]) == (TRACE, "undone")
     told = repr(receiver.spans)
     assert "Secret Name" not in told
     assert "product-" not in told
 
 
-class Refusing(BaseHTTPRequestHandler):
-    """A carrier that understands no request."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(400)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-def test_a_dead_letter_is_told_in_its_orders_trace(
+def test_a_dead_letter_is_told_in_its_orders_trace_and_the_carrier_gets_its_calls_context(
     start: StartRole, parts: dict[str, str], receiver: Receiver
 ) -> None:
-    carrier = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=carrier.serve_forever, daemon=True).start()
-    try:
-        carrier_url = f"http://127.0.0.1:{carrier.server_port}"
-        url = up(start, parts, CARRIER="http", CARRIER_URL=carrier_url).url()
+    with carrier_that_answers(400) as carrier:
+        url = up(start, parts, **carrier.settings).url()
         order_id = ask(f"{url}/api/orders", method="POST", body=order(1), headers=SAMPLED).body["orderId"]
 
         def letters() -> list[Span]:
@@ -143,9 +193,10 @@ def test_a_dead_letter_is_told_in_its_orders_trace(
         assert letter.attributes["orderflow.dead_letter.kind"] == "carrier-refused"
         (call,) = [span for span in receiver.of_order(order_id) if span.name == "ship"]
         assert call.attributes["error.type"] == "HTTP 400"
-    finally:
-        carrier.shutdown()
-        carrier.server_close()
+        assert carrier.contexts == [f"00-{TRACE}-{call.span_id}-01"]
+        ask(f"{url}/api/orders", method="POST", body=order(2), headers=NOT_SAMPLED)
+        eventually(lambda: len(carrier.contexts) == 2, "the carrier is called for the next order")
+        assert carrier.contexts[1] is None
 
 
 def test_a_role_ends_in_time_though_nobody_takes_its_spans(

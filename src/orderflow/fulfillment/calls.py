@@ -44,7 +44,6 @@ from orderflow.fulfillment.steps import StepPort
 from orderflow.runtime.crashpoints import crash_point
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import TaskLoop
-from orderflow.runtime.telemetry import tracing
 
 T = TypeVar("T")
 
@@ -269,10 +268,10 @@ class Dispatcher:
         gets no quick retries: if it fails, its shipment waits to be due again."""
         quick_retries = 0
         while True:
-            began, began_ns = time.perf_counter(), tracing.now_ns()
+            began, span = time.perf_counter(), traces.begin_call(shipment)
             outcome = await self._ask(permit, self._call(shipment))
             count_call(shipment, outcome, time.perf_counter() - began)
-            traces.called(shipment, began_ns, *_told(outcome))
+            traces.end_call(span, *_told(outcome))
             crash_point("carrier.answered")
             self._pace_retried(shipment, outcome)
             decision = self._after_call(outcome, shipment, permit, quick_retries)
@@ -311,7 +310,9 @@ class Dispatcher:
 
     async def _look_up(self, shipment: Shipment, permit: Permit) -> None:
         """Before any call, ask the party what it has for an order whose key it may have forgotten."""
+        span = traces.begin_call(shipment, is_look_up=True)
         found = await self._ask(permit, self._find(shipment))
+        traces.end_call(span, *_told(found))
         if isinstance(found, CallFailed):
             failed = self._after_call(found, shipment, permit, QUICK_RETRIES_MAX)
             if not isinstance(failed, CallAgain):
@@ -379,8 +380,10 @@ def _called_before(intended: Shipment, shipment: Shipment) -> Shipment:
     return changed(intended, intent_at=shipment.intent_at, party=shipment.party)
 
 
-def _told(outcome: Outcome) -> tuple[str, str | None]:
+def _told(outcome: Outcome | Sequence[Done | Park]) -> tuple[str, str | None]:
     """What its span says of a call: its outcome, and why it failed. A rejection is no failure of the call."""
+    if isinstance(outcome, Sequence):
+        return f"found {len(outcome)}", None
     if not isinstance(outcome, CallFailed):
         return type(outcome).__name__.lower(), None
     if isinstance(outcome.error, PartyRejected):

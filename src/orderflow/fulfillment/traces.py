@@ -4,6 +4,7 @@ Their attributes are ids and kinds. A party's own words may name a person, so no
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from orderflow.contracts.traceparent import parse_traceparent
 from orderflow.fulfillment.model import Shipment, status_update
@@ -11,6 +12,9 @@ from orderflow.fulfillment.orders_answers import Answer
 from orderflow.messaging import Record
 from orderflow.runtime.telemetry import tracing
 from orderflow.runtime.telemetry.tracing import SpanKind
+
+if TYPE_CHECKING:  # traces that are off do not import the SDK
+    from opentelemetry.trace import Span
 
 
 def taken(records: Sequence[Record], began_ns: int) -> None:
@@ -28,9 +32,7 @@ def taken(records: Sequence[Record], began_ns: int) -> None:
             traceparent,
             began_ns,
             {
-                tracing.MESSAGING_OPERATION: "process",
-                tracing.MESSAGING_TYPE: "process",
-                tracing.DESTINATION: record.topic,
+                **tracing.messaging("process", record.topic),
                 tracing.PARTITION: str(record.partition),
                 tracing.OFFSET: record.offset,
             },
@@ -38,19 +40,26 @@ def taken(records: Sequence[Record], began_ns: int) -> None:
         )
 
 
-def called(shipment: Shipment, began_ns: int, outcome: str, failure: str | None) -> None:
-    """A call of the present step's party. `outcome` and `failure` are names of ours."""
+def begin_call(shipment: Shipment, *, is_look_up: bool = False) -> "Span | None":
+    """A call of the present step's party, which gets the span's context; None if the order is not traced."""
     if shipment.traceparent is None or not tracing.is_traced(shipment.traceparent):
-        return
-    step = f"undo {shipment.step}" if shipment.undoing else shipment.step.value
+        return None
+    name = f"undo {shipment.step}" if shipment.undoing else shipment.step.value
     attributes: dict[str, str | int | bool] = {
         **_ids(shipment),
         tracing.STEP: shipment.step.value,
         tracing.UNDOING: shipment.undoing,
         tracing.ATTEMPT: shipment.attempts,
-        tracing.OUTCOME: outcome,
     }
-    tracing.record(step, SpanKind.CLIENT, shipment.traceparent, began_ns, attributes, error_type=failure)
+    if is_look_up:
+        name = tracing.LOOK_UP.format(step=shipment.step)
+    return tracing.begin_call(name, shipment.traceparent, attributes)
+
+
+def end_call(span: "Span | None", outcome: str, failure: str | None) -> None:
+    """`outcome` and `failure` are names of ours."""
+    if span is not None:
+        tracing.end_call(span, {tracing.OUTCOME: outcome}, failure)
 
 
 def reported(shipments: Sequence[Shipment], answers: Sequence[Answer | None], began_ns: int) -> None:

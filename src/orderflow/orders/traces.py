@@ -53,9 +53,7 @@ def published(
         if row.traceparent is None or not tracing.is_traced(row.traceparent):
             continue
         attributes: dict[str, str | int | bool] = {
-            tracing.MESSAGING_OPERATION: "send",
-            tracing.MESSAGING_TYPE: "send",
-            tracing.DESTINATION: row.topic,
+            **tracing.messaging("send", row.topic),
             tracing.ORDER_ID: row.order_id,
             tracing.CORRELATION_ID: row.correlation_id,
         }

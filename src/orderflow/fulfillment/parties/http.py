@@ -25,6 +25,7 @@ from yarl import URL
 
 from orderflow.contracts.retry_after import retry_after_s
 from orderflow.fulfillment.parties import PartyRefused, PartyUnavailable
+from orderflow.runtime.telemetry.tracing import outgoing_traceparent
 from orderflow.runtime.tls import ClientTls, tls_trouble
 
 ANSWER_BYTES_MAX = 1024 * 1024
@@ -117,6 +118,8 @@ class PartyClient:
     ) -> Answer:
         """The answer, whatever its status. `path` is already quoted. Raises PartyUnavailable for none."""
         exchange = _Exchange()
+        if (traceparent := outgoing_traceparent()) is not None:
+            headers = {**(headers or {}), "traceparent": traceparent}
         # The error is raised outside of `except`. Otherwise its context would be an aiohttp error, which may
         # quote the request's headers.
         try:

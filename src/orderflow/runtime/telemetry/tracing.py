@@ -10,6 +10,7 @@ While traces are off, the SDK is not even imported, and `is_traced` costs one co
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # off costs nothing, not even the import
 Attributes = Mapping[str, str | int | bool]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
 
 COMMIT = "commit orders"
@@ -34,16 +36,19 @@ COMMIT_BATCH = "commit batch"
 SEND = "send {topic}"
 PROCESS = "process {topic}"
 REPORT = "report status"
+LOOK_UP = "look up {step}"
 DEAD_LETTER = "dead letter"
 
 METHOD = "http.request.method"
 STATUS_CODE = "http.response.status_code"
 URL_PATH = "url.path"
+URL_SCHEME = "url.scheme"
 ROUTE = "http.route"
 ERROR_TYPE = "error.type"
 DB_SYSTEM = "db.system.name"
 DB_OPERATION = "db.operation.name"
 DB_BATCH_SIZE = "db.operation.batch.size"
+MESSAGING_SYSTEM = "messaging.system"
 MESSAGING_OPERATION = "messaging.operation.name"
 MESSAGING_TYPE = "messaging.operation.type"
 DESTINATION = "messaging.destination.name"
@@ -82,14 +87,24 @@ class _State:
     provider: "TracerProvider | None" = None
     new_trace_id: int = 0
     """The id of the next trace that begins here. Only requests begin traces, all in one thread."""
+    url_scheme: str = "http"
+    messaging_system: str = "kafka"
 
 
 _state = _State()
+_outgoing: ContextVar[str | None] = ContextVar("orderflow.outgoing_traceparent", default=None)
 
 
-def configure_tracing(service: str, environment: Mapping[str, str] = os.environ) -> None:
+def configure_tracing(
+    service: str,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    url_scheme: str = "http",
+    messaging_system: str = "kafka",
+) -> None:
     """Send spans to the OTLP endpoint of the standard OTEL_* variables, if there is one. Called once per
-    process, at start. Raises SettingsError for a protocol other than http/protobuf."""
+    process, at start. `url_scheme` is what the listeners speak. Raises SettingsError for a protocol other
+    than http/protobuf."""
     if not any(environment.get(name) for name in ENDPOINTS):
         return
     if environment.get("OTEL_TRACES_EXPORTER") == "none" or environment.get("OTEL_SDK_DISABLED") == "true":
@@ -114,7 +129,9 @@ def configure_tracing(service: str, environment: Mapping[str, str] = os.environ)
     provider = TracerProvider(resource=Resource.create(named), id_generator=Ids())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     _state.provider = provider
-    _state.tracer = provider.get_tracer("orderflow")
+    _state.tracer = provider.get_tracer("orderflow", schema_url=SCHEMA_URL)
+    _state.url_scheme = url_scheme
+    _state.messaging_system = messaging_system
 
 
 def is_on() -> bool:
@@ -140,7 +157,9 @@ def begin_request(method: str, given: str | None) -> Request | None:
     from opentelemetry.trace import SpanKind as Kind
 
     parent = None if given is None else _context(given)
-    span = _state.tracer.start_span(method, parent, Kind.SERVER, {METHOD: method})
+    span = _state.tracer.start_span(
+        method, parent, Kind.SERVER, {METHOD: method, URL_SCHEME: _state.url_scheme}
+    )
     return Request(_traceparent(span.get_span_context()), span if span.is_recording() else None)
 
 
@@ -177,6 +196,39 @@ def record(
     )
     _finish(span, attributes, error_type)
     return _traceparent(span.get_span_context())
+
+
+def begin_call(name: str, traceparent: str, attributes: Attributes) -> "Span | None":
+    """Begin the span of a call to another company, as a child of the traceparent's. Until `end_call`, or the
+    end of the task, `outgoing_traceparent` is this span's. None while traces are off."""
+    from opentelemetry.trace import SpanKind as Kind
+
+    if _state.tracer is None:
+        return None
+    span = _state.tracer.start_span(name, _context(traceparent), Kind.CLIENT, dict[str, Any](attributes))
+    _outgoing.set(_traceparent(span.get_span_context()))
+    return span
+
+
+def end_call(span: "Span", attributes: Attributes, error_type: str | None) -> None:
+    _outgoing.set(None)
+    _finish(span, attributes, error_type)
+
+
+def outgoing_traceparent() -> str | None:
+    """The `traceparent` header for a request that is sent now. None if the call is not traced: then no such
+    header is sent."""
+    return _outgoing.get()
+
+
+def messaging(operation: str, topic: str) -> dict[str, str]:
+    """The attributes of a span of the event log; `operation` is both the name and the type."""
+    return {
+        MESSAGING_SYSTEM: _state.messaging_system,
+        MESSAGING_OPERATION: operation,
+        MESSAGING_TYPE: operation,
+        DESTINATION: topic,
+    }
 
 
 def now_ns() -> int:
