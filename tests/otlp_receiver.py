@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP: it decodes the protobuf, and keeps the spans."""
+"""A receiver of OTLP over HTTP: it decodes the protobuf, and keeps the spans and the log lines."""
 
 import threading
 from collections.abc import Generator
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1 import logs_pb2
+
+SeverityNumber: Any = logs_pb2.SeverityNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +29,35 @@ class Span:
     service: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    event_name: str
+    body: str
+    severity: str
+    time_ns: int
+    trace_id: str
+    """Empty if the line is not about a trace."""
+    span_id: str
+    attributes: dict[str, Any]
+    service: str
+
+
 class Receiver:
     """Listens on 127.0.0.1 while `receiving` runs."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.logs: list[LogLine] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                assert self.path == "/v1/traces"
-                receiver.spans += _spans(body)
+                if self.path == "/v1/traces":
+                    receiver.spans += _spans(body)
+                else:
+                    assert self.path == "/v1/logs"
+                    receiver.logs += _logs(body)
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -83,12 +104,36 @@ def _spans(body: bytes) -> list[Span]:
             tuple(link.span_id.hex() for link in span.links),
             {each.key: _value(each.value) for each in span.attributes},
             span.status.code == 2,
-            next(_value(each.value) for each in of.resource.attributes if each.key == "service.name"),
+            _service(of.resource),
         )
         for of in request.resource_spans
         for scope in of.scope_spans
         for span in scope.spans
     ]
+
+
+def _logs(body: bytes) -> list[LogLine]:
+    request: Any = ExportLogsServiceRequest()
+    request.ParseFromString(body)
+    return [
+        LogLine(
+            line.event_name,
+            _value(line.body),
+            SeverityNumber.Name(line.severity_number).removeprefix("SEVERITY_NUMBER_"),
+            line.time_unix_nano,
+            line.trace_id.hex(),
+            line.span_id.hex(),
+            {each.key: _value(each.value) for each in line.attributes},
+            _service(of.resource),
+        )
+        for of in request.resource_logs
+        for scope in of.scope_logs
+        for line in scope.log_records
+    ]
+
+
+def _service(resource: Any) -> str:
+    return next(_value(each.value) for each in resource.attributes if each.key == "service.name")
 
 
 def _value(value: Any) -> Any:

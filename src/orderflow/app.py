@@ -41,6 +41,7 @@ from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, run_workers, stop_with_parent
 from orderflow.runtime.telemetry import tracing
 from orderflow.runtime.telemetry.exposition import Exposition, SharedCounts
+from orderflow.runtime.telemetry.log_export import log_export
 from orderflow.runtime.tls import ClientTls, ServerTls
 from orderflow.security.access import front_door, rate_limits
 from orderflow.security.keys import new_text
@@ -188,7 +189,9 @@ def run_fulfillment(settings: Settings) -> int:
 
 
 def _start_telemetry(settings: Settings, service: str) -> None:
-    telemetry.configure_logging(settings.log_format, settings.log_level, service)
+    export = log_export(service)
+    put = None if export is None else export.put
+    telemetry.configure_logging(settings.log_format, settings.log_level, service, export=put)
     tracing.configure_tracing(
         service,
         url_scheme="http" if settings.tls_cert is None else "https",

@@ -1,4 +1,4 @@
-"""What a client writes about people stays in the order: no log line and no span repeats it."""
+"""What a client writes about people stays in the order: no log line and no span repeats it, wherever sent."""
 
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def test_no_name_address_or_key_of_any_order_is_in_a_log_line_or_span(
 ) -> None:
     with receiving() as receiver:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "100000")
         role = start(
             "up",
             DATA_DIR=str(tmp_path / "data"),
@@ -75,5 +76,10 @@ def test_no_name_address_or_key_of_any_order_is_in_a_log_line_or_span(
         outcomes = [line for line in role.log_lines() if line["event"].startswith("shipment.")]
         assert outcomes
         assert all({"order_id", "correlation_id", "trace_id"} <= line.keys() for line in outcomes)
-        told = role.output + repr(receiver.spans)
+        sent = {
+            (line.event_name, line.attributes.get("orderflow.order_id"), line.trace_id)
+            for line in receiver.logs
+        }
+        assert {(line["event"], line["order_id"], line["trace_id"]) for line in outcomes} <= sent
+        told = role.output + repr(receiver.spans) + repr(receiver.logs)
         assert "Zq" not in told

@@ -15,6 +15,11 @@ def trace_id(traceparent: str | None) -> str | None:
     return traceparent[3:35] if traceparent else None
 
 
+def span_id(traceparent: str | None) -> str | None:
+    """The id of the span that a valid traceparent names."""
+    return traceparent[36:52] if traceparent else None
+
+
 def is_sampled(traceparent: str) -> bool:
     """Whether the flags of a valid traceparent say that its trace is recorded."""
     return int(traceparent[-1], 16) & 1 == 1

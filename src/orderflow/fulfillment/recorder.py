@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from orderflow.contracts.traceparent import trace_id
+from orderflow.contracts.traceparent import span_id, trace_id
 from orderflow.database.batch import NotWritten, Outcome
 from orderflow.database.engine import reason
 from orderflow.database.group_commit import GroupCommit
@@ -103,7 +103,7 @@ class Recorder:
 
     async def _set_aside(self, change: Change, error: Exception, on_wait: Callable[[], object]) -> None:
         """A decision that the database will not take must stop neither this shipment nor the others."""
-        log.error("shipment.unwritable", order_id=change.shipment.order_id, reason=reason(error))
+        log.error("shipment.unwritable", **_ids(change.shipment), reason=reason(error))
         wait = Wait(UNWRITABLE_WAIT_MS, "the last outcome could not be recorded", counts=False)
         later = Change(change.shipment, wait, change.at)
         (outcome,) = await until_written.write(
@@ -116,7 +116,7 @@ class Recorder:
     def _after(self, change: Change, now: Shipment | None) -> None:
         shipment = change.shipment
         if now is None:
-            log.warning("shipment.not_ours", order_id=shipment.order_id, epoch=shipment.owner.epoch)
+            log.warning("shipment.not_ours", **_ids(shipment), epoch=shipment.owner.epoch)
         if now is None or _is_over(change, now):
             self._capacity.let_go([shipment])
         if now is not None:
@@ -165,10 +165,17 @@ def _tell(change: Change, now: Shipment) -> None:
             event, told = "shipment.closed", {"reason": note}
     log.info(
         event,
-        order_id=shipment.order_id,
-        correlation_id=shipment.correlation_id,
-        trace_id=trace_id(shipment.traceparent),
+        **_ids(shipment),
         attempts=shipment.attempts,
         duration_ms=round((change.at - shipment.received_at).total_seconds() * 1000),
         **told,
     )
+
+
+def _ids(shipment: Shipment) -> dict[str, str | None]:
+    return {
+        "order_id": shipment.order_id,
+        "correlation_id": shipment.correlation_id,
+        "trace_id": trace_id(shipment.traceparent),
+        "span_id": span_id(shipment.traceparent),
+    }

@@ -229,7 +229,12 @@ class StatusSender:
                 continue  # due again in a while
             heard.append(attention)
             if not isinstance(answer, Acknowledged):
-                log.error("attention.refused", order_id=attention.order_id, answer=repr(answer))
+                log.error(
+                    "attention.refused",
+                    order_id=attention.order_id,
+                    correlation_id=attention.correlation_id,
+                    answer=repr(answer),
+                )
         await self._writer.submit(attentions.acknowledge, heard)
         return len(heard)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from orderflow.contracts.traceparent import span_id, trace_id
 from orderflow.database.batch import NotWritten, Outcome, UseCase
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import GroupCommit, QueueFull
@@ -174,7 +175,15 @@ class Relay:
 
 
 def _refused(row: OutboxRow, reason: str, now: datetime) -> Refused:
-    log.error("relay.parked", order_id=row.order_id, event_type=row.event_type, reason=reason)
+    log.error(
+        "relay.parked",
+        order_id=row.order_id,
+        correlation_id=row.correlation_id,
+        trace_id=trace_id(row.traceparent),
+        span_id=span_id(row.traceparent),
+        event_type=row.event_type,
+        reason=reason,
+    )
     told = f"{len(row.payload.encode())} bytes; {reason}"
     return Refused(row.order_id, row.order_version, row.event_type, told, now)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from orderflow.contracts.scopes import EVERY_SCOPE, Scope
-from orderflow.contracts.traceparent import is_sampled, parse_traceparent, trace_id
+from orderflow.contracts.traceparent import is_sampled, parse_traceparent, span_id, trace_id
 from orderflow.runtime.ids import new_uuid4, random_hex
 from orderflow.runtime.telemetry import tracing
 from orderflow.runtime.telemetry.metrics import http_request
@@ -199,6 +199,7 @@ class FrontDoor:
             duration_ms=round(seconds * 1000, 1),
             correlation_id=caller.correlation_id,
             trace_id=trace,
+            span_id=span_id(caller.traceparent),
             **({"exc_info": error} if error else {}),
         )
 

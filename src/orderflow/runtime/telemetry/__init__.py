@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
@@ -21,9 +22,15 @@ from orderflow.runtime.masking import mask_urls
 from orderflow.runtime.printable import printable, printable_in_a_line
 
 
-def configure_logging(log_format: Literal["console", "json"] | None, level: str, service: str) -> None:
+def configure_logging(
+    log_format: Literal["console", "json"] | None,
+    level: str,
+    service: str,
+    *,
+    export: Callable[[EventDict], None] | None = None,
+) -> None:
     """Send the lines of structlog and of the standard library to stderr in one format. Called once, at
-    start."""
+    start. `export` gets each line as well, masked."""
     console = log_format == "console" or (log_format is None and sys.stderr.isatty())
 
     def add_origin(_logger: object, method: str, event: EventDict) -> EventDict:
@@ -34,6 +41,8 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
 
     lines = structlog.PrintLogger(sys.stderr) if console else _Lines()
     shared: list[Processor] = [add_origin, structlog.processors.format_exc_info, _masked]
+    if export is not None:
+        shared.append(_exporting(export))
     coloured = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
     def colours(logger: object, method: str, event: EventDict) -> str:
@@ -57,6 +66,14 @@ def configure_logging(log_format: Literal["console", "json"] | None, level: str,
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _exporting(export: Callable[[EventDict], None]) -> Processor:
+    def exported(_logger: object, _method: str, event: EventDict) -> EventDict:
+        export(event)
+        return event
+
+    return exported
 
 
 def _masked(_logger: object, _method: str, event: EventDict) -> EventDict:

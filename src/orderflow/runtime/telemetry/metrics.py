@@ -92,6 +92,12 @@ LOOP_STALLS = _counter(
     "stalls",
     "loop",
 )
+LOG_LINES_DROPPED = _counter(
+    "orderflow_log_lines_dropped_total",
+    "Log lines that could not be sent by OTLP: the queue was full, or nobody took them. They are on stderr "
+    "all the same.",
+    "lines",
+)
 SCRAPE_COMPLETE = _gauge(
     "orderflow_scrape_complete",
     "1, or 0 if the database did not answer in time, so that gauges are missing.",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orderflow.contracts.traceparent import is_sampled
 from orderflow.runtime.ids import random_hex
-from orderflow.runtime.settings_error import SettingsError
+from orderflow.runtime.telemetry import otlp
 
 if TYPE_CHECKING:  # off costs nothing, not even the import
     from opentelemetry.context import Context
@@ -27,10 +27,6 @@ if TYPE_CHECKING:  # off costs nothing, not even the import
 
 Attributes = Mapping[str, str | int | bool]
 
-ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
-PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-
 COMMIT = "commit orders"
 COMMIT_BATCH = "commit batch"
 SEND = "send {topic}"
@@ -39,9 +35,9 @@ REPORT = "report status"
 LOOK_UP = "look up {step}"
 DEAD_LETTER = "dead letter"
 
-METHOD = "http.request.method"
-STATUS_CODE = "http.response.status_code"
-URL_PATH = "url.path"
+METHOD = otlp.METHOD
+STATUS_CODE = otlp.STATUS_CODE
+URL_PATH = otlp.URL_PATH
 URL_SCHEME = "url.scheme"
 ROUTE = "http.route"
 ERROR_TYPE = "error.type"
@@ -54,8 +50,8 @@ MESSAGING_TYPE = "messaging.operation.type"
 DESTINATION = "messaging.destination.name"
 PARTITION = "messaging.destination.partition.id"
 OFFSET = "messaging.kafka.offset"
-ORDER_ID = "orderflow.order_id"
-CORRELATION_ID = "orderflow.correlation_id"
+ORDER_ID = otlp.ORDER_ID
+CORRELATION_ID = otlp.CORRELATION_ID
 STEP = "orderflow.step"
 ATTEMPT = "orderflow.attempt"
 UNDOING = "orderflow.undoing"
@@ -105,20 +101,12 @@ def configure_tracing(
     """Send spans to the OTLP endpoint of the standard OTEL_* variables, if there is one. Called once per
     process, at start. `url_scheme` is what the listeners speak. Raises SettingsError for a protocol other
     than http/protobuf."""
-    if not any(environment.get(name) for name in ENDPOINTS):
+    if not otlp.is_wanted("traces", environment):
         return
-    if environment.get("OTEL_TRACES_EXPORTER") == "none" or environment.get("OTEL_SDK_DISABLED") == "true":
-        return
-    for name in PROTOCOLS:
-        if environment.get(name) not in (None, "", "http/protobuf"):
-            raise SettingsError(f"{name} takes http/protobuf")
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-
-    named = {} if environment.get("OTEL_SERVICE_NAME") else {"service.name": service}
 
     class Ids(RandomIdGenerator):
         """A new trace has the id by which it was sampled."""
@@ -126,10 +114,10 @@ def configure_tracing(
         def generate_trace_id(self) -> int:
             return _state.new_trace_id
 
-    provider = TracerProvider(resource=Resource.create(named), id_generator=Ids())
+    provider = TracerProvider(resource=otlp.resource(service, environment), id_generator=Ids())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     _state.provider = provider
-    _state.tracer = provider.get_tracer("orderflow", schema_url=SCHEMA_URL)
+    _state.tracer = provider.get_tracer("orderflow", schema_url=otlp.SCHEMA_URL)
     _state.url_scheme = url_scheme
     _state.messaging_system = messaging_system
 
