@@ -30,9 +30,11 @@ class Authority:
         self.file = directory / "ca.pem"
         self._authority.cert_pem.write_to_path(str(self.file))
 
-    def issue(self, *names: str, expired: bool = False) -> Identity:
+    def issue(self, *names: str, expired: bool = False, days_left: int | None = None) -> Identity:
         """A new identity with these host names and addresses, by default this machine's."""
-        end = datetime.now(UTC) - timedelta(minutes=1) if expired else None
+        end = None if days_left is None else datetime.now(UTC) + timedelta(days=days_left, hours=1)
+        if expired:
+            end = datetime.now(UTC) - timedelta(minutes=1)
         issued = self._authority.issue_cert(*(names or LOCAL), not_after=end)
         number = next(self._numbers)
         identity = Identity(self._directory / f"{number}.crt", self._directory / f"{number}.key")

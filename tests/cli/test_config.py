@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.authority import Authority
+from tests.issuer import AUDIENCE, NAME, Issuer
 
 from orderflow import cli
 
@@ -14,6 +16,11 @@ pytestmark = pytest.mark.usefixtures("logging_restored")
 @pytest.fixture(autouse=True)
 def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "authority")
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
@@ -99,6 +106,72 @@ def test_check_warns_of_a_secret_that_everybody_may_read_and_lets_the_role_start
     assert (code, findings["ORDERFLOW_API_KEY_FILE"]["level"]) == (0, "warning")
     assert cli.run(["config", "check"]) == 0
     assert "WARNING ORDERFLOW_API_KEY_FILE: everybody" in capsys.readouterr().out
+
+
+def tokens(issuer: Issuer, **others: str) -> dict[str, str]:
+    named = {"JWT_ISSUER": NAME, "JWT_AUDIENCE": AUDIENCE, "JWT_JWKS_URL": issuer.url}
+    return {"AUTH": "on", **named, **others}
+
+
+def test_check_fetches_the_keys_of_tokens(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Issuer(authority) as issuer:
+        given(monkeypatch, **tokens(issuer, CA=str(authority.file)))
+        for role in ("up", "api", "fulfillment"):
+            finding = checked(capsys, role)[1]["token keys"]
+            assert (finding["level"], finding["text"]) == ("ok", f"1 at {issuer.url}")
+        assert "token keys" not in checked(capsys, "relay")[1]
+
+
+def test_check_says_why_the_keys_of_tokens_cannot_be_fetched(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found() -> tuple[str, str]:
+        code, findings = checked(capsys)
+        assert code == 0, "the role starts all the same"
+        return findings["token keys"]["level"], findings["token keys"]["text"]
+
+    with Issuer(authority) as issuer:
+        given(monkeypatch, **tokens(issuer))
+        level, text = found()
+        assert level == "warning"
+        assert "put the certificate of its authority into ORDERFLOW_CA" in text
+        given(monkeypatch, CA=str(authority.file), JWT_JWKS_URL=issuer.url.replace("/keys", "/key"))
+        assert found() == (
+            "warning",
+            f"cannot be fetched: {issuer.url[:-1]} answers with 404; no token is taken until they can",
+        )
+    assert found()[0] == "warning"
+
+
+@pytest.mark.parametrize("days_left", [10, 40])
+def test_check_warns_of_a_certificate_of_ours_that_expires_soon(
+    days_left: int,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    identity = authority.issue(days_left=days_left)
+    cert, key = str(identity.cert), str(identity.key)
+    given(monkeypatch, TLS_CERT=cert, TLS_KEY=key)
+    given(monkeypatch, KAFKA_SECURITY="ssl", KAFKA_CERT=cert, KAFKA_KEY=key)
+    code, findings = checked(capsys)
+    assert code == 0
+    warned = {part for part, finding in findings.items() if finding["level"] == "warning"}
+    assert warned == ({"ORDERFLOW_TLS_CERT", "ORDERFLOW_KAFKA_CERT"} if days_left == 10 else set())
+    if warned:
+        assert f"the certificate in {cert} expires in 10 days" in findings["ORDERFLOW_TLS_CERT"]["text"]
+
+
+def test_check_warns_of_a_certificate_that_has_expired(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    identity = authority.issue(expired=True)
+    given(monkeypatch, TLS_CERT=str(identity.cert), TLS_KEY=str(identity.key))
+    code, findings = checked(capsys)
+    assert (code, findings["ORDERFLOW_TLS_CERT"]["level"]) == (0, "warning")
+    assert f"the certificate in {identity.cert} has expired" in findings["ORDERFLOW_TLS_CERT"]["text"]
 
 
 @pytest.mark.parametrize("role", ["up", "api", "relay", "fulfillment"])

@@ -150,6 +150,7 @@ class Service:
         short_way: bool = True,
         authenticate: Authenticate = lambda _authorization: EVERYONE,
         admit: Admit | None = None,
+        behind_proxy: bool = False,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, ORDERS)
@@ -176,6 +177,7 @@ class Service:
         self._limits = limits
         self._authenticate = authenticate
         self._admit = admit
+        self._behind_proxy = behind_proxy
         self._tls = tls
         self.taken: list[bool] = []
         """Whether the short way took each request that came to it."""
@@ -194,7 +196,11 @@ class Service:
             self.api.app,
             self.listener,
             door=FrontDoor(
-                HOSTS, authenticate=self._authenticate, cors_origins=[CORS_ORIGIN], admit=self._admit
+                HOSTS,
+                authenticate=self._authenticate,
+                cors_origins=[CORS_ORIGIN],
+                admit=self._admit,
+                behind_proxy=self._behind_proxy,
             ),
             short_way=self._short_way,
             limits=self._limits,

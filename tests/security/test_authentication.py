@@ -112,6 +112,15 @@ def test_tokens_are_known_beside_keys_if_an_issuer_is_named(database: Database) 
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("auth", ["on", "off"])
+@pytest.mark.parametrize("behind_proxy", [True, False])
+def test_the_door_knows_of_a_proxy_in_front(auth: str, behind_proxy: bool, database: Database) -> None:
+    async def scenario(door: FrontDoor) -> None:
+        assert door.behind_proxy is behind_proxy
+
+    with_door(database, scenario, auth=auth, behind_proxy=behind_proxy)
+
+
 def test_an_issuer_that_is_away_keeps_no_service_from_starting(database: Database) -> None:
     key = stored(database, Scope.ORDERS_READ, name="shop")
 

@@ -81,6 +81,9 @@ def listening(
     limits: Limits | None = None,
     authenticate: Authenticate = lambda _authorization: EVERYONE,
     limits_of_rate: RateLimits | None = None,
+    *,
+    tls: ServerTls | None = None,
+    behind_proxy: bool = False,
 ) -> Generator[int]:
     """The port of that listener, with the application it has in production."""
     admit = limits_of_rate.wait_s if limits_of_rate else None
@@ -91,6 +94,8 @@ def listening(
             limits=limits,
             authenticate=authenticate,
             admit=admit,
+            tls=tls,
+            behind_proxy=behind_proxy,
         )
         try:
             yield service.port
@@ -100,8 +105,16 @@ def listening(
     with ExitStack() as stack:
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
         app = _application(name, directory, stack)
-        door = FrontDoor(HOSTS, authenticate=authenticate, cors_origins=[CORS_ORIGIN], admit=admit)
-        stack.enter_context(in_thread(lambda: serving(app, listener, door=door, limits=limits, drain_s=2)))
+        door = FrontDoor(
+            HOSTS,
+            authenticate=authenticate,
+            cors_origins=[CORS_ORIGIN],
+            admit=admit,
+            behind_proxy=behind_proxy,
+        )
+        stack.enter_context(
+            in_thread(lambda: serving(app, listener, door=door, limits=limits, tls=tls, drain_s=2))
+        )
         yield listener.getsockname()[1]
 
 

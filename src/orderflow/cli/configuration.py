@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
@@ -150,6 +152,7 @@ def _findings(loaded: Loaded, role: Role) -> list[Finding]:
         (role in ("up", "fulfillment"), "fulfillment database", lambda: _database(settings, "fulfillment")),
         (True, "bus", lambda: _bus(settings)),
     ]
+    takes_tokens = role != "relay" and settings.asks_who_calls
     return [
         Finding("settings", "ok", f"valid; the environment is {environment}"),
         *refused,
@@ -157,6 +160,8 @@ def _findings(loaded: Loaded, role: Role) -> list[Finding]:
         *(Finding(each.variable, "warning", each.text) for each in plain_text(settings, role)),
         *(_tried(part, attempt) for matters, part, attempt in parts if matters),
         *_topics(settings),
+        *(_token_keys(settings) if takes_tokens else ()),
+        *_certificates(settings),
     ]
 
 
@@ -264,6 +269,36 @@ def _topics(settings: Settings) -> list[Finding]:
         "the brokers make topics by themselves, with one partition; set their auto.create.topics.enable=false"
     )
     return [Finding("topics", "warning", text)]
+
+
+def _token_keys(settings: Settings) -> list[Finding]:
+    """Fetches the issuer's keys. A role starts without them, and takes no token until it has them."""
+    from orderflow.runtime.tls import ClientTls
+    from orderflow.security.signing_keys import FETCH_ERRORS, fetching, usable_keys, why_not
+
+    if settings.jwt_jwks_url is None:
+        return []
+    try:
+        found = usable_keys(asyncio.run(fetching(settings.jwt_jwks_url, ClientTls(settings.ca))()))
+    except FETCH_ERRORS as error:
+        text = f"cannot be fetched: {why_not(error)}; no token is taken until they can"
+        return [Finding("token keys", "warning", text)]
+    return [Finding("token keys", "ok", f"{len(found)} at {mask_urls(settings.jwt_jwks_url)}")]
+
+
+def _certificates(settings: Settings) -> list[Finding]:
+    """A warning for each certificate of ours that expires soon."""
+    from orderflow.runtime.tls import expires_soon
+
+    now = datetime.now(UTC)
+    named = {"ORDERFLOW_TLS_CERT": settings.tls_cert, "ORDERFLOW_KAFKA_CERT": settings.kafka_cert}
+    found: list[Finding] = []
+    for variable, file in named.items():
+        if file is not None and (until := expires_soon(file, now)) is not None:
+            when = f"expires in {(until - now).days} days" if until > now else "has expired"
+            text = f"the certificate in {file} {when}, on {until:%Y-%m-%d}: renew it"
+            found.append(Finding(variable, "warning", text))
+    return found
 
 
 def _require_writable(directory: Path) -> None:

@@ -9,6 +9,7 @@ import ssl
 import stat
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,9 @@ from orderflow.runtime.loop import ThreadLoop
 from orderflow.runtime.settings_error import SettingsError
 
 LOOK_PAUSE_S = 2.0
+EXPIRES_SOON = timedelta(days=30)
+WARN_PAUSE_S = 86_400.0
+"""How often the log repeats that a certificate expires soon."""
 PART = "tls-certificate"
 """The part that health names as degraded while renewed files cannot be used."""
 
@@ -62,6 +66,7 @@ class ServerTls:
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None = None) -> None:
         """Raises SettingsError, which names the variable."""
+        self.cert = cert
         make = partial(_server_context, cert, key, client_ca)
         self._newest = _FromFiles(make, [cert, key, *([client_ca] if client_ca else [])])
         self.context = self._newest.context
@@ -70,6 +75,11 @@ class ServerTls:
     def _begin(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         # OpenSSL calls this for every handshake, also if the client names no host.
         connection.context = self._newest.context
+
+    @property
+    def newest(self) -> ssl.SSLContext:
+        """What the next handshake uses; another one after each renewal."""
+        return self._newest.context
 
     def look(self) -> bool:
         """Take up files that were renewed before the last look. Returns whether the newest are in use. Raises
@@ -115,11 +125,22 @@ class ClientTls:
 
 class CertificateKeeper:
     """Takes up renewed files of a listener as long as we run. It reports files that cannot be used to health,
-    as the part `tls-certificate`."""
+    as the part `tls-certificate`. If the certificate expires soon, the log says so: at start, after each
+    renewal and once a day. `clock` gives the time in UTC."""
 
-    def __init__(self, tls: ServerTls, *, health: Health, pause_s: float = LOOK_PAUSE_S) -> None:
+    def __init__(
+        self,
+        tls: ServerTls,
+        *,
+        health: Health,
+        pause_s: float = LOOK_PAUSE_S,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._tls = tls
         self._health = health
+        self._clock = clock
+        self._dated: ssl.SSLContext | None = None
+        self._date_at = datetime.max.replace(tzinfo=UTC)
         self._loop = ThreadLoop(
             "certificate-keeper",
             self.run_once,
@@ -140,6 +161,30 @@ class CertificateKeeper:
                 self._health.recovered(PART)
         except SettingsError as error:
             self._health.trouble(PART, f"the renewed files cannot be used, so the old ones stay: {error}")
+        now = self._clock()
+        if self._tls.newest is not self._dated or now >= self._date_at:
+            self._dated, self._date_at = self._tls.newest, now + timedelta(seconds=WARN_PAUSE_S)
+            if (until := expires_soon(self._tls.cert, now)) is not None:
+                log.warning(
+                    "tls.expires_soon",
+                    file=str(self._tls.cert),
+                    expires_at=until.isoformat(),
+                    days_left=(until - now).days,
+                )
+
+
+def expires_soon(file: Path, now: datetime) -> datetime | None:
+    """When the certificate, or one between it and its authority, expires, if that is within EXPIRES_SOON or
+    has happened; None otherwise, and for a file that cannot be read any more."""
+    # It takes longer to import than `orderflow version` may.
+    from cryptography import x509
+
+    try:
+        ends = [each.not_valid_after_utc for each in x509.load_pem_x509_certificates(file.read_bytes())]
+    except (OSError, ValueError):
+        return None
+    soonest = min(ends)
+    return soonest if soonest < now + EXPIRES_SOON else None
 
 
 def tls_trouble(error: BaseException | None) -> str | None:

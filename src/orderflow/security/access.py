@@ -42,7 +42,12 @@ async def front_door(
     """The front door of a service, whose keys are in this table, while the block runs. `own_keys` are of this
     process's own worker."""
     if not settings.asks_who_calls:
-        yield FrontDoor(settings.own_hosts, cors_origins=settings.cors_origin_list, admit=admit)
+        yield FrontDoor(
+            settings.own_hosts,
+            cors_origins=settings.cors_origin_list,
+            admit=admit,
+            behind_proxy=settings.behind_proxy,
+        )
         return
     worker = Principal(WORKER, OF_WORKERS)
     key_ring = KeyRing(database, table, health, own=[(key, worker) for key in own_keys])
@@ -55,6 +60,7 @@ async def front_door(
                 authenticate=Authentication(key_ring, tokens).authenticate,
                 cors_origins=settings.cors_origin_list,
                 admit=admit,
+                behind_proxy=settings.behind_proxy,
             )
     finally:
         key_ring.loop.stop()

@@ -36,6 +36,8 @@ LOOP = "signing-keys"
 PART = "token-keys"
 """What health calls the keys while they cannot be fetched."""
 
+FETCH_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+
 Fetch = Callable[[], Coroutine[Any, Any, bytes]]
 
 
@@ -47,8 +49,8 @@ _KEY_SET: TypeAdapter[_KeySet] = TypeAdapter(_KeySet)
 
 
 class SigningKeys:
-    """The keys at an address, by key id. `fetch` gets the document, and raises OSError, TimeoutError,
-    ValueError or aiohttp's ClientError; `monotonic` gives seconds. Everything runs on one event loop."""
+    """The keys at an address, by key id. `fetch` gets the document, and raises FETCH_ERRORS;
+    `monotonic` gives seconds. Everything runs on one event loop."""
 
     def __init__(
         self, fetch: Fetch, health: Health, *, monotonic: Callable[[], float] = time.monotonic
@@ -82,9 +84,8 @@ class SigningKeys:
         self._tried_at = self._monotonic()
         try:
             self._keys = usable_keys(await self._fetch())
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            why = tls_trouble(error) or mask_urls(str(error)) or type(error).__name__
-            self._health.trouble(PART, f"the keys of tokens cannot be fetched: {why}")
+        except FETCH_ERRORS as error:
+            self._health.trouble(PART, f"the keys of tokens cannot be fetched: {why_not(error)}")
         else:
             self._fetched_at = self._tried_at
             self.version += 1
@@ -95,6 +96,11 @@ class SigningKeys:
         if self._is_wanted or self._fetched_at < self._tried_at:
             return max(0.0, self._tried_at + FETCH_PAUSE_S_MIN - now)
         return max(0.0, self._tried_at + REFRESH_S - now)
+
+
+def why_not(error: Exception) -> str:
+    """Why a fetch failed, for people to read."""
+    return tls_trouble(error) or mask_urls(str(error)) or type(error).__name__
 
 
 def usable_keys(document: bytes) -> dict[str, PyJWK]:

@@ -92,7 +92,8 @@ class FrontDoor:
     `hosts` are the names by which browsers reach our pages, besides `localhost` and IP addresses. `logs` is
     False for a server whose requests another program logs and counts. Without `authenticate` nobody is asked
     who they are. What a caller may do is decided by the routes: see `web.access`. Pages of `cors_origins` may
-    do what other programs may. Without `admit` nobody sends too much.
+    do what other programs may. Without `admit` nobody sends too much. With `behind_proxy`, a proxy in front
+    speaks TLS.
     """
 
     def __init__(
@@ -102,8 +103,10 @@ class FrontDoor:
         authenticate: Authenticate = lambda _authorization: EVERYONE,
         cors_origins: Iterable[str] = (),
         admit: Admit | None = None,
+        behind_proxy: bool = False,
         logs: bool = True,
     ) -> None:
+        self.behind_proxy = behind_proxy
         self.cors = Cors(cors_origins)
         self._admit = admit
         self._authenticate = authenticate

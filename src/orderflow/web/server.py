@@ -25,6 +25,8 @@ from orderflow.web.front_door import FrontDoor
 ON_EVERY_ANSWER = b"x-content-type-options: nosniff\r\ncross-origin-resource-policy: same-origin\r\n"
 """No browser takes an answer for anything else than it says it is, or gives it to a page of another origin
 that embeds it."""
+ON_EVERY_ANSWER_BY_TLS = b"strict-transport-security: max-age=31536000\r\n"
+"""For a year, browsers call this host by HTTPS alone (RFC 6797)."""
 GC_THRESHOLDS = (10_000, 20, 20)
 """New objects before a collection, and how often older ones are examined: few of ours are in cycles."""
 
@@ -82,11 +84,15 @@ class Server:
         door: FrontDoor | None = None,
         short_way: ShortWay | None = None,
         limits: Limits | None = None,
+        speaks_tls: bool = False,
     ) -> None:
         self.app = app
         self.door = door or FrontDoor()
         self.short_way = short_way
         self.limits = limits or Limits()
+        self._on_every_answer = ON_EVERY_ANSWER + (
+            ON_EVERY_ANSWER_BY_TLS if speaks_tls or self.door.behind_proxy else b""
+        )
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.dated = b""
@@ -96,7 +102,7 @@ class Server:
 
     def tell_time(self) -> None:
         """Render the headers of all answers, now and every second."""
-        self.dated = f"date: {formatdate(usegmt=True)}\r\n".encode() + ON_EVERY_ANSWER
+        self.dated = f"date: {formatdate(usegmt=True)}\r\n".encode() + self._on_every_answer
         self._clock = asyncio.get_running_loop().call_later(1.0, self.tell_time)
 
     async def drain(self, seconds_max: float) -> None:
@@ -131,7 +137,7 @@ async def serving(
 ) -> AsyncGenerator[None]:
     """Serve until the block ends, by HTTPS if there is `tls`. Then stop accepting, and finish what is under
     way within `drain_s` seconds. Renewed files of `tls` are taken up, or reported to `health`."""
-    server = Server(app, door=door, short_way=short_way, limits=limits)
+    server = Server(app, door=door, short_way=short_way, limits=limits, speaks_tls=tls is not None)
     server.tell_time()
     accepting = await asyncio.get_running_loop().create_server(
         lambda: Connection(server),
