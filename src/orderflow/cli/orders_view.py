@@ -61,6 +61,9 @@ def write_story(story: Story) -> None:
     if story.shipment is not None:
         _write_part("its shipment", _table_of(_shipment_facts(story.shipment)))
         _write_part("its steps", _steps(story.shipment["steps"]))
+        if failed := story.shipment.get("failedCalls"):  # a worker of an earlier release has none
+            write_line("\nits calls that failed")
+            write_table(failed, ("at", "step", "attempt", "outcome", "reason"))
     if story.dead_letters:
         write_line("\nits dead letters")
         write_table(

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from orderflow.contracts.pages import page_of
 from orderflow.contracts.traceparent import trace_id
 from orderflow.database.dialects import now_ms
+from orderflow.fulfillment.failed_calls import told_failures
 from orderflow.fulfillment.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
@@ -158,6 +159,7 @@ def _shipment(found: RowMapping, known: Known) -> Document:
         "step": found["step"],
         "direction": found["direction"],
         "steps": told_steps(found),
+        "failedCalls": told_failures(found["failed_calls"]),
         "waitsFor": waits_for(found, found["now_ms"], known),
         "attempts": found["attempts"],
         "waits": found["waits"],

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from orderflow.database.dialects import now_ms
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import attentions
+from orderflow.fulfillment import attentions, failed_calls
 from orderflow.fulfillment import letters as dead_letters
 from orderflow.fulfillment.fencing import Change, Moved, key_of, lock, order_id_of, row, statement
 from orderflow.fulfillment.model import (
@@ -104,6 +104,7 @@ _WAIT = _ONE.values(
             else_=sa.bindparam("cancelled_after_ms", type_=sa.BigInteger),
         ),
         "note": sa.bindparam("b_note"),
+        "failed_calls": failed_calls.KEPT,
     }
 )
 
@@ -122,6 +123,7 @@ def _write_waits(tx: Transaction, changes: Sequence[Change]) -> Moved:
                 "waited": change.shipment.waits + change.decision.counts,
                 **_after_ms(change),
                 "b_note": change.decision.note,
+                "b_failed": failed_calls.line_of(change),
             }
             for change in ours
             if isinstance(change.decision, Wait)
@@ -167,6 +169,7 @@ _PARK = _ONE.values(
         "due_at_ms": None,
         "parked_kind": sa.bindparam("b_kind"),
         "note": sa.bindparam("b_note"),
+        "failed_calls": failed_calls.KEPT,
     }
 )
 
@@ -177,7 +180,7 @@ def _write_parked(tx: Transaction, changes: Sequence[Change]) -> Moved:
         park, shipment = change.decision, change.shipment
         if not isinstance(park, Park):
             continue
-        told = {"b_kind": park.kind, "b_note": park.note}
+        told = {"b_kind": park.kind, "b_note": park.note, "b_failed": failed_calls.line_of(change)}
         tx.connection.execute(_PARK, _fenced(change) | _step(shipment) | told)
         dead_letters.give_up(tx, dead_letters.of_shipment(shipment, park, change.at))
         if park.attention is not None:

@@ -56,6 +56,8 @@ shipments = sa.Table(
     # Why it waits, was parked, or was closed in another way than by plain success.
     sa.Column("note", sa.String(1000)),
     sa.Column("parked_kind", sa.String(64)),
+    # The calls that failed before it had to wait or was parked: a line of JSON for each, the last ones only.
+    sa.Column("failed_calls", sa.Text),
     sa.Column("closed_at", UtcTime),
     # Until a usual shipment closes, none of its changes touches an indexed column. On PostgreSQL, inserts
     # leave half of each page of shipments free, so that these changes need no new entry in any index.
