@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from orderflow.cli.order_story import Story, Told, waits_for
+from orderflow.cli.orders_view import write_story
 
 CREATED = {"kind": "change", "status": "Created", "actor": "client", "at": "T1", "reason": None}
 EVENT: dict[str, Any] = {"kind": "event", "topicPosition": None}
@@ -70,3 +71,32 @@ def held(actor: str, at: str, reason: str | None = None) -> dict[str, Any]:
 def test_an_order_says_what_it_waits_for(story: Story, sentence: str) -> None:
     assert waits_for(story) == sentence
     assert story.document()["waitsFor"] == sentence
+
+
+def test_a_story_shows_each_failed_call_with_its_time_and_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    names = (
+        "attempts",
+        "interruptions",
+        "waits",
+        "dueAt",
+        "note",
+        "error",
+        "workerId",
+        "party",
+        "receivedAt",
+    )
+    failed = {"at": "T9", "step": "ship", "attempt": 4, "outcome": "retry", "reason": "HTTP 503"}
+    of_order = {
+        **dict.fromkeys((*names, "epoch", "closedAt", "traceId")),
+        **shipment(),
+        "receivedAt": "T2",
+        "step": "ship",
+        "direction": "do",
+        "steps": [],
+        "failedCalls": [failed],
+    }
+    write_story(Story("o-1", None, of_order))
+    shown = capsys.readouterr().out
+    assert WAITING in shown.splitlines()[0]
+    (line,) = [line for line in shown.splitlines() if "HTTP 503" in line]
+    assert line.split() == ["T9", "ship", "4", "retry", "HTTP", "503"]
