@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from tests.documented import is_documented
 from tests.fulfillment.conftest import OpenCarrier, World
 from tests.orders.conftest import KEPT
 
@@ -21,6 +22,7 @@ from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.health import health_api
 from orderflow.fulfillment.http.metrics import metrics_api
+from orderflow.fulfillment.http.openapi import openapi_document
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app
 from orderflow.fulfillment.http.stock import StockApi
@@ -69,7 +71,9 @@ async def fulfillment_api(
             async def get(path: str, body: Any = None) -> tuple[int, Any]:
                 method = "GET" if body is None else "POST"
                 async with session.request(method, path, json=body) as response:
-                    return response.status, await response.json(content_type=None)
+                    document = await response.json(content_type=None)
+                    is_documented(openapi_document(), method, path, response.status, document)
+                    return response.status, document
 
             yield get
     reader.close()

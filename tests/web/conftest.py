@@ -4,10 +4,11 @@ import asyncio
 import re
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,14 +17,18 @@ from tests.authority import Authority
 from tests.orders.conftest import CORS_ORIGIN, HOSTS, KEPT, Service
 
 from orderflow.database.engine import Reader, connect
+from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
-from orderflow.fulfillment.carriers.simulated import SimulatedOutcomes
+from orderflow.fulfillment.carriers import Carriers
+from orderflow.fulfillment.carriers.simulated import SimulatedCarrier, SimulatedOutcomes
+from orderflow.fulfillment.dead_letters.discard import Discarder
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app as create_fulfillment
 from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.parties import Party
 from orderflow.fulfillment.payments.simulated import SimulatedDecisions
 from orderflow.runtime.health import Health
 from orderflow.runtime.telemetry.exposition import Exposition
@@ -51,6 +56,12 @@ PATHS = {
 """Every listener, and where a POST with a body goes."""
 LISTENERS = tuple(PATHS)
 SIMULATORS = {PATHS["carrier-sim"], PATHS["payment-sim"]}
+
+WORKER = {
+    **{"workerId": "worker", "epoch": 1, "inFlight": 0, "held": 0, "circuits": {}, "skippedEvents": {}},
+    "consumer": {"group": "g", "assignment": [0], "lag": 0, "lastPollAgeMs": 1, "error": None},
+}
+"""What a worker's health shows in addition."""
 
 
 @contextmanager
@@ -136,27 +147,36 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     migrate(database, FULFILLMENT)
     reader = Reader(database)
     stack.callback(reader.close)
-    nothing: Any = None
     if name == "relay":
         return create_health_app(health_api(), metrics_api())
-    actions = DeadLetterActions(
-        writer=nothing, reader=reader, discarder=nothing, clock=lambda: datetime.now(UTC)
+    writer = GroupCommit(database.writer, "fulfillment")
+    writer.start()
+    stack.callback(writer.close)
+    carrier = SimulatedCarrier(seed=1, delay_ms=(0, 0), failure_rate=0, error_rate=0)
+    discarder = Discarder(
+        writer,
+        Carriers(Party("simulated", carrier), ()),
+        key_lifetime=timedelta(days=1),
+        clock=lambda: datetime.now(UTC),
     )
-    stock = StockApi(writer=nothing, reader=reader, clock=lambda: datetime.now(UTC))
+    actions = DeadLetterActions(
+        writer=writer, reader=reader, discarder=discarder, clock=lambda: datetime.now(UTC)
+    )
+    stock = StockApi(writer=writer, reader=reader, clock=lambda: datetime.now(UTC))
     customers = Customers(
-        writer=nothing, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
+        writer=writer, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
     )
     return create_fulfillment(
-        FulfillmentApi(reader), health_api(), actions, stock, customers, metrics=metrics_api()
+        FulfillmentApi(reader), health_api(WORKER), actions, stock, customers, metrics=metrics_api()
     )
 
 
-def health_api() -> HealthApi:
+def health_api(details: Mapping[str, Any] = MappingProxyType({})) -> HealthApi:
     async def no_trouble() -> None:
         return None
 
     health = Health()
-    return HealthApi(no_trouble, disabled=health.disabled, degraded=health.degraded)
+    return HealthApi(no_trouble, disabled=health.disabled, degraded=health.degraded, details=lambda: details)
 
 
 def metrics_api() -> MetricsApi:

@@ -1,8 +1,10 @@
 """Health over HTTP: one document for every process, with the details that its role adds."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +19,23 @@ from orderflow.web.metrics import METRICS, MetricsApi
 from orderflow.web.problems import ProblemError
 
 LIVE, READY = "/health/live", "/health/ready"
+
+
+class Live(BaseModel, extra="forbid"):
+    status: Literal["ok"]
+
+
+class DegradedPart(BaseModel, extra="forbid"):
+    """A part that is down although the process can do its own job."""
+
+    part: str
+    reason: str
+    since: datetime
+
+
+class Ready(BaseModel, extra="forbid"):
+    status: Literal["ready", "degraded"]
+    degraded: list[DegradedPart]
 
 
 class HealthApi:

@@ -7,6 +7,7 @@ from orderflow.contracts.scopes import Scope
 from orderflow.fulfillment.http.stock import STOCK
 from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
 from orderflow.web.metrics import METRICS
+from orderflow.web.openapi import OPENAPI
 
 SHIPMENTS = "/api/fulfillment/shipments"
 LETTERS = "/api/fulfillment/dead-letters"
@@ -33,4 +34,6 @@ RULES: Rules = {
     ("GET", METRICS): METRICS_RULE,
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,
+    # It is the same for every installation, and says nothing about it.
+    ("GET", OPENAPI): OPEN,
 }

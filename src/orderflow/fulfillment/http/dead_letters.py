@@ -47,11 +47,13 @@ class _Body(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
 
 
-class _DiscardBody(_Body):
+class DiscardIn(_Body):
     reason: Reason
 
 
-class _GroupBody(_Body):
+class RedriveIn(_Body):
+    """Redrives all open letters of a kind, or only those with exactly this reason."""
+
     kind: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
     reason: Annotated[str, StringConstraints(max_length=1_000, pattern=NO_NUL)] | None = None
     rate_per_s: Annotated[int, Field(ge=1, le=RATE_PER_S_MAX)] = 1
@@ -88,7 +90,7 @@ class DeadLetterActions:
 
     async def discard(self, request: Request) -> Response:
         letter_id = self._letter_id(request)
-        body = await read_model(_DiscardBody, request)
+        body = await read_model(DiscardIn, request)
         sender = caller(request)
         result, why = await self._discarder.discard(
             letter_id, actor=sender.name, reason=body.reason, correlation_id=sender.correlation_id
@@ -102,7 +104,7 @@ class DeadLetterActions:
         return await self._letter(letter_id, 200)
 
     async def start_redrive(self, request: Request) -> Response:
-        body = await read_model(_GroupBody, request)
+        body = await read_model(RedriveIn, request)
         details = {"kind": body.kind, "ratePerS": body.rate_per_s}
         made = self._act(request, "redrive.start", str(uuid.uuid4()), details)
         command = StartRedrive(made.subject, body.kind, body.reason, body.rate_per_s, made.actor, made.at)

@@ -25,13 +25,13 @@ NO_SHIPMENT = "There is no shipment for such an order."
 NO_LETTER = "There is no such dead letter."
 
 
-class _LettersQuery(PageQuery):
+class LettersQuery(PageQuery):
     state: list[LetterState] = Field([])
     kind: Annotated[str, Field(max_length=64)] | None = None
     order_id: UUID | None = None
 
 
-class _ShipmentsQuery(PageQuery):
+class ShipmentsQuery(PageQuery):
     state: list[State] = Field([])
 
 
@@ -52,7 +52,7 @@ class FulfillmentApi:
         return json_response(shipment)
 
     async def list_shipments(self, request: Request) -> Response:
-        query = read_query(_ShipmentsQuery, request)
+        query = read_query(ShipmentsQuery, request)
         page = await self._reader.run(
             queries.list_shipments,
             states=query.state,
@@ -63,7 +63,7 @@ class FulfillmentApi:
         return json_text(page)
 
     async def list_dead_letters(self, request: Request) -> Response:
-        query = read_query(_LettersQuery, request)
+        query = read_query(LettersQuery, request)
         page = await self._reader.run(
             queries.list_dead_letters,
             kind=query.kind,

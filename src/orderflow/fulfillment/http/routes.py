@@ -10,14 +10,16 @@ from orderflow.contracts.erasure import ERASE_SHIPMENTS
 from orderflow.fulfillment.http.access import LETTERS, RULES
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
+from orderflow.fulfillment.http.openapi import openapi_document
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.stock import STOCK, StockApi
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.web.access import guard
-from orderflow.web.answers import EXCEPTION_HANDLERS, problem_response
+from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, problem_response
 from orderflow.web.headers import takes
 from orderflow.web.health import HealthApi
 from orderflow.web.metrics import MetricsApi
+from orderflow.web.openapi import OPENAPI
 from orderflow.web.problems import ProblemError
 
 
@@ -34,6 +36,7 @@ def create_app(
     routes = [
         *health.routes(),
         metrics.route,
+        Route(OPENAPI, takes(_openapi)),
         Route("/api/fulfillment/shipments", takes(service.list_shipments, reads_query=True)),
         Route("/api/fulfillment/shipments/{order_id}", takes(service.get_shipment)),
         Route(LETTERS, takes(service.list_dead_letters, reads_query=True)),
@@ -56,6 +59,10 @@ def create_app(
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
+
+
+async def _openapi(_request: Request) -> Response:
+    return json_response(openapi_document())
 
 
 async def _on_database_unavailable(request: Request, _error: Exception) -> Response:

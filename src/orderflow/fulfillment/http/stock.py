@@ -30,11 +30,11 @@ _SET_ON_HAND = AUDIT_LOG.recording(records.set_on_hand, lambda record: {"onHand"
 _PRODUCT_ID: TypeAdapter[str] = TypeAdapter(Text)
 
 
-class _StockQuery(TextPageQuery):
+class StockQuery(TextPageQuery):
     product_id: Text | None = None
 
 
-class _RecordBody(BaseModel):
+class CountIn(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
 
     on_hand: Annotated[Whole, Field(ge=0, le=ON_HAND_MAX)]
@@ -49,7 +49,7 @@ class StockApi:
         self._clock = clock
 
     async def list_stock(self, request: Request) -> Response:
-        query = read_query(_StockQuery, request)
+        query = read_query(StockQuery, request)
         page = await self._reader.run(
             records.list_stock, product_id=query.product_id, limit=query.limit, after=query.cursor
         )
@@ -57,7 +57,7 @@ class StockApi:
 
     async def set_on_hand(self, request: Request) -> Response:
         product_id = _product_id(request)
-        body = await read_model(_RecordBody, request)
+        body = await read_model(CountIn, request)
         now, sender = self._clock(), caller(request)
         made = act(now, "stock.set", product_id, actor=sender.name, correlation_id=sender.correlation_id)
         command = SetOnHand(product_id, body.on_hand, now)

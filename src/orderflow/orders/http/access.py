@@ -5,6 +5,7 @@ from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.scopes import Scope
 from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
 from orderflow.web.metrics import METRICS
+from orderflow.web.openapi import OPENAPI
 
 PLACE = Rule(Scope.ORDERS_WRITE, for_customers=True)
 _READ = Rule(Scope.ORDERS_READ, for_customers=True)
@@ -32,7 +33,7 @@ RULES: Rules = {
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,
     # The documents are the same for every installation, and say nothing about it.
-    ("GET", "/openapi.json"): OPEN,
+    ("GET", OPENAPI): OPEN,
     ("GET", "/docs"): OPEN,
     ("GET", "/docs/{name}"): OPEN,
 }

@@ -1,35 +1,37 @@
-"""The OpenAPI document. FastAPI describes the reads; the writes, which it does not route, are added here."""
+"""The OpenAPI document of the Order Service. FastAPI describes the reads; the writes, which it does not
+route, and what both services have in common are added here."""
 
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCustomerOut
 from orderflow.orders.http.access import RULES
+from orderflow.web import openapi
+from orderflow.web.health import Live, Ready
+from orderflow.web.openapi import Document, answer, body, path_parameter, problem
 
-_REF = "#/components/schemas/{model}"
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
-_UNAUTHENTICATED = "no valid key or token"
-_ERRORS = {
-    400: "not JSON",
-    401: _UNAUTHENTICATED,
-    403: "the caller lacks the scope, or a page of another origin wants to change something",
-    409: "the order's status does not allow it, or the first request with this key still runs",
-    413: "too large",
-    415: "not application/json",
-    422: "breaks the contract; `errors` points at the fields",
-    429: "more requests than the rate limit allows; try again after Retry-After",
-    503: "try again after Retry-After; `outcome-unknown` only with the same idempotency key",
+_ORDER: Document = {
+    "customer": {"customerId": "CUST-1", "name": "Ada Lovelace"},
+    "items": [{"productId": "PROD-1", "quantity": 2, "unitPrice": {"amountMinor": 1999, "currency": "EUR"}}],
+    "shipTo": {
+        "name": "Ada Lovelace",
+        "lines": ["12 St James's Square"],
+        "city": "London",
+        "postalCode": "SW1Y 4JH",
+        "country": "GB",
+    },
 }
+_ORDER_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
     "description": "Makes the request safe to repeat: the same key and body get the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": api.IDEMPOTENCY_KEY_CHARS_MAX},
+    "example": "basket-4711",
 }
 _IF_MATCH = {
     "name": "If-Match",
@@ -37,174 +39,169 @@ _IF_MATCH = {
     "required": False,
     "description": "Only while the order has one of these versions (its ETag); 412 otherwise.",
     "schema": {"type": "string", "pattern": r'^("[0-9]{1,9}"|\*)$'},
+    "example": '"3"',
 }
-_ORDER_ID = {
-    "name": "order_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "format": "uuid"},
-}
+_IN_PATH = path_parameter("order_id", {"type": "string", "format": "uuid"}, _ORDER_ID)
+_NO_ORDER = problem(404, "no such order", "unknown-order")
+_OTHER_VERSION = problem(412, "the order has another version")
+_ILLEGAL = problem(409, "the order's status does not allow it", "illegal-transition")
+_WITH_404 = ("/api/orders/{order_id}", "/api/orders/{order_id}/timeline")
 
-
-_MODELS: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
-    (api.OrderIn, "validation"),
-    (api.BatchIn, "validation"),
-    (api.StatusPatch, "validation"),
-    (api.StatusUpdatesIn, "validation"),
-    (api.ActionIn, "validation"),
-    (api.ReleaseIn, "validation"),
-    (EraseCustomerIn, "validation"),
-    (api.Problem, "serialization"),
-    (api.BatchOut, "serialization"),
-    (api.StatusUpdatesOut, "serialization"),
-    (api.ReleaseOut, "serialization"),
-    (EraseCustomerOut, "serialization"),
+_MODELS: openapi.Models = [
+    *(
+        (model, "validation")
+        for model in (
+            *(api.OrderIn, api.BatchIn, api.StatusPatch, api.StatusUpdatesIn, api.ActionIn, api.ReleaseIn),
+            EraseCustomerIn,
+        )
+    ),
+    *(
+        (model, "serialization")
+        for model in (
+            *(api.Problem, api.BatchOut, api.StatusUpdatesOut, api.ReleaseOut, api.OrderOut),
+            *(EraseCustomerOut, Live, Ready),
+        )
+    ),
 ]
 
 
-def get_responses(answer: type[BaseModel] | None) -> dict[int | str, dict[str, Any]]:
-    """The documented answers of a read."""
-    ok: dict[str, Any] = {"description": "OK"} | ({"model": answer} if answer else {})
-    return {
-        200: ok,
-        **{status: {"description": text, "content": _PROBLEM} for status, text in _READ_ERRORS.items()},
-    }
-
-
-_READ_ERRORS = {
-    401: _UNAUTHENTICATED,
-    403: "the caller lacks the scope",
-    404: "no such order",
-    422: "a parameter breaks the contract",
-    429: "more requests than the rate limit allows; try again after Retry-After",
-    503: "the database does not answer",
-}
+def get_responses(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The answers of a read that FastAPI documents; it would describe a 422 of its own."""
+    return {200: {"description": "OK", "model": answer}, 422: problem(422, "a parameter breaks the contract")}
 
 
 def document_writes(app: FastAPI) -> None:
-    """Add the operations that Starlette routes directly to the application's OpenAPI document."""
+    """Complete the application's OpenAPI document with what FastAPI does not know."""
     generate = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
-            _, definitions = models_json_schema(_MODELS, ref_template=_REF)
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(
-                {name: schema for name, schema in definitions["$defs"].items() if name not in schemas}
-            )
-            for path, method, operation in _operations():
-                document["paths"].setdefault(path, {})[method] = operation
-            document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-            for path, methods in document["paths"].items():
-                for method, operation in methods.items():
-                    scope = RULES[method.upper(), path].scope
-                    operation["security"] = [] if scope is None else [{"bearer": [scope]}]
-            app.openapi_schema = document
+            made = generate()
+            schemas = made.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(openapi.schemas(_MODELS) | schemas)
+            for path in _WITH_404:
+                made["paths"][path]["get"]["responses"]["404"] = _NO_ORDER
+            found = made["paths"]["/api/orders/{order_id}"]["get"]["responses"]["200"]
+            found |= answer(found["description"], api.OrderOut, "ETag")
+            for path, methods in (_writes() | openapi.shared_operations(Ready)).items():
+                made["paths"][path] = made["paths"].get(path, {}) | methods
+            app.openapi_schema = openapi.completed(made, RULES)
         return app.openapi_schema
 
-    app.openapi = openapi
+    app.openapi = document
 
 
-def _operations() -> list[tuple[str, str, dict[str, Any]]]:
-    created = _answer(201, "The order is durable.", "OrderOut")
-    return [
-        ("/api/orders", "post", _operation("Place an order", "OrderIn", created, [_IDEMPOTENCY_KEY])),
-        (
-            "/api/orders/batch",
-            "post",
-            _operation(
-                "Place up to 1,000 orders", "BatchIn", _answer(200, "A result per order.", "BatchOut")
-            ),
-        ),
-        (
-            "/api/orders/{order_id}/status",
-            "patch",
-            _operation(
+def _writes() -> Document:
+    action = {"reason": "ordered twice by mistake"}
+    update = {
+        "status": "Shipped",
+        "fulfillment": {
+            "carrier": "Parcel Post",
+            "trackingNumber": "TRK-1",
+            "shippedAt": "2026-02-10T09:30:00Z",
+        },
+    }
+    return {
+        "/api/orders": {"post": _place()},
+        "/api/orders/batch": {
+            "post": _operation(
+                "Place up to 1,000 orders",
+                body(api.BatchIn, {"orders": [_ORDER | {"idempotencyKey": "basket-4711"}]}),
+                {200: answer("A result per order, in order.", api.BatchOut)},
+            )
+        },
+        "/api/orders/{order_id}/status": {
+            "patch": _operation(
                 "Move an order to another status",
-                "StatusPatch",
+                body(api.StatusPatch, update),
                 {
-                    "204": {"description": "The order is as asked."},
-                    "404": _problem("no such order"),
-                    "412": _problem("the order has another version"),
+                    204: {"description": "The order is as asked."},
+                    404: _NO_ORDER,
+                    409: _ILLEGAL,
+                    412: _OTHER_VERSION,
                 },
-                [_ORDER_ID, _IF_MATCH],
-            ),
-        ),
-        (
-            "/api/orders/status",
-            "patch",
-            _operation(
+                [_IN_PATH, _IF_MATCH],
+            )
+        },
+        "/api/orders/status": {
+            "patch": _operation(
                 "Move up to 1,000 orders",
-                "StatusUpdatesIn",
-                _answer(200, "A result per update.", "StatusUpdatesOut"),
-            ),
-        ),
-        *(
-            (f"/api/orders/{{order_id}}/{action}", "post", _action(summary))
-            for action, summary in (
+                body(api.StatusUpdatesIn, {"updates": [{"orderId": _ORDER_ID} | update]}),
+                {200: answer("A result per update, in order.", api.StatusUpdatesOut)},
+            )
+        },
+        **{
+            f"/api/orders/{{order_id}}/{name}": {"post": _action(summary, action)}
+            for name, summary in (
                 ("cancel", "Cancel an order: at once, or as a request while it is being processed"),
                 ("hold", "Keep an order from being processed"),
                 ("release", "Let an order that is on hold be processed"),
             )
-        ),
-        (
-            "/api/outbox/parked/release",
-            "post",
-            _operation(
-                "Have the relay try parked events again",
-                "ReleaseIn",
-                {
-                    **_answer(200, "How many are tried again.", "ReleaseOut"),
-                    "404": _problem("no event of such an order is parked"),
-                },
-            ),
-        ),
-        (
-            ERASE_CUSTOMER,
-            "post",
-            _operation(
-                "Erase a customer's name and address in finished orders, a step at a time",
-                "EraseCustomerIn",
-                _answer(200, "What the step has changed.", "EraseCustomerOut"),
-            ),
-        ),
-    ]
-
-
-def _action(summary: str) -> dict[str, Any]:
-    operation = _operation(
-        summary,
-        "ActionIn",
-        {
-            **_answer(200, "The order, also if it was as asked already.", "OrderOut"),
-            "404": _problem("no such order"),
-            "412": _problem("the order has another version"),
         },
-        [_ORDER_ID, _IF_MATCH],
-    )
-    content = {"schema": _ref("ActionIn"), "example": {"reason": "ordered twice by mistake"}}
-    return operation | {"requestBody": {"required": False, "content": {"application/json": content}}}
-
-
-def _operation(
-    summary: str, body: str, answers: dict[str, Any], parameters: list[dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    return {
-        "summary": summary,
-        "parameters": parameters or [],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(body)}}},
-        "responses": answers | {str(status): _problem(text) for status, text in _ERRORS.items()},
+        "/api/outbox/parked/release": {
+            "post": _operation(
+                "Have the relay try parked events again",
+                body(api.ReleaseIn, {"orderId": _ORDER_ID}),
+                {
+                    200: answer("How many are tried again.", api.ReleaseOut),
+                    404: problem(404, "no event of such an order is parked"),
+                },
+            )
+        },
+        ERASE_CUSTOMER: {
+            "post": _operation(
+                "Erase a customer's name and address in finished orders, a step at a time",
+                body(EraseCustomerIn, {"customerId": "CUST-1", "dryRun": True}),
+                {200: answer("What the step has changed.", EraseCustomerOut)},
+            )
+        },
     }
 
 
-def _answer(status: int, text: str, model: str) -> dict[str, Any]:
-    return {str(status): {"description": text, "content": {"application/json": {"schema": _ref(model)}}}}
+def _place() -> Document:
+    kinds = ("validation-failed", "idempotency-key-reused")
+    return _operation(
+        "Place an order",
+        body(api.OrderIn, _ORDER),
+        {
+            201: answer("The order is durable.", api.OrderOut, "Location", "Idempotent-Replayed?"),
+            403: problem(
+                403,
+                "the caller lacks the scope or is bound to another customer; or a page of another origin",
+                *("forbidden", "other-customer", "cross-origin"),
+            ),
+            409: problem(409, "the first request with this key still runs", "idempotency-key-in-progress"),
+            422: problem(422, "breaks the contract, or the key was used with another order", *kinds),
+            503: problem(
+                503,
+                "wait as Retry-After says; `outcome-unknown` only with the same idempotency key",
+                *("overloaded", "database-unavailable", "outcome-unknown"),
+            ),
+        },
+        [_IDEMPOTENCY_KEY],
+    )
 
 
-def _problem(text: str) -> dict[str, Any]:
-    return {"description": text, "content": _PROBLEM}
+def _action(summary: str, example: Document) -> Document:
+    answers = {
+        200: answer("The order, also if it was as asked already.", api.OrderOut, "ETag"),
+        404: _NO_ORDER,
+        409: _ILLEGAL,
+        412: _OTHER_VERSION,
+    }
+    asked = body(api.ActionIn, example, required=False)
+    return _operation(summary, asked, answers, [_IN_PATH, _IF_MATCH])
 
 
-def _ref(model: str) -> dict[str, str]:
-    return {"$ref": _REF.format(model=model)}
+def _operation(
+    summary: str,
+    request_body: Document,
+    answers: dict[int, Document],
+    parameters: list[Document] | None = None,
+) -> Document:
+    return {
+        "summary": summary,
+        "parameters": parameters or [],
+        "requestBody": request_body,
+        "responses": {str(status): described for status, described in answers.items()},
+    }

@@ -35,8 +35,9 @@ from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS
 from orderflow.web.bodies import BodyBudget
 from orderflow.web.headers import NoQuery, read_query, refuse_what_is_not_taken, takes
-from orderflow.web.health import HealthApi
+from orderflow.web.health import LIVE, READY, HealthApi, Live, Ready
 from orderflow.web.metrics import MetricsApi
+from orderflow.web.openapi import INTRODUCTION
 
 
 class OrdersApi:
@@ -108,6 +109,7 @@ def _application(
     app = FastAPI(
         title="Orderflow Order Service",
         version="1",
+        description=INTRODUCTION,
         exception_handlers={**EXCEPTION_HANDLERS, **problems.EXCEPTION_HANDLERS},
         redirect_slashes=False,
         docs_url=None,
@@ -132,8 +134,8 @@ def _application(
         ("/api/stats", statistics.stats, NoQuery, api.Stats),
         ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
         (AUDIT, audit.list_entries, AuditQuery, AuditPage),
-        ("/health/live", health.live, NoQuery, None),
-        ("/health/ready", health.ready, NoQuery, None),
+        (LIVE, health.live, NoQuery, Live),
+        (READY, health.ready, NoQuery, Ready),
     ):
         app.add_api_route(
             path,

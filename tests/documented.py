@@ -1,0 +1,27 @@
+"""Whether an answer is what the OpenAPI document says."""
+
+import re
+from typing import Any, cast
+
+import jsonschema_rs
+
+_PLACEHOLDER = re.compile(r"{\w+}")
+
+
+def is_documented(document: dict[str, Any], method: str, path: str, status: int, body: Any) -> None:
+    """Fails if the operation does not have such an answer; an address without an operation is left out."""
+    found = [template for template in document["paths"] if _matches(template, path.partition("?")[0])]
+    if not found:
+        return
+    # The most exact one, as the services have them.
+    operation = document["paths"][min(found, key=lambda each: each.count("{"))][method.lower()]
+    answer = operation["responses"][str(status)]
+    if "$ref" in answer:
+        answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    (content,) = answer["content"].values()
+    schema = {**content["schema"], "components": document["components"]}
+    cast("Any", jsonschema_rs).validate(schema, body)
+
+
+def _matches(template: str, path: str) -> bool:
+    return re.fullmatch(_PLACEHOLDER.sub("[^/]+", template), path) is not None

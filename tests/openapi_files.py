@@ -1,0 +1,27 @@
+"""Writes the OpenAPI documents in docs/openapi/ anew: `python -m tests.openapi_files`."""
+
+import http.client
+import json
+import tempfile
+from pathlib import Path
+
+from tests.web.conftest import listening
+
+FOLDER = Path(__file__).parents[1] / "docs" / "openapi"
+SERVICES = ("orders", "fulfillment")
+
+
+def served(port: int) -> str:
+    """The document of the service at that port, as its file has it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/openapi.json")
+        return json.dumps(json.loads(connection.getresponse().read()), indent=1, ensure_ascii=False) + "\n"
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    for service in SERVICES:
+        with tempfile.TemporaryDirectory() as directory, listening(service, Path(directory)) as port:
+            (FOLDER / f"{service}.json").write_text(served(port))
