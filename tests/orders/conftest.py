@@ -151,6 +151,7 @@ class Service:
         authenticate: Authenticate = lambda _authorization: EVERYONE,
         admit: Admit | None = None,
         behind_proxy: bool = False,
+        cors_origins: Sequence[str] = (CORS_ORIGIN,),
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, ORDERS)
@@ -178,6 +179,7 @@ class Service:
         self._authenticate = authenticate
         self._admit = admit
         self._behind_proxy = behind_proxy
+        self._cors_origins = cors_origins
         self._tls = tls
         self.taken: list[bool] = []
         """Whether the short way took each request that came to it."""
@@ -198,7 +200,7 @@ class Service:
             door=FrontDoor(
                 HOSTS,
                 authenticate=self._authenticate,
-                cors_origins=[CORS_ORIGIN],
+                cors_origins=self._cors_origins,
                 admit=self._admit,
                 behind_proxy=self._behind_proxy,
             ),

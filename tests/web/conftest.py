@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,6 +95,7 @@ def listening(
     *,
     tls: ServerTls | None = None,
     behind_proxy: bool = False,
+    cors_origins: Sequence[str] = (CORS_ORIGIN,),
 ) -> Generator[int]:
     """The port of that listener, with the application it has in production."""
     admit = limits_of_rate.wait_s if limits_of_rate else None
@@ -107,6 +108,7 @@ def listening(
             admit=admit,
             tls=tls,
             behind_proxy=behind_proxy,
+            cors_origins=cors_origins,
         )
         try:
             yield service.port
@@ -119,7 +121,7 @@ def listening(
         door = FrontDoor(
             HOSTS,
             authenticate=authenticate,
-            cors_origins=[CORS_ORIGIN],
+            cors_origins=cors_origins,
             admit=admit,
             behind_proxy=behind_proxy,
         )
