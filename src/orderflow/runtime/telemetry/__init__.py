@@ -139,8 +139,12 @@ class _Lines:
 
 
 def _json_line(_logger: object, _method: str, event: EventDict) -> bytes:
-    """The line as the bytes that the serializer returns, so that no request has to encode a text."""
-    return to_json(event, fallback=repr)
+    """The line as the bytes that the serializer returns, so that no request has to encode a text. JSON itself
+    escapes only some of what controls a terminal."""
+    line = to_json(event, fallback=repr)
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return printable_in_a_line(line.decode()).encode()
 
 
 def _json_text(logger: object, method: str, event: EventDict) -> str:
