@@ -40,8 +40,9 @@ from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, run_workers, stop_with_parent
 from orderflow.runtime.telemetry import tracing
-from orderflow.runtime.telemetry.exposition import Exposition, SharedCounts
+from orderflow.runtime.telemetry.counts import SharedCounts
 from orderflow.runtime.telemetry.log_export import log_export
+from orderflow.runtime.telemetry.metrics import REGISTRY
 from orderflow.runtime.tls import ClientTls, ServerTls
 from orderflow.security.access import front_door, rate_limits
 from orderflow.security.keys import new_text
@@ -96,9 +97,7 @@ def run_up(settings: Settings) -> int:
             url = settings.orders_url if tls else address(listener)
             async with (
                 _outside(settings) as outside,
-                _order_service(
-                    settings, orders, bus, listener, stop, tls=tls, counts=Exposition(), own_keys=[key]
-                ),
+                _order_service(settings, orders, bus, listener, stop, tls=tls, own_keys=[key]),
             ):
                 _announce(settings, url)
                 await _fulfillment_service(
@@ -118,9 +117,10 @@ def run_api(settings: Settings) -> int:
         with prepared(source, migrates=settings.migrates_at_start):
             pass  # waits for the database, migrates or checks it; each worker opens its own connections
 
-        shared = SharedCounts(settings.api_workers) if settings.api_workers > 1 else None
+        counts = SharedCounts(settings.api_workers)
 
         def work(index: int) -> int:
+            REGISTRY.count_in(counts, index)
             with ExitStack() as stack:
                 database = stack.enter_context(opened(source))
                 bus = stack.enter_context(open_bus(settings))
@@ -128,10 +128,7 @@ def run_api(settings: Settings) -> int:
                 async def run(stop: asyncio.Event) -> None:
                     if settings.api_workers > 1:
                         stop_with_parent(stop)
-                    counts = Exposition(shared, index)
-                    async with _order_service(
-                        settings, database, bus, listener, stop, tls=tls, admit=admit, counts=counts
-                    ):
+                    async with _order_service(settings, database, bus, listener, stop, tls=tls, admit=admit):
                         await stop.wait()
 
                 return run_until_signal(run)
@@ -156,7 +153,7 @@ def run_relay(settings: Settings) -> int:
                 if listener is None:
                     await stop.wait()
                     return
-                app = create_health_app(health_api(process), metrics_api(process, Exposition()))
+                app = create_health_app(health_api(process), metrics_api(process))
                 async with (
                     front_door(settings, database, orders_tables.api_keys, process.health) as door,
                     serving(app, listener, door=door, tls=server_tls(settings), health=process.health),
@@ -289,7 +286,6 @@ async def _order_service(
     stop: asyncio.Event,
     *,
     tls: ServerTls | None,
-    counts: Exposition,
     admit: Admit | None = None,
     own_keys: Sequence[str] = (),
 ) -> AsyncGenerator[None]:
@@ -300,9 +296,8 @@ async def _order_service(
         front_door(
             settings, database, orders_tables.api_keys, process.health, admit=admit, own_keys=own_keys
         ) as door,
-        counts.sharing(process.health),
     ):
-        api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic), exposition=counts)
+        api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic))
         async with serving(
             api.app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health
         ):
@@ -357,7 +352,7 @@ async def _fulfillment_service(
         copies_kept=lambda: bus.kept(settings.dead_letter_topic),
     )
     try:
-        metrics = worker_metrics(worker.status, Exposition())
+        metrics = worker_metrics(worker.status)
         reads = FulfillmentApi(reader, worker.known)
         app = fulfillment_app(reads, health, actions, stock, customers, metrics=metrics)
         async with (

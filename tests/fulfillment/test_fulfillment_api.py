@@ -28,7 +28,6 @@ from orderflow.fulfillment.http.routes import create_app
 from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
-from orderflow.runtime.telemetry.exposition import Exposition
 from orderflow.web.front_door import EVERYONE, FrontDoor, Principal
 from orderflow.web.server import address, bind, serving
 
@@ -62,7 +61,7 @@ async def fulfillment_api(
         actions,
         stock,
         customers,
-        metrics=metrics_api(worker.status, Exposition()),
+        metrics=metrics_api(worker.status),
     )
     door = FrontDoor(authenticate=lambda _authorization: principal)
     with bind("127.0.0.1", 0, "ORDERFLOW_FULFILLMENT_PORT") as listener:

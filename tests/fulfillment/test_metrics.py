@@ -12,7 +12,6 @@ from tests.fulfillment.test_paying import PRICED, Provider, Rejecting, payments
 
 from orderflow.fulfillment.http.metrics import metrics_api
 from orderflow.fulfillment.worker import FulfillmentWorker
-from orderflow.runtime.telemetry.exposition import Exposition
 
 _REQUEST: dict[str, Any] = {
     "type": "http",
@@ -24,7 +23,7 @@ _REQUEST: dict[str, Any] = {
 
 
 async def scraped(worker: FulfillmentWorker) -> list[Sample]:
-    answer = await metrics_api(worker.status, Exposition()).metrics(Request(_REQUEST))
+    answer = await metrics_api(worker.status).metrics(Request(_REQUEST))
     families = text_string_to_metric_families(bytes(answer.body).decode())
     return [sample for family in families for sample in family.samples]
 

@@ -31,8 +31,7 @@ from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.parties import Party
 from orderflow.fulfillment.payments.simulated import SimulatedDecisions
 from orderflow.runtime.health import Health
-from orderflow.runtime.telemetry.exposition import Exposition
-from orderflow.runtime.telemetry.metrics import Reading
+from orderflow.runtime.telemetry.exposition import Reading
 from orderflow.runtime.tls import ServerTls
 from orderflow.security.rate_limits import RateLimits
 from orderflow.simulators.carrier_ledger import Ledger
@@ -185,7 +184,7 @@ def metrics_api() -> MetricsApi:
     async def no_readings() -> list[Reading]:
         return []
 
-    return MetricsApi(Exposition(), no_readings, Health().degraded)
+    return MetricsApi(no_readings, Health().degraded)
 
 
 @pytest.fixture(params=LISTENERS, scope="module")

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orderflow.runtime.health import Degraded
-from orderflow.runtime.telemetry.exposition import Exposition
-from orderflow.runtime.telemetry.metrics import DEGRADED, SCRAPE_COMPLETE, Reading
+from orderflow.runtime.telemetry.exposition import Reading, render
+from orderflow.runtime.telemetry.metrics import DEGRADED, REGISTRY, SCRAPE_COMPLETE
 from orderflow.web.headers import header_values, takes
 
 log = structlog.get_logger()
@@ -26,11 +26,9 @@ class MetricsApi:
 
     def __init__(
         self,
-        exposition: Exposition,
         readings: Callable[[], Awaitable[Sequence[Reading]]],
         degraded: Callable[[], Sequence[Degraded]],
     ) -> None:
-        self._exposition = exposition
         self._readings = readings
         self._degraded = degraded
         self.route = Route(METRICS, takes(self.metrics))
@@ -49,5 +47,5 @@ class MetricsApi:
         readings.append((SCRAPE_COMPLETE, (), complete))
         accept = b",".join(header_values(request, b"accept")).decode("latin-1")
         # In a thread, so that no order waits for it.
-        text, media_type = await asyncio.to_thread(self._exposition.render, accept, readings)
+        text, media_type = await asyncio.to_thread(render, REGISTRY, accept, readings)
         return Response(text, headers={"content-type": media_type})

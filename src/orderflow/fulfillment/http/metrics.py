@@ -5,12 +5,11 @@ from collections.abc import Callable
 from orderflow.fulfillment.breaker import Circuit
 from orderflow.fulfillment.worker import WorkerStatus
 from orderflow.runtime.telemetry import metrics
-from orderflow.runtime.telemetry.exposition import Exposition
-from orderflow.runtime.telemetry.metrics import Reading
+from orderflow.runtime.telemetry.exposition import Reading
 from orderflow.web.metrics import MetricsApi
 
 
-def metrics_api(status: Callable[[], WorkerStatus], exposition: Exposition) -> MetricsApi:
+def metrics_api(status: Callable[[], WorkerStatus]) -> MetricsApi:
     """Metrics of the worker in this process."""
 
     async def readings() -> list[Reading]:
@@ -28,4 +27,4 @@ def metrics_api(status: Callable[[], WorkerStatus], exposition: Exposition) -> M
             *circuits,
         ]
 
-    return MetricsApi(exposition, readings, lambda: status().degraded)
+    return MetricsApi(readings, lambda: status().degraded)

@@ -3,12 +3,11 @@
 from orderflow.orders import queries
 from orderflow.orders.process import OrdersProcess
 from orderflow.runtime.telemetry import metrics
-from orderflow.runtime.telemetry.exposition import Exposition
-from orderflow.runtime.telemetry.metrics import Reading
+from orderflow.runtime.telemetry.exposition import Reading
 from orderflow.web.metrics import MetricsApi
 
 
-def metrics_api(process: OrdersProcess, exposition: Exposition) -> MetricsApi:
+def metrics_api(process: OrdersProcess) -> MetricsApi:
     """Metrics of this process, whether it serves orders or only relays their events."""
 
     async def readings() -> list[Reading]:
@@ -22,4 +21,4 @@ def metrics_api(process: OrdersProcess, exposition: Exposition) -> MetricsApi:
             (metrics.OUTBOX_PARKED, (), waiting["parked"]),
         ]
 
-    return MetricsApi(exposition, readings, process.health.degraded)
+    return MetricsApi(readings, process.health.degraded)

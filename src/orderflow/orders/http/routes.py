@@ -29,7 +29,6 @@ from orderflow.orders.http.status import StatusUpdates
 from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.process import OrdersProcess
-from orderflow.runtime.telemetry.exposition import Exposition
 from orderflow.web import docs_page
 from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS
@@ -52,7 +51,6 @@ class OrdersApi:
         process: OrdersProcess,
         *,
         events_kept: Callable[[], Kept],
-        exposition: Exposition | None = None,
     ) -> None:
         writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
@@ -86,7 +84,7 @@ class OrdersApi:
             ),
             audit=Audit(reader),
             health=health_api(process),
-            metrics=metrics_api(process, exposition or Exposition()),
+            metrics=metrics_api(process),
         )
 
     def stop(self) -> None:

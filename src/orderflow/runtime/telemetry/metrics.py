@@ -7,38 +7,27 @@ are read when somebody asks for them. No label has values without a bound, such 
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from orderflow.runtime.telemetry.instruments import Counter, Described, Family, Histogram, Registry
 
-REGISTRY = CollectorRegistry()
+REGISTRY = Registry()
 """The counters and histograms of this process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What `docs/metrics.md` says about a metric."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    unit: str
-    labels: tuple[str, ...]
-    text: str
-
 
 CATALOGUE: list[Described] = []
 
 
-def _counter(name: str, text: str, unit: str, *labels: str) -> Counter:
-    CATALOGUE.append(Described(name, "counter", unit, labels, text))
-    return Counter(name, text, labels, registry=REGISTRY)
+def _counter(name: str, text: str, unit: str, *labels: str) -> Family[Counter]:
+    described = Described(name, "counter", unit, labels, text)
+    CATALOGUE.append(described)
+    return REGISTRY.counter(described)
 
 
-def _histogram(name: str, text: str, unit: str, *labels: str, buckets: Sequence[float]) -> Histogram:
-    CATALOGUE.append(Described(name, "histogram", unit, labels, text))
-    return Histogram(name, text, labels, buckets=buckets, registry=REGISTRY)
+def _histogram(name: str, text: str, unit: str, *labels: str, buckets: Sequence[float]) -> Family[Histogram]:
+    described = Described(name, "histogram", unit, labels, text)
+    CATALOGUE.append(described)
+    return REGISTRY.histogram(described, [float(bound) for bound in buckets])
 
 
 def _gauge(name: str, text: str, unit: str, *labels: str) -> Described:
@@ -47,11 +36,9 @@ def _gauge(name: str, text: str, unit: str, *labels: str) -> Described:
     return described
 
 
-Reading = tuple[Described, tuple[str, ...], float]
-"""A gauge, the values of its labels, and its value."""
-
 _REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_QUERY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_WORK_S = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
+"""There are over a hundred statements and loops, so these tell no more than which of them is slow."""
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000)
 _DAYS_S = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400, 604_800)
 
@@ -74,14 +61,14 @@ _DB_OPERATION = _histogram(
     "seconds",
     "db_system_name",
     "db_operation_name",
-    buckets=_QUERY_S,
+    buckets=_WORK_S,
 )
 LOOP_TURN = _histogram(
     "orderflow_loop_turn_duration_seconds",
     "Time that a turn of a loop takes, without the wait before it.",
     "seconds",
     "loop",
-    buckets=_REQUEST_S,
+    buckets=_WORK_S,
 )
 LOOP_FAILURES = _counter(
     "orderflow_loop_failures_total", "Turns of a loop that ended with an error.", "turns", "loop"
@@ -97,7 +84,7 @@ LOG_LINES_DROPPED = _counter(
     "Log lines that could not be sent by OTLP: the queue was full, or nobody took them. They are on stderr "
     "all the same.",
     "lines",
-)
+).labels()
 SCRAPE_COMPLETE = _gauge(
     "orderflow_scrape_complete",
     "1, or 0 if the database did not answer in time, so that gauges are missing.",
@@ -114,25 +101,25 @@ INTAKE_BATCH = _histogram(
     "Orders that one transaction makes durable.",
     "orders",
     buckets=_BATCH,
-)
+).labels()
 INTAKE_QUEUE_AGE = _histogram(
     "orderflow_intake_queue_age_seconds",
     "Time that the oldest command of a batch has waited for the Order Service's writer.",
     "seconds",
     buckets=_REQUEST_S,
-)
+).labels()
 ORDER_TO_SHIPPED = _histogram(
     "orderflow_order_to_shipped_seconds",
     "Time from the creation of an order to its status Shipped.",
     "seconds",
     buckets=_DAYS_S,
-)
+).labels()
 PRODUCE = _histogram(
     "orderflow_produce_duration_seconds",
     "Time in which the event log acknowledges or refuses a batch of the relay.",
     "seconds",
     buckets=_REQUEST_S,
-)
+).labels()
 PRODUCED = _counter(
     "orderflow_produced_events_total",
     "Events that the relay has given to the event log; `outcome` is published, failed or too-large.",
@@ -282,8 +269,8 @@ host must set `X-Forwarded-For` or `Forwarded`, so that its callers do not count
 
 - Each process answers for itself, so scrape every replica. The processes of one `api`
   (`ORDERFLOW_API_WORKERS`) answer together: the one that is asked adds up the counters and histograms of all,
-  those of the others as they were at most a second ago. What a process that died has counted still counts;
-  at most its last second is lost. This needs no files.
+  which they keep in memory that they share. What a process that died has counted still counts. This needs no
+  files. Exemplars are those of the process that is asked.
 - Gauges about a database are the same from every replica of a service: use `max`, not `sum`.
 - `up` is one process, and both of its ports give its counters and histograms: scrape only one of them for
   those.
