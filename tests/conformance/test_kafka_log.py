@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -89,6 +90,38 @@ def test_the_members_of_a_group_share_its_partitions_and_its_records(
         return {record.value for record in found} == {message.value for message in sent}
 
     eventually(all_found)
+    one.close()
+    other.close()
+
+
+def test_the_lag_of_each_partition_rises_and_falls_with_what_is_committed_and_goes_with_the_partition(
+    kafka: OpenKafka, publish: Publish, read: Read, eventually: Eventually
+) -> None:
+    sent = spread(kafka)
+    publish(kafka.publisher(), sent)
+    one = member(kafka, "classic")
+    records = read(one, len(sent))
+    waiting = Counter(record.partition for record in records)
+
+    def lags_are(expected: dict[int, int]) -> bool:
+        one.poll(100, 0.1)
+        return one.state().lags == expected
+
+    eventually(lambda: lags_are({partition: waiting[partition] for partition in ALL}))
+    one.commit([record for record in records if record.partition % 2])
+    eventually(lambda: lags_are({p: 0 if p % 2 else waiting[p] for p in ALL}))
+    one.commit(records)
+    eventually(lambda: lags_are(dict.fromkeys(ALL, 0)))
+    other = member(kafka, "classic")
+
+    def shared() -> bool:
+        other.poll(100, 0.1)
+        one.poll(100, 0.1)
+        mine, yours = one.state().assignment, other.state().assignment
+        return bool(mine and yours) and one.state().lags == dict.fromkeys(mine, 0)
+
+    eventually(shared)
+    assert set(one.state().assignment).isdisjoint(other.state().assignment)
     one.close()
     other.close()
 

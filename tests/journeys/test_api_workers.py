@@ -2,9 +2,13 @@
 
 import os
 import signal
+import threading
+import urllib.request
 import uuid
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,11 @@ from confluent_kafka.admin import AdminClient
 from processes import Role, ask, eventually, order
 
 from conftest import StartRole
+
+CREATED = (
+    'http_server_request_duration_seconds_count{http_request_method="POST",http_route="/api/orders",'
+    'http_response_status_code="201"}'
+)
 
 
 @pytest.fixture
@@ -83,3 +92,51 @@ def test_workers_do_not_outlive_the_process_that_started_them(api: Role) -> None
     both = workers(api)
     os.kill(api.process.pid, signal.SIGKILL)
     eventually(lambda: not any(map(runs, both)), "both end by themselves", 20)
+
+
+def counted(url: str) -> dict[str, float]:
+    """Every counter and every part of a histogram that a scrape gives, by the rest of its line."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 - our own address
+        text = answer.read().decode()
+    gauges = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE") and "gauge" in line}
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {series: float(value) for series, _, value in lines if series.partition("{")[0] not in gauges}
+
+
+def test_no_count_falls_when_a_worker_is_killed_under_load_and_none_is_lost(api: Role) -> None:
+    url = api.url()
+    eventually(lambda: len(workers(api)) == 2, "both run")
+    before = workers(api)
+    answered: list[int] = []
+
+    def load() -> None:
+        while not over.is_set():
+            with suppress(OSError, HTTPException):  # its worker was killed
+                answered.append(ask(f"{url}/api/orders", method="POST", body=order(1)).status)
+
+    over = threading.Event()
+    loads = [threading.Thread(target=load) for _ in range(4)]
+    for each in loads:
+        each.start()
+    try:
+        last: dict[str, float] = {}
+
+        def no_count_falls() -> bool:
+            now = counted(url)
+            fallen = {series for series, value in last.items() if now.get(series, -1) < value}
+            assert not fallen
+            last.update(now)
+            return True
+
+        eventually(lambda: no_count_falls() and len(answered) > 100, "orders are taken")
+        os.kill(min(before), signal.SIGKILL)
+        eventually(lambda: no_count_falls() and len(workers(api) - before) == 1, "a successor is there")
+        taken = len(answered)
+        eventually(lambda: no_count_falls() and len(answered) > taken + 100, "more orders are taken")
+    finally:
+        over.set()
+        for each in loads:
+            each.join()
+    assert no_count_falls()
+    # The killed worker may have given one answer that it had not counted yet.
+    assert last[CREATED] >= answered.count(201) - 1
