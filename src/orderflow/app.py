@@ -271,6 +271,7 @@ async def _orders_process(
         keys_kept_s=settings.idempotency_key_lifetime_s,
         events_kept_s=settings.events_kept_s,
         history_kept_s=settings.history_kept_s,
+        stream_kept_s=settings.stream_kept_s,
         essential=essential,
     )
     async with _keeping_topics(bus, process.health), process.running(stop):

@@ -16,8 +16,8 @@ from sqlalchemy.engine import RowMapping
 from orderflow.database import bulk
 from orderflow.database.dialects import lock_timeout, locked, one_of
 from orderflow.database.transaction import Transaction
-from orderflow.orders import events, observed, outbox
-from orderflow.orders.counters import count_statuses
+from orderflow.orders import events, observed, outbox, stream
+from orderflow.orders.counters import count_moves
 from orderflow.orders.hand_off import HandOff
 from orderflow.orders.model import (
     EVENT_TYPES,
@@ -193,6 +193,7 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
     changed: dict[str, UpdateOrder] = {}
     history: list[tuple[object, ...]] = []
     moves: list[outbox.OutboxRow] = []
+    changes: list[stream.Change] = []
     results: list[UpdateResult] = []
     for index, command in enumerate(commands):
         before = states.get(command.order_id)
@@ -215,12 +216,15 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
             states[command.order_id] = after
             changed[command.order_id] = command
             history.append(_change(command, after))
+            customer_id = rows[command.order_id]["customer_id"]
+            changes.append(stream.change(command.order_id, after, command.at, customer_id))
             if event_type := EVENT_TYPES.get((before.status, after.status)):
                 moves.append(_event(event_type, command, after))
     outbox.append(tx, moves)
     if changed:
+        stream.append(tx, changes)
         _write_changes(tx, {i: (states[i], changed[i].at) for i in sorted(changed)}, history)
-        count_statuses(tx, _differences(rows, states))
+        count_moves(tx, rows, states)
         observed.count_shipped(tx, rows, changed, states)
     return results
 
@@ -388,13 +392,3 @@ def _state_row(state: OrderState) -> tuple[object, ...]:
         sent.error_message,
         *((attention.kind, attention.reason, attention.since) if attention else (None, None, None)),
     )
-
-
-def _differences(before: dict[str, RowMapping], after: dict[str, OrderState]) -> dict[Status, int]:
-    changes: dict[Status, int] = {}
-    for order_id, state in after.items():
-        was = Status(before[order_id]["status"])
-        if was is not state.status:
-            changes[was] = changes.get(was, 0) - 1
-            changes[state.status] = changes.get(state.status, 0) + 1
-    return changes

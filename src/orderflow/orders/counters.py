@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +14,7 @@ from orderflow.database.bulk import InsertOrUpdate
 from orderflow.database.dialects import locked
 from orderflow.database.readiness import Probe
 from orderflow.database.transaction import Transaction
-from orderflow.orders.model import Status
+from orderflow.orders.model import OrderState, Status
 from orderflow.orders.tables import status_counts
 
 SLOTS_MAX = 256
@@ -36,6 +37,17 @@ def own_slot() -> int:
 def count_statuses(tx: Transaction, changes: Mapping[Status, int]) -> None:
     """Add to this process's counters; `counted` sums the slots."""
     _add(tx, own_slot(), changes)
+
+
+def count_moves(
+    tx: Transaction, before: Mapping[str, Mapping[Any, Any]], after: Mapping[str, OrderState]
+) -> None:
+    """Count the orders whose status has changed; `before` has their rows, by order id."""
+    changes = Counter[Status]()
+    for order_id, state in after.items():
+        changes[Status(before[order_id]["status"])] -= 1
+        changes[state.status] += 1
+    count_statuses(tx, changes)
 
 
 def _add(tx: Transaction, slot: int, changes: Mapping[Status, int]) -> None:

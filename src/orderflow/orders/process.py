@@ -14,6 +14,7 @@ from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
+from orderflow.orders.sequencer import Sequencer
 from orderflow.runtime.health import Health
 from orderflow.runtime.telemetry.metrics import INTAKE_QUEUE_AGE
 
@@ -23,13 +24,13 @@ INTAKE_QUEUE_SECONDS_MAX = 2.0
 
 
 class OrdersProcess:
-    """What every process on the orders database has: its writer and readers, an intake, a relay, a reconciler
-    and retention. It closes the publisher, but not the database. Migrations must have run.
+    """What every process on the orders database has: its writer and readers, an intake, a relay, a sequencer,
+    a reconciler and retention. It closes the publisher, but not the database. Migrations must have run.
 
     `topic` is the topic of the orders' events. An order from which nothing was heard for `reconcile_after_s`
     is sent again. Keys, published events and history are removed when they are as old as `keys_kept_s`,
-    `events_kept_s` and `history_kept_s`, in seconds; None keeps the history for ever. The process is not
-    ready while its writer or one of the `essential` loops does not work.
+    `events_kept_s` and `history_kept_s`, in seconds, and what is in the stream after `stream_kept_s`; None
+    keeps for ever. The process is not ready while its writer or one of the `essential` loops does not work.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class OrdersProcess:
         keys_kept_s: float,
         events_kept_s: float,
         history_kept_s: float | None = None,
+        stream_kept_s: float | None = None,
         essential: Sequence[str] = (),
         queue_commands_max: int = QUEUE_COMMANDS_MAX,
         queue_seconds_max: float = INTAKE_QUEUE_SECONDS_MAX,
@@ -79,17 +81,19 @@ class OrdersProcess:
             keys_s=keys_kept_s,
             events_s=events_kept_s,
             history_s=history_kept_s,
+            stream_s=stream_kept_s,
             clock=clock,
         )
+        self.sequencer = Sequencer(self.writer)
 
     def start(self) -> None:
-        for part in (self.writer, self.relay, self.reconciler, self.retention):
+        for part in (self.writer, self.relay, self.sequencer, self.reconciler, self.retention):
             part.start()
 
     def close(self) -> None:
         """Stop in the order of the work's flow: first those that write through the writer, then the
         writer."""
-        for part in (self.retention, self.reconciler, self.relay, self.writer, self.reader):
+        for part in (self.retention, self.reconciler, self.sequencer, self.relay, self.writer, self.reader):
             part.close()
 
     @asynccontextmanager

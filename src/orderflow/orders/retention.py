@@ -1,11 +1,13 @@
-"""Retention: removes idempotency keys, published events and the history of finished orders after a time.
+"""Retention: removes idempotency keys, published events, the history of finished orders and the beginning of
+the stream after a time.
 
 It works in small steps, so that intake never waits for a large one. The age of a key counts from its order's
 creation, that of events and history from the order's last change. Events and history of an unfinished order
 are kept.
 
-A step reads a range of its table by order id. No order ends before it is created, and the id begins with the
-time of creation, so the id limits what can be old enough; the order's own row, found by its key, decides.
+A step reads the first rows of the stream, or a range of another table by order id. No order ends before it
+is created, and the id begins with the time of creation, so the id limits what can be old enough; the order's
+own row, found by its key, decides.
 """
 
 import time
@@ -23,7 +25,7 @@ from orderflow.database.transaction import Transaction
 from orderflow.orders.counters import fold
 from orderflow.orders.model import TERMINAL
 from orderflow.orders.queries import first_order_id
-from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox
+from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox, stream
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
@@ -33,7 +35,7 @@ ROUND_PAUSE_S = 60.0
 SHARE_OF_WRITER = 0.1
 """The share of the writer's time that removing may take at most."""
 
-Kind = Literal["keys", "events", "history"]
+Kind = Literal["keys", "events", "history", "stream"]
 
 _TABLES = {"keys": idempotency_keys, "events": outbox, "history": order_changes}
 _FINISHED = sorted(status.value for status in TERMINAL)
@@ -66,6 +68,8 @@ def remove(tx: Transaction, commands: Sequence[Remove]) -> list[Removed]:
 
 
 def _remove(tx: Transaction, command: Remove) -> Removed:
+    if command.kind == "stream":
+        return _remove_from_stream(tx, command)
     table = _TABLES[command.kind]
     window = [table.c.order_id > command.behind, table.c.order_id < first_order_id(command.before)]
     last = tx.connection.scalar(
@@ -86,6 +90,22 @@ def _remove(tx: Transaction, command: Remove) -> Removed:
     return Removed(removed.rowcount, last)
 
 
+def _remove_from_stream(tx: Transaction, command: Remove) -> Removed:
+    """Remove the first rows, which are the oldest. The last row stays, because its positions tell the next
+    one."""
+    newest = sa.select(sa.func.max(stream.c.first_position)).scalar_subquery()
+    oldest = (
+        sa.select(stream.c.first_position)
+        .where(stream.c.first_position < newest)
+        .order_by(stream.c.first_position)
+        .limit(command.rows)
+    )
+    removed = tx.connection.execute(
+        sa.delete(stream).where(stream.c.first_position.in_(oldest), stream.c.at < command.before)
+    )
+    return Removed(removed.rowcount, command.behind if removed.rowcount == command.rows else None)
+
+
 class Retention:
     """One thread that removes what is older than the given times, in seconds; None keeps it for ever. A step
     looks at `step_rows` rows at most."""
@@ -97,13 +117,19 @@ class Retention:
         keys_s: float,
         events_s: float,
         history_s: float | None,
+        stream_s: float | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         step_rows: int = STEP_ROWS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._step_rows = step_rows
-        self._kept_s: dict[Kind, float | None] = {"keys": keys_s, "events": events_s, "history": history_s}
+        self._kept_s: dict[Kind, float | None] = {
+            "keys": keys_s,
+            "events": events_s,
+            "history": history_s,
+            "stream": stream_s,
+        }
         self._clock = clock
         self._monotonic = monotonic
         self.loop = ThreadLoop(

@@ -123,3 +123,28 @@ status_counts = sa.Table(
     sa.Column("status", sa.String(16), primary_key=True),
     sa.Column("orders", sa.BigInteger, nullable=False),
 )
+
+stream = sa.Table(
+    "stream",
+    metadata,
+    # It sorts the rows that wait; the position is given later.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    # A JSON array of `stream.Change`, which have `size` consecutive positions.
+    sa.Column("changes", sa.Text, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("first_position", sa.BigInteger),
+    sa.Index(
+        "stream_waiting",
+        "id",
+        postgresql_where=sa.text("first_position IS NULL"),
+        sqlite_where=sa.text("first_position IS NULL"),
+    ),
+    sa.Index(
+        "stream_by_position",
+        "first_position",
+        unique=True,
+        postgresql_where=sa.text("first_position IS NOT NULL"),
+        sqlite_where=sa.text("first_position IS NOT NULL"),
+    ),
+)

@@ -89,6 +89,7 @@ class Settings(BaseModel):
     idempotency_key_lifetime_s: int = Field(7 * 86_400, ge=60, le=KEPT_S_MAX)
     events_kept_s: int = Field(7 * 86_400, ge=3_600, le=KEPT_S_MAX)
     history_kept_s: int | None = Field(None, ge=3_600, le=KEPT_S_MAX)
+    stream_kept_s: int = Field(86_400, ge=3_600, le=KEPT_S_MAX)
     reconcile_after_s: float = Field(60, gt=0, le=86_400)
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

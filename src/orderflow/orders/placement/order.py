@@ -58,3 +58,4 @@ OUTBOX = """outbox (order_id, order_version, event_id, event_type, topic, payloa
     traceparent, created_at, leased_until_ms)"""
 COUNT = "status_counts AS t (slot, status, orders)"
 ADDED = "ON CONFLICT (slot, status) DO UPDATE SET orders = t.orders + excluded.orders"
+STREAM = "stream (at, changes, size)"

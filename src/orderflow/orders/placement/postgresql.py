@@ -7,7 +7,17 @@ from sqlalchemy.engine import Connection
 
 from orderflow.database.dialects import DIALECTS
 from orderflow.orders.counters import own_slot
-from orderflow.orders.placement.order import ADDED, COUNT, ITEMS, KEYS, ORDERS, OUTBOX, POSITION, PlaceOrder
+from orderflow.orders.placement.order import (
+    ADDED,
+    COUNT,
+    ITEMS,
+    KEYS,
+    ORDERS,
+    OUTBOX,
+    POSITION,
+    STREAM,
+    PlaceOrder,
+)
 
 KEY_LOCK_TIMEOUT_MS = 10
 """How long an order waits for a key that another transaction is inserting. After that the batch is bisected
@@ -24,6 +34,9 @@ def insert_new(connection: Connection, orders: Sequence[PlaceOrder], lease_ms: i
 def _field(name: str) -> str:
     return f"row->>{POSITION[name]}"
 
+
+# As `utc_text` writes it.
+_CREATED = """to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
 # The event appears twice: as jsonb, which is parsed once instead of once for every field, and as text, which
 # keeps the fields of shipTo in the order in which the client gets its address back.
@@ -60,6 +73,12 @@ WITH given AS MATERIALIZED (
     SELECT order_id, 1, event_id, event->>'eventType', topic, payload, correlation_id,
         traceparent, created_at, {DIALECTS["postgresql"].now_ms} + %s
     FROM placed
+), new_changes AS (
+    INSERT INTO {STREAM}
+    SELECT min(created_at),
+        json_agg(json_build_array(order_id, 1, 'Created', {_CREATED}, event->'customer'->>'customerId')),
+        count(*)
+    FROM placed HAVING count(*) > 0
 ), counted AS (
     INSERT INTO {COUNT} SELECT %s, 'Created', count(*) FROM placed HAVING count(*) > 0 {ADDED}
 )

@@ -7,7 +7,17 @@ from sqlalchemy.engine import Connection
 
 from orderflow.database.dialects import DIALECTS
 from orderflow.orders.counters import own_slot
-from orderflow.orders.placement.order import ADDED, COUNT, ITEMS, KEYS, ORDERS, OUTBOX, POSITION, PlaceOrder
+from orderflow.orders.placement.order import (
+    ADDED,
+    COUNT,
+    ITEMS,
+    KEYS,
+    ORDERS,
+    OUTBOX,
+    POSITION,
+    STREAM,
+    PlaceOrder,
+)
 
 
 def insert_new(connection: Connection, orders: Sequence[PlaceOrder], lease_ms: int) -> set[str]:
@@ -22,6 +32,7 @@ def insert_new(connection: Connection, orders: Sequence[PlaceOrder], lease_ms: i
     connection.exec_driver_sql(_INSERT_ITEMS, (given,))
     connection.exec_driver_sql(_INSERT_OUTBOX, (given, lease_ms))
     if placed:
+        connection.exec_driver_sql(_INSERT_CHANGES, (given,))
         connection.exec_driver_sql(_COUNT, (own_slot(), placed))
     return refused
 
@@ -65,6 +76,14 @@ _INSERT_OUTBOX = f"""{_GIVEN}
 INSERT INTO {OUTBOX}
 SELECT order_id, 1, event_id, json_extract(event, '$.eventType'), topic, event, correlation_id, traceparent,
     created_at, {DIALECTS["sqlite"].now_ms} + ?
+FROM given
+"""
+
+_INSERT_CHANGES = f"""{_GIVEN}
+INSERT INTO {STREAM}
+SELECT min(created_at), json_group_array(json_array(
+    order_id, 1, 'Created', strftime('%Y-%m-%dT%H:%M:%fZ', created_at),
+    json_extract(event, '$.customer.customerId'))), count(*)
 FROM given
 """
 

@@ -1,0 +1,99 @@
+"""The stream: every change of an order has a position in it, without gaps, and is kept for a while.
+
+A transaction that changes orders writes its changes as one row. The row has no position then, because rows
+are not committed in the order in which they are written; the sequencer gives positions to committed rows.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import from_json, to_json
+from sqlalchemy.engine import Connection
+
+from orderflow.contracts.instants import utc_text
+from orderflow.database.bulk import Insert
+from orderflow.database.transaction import Transaction
+from orderflow.orders.model import OrderState
+from orderflow.orders.tables import stream
+
+LOCK = "orderflow-sequencer"
+ROWS_A_PASS_MAX = 1_000
+"""How many rows get positions in one transaction."""
+
+
+class Change(NamedTuple):
+    """A version of an order. The reason of its attention is left out: a text that people have written is
+    kept with the order only, where it can be erased."""
+
+    order_id: str
+    version: int
+    status: str
+    at: str
+    """ISO 8601."""
+    customer_id: str
+    attention_kind: str | None = None
+    attention_since: str | None = None
+
+
+class Bounds(NamedTuple):
+    """The first position that is kept, and the one that the next change will get. They are equal while the
+    stream is empty."""
+
+    first: int
+    next: int
+
+
+def change(order_id: str, after: OrderState, at: datetime, customer_id: str) -> Change:
+    """The change that has led to this state."""
+    kind, since = (after.attention.kind, utc_text(after.attention.since)) if after.attention else (None, None)
+    return Change(order_id, after.version, after.status.value, utc_text(at), customer_id, kind, since)
+
+
+def append(tx: Transaction, changes: Sequence[Change]) -> None:
+    """Add at least one change in the transaction that makes it. The changes of one order are in the order of
+    their versions, and the orders are locked."""
+    at = datetime.fromisoformat(changes[-1].at)
+    tx.add(_APPEND, [(at, to_json(changes).decode(), len(changes))])
+
+
+_APPEND = Insert(stream, ("at", "changes", "size"))
+
+
+def bounds(connection: Connection) -> Bounds:
+    """What the stream holds now."""
+    found = connection.execute(_BOUNDS).one()
+    return Bounds(found.first or 1, found.next or 1)
+
+
+_LAST = stream.alias("last")
+_BOUNDS = sa.select(
+    sa.select(sa.func.min(stream.c.first_position)).scalar_subquery().label("first"),
+    sa.select(_LAST.c.first_position + _LAST.c.size)
+    .where(_LAST.c.first_position.is_not(None))
+    .order_by(_LAST.c.first_position.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("next"),
+)
+
+
+def read(connection: Connection, position: int, *, rows_max: int) -> list[tuple[int, Change]]:
+    """The changes from this position on, which must be kept, with their positions; they come from `rows_max`
+    rows at most. Empty if there are none yet."""
+    # A position within a row is not the row's first one, so the search begins at the last row that starts
+    # before it or there.
+    begins = sa.select(sa.func.max(stream.c.first_position)).where(stream.c.first_position <= position)
+    rows = connection.execute(
+        sa.select(stream.c.first_position, stream.c.changes)
+        .where(stream.c.first_position >= begins.scalar_subquery())
+        .order_by(stream.c.first_position)
+        .limit(rows_max)
+    )
+    found = [
+        (row.first_position + index, Change(*change))
+        for row in rows
+        for index, change in enumerate(from_json(row.changes))
+    ]
+    return [each for each in found if each[0] >= position]
