@@ -141,6 +141,12 @@ def _intake(system: str, staged: Staged, *, real: bool = False) -> Callable[[Run
     return measure
 
 
+def _with_keys(run: Run) -> Sample:
+    connections = _connections(run, _TWO, _orderflow(2))
+    with orderflow(run.servers, run.logs, api_workers=2, with_keys=True) as stage:
+        return scenarios.intake(stage, run.usual, seconds=run.seconds, connections=connections)
+
+
 def _kafka_away(run: Run) -> Sample:
     connections = _connections(run, _TWO, _orderflow(2))
     with orderflow(run.servers, run.logs, api_workers=2, kafka_away=True, settings=NOTHING_OVERDUE) as stage:
@@ -247,6 +253,7 @@ CASES = (
     Case("intake: conventional, 2 processes", "intake", _intake(_PORT_TWO, _conventional(2))),
     Case("intake: Orderflow, 1 process", "intake", _intake(_ONE, _orderflow(1))),
     Case("intake: Orderflow, 2 processes", "intake", _intake(_TWO, _orderflow(2)), quick=True),
+    Case("intake: Orderflow, 2 processes, API keys", "intake", _with_keys),
     Case("intake: Orderflow, 2 processes, Kafka away", "intake", _kafka_away),
     Case("intake: Orderflow, embedded", "intake", _intake(_EMBEDDED, _embedded_held), quick=True),
     Case("batch endpoint: Orderflow, 2 processes", "batch", _batch, quick=True),

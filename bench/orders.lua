@@ -1,5 +1,6 @@
 -- wrk script: POSTs orders, every second one with an Idempotency-Key of its own.
--- Arguments: file with one order per line, token of this run, orders per request (0: the single endpoint).
+-- Arguments: file with one order per line, token of this run, orders per request (0: the single endpoint), and the
+-- API key, if callers need one.
 local threads = 0
 
 function setup(thread)
@@ -16,6 +17,9 @@ function init(arguments)
   end
   sent = 0
   local common = "Host: " .. wrk.host .. ":" .. wrk.port .. "\r\nContent-Type: application/json\r\n"
+  if arguments[4] then
+    common = common .. "Authorization: Bearer " .. arguments[4] .. "\r\n"
+  end
   single_head = "POST /api/orders HTTP/1.1\r\n" .. common
   batch_head = "POST /api/orders/batch HTTP/1.1\r\n" .. common
 end

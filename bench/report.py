@@ -61,6 +61,7 @@ def _figure(case: str, figure: str) -> Callable[[Medians], float | None]:
 _LIMIT = "PostgreSQL, one order per transaction"
 _TWO = "intake: Orderflow, 2 processes"
 _AWAY = f"{_TWO}, Kafka away"
+_KEYS = f"{_TWO}, API keys"
 _PORT_ONE, _PORT_TWO = "intake: conventional, 1 process", "intake: conventional, 2 processes"
 _WAITING = "drain: Orderflow, 10,000 waiting, carrier 1-5 s"
 _FAIRNESS = "50 orders/s beside 5,000 that fail: Orderflow"
@@ -72,6 +73,7 @@ TARGETS = (
     Target("the port is no straw man: 2 processes, orders/s", _rate(_PORT_TWO), 500),
     Target("intake, 2 processes / PostgreSQL, one per transaction", _ratio(_TWO, _LIMIT), 0.6),
     Target("intake, 2 processes / conventional", _ratio(_TWO, _PORT_TWO), 12),
+    Target("intake, with API keys / without", _ratio(_KEYS, _TWO), 0.97),
     Target("intake, Kafka away / there", _ratio(_AWAY, _TWO), 0.95),
     Target("drained after Kafka was away, events/s", _figure(_AWAY, "drained_events_per_s"), 5_000),
     Target(

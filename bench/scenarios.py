@@ -84,6 +84,7 @@ def intake(
             connections=connections,
             token=f"w{next(_tokens)}",
             orders_per_request=orders_per_request,
+            api_key=stage.api_key,
         )
 
     warm_up = load(max(1.0, seconds * WARM_UP_SHARE))

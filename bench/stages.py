@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 from bench import tools
 from bench.processes import Processes, peak_rss_mb, run, wait_for
 from bench.servers import Servers, scalar
+from orderflow.security.keys import new_text
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDERFLOW = [sys.executable, "-m", "orderflow"]
@@ -35,6 +36,8 @@ class Stage:
     env: dict[str, str] = field(default_factory=dict[str, str])
     fulfillment_database: str = ""
     has_outbox: bool = True
+    api_key: str | None = None
+    """What callers show, if they are asked for a key."""
 
     def query(self, sql: str) -> Any:
         """The first value, read from the database itself."""
@@ -56,7 +59,9 @@ class Stage:
         return self.get("/api/stats")["outbox"]["oldestAgeMs"] / 1000 if self.has_outbox else None
 
     def get(self, path: str) -> Any:
-        with urlopen(f"{self.url}{path}", timeout=HTTP_TIMEOUT_S) as answer:  # noqa: S310 - our own URL
+        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        request = Request(f"{self.url}{path}", headers=headers)  # noqa: S310 - our own URL
+        with urlopen(request, timeout=HTTP_TIMEOUT_S) as answer:  # noqa: S310 - our own URL
             return json.load(answer)
 
     def post(self, path: str, body: bytes) -> Any:
@@ -129,8 +134,10 @@ def orderflow(
     api_workers: int,
     kafka_away: bool = False,
     settings: Mapping[str, str] | None = None,
+    with_keys: bool = False,
 ) -> Generator[Stage]:
-    """`api` in so many processes, and one `relay`, on PostgreSQL and Kafka; no fulfillment yet."""
+    """`api` in so many processes, and one `relay`, on PostgreSQL and Kafka; no fulfillment yet. `with_keys`:
+    every caller is asked for an API key."""
     with (
         servers.database() as orders,
         servers.database() as fulfillment,
@@ -147,6 +154,7 @@ def orderflow(
             "ORDERFLOW_PORT": str(port),
             "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{port}",
             "ORDERFLOW_API_WORKERS": str(api_workers),
+            "ORDERFLOW_AUTH": "on" if with_keys else "off",
             **(settings or {}),
         }
         api = processes.start([*ORDERFLOW, "api"], name="api", env=env)
@@ -154,6 +162,14 @@ def orderflow(
         parts = {"api": [api.pid], "relay": [relay.pid], **servers.parts()}
         stage = Stage(env["ORDERFLOW_ORDERS_URL"], orders, processes, parts, env, fulfillment)
         processes.wait_until_ready(f"{stage.url}/health/ready")
+        if with_keys:
+            migrate(orders, fulfillment)
+            scopes = ["--scope", "orders:write", "--scope", "orders:read"]
+            create = [*ORDERFLOW, "keys", "create", "--name", "bench", *scopes, "--key-file"]
+            stage.api_key = new_text()
+            key_file = logs / "bench.key"
+            key_file.write_text(stage.api_key)
+            run([*create, str(key_file)], seconds_max=MIGRATE_SECONDS_MAX, env=env)
         yield stage
 
 

@@ -44,13 +44,21 @@ def need(program: str, how: str) -> str:
 
 
 def wrk(
-    url: str, orders: Path, *, seconds: float, connections: int, token: str, orders_per_request: int = 0
+    url: str,
+    orders: Path,
+    *,
+    seconds: float,
+    connections: int,
+    token: str,
+    orders_per_request: int = 0,
+    api_key: str | None = None,
 ) -> Load:
     """Closed loop: each connection sends its next request when the last is answered."""
     program = need("wrk", "sudo apt-get install wrk")
     command = [program, "-t", "2", "-c", str(connections), "-d", f"{max(1, round(seconds))}s"]
     command += ["--timeout", "10s", "-s", str(HERE / "orders.lua"), url]
-    said = run([*command, "--", str(orders), token, str(orders_per_request)], seconds_max=seconds + SLACK_S)
+    command += ["--", str(orders), token, str(orders_per_request), *([api_key] if api_key else [])]
+    said = run(command, seconds_max=seconds + SLACK_S)
     line = next((line for line in said.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
         raise BenchError(f"wrk printed no result: {said[-500:]}")
