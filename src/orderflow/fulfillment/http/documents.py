@@ -28,6 +28,16 @@ class SagaStep(_Document):
     reason: str | None = None
 
 
+class FailedCall(_Document):
+    """A call that failed for good or is to be repeated. `outcome` is `retry` or the kind of a dead letter."""
+
+    step: str
+    attempt: int
+    at: datetime
+    outcome: str
+    reason: str | None
+
+
 class Label(_Document):
     """What the carrier has made."""
 
@@ -45,6 +55,7 @@ class Shipment(_Document):
     step: Step
     direction: Literal["do", "undo"]
     steps: list[SagaStep]
+    failed_calls: list[FailedCall]
     waits_for: str
     attempts: int
     waits: int
