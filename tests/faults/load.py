@@ -60,6 +60,8 @@ class LoadClient:
         self._resolving = True
         self._recent: list[str] = []
         self._watched: set[str] = set()
+        self._late_holds: set[str] = set()
+        """Orders of which a hold had no answer: it may be carried out after the release that followed."""
         self._draw = random.Random(f"{history.seed}/client")
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
@@ -84,11 +86,13 @@ class LoadClient:
 
     async def stop(self, resolve_s_max: float) -> None:
         """Stop sending. Orders that have a key are repeated until their outcome is known, for at most so
-        long."""
+        long; what a late hold may have stopped again is released."""
         self._loading = False
         deadline = time.monotonic() + resolve_s_max
         while self._tasks and time.monotonic() < deadline:
             await asyncio.wait(list(self._tasks), timeout=0.5)
+        for order_id in self._late_holds:
+            await self._change(order_id, "release")
         self._resolving = False
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=REQUEST_S_MAX + 2)
@@ -198,7 +202,8 @@ class LoadClient:
                         self._history.refusals.append((order_id, action, response.status))
                         return None
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-                pass
+                if action == "hold":
+                    self._late_holds.add(order_id)
             await asyncio.sleep(self._draw.uniform(0, pause_s))
             pause_s = min(3.0, pause_s * 2)
         return None
