@@ -15,7 +15,7 @@ SERVICES := deploy/services/services.py
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
-.PHONY: help install run test bench check audit sbom faults mutants services services-stop services-clean lock python-found
+.PHONY: help install run test bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
 .PHONY: compose-up compose-down compose-test compose-images
 
 help: ## list the targets
@@ -45,6 +45,9 @@ audit: .venv/.audit ## ask the registry what is known against the locked package
 
 sbom: .venv/.audit ## write build/sbom.cdx.json: what orderflow is made of (CycloneDX)
 	@$(BIN)/python deploy/supply_chain.py sbom
+
+screenshots: .venv/.dev ## pictures of the console into build/screenshots: light, dark, 375 pixels wide; needs Chromium
+	@$(BIN)/python -m tests.console.screenshots
 
 SEED ?=
 MINUTES ?= 20

@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from socket import socket
 
+from orderflow.console.console import Console
 from orderflow.database import migrate
 from orderflow.database.engine import Database, Reader
 from orderflow.database.opening import Source, migrated, opened, prepared, sole_use_of_files
@@ -48,6 +49,7 @@ from orderflow.security.access import front_door, rate_limits
 from orderflow.security.keys import new_text
 from orderflow.security.stores import KeyStore
 from orderflow.settings import Settings
+from orderflow.web.announcement import announcement
 from orderflow.web.front_door import Admit
 from orderflow.web.health import create_health_app
 from orderflow.web.server import address, bind, run_until_signal, server_tls, serving
@@ -95,11 +97,14 @@ def run_up(settings: Settings) -> int:
         async def run(stop: asyncio.Event) -> None:
             # A certificate seldom names an address, so with TLS the setting says how to call ourselves.
             url = settings.orders_url if tls else address(listener)
+            console = Console(settings, url, settings.fulfillment_url if tls else address(own))
             async with (
                 _outside(settings) as outside,
-                _order_service(settings, orders, bus, listener, stop, tls=tls, own_keys=[key]),
+                _order_service(
+                    settings, orders, bus, listener, stop, console=console, tls=tls, own_keys=[key]
+                ),
             ):
-                _announce(settings, url)
+                _say(announcement(settings, url))
                 await _fulfillment_service(
                     settings, fulfillment, bus, own, outside, orders_url=url, own_key=key, stop=stop
                 )
@@ -114,6 +119,7 @@ def run_api(settings: Settings) -> int:
         source = _orders_database(settings)
         tls = server_tls(settings)
         admit = rate_limits(settings)
+        console = Console(settings, settings.orders_url if tls else address(listener))
         with prepared(source, migrates=settings.migrates_at_start):
             pass  # waits for the database, migrates or checks it; each worker opens its own connections
 
@@ -128,7 +134,9 @@ def run_api(settings: Settings) -> int:
                 async def run(stop: asyncio.Event) -> None:
                     if settings.api_workers > 1:
                         stop_with_parent(stop)
-                    async with _order_service(settings, database, bus, listener, stop, tls=tls, admit=admit):
+                    async with _order_service(
+                        settings, database, bus, listener, stop, console=console, tls=tls, admit=admit
+                    ):
                         await stop.wait()
 
                 return run_until_signal(run)
@@ -286,6 +294,7 @@ async def _order_service(
     listener: socket,
     stop: asyncio.Event,
     *,
+    console: Console,
     tls: ServerTls | None,
     admit: Admit | None = None,
     own_keys: Sequence[str] = (),
@@ -299,8 +308,9 @@ async def _order_service(
         ) as door,
     ):
         api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic))
-        async with serving(
-            api.app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health
+        async with (
+            console.beside(api.app) as app,
+            serving(app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health),
         ):
             try:
                 yield
@@ -338,7 +348,6 @@ async def _fulfillment_service(
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
     )
-    health = fulfillment_health(worker.readiness, worker.status)
     actions = DeadLetterActions(
         writer=worker.writer,
         reader=reader,
@@ -355,6 +364,7 @@ async def _fulfillment_service(
     try:
         metrics = worker_metrics(worker.status)
         reads = FulfillmentApi(reader, worker.known)
+        health = fulfillment_health(worker.readiness, worker.status)
         app = fulfillment_app(reads, health, actions, stock, customers, metrics=metrics)
         async with (
             _keeping_topics(bus, worker.health),
@@ -372,23 +382,3 @@ async def _fulfillment_service(
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-def _tool_prefix(orders_url: str) -> str:
-    """The setting that the tools need, if the Order Service is not at their default address."""
-    usual = str(Settings.model_fields["orders_url"].default)
-    return "" if orders_url == usual else f"ORDERFLOW_ORDERS_URL={orders_url} "
-
-
-def _announce(settings: Settings, orders_url: str) -> None:
-    _say(
-        f"""
-Orderflow takes orders at {orders_url} (API: {orders_url}/docs). Its data lies in {settings.data_dir}/.
-Place one, and see it ship:
-
-  curl -s {orders_url}/api/orders -H 'content-type: application/json' \\
-    -d '{{"customer":{{"customerId":"c-1","name":"Ada"}},"items":[{{"productId":"p-1","quantity":2}}]}}'
-
-  {_tool_prefix(orders_url)}orderflow orders list
-"""
-    )

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from orderflow.cli.order_story import Story, Told, waits_for
 from orderflow.cli.orders_view import write_story
+from orderflow.contracts.order_story import Story, Told, waits_for
 
 CREATED = {"kind": "change", "status": "Created", "actor": "client", "at": "T1", "reason": None}
 EVENT: dict[str, Any] = {"kind": "event", "topicPosition": None}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from orderflow.cli.order_story import Story, waits_for
 from orderflow.cli.terminal import add_row, write_line, write_rich, write_table
+from orderflow.contracts.order_story import Story, waits_for
 
 if TYPE_CHECKING:  # rich costs more time than most commands
     from rich.table import Table

@@ -66,6 +66,7 @@ class Settings(BaseModel):
     jwt_audience: str | None = Field(None, min_length=1, max_length=TEXT_CHARS_MAX)
     jwt_jwks_url: str | None = Field(None, max_length=TEXT_CHARS_MAX)
     behind_proxy: bool = False
+    console: Literal["on", "off"] = "on"
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None

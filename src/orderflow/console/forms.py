@@ -1,0 +1,24 @@
+"""What a form of ours sends."""
+
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from orderflow.web.bodies import read_body
+from orderflow.web.problems import ProblemError
+
+FORM_BYTES_MAX = 16_384
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of the form; of a repeated one, the last. The front door has refused pages of other origins.
+    Raises ProblemError: 403 for what no browser sends from a page of ours, 413, 415."""
+    if "origin" not in request.headers and "sec-fetch-site" not in request.headers:
+        raise ProblemError(403, "Only the console's own pages send this; programs use the API.")
+    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise ProblemError(415, "This takes a form.")
+    body = await read_body(request, FORM_BYTES_MAX)
+    try:
+        return dict(parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=50))
+    except ValueError:
+        raise ProblemError(400, "This is no form.") from None

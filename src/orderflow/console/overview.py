@@ -1,0 +1,70 @@
+"""The pages that show the whole: how everything flows, dead letters and stock."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orderflow.console.flow import Seen, parts
+from orderflow.console.rendering import page
+from orderflow.console.services import Away, Document, Service, Services
+
+LETTERS = "/api/fulfillment/dead-letters"
+PAGE_ROWS = "100"
+
+
+class OverviewPages:
+    """The pages."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def flow(self, _request: Request, key: str | None) -> Response:
+        orders, fulfillment = self._services
+        away: dict[str, str] = {}
+        stats, *ready = await asyncio.gather(
+            self._stats(key), _health(orders, "orders", away), _health(fulfillment, "fulfillment", away)
+        )
+        seen = Seen(stats, ready[0], ready[1], away)
+        return page("flow.html", signs_in=key is not None, parts=parts(seen), stats=stats)
+
+    async def _stats(self, key: str | None) -> Document | None:
+        try:
+            return await self._services.orders.get("/api/stats", key)
+        except Away:
+            return None
+
+    async def dead_letters(self, request: Request, key: str | None) -> Response:
+        fulfillment = self._services.fulfillment
+        query = [("state", "open"), ("limit", PAGE_ROWS)]
+        if cursor := request.query_params.get("cursor"):
+            query.append(("cursor", cursor))
+        groups, letters = await asyncio.gather(
+            fulfillment.get(f"{LETTERS}/groups", key), fulfillment.get(LETTERS, key, query)
+        )
+        items: list[Any] = letters["items"]
+        return page(
+            "dead_letters.html",
+            signs_in=key is not None,
+            groups=groups["items"],
+            letters=items,
+            cursor=letters["nextCursor"],
+        )
+
+    async def stock(self, request: Request, key: str | None) -> Response:
+        query = [("limit", PAGE_ROWS)]
+        if cursor := request.query_params.get("cursor"):
+            query.append(("cursor", cursor))
+        found = await self._services.fulfillment.get("/api/fulfillment/stock", key, query)
+        return page(
+            "stock.html", signs_in=key is not None, records=found["items"], cursor=found["nextCursor"]
+        )
+
+
+async def _health(service: Service, name: str, away: dict[str, str]) -> Document | None:
+    try:
+        return await service.health()
+    except Away as failure:
+        away[name] = str(failure)
+        return None

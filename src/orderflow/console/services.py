@@ -1,0 +1,116 @@
+"""Calls of the two services' public APIs, with the key of whoever looks at the page."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, cast
+
+import aiohttp
+
+from orderflow.runtime.tls import ClientTls
+
+ANSWER_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+ANSWER_BYTES_MAX = 8 << 20
+
+Document = dict[str, Any]
+Query = Sequence[tuple[str, str]]
+
+
+class Away(Exception):
+    """The service does not answer now; the text says why."""
+
+
+class Refused(Exception):
+    """The service answered with a problem."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        detail = str(problem.get("detail") or problem.get("title") or f"It answered {status}.")
+        errors = [
+            f"{each.get('pointer', '')} {each.get('message', '')}" for each in problem.get("errors", ())
+        ]
+        super().__init__(" ".join([detail, *errors]))
+        self.status = status
+
+
+class Service(NamedTuple):
+    """One service. Every call may raise Away and Refused."""
+
+    name: str
+    url: str
+    session: aiohttp.ClientSession
+    tls: ClientTls
+
+    async def get(self, path: str, key: str | None, query: Query = ()) -> Document:
+        return await self._call("GET", path, key, params=query)
+
+    async def send(self, method: str, path: str, key: str | None, body: object) -> Document:
+        data = json.dumps(body).encode()
+        return await self._call(method, path, key, data=data, json=True)
+
+    async def health(self) -> Document:
+        """What the service says of itself, ready or not. Raises Away."""
+        return await self._call("GET", "/health/ready", None, refused=False)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        key: str | None,
+        *,
+        json: bool = False,
+        refused: bool = True,
+        **what: Any,
+    ) -> Document:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= {"Content-Type": "application/json"} if json else {}
+        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        try:
+            async with self.session.request(
+                method,
+                self.url + path,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                ssl=self.tls.context,
+                **what,
+            ) as answer:
+                text = await answer.content.read(ANSWER_BYTES_MAX)
+                status = answer.status
+        except TimeoutError:
+            raise Away(f"The {self.name} does not answer within {ANSWER_TIMEOUT_S:g} s.") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Away(f"The {self.name} cannot be reached: {type(error).__name__}.") from None
+        document = _object(text)
+        if document is None:
+            raise Away(f"What answers for the {self.name} is not Orderflow.")
+        if refused and status >= 300:
+            if status >= 500:
+                raise Away(f"The {self.name} is not well: {document.get('detail', status)}")
+            raise Refused(status, document)
+        return document
+
+
+class Services(NamedTuple):
+    """Both services."""
+
+    orders: Service
+    fulfillment: Service
+
+
+@asynccontextmanager
+async def both_services(orders_url: str, fulfillment_url: str, tls: ClientTls) -> AsyncGenerator[Services]:
+    """The services at these addresses, while the block runs."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield Services(
+            Service("Order Service", orders_url, session, tls),
+            Service("Fulfillment Service", fulfillment_url, session, tls),
+        )
+
+
+def _object(text: bytes) -> Document | None:
+    try:
+        document: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return cast("Document", document) if isinstance(document, dict) else None

@@ -1,0 +1,19 @@
+"""What `orderflow up` tells whoever starts it."""
+
+from orderflow.settings import Settings
+
+
+def announcement(settings: Settings, orders_url: str) -> str:
+    """The address, a first order, and where its data lies."""
+    usual = str(Settings.model_fields["orders_url"].default)
+    tool_setting = "" if orders_url == usual else f"ORDERFLOW_ORDERS_URL={orders_url} "
+    page = "" if settings.console == "off" else "; open it in a browser to watch them"
+    return f"""
+Orderflow takes orders at {orders_url} (API: {orders_url}/docs){page}. Its data lies in {settings.data_dir}/.
+Place one, and see it ship:
+
+  curl -s {orders_url}/api/orders -H 'content-type: application/json' \\
+    -d '{{"customer":{{"customerId":"c-1","name":"Ada"}},"items":[{{"productId":"p-1","quantity":2}}]}}'
+
+  {tool_setting}orderflow orders list
+"""

@@ -1,0 +1,54 @@
+"""Takes pictures of every page of the console while orders flow: `make screenshots`."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.console.browser import Browser, browsing
+from tests.journeys.processes import Role, ask, eventually, order
+
+FOLDER = Path("build/screenshots")
+LOOKS: dict[str, dict[str, int]] = {"light": {}, "dark": {}, "narrow": {"width": 375, "height": 800}}
+
+
+def main() -> int:
+    program = shutil.which("chromium")
+    if program is None:
+        sys.stderr.write("there is no Chromium: sudo apt-get install chromium\n")
+        return 1
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as directory:
+        settings = {"ORDERFLOW_PORT": "0", "ORDERFLOW_FULFILLMENT_PORT": "0"}
+        role = Role(Path(directory), "up", environment=settings)
+        try:
+            asyncio.run(_take(program, role.url()))
+        finally:
+            role.end()
+    return 0
+
+
+async def _take(program: str, url: str) -> None:
+    batch = {"orders": [order(number, items=number % 4 + 1) for number in range(60)]}
+    placed = ask(f"{url}/api/orders/batch", method="POST", body=batch).body["results"]
+    first = f"{url}/api/orders/{placed[0]['order']['orderId']}"
+    eventually(lambda: ask(first).body["status"] in ("Shipped", "Failed"), "the first order ends")
+    ask(f"{url}/api/orders/batch", method="POST", body=batch)
+    pages = {"flow": "/", "orders": "/console/orders", "dead-letters": "/console/dead-letters"}
+    pages |= {"stock": "/console/stock", "order": f"/console/orders/{first.rsplit('/', 1)[1]}"}
+    async with browsing(program) as browser:
+        for look, size in LOOKS.items():
+            await browser.look(**size, dark=look == "dark")
+            for name, path in pages.items():
+                await _picture(browser, url + path, FOLDER / f"{name}-{look}.png")
+
+
+async def _picture(browser: Browser, url: str, file: Path) -> None:
+    await browser.open(url)
+    await browser.until("document.querySelector('h1')")
+    await browser.screenshot(file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""A real browser uses the console while orders flow."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.conftest import missing
+from tests.console.browser import browsing
+from tests.journeys.processes import Role, ask, order
+
+PATHS = ("/", "/console/orders", "/console/dead-letters", "/console/stock")
+
+
+@pytest.mark.timeout(300)
+def test_a_person_watches_orders_and_cancels_one(tmp_path: Path) -> None:
+    program = shutil.which("chromium") or missing("chromium", "sudo apt-get install chromium")
+    settings = {"PORT": "0", "FULFILLMENT_PORT": "0", "CARRIER_DELAY_MS": "90000-90000"}
+    role = Role(tmp_path, "up", environment={f"ORDERFLOW_{name}": value for name, value in settings.items()})
+    try:
+        asyncio.run(_watch_and_cancel(program, role.url()))
+    finally:
+        role.end()
+
+
+async def _watch_and_cancel(program: str, url: str) -> None:
+    placed = ask(f"{url}/api/orders", method="POST", body=order(1)).body
+    ask(f"{url}/api/orders/{placed['orderId']}?wait=Processing")
+    async with browsing(program) as browser:
+        for path in PATHS:
+            await browser.open(url + path)
+            await browser.until("document.querySelector('h1')")
+        await browser.look(width=375, height=800)
+        for path in (*PATHS, f"/console/orders/{placed['orderId']}"):
+            await browser.open(url + path)
+            await browser.until("document.documentElement.scrollWidth <= 375")
+        await browser.value("document.querySelector('[data-opens=dialog-cancel]').click()")
+        await browser.until("document.querySelector('dialog[open]')")
+        await browser.value("document.querySelector('dialog[open] [name=reason]').value = 'ordered twice'")
+        await browser.value("document.querySelector('dialog[open] form').requestSubmit()")
+        # The page refreshes itself: nobody loads it again.
+        await browser.until("document.body.innerText.includes('ordered twice')")
+        await browser.open(url + "/")
+        before = await browser.value("document.querySelector('.tiles').innerText")
+        ask(f"{url}/api/orders", method="POST", body=order(2))
+        await browser.until(f"document.querySelector('.tiles').innerText !== {before!r}")
+        assert browser.errors == []
+        assert {request.split("/")[2] for request in browser.requests} == {url.split("/")[2]}
