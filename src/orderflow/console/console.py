@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from orderflow.console.forms import read_form
+from orderflow.console.letters import LetterPages
 from orderflow.console.orders import OrderPages
 from orderflow.console.overview import OverviewPages
 from orderflow.console.rendering import HEADERS, page, static_file
@@ -61,13 +62,16 @@ def is_of_console(path: str) -> bool:
 
 def _application(services: Services, sessions: Sessions, *, signs_in: bool) -> ASGIApp:
     visits = _Visits(services, sessions, signs_in=signs_in)
-    overview, orders = OverviewPages(services), OrderPages(services)
+    overview, orders, letters = OverviewPages(services), OrderPages(services), LetterPages(services)
     routes = [
         Route("/", visits.seen(overview.flow)),
         Route("/console/orders", visits.seen(orders.search)),
         Route("/console/orders/{order_id}", visits.seen(orders.one)),
         Route("/console/orders/{order_id}", visits.seen(orders.act), methods=["POST"]),
-        Route("/console/dead-letters", visits.seen(overview.dead_letters)),
+        Route("/console/dead-letters", visits.seen(letters.all)),
+        Route("/console/dead-letters", visits.seen(letters.act_on_group), methods=["POST"]),
+        Route("/console/dead-letters/{letter_id}", visits.seen(letters.one)),
+        Route("/console/dead-letters/{letter_id}", visits.seen(letters.act), methods=["POST"]),
         Route("/console/stock", visits.seen(overview.stock)),
         Route(SIGN_IN, visits.sign_in_page),
         Route(SIGN_IN, visits.sign_in, methods=["POST"]),

@@ -1,7 +1,6 @@
-"""The pages that show the whole: how everything flows, dead letters and stock."""
+"""The pages that show the whole: how everything flows, and stock."""
 
 import asyncio
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +9,6 @@ from orderflow.console.flow import Seen, parts
 from orderflow.console.rendering import page
 from orderflow.console.services import Away, Document, Service, Services
 
-LETTERS = "/api/fulfillment/dead-letters"
 PAGE_ROWS = "100"
 
 
@@ -34,23 +32,6 @@ class OverviewPages:
             return await self._services.orders.get("/api/stats", key)
         except Away:
             return None
-
-    async def dead_letters(self, request: Request, key: str | None) -> Response:
-        fulfillment = self._services.fulfillment
-        query = [("state", "open"), ("limit", PAGE_ROWS)]
-        if cursor := request.query_params.get("cursor"):
-            query.append(("cursor", cursor))
-        groups, letters = await asyncio.gather(
-            fulfillment.get(f"{LETTERS}/groups", key), fulfillment.get(LETTERS, key, query)
-        )
-        items: list[Any] = letters["items"]
-        return page(
-            "dead_letters.html",
-            signs_in=key is not None,
-            groups=groups["items"],
-            letters=items,
-            cursor=letters["nextCursor"],
-        )
 
     async def stock(self, request: Request, key: str | None) -> Response:
         query = [("limit", PAGE_ROWS)]

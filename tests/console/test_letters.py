@@ -1,0 +1,56 @@
+"""A person sees dead letters on the console, and redrives and discards them there."""
+
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.console.conftest import ask
+from tests.journeys.processes import Role, eventually
+
+INSERT = """INSERT INTO dead_letters
+(id, "offset", kind, reason, topic, "partition", value, headers, attempts, at, state) VALUES
+(?, ?, 'undecodable', 'it is no JSON <b>', 'order-events', 0, '{', '[]', 1,
+'2026-11-20 10:00:00.000000', 'open')"""
+PAGE = "/console/dead-letters"
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[int]:
+    """The port of an `up` that has two dead letters without an order, whose values nobody can read."""
+    settings = {"PORT": "0", "FULFILLMENT_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    role = Role(tmp_path, "up", environment={f"ORDERFLOW_{name}": value for name, value in settings.items()})
+    try:
+        port = int(role.url().rsplit(":", 1)[1])
+        with closing(sqlite3.connect(tmp_path / "data" / "fulfillment.db", timeout=30)) as database, database:
+            for offset in (1, 2):
+                values = (str(uuid.UUID(int=offset)), offset)
+                database.execute(INSERT, values)
+        yield port
+    finally:
+        role.end()
+
+
+def test_a_letter_is_discarded_with_a_reason(up: int) -> None:
+    address = f"{PAGE}/{uuid.UUID(int=1)}"
+    listed = ask(up, PAGE)
+    assert listed.status == 200
+    assert address in listed.text
+    assert "it is no JSON &lt;b&gt;" in listed.text
+    assert ask(up, address, {"action": "discard", "reason": ""}).status == 422
+    done = ask(up, address, {"action": "discard", "reason": "a test of a producer"})
+    assert (done.status, done.headers["location"]) == (303, address)
+    shown = ask(up, address).text
+    assert "discarded" in shown
+    assert "a test of a producer" in shown
+    assert address not in ask(up, PAGE).text
+
+
+def test_a_group_is_redriven_at_a_rate_and_its_progress_is_shown(up: int) -> None:
+    form = {"kind": "undecodable", "reason": "it is no JSON <b>", "rate": "10"}
+    assert ask(up, PAGE, form).status == 303
+    eventually(lambda: "redriven, 10 a second, by anonymous" in ask(up, PAGE).text, "the redrive is shown")
+    assert ask(up, PAGE, {**form, "rate": "fast"}).status == 422
+    assert ask(up, f"{PAGE}/{uuid.UUID(int=1)}", {"action": "burn"}).status == 422
