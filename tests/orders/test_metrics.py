@@ -39,7 +39,12 @@ def value(samples: list[Sample], name: str, **labels: str) -> float:
 
 
 def calls_by_name(samples: list[Sample]) -> dict[str, float]:
-    return {s.labels["db_operation_name"]: s.value for s in samples if s.name == COUNT}
+    calls: dict[str, float] = {}
+    for sample in samples:
+        if sample.name == COUNT:
+            name = sample.labels["db_operation_name"]
+            calls[name] = calls.get(name, 0) + sample.value
+    return calls
 
 
 def requests(samples: list[Sample], method: str, route: str, status: int) -> float:
