@@ -80,8 +80,8 @@ def _application(services: Services, sessions: Sessions, *, signs_in: bool) -> A
     ]
     # The routes let everyone in: what a caller may see is decided by the services, which are asked with the
     # caller's own key.
-    rules = {(method, route.path): OPEN for route in routes for method in route.methods or ()}
-    guard(routes, {rule: is_open for rule, is_open in rules.items() if rule[0] != "HEAD"})
+    asked = [(method, route.path) for route in routes for method in route.methods or () if method != "HEAD"]
+    guard(routes, dict.fromkeys(asked, OPEN))
     app = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
     app.router.redirect_slashes = False
     return app

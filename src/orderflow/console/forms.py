@@ -1,4 +1,4 @@
-"""What a form of ours sends."""
+"""What a page of ours asks for: the fields of its form, or the next rows of its list."""
 
 from urllib.parse import parse_qsl
 
@@ -8,6 +8,7 @@ from orderflow.web.bodies import read_body
 from orderflow.web.problems import ProblemError
 
 FORM_BYTES_MAX = 16_384
+PAGE_ROWS = 100
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -22,3 +23,10 @@ async def read_form(request: Request) -> dict[str, str]:
         return dict(parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=50))
     except ValueError:
         raise ProblemError(400, "This is no form.") from None
+
+
+def page_query(request: Request, *filters: tuple[str, str]) -> list[tuple[str, str]]:
+    """What to ask a service for: PAGE_ROWS of its list, from the cursor in the page's address on."""
+    cursor = request.query_params.get("cursor")
+    following = [("cursor", cursor)] if cursor else []
+    return [*filters, ("limit", str(PAGE_ROWS)), *following]

@@ -7,14 +7,13 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from orderflow.console.forms import read_form
+from orderflow.console.forms import page_query, read_form
 from orderflow.console.rendering import HEADERS, page
-from orderflow.console.services import Document, Query, Services
+from orderflow.console.services import Document, Services
 from orderflow.web.problems import ProblemError
 
 LETTERS = "/api/fulfillment/dead-letters"
 PAGE = "/console/dead-letters"
-PAGE_ROWS = "100"
 
 
 class LetterPages:
@@ -24,12 +23,9 @@ class LetterPages:
         self._fulfillment = services.fulfillment
 
     async def all(self, request: Request, key: str | None) -> Response:
-        query: Query = [("state", "open"), ("limit", PAGE_ROWS)]
-        if cursor := request.query_params.get("cursor"):
-            query = [*query, ("cursor", cursor)]
         groups, letters, redrives = await asyncio.gather(
             self._fulfillment.get(f"{LETTERS}/groups", key),
-            self._fulfillment.get(LETTERS, key, query),
+            self._fulfillment.get(LETTERS, key, page_query(request, ("state", "open"))),
             self._fulfillment.get(f"{LETTERS}/redrives", key),
         )
         items: list[Any] = letters["items"]

@@ -6,10 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.console.flow import Seen, parts
+from orderflow.console.forms import page_query
 from orderflow.console.rendering import page
 from orderflow.console.services import Away, Document, Service, Services
-
-PAGE_ROWS = "100"
 
 
 class OverviewPages:
@@ -34,10 +33,7 @@ class OverviewPages:
             return None
 
     async def stock(self, request: Request, key: str | None) -> Response:
-        query = [("limit", PAGE_ROWS)]
-        if cursor := request.query_params.get("cursor"):
-            query.append(("cursor", cursor))
-        found = await self._services.fulfillment.get("/api/fulfillment/stock", key, query)
+        found = await self._services.fulfillment.get("/api/fulfillment/stock", key, page_query(request))
         return page(
             "stock.html", signs_in=key is not None, records=found["items"], cursor=found["nextCursor"]
         )

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -82,4 +83,9 @@ async def static_file(request: Request) -> Response:
     if name not in _MEDIA_TYPES:
         raise HTTPException(404)
     headers = {**HEADERS, "Cache-Control": "no-cache"}
-    return Response((_FOLDER / name).read_bytes(), headers=headers, media_type=_MEDIA_TYPES[name])
+    return Response(_content(name), headers=headers, media_type=_MEDIA_TYPES[name])
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (_FOLDER / name).read_bytes()

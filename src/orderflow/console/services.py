@@ -42,11 +42,10 @@ class Service(NamedTuple):
     tls: ClientTls
 
     async def get(self, path: str, key: str | None, query: Query = ()) -> Document:
-        return await self._call("GET", path, key, params=query)
+        return await self._call("GET", path, key, query=query)
 
     async def send(self, method: str, path: str, key: str | None, body: object) -> Document:
-        data = json.dumps(body).encode()
-        return await self._call(method, path, key, data=data, json=True)
+        return await self._call(method, path, key, body=json.dumps(body).encode())
 
     async def health(self) -> Document:
         """What the service says of itself, ready or not. Raises Away."""
@@ -58,22 +57,24 @@ class Service(NamedTuple):
         path: str,
         key: str | None,
         *,
-        json: bool = False,
+        query: Query = (),
+        body: bytes | None = None,
         refused: bool = True,
-        **what: Any,
     ) -> Document:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        headers |= {"Content-Type": "application/json"} if json else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         try:
             async with self.session.request(
                 method,
                 self.url + path,
+                params=query,
+                data=body,
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,
                 ssl=self.tls.context,
-                **what,
             ) as answer:
                 text = await answer.content.read(ANSWER_BYTES_MAX)
                 status = answer.status

@@ -18,12 +18,15 @@ from orderflow.database.bulk import Update
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.database.transaction import Transaction
-from orderflow.orders.stream import LOCK, ROWS_A_PASS_MAX, bounds
+from orderflow.orders.stream import bounds
 from orderflow.orders.tables import stream
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
 
+LOCK = "orderflow-sequencer"
+ROWS_A_PASS_MAX = 1_000
+"""How many rows get positions in one transaction."""
 PAUSE_S = 0.1
 """Between two passes. A pass travels with the writer's next transaction, or alone if there is none soon."""
 

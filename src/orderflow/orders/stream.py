@@ -18,10 +18,6 @@ from orderflow.database.transaction import Transaction
 from orderflow.orders.model import OrderState
 from orderflow.orders.tables import stream
 
-LOCK = "orderflow-sequencer"
-ROWS_A_PASS_MAX = 1_000
-"""How many rows get positions in one transaction."""
-
 
 class Change(NamedTuple):
     """A version of an order. The reason of its attention is left out: a text that people have written is

@@ -146,6 +146,12 @@ def _example(error: ProblemError) -> Document:
     return problem_document(error, "/api/…", _EXAMPLE_ID)
 
 
+def operation(summary: str, responses: dict[int, Document], **more: Any) -> Document:
+    """An operation with its own answers, by status; `more` are fields such as `parameters`."""
+    answers = {str(status): described for status, described in responses.items()}
+    return {"summary": summary, **more, "responses": answers}
+
+
 def body(model: type[BaseModel], example: Any, *, required: bool = True) -> Document:
     content = {"schema": ref(model), "example": example}
     return {"required": required, "content": {"application/json": content}}

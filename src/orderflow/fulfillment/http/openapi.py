@@ -13,7 +13,15 @@ from orderflow.fulfillment.http.reads import LettersQuery, ShipmentsQuery
 from orderflow.fulfillment.http.stock import STOCK, CountIn, StockQuery
 from orderflow.web import openapi
 from orderflow.web.health import Live
-from orderflow.web.openapi import Document, answer, body, path_parameter, problem, query_parameters
+from orderflow.web.openapi import (
+    Document,
+    answer,
+    body,
+    operation,
+    path_parameter,
+    problem,
+    query_parameters,
+)
 
 _UUID = {"type": "string", "format": "uuid"}
 _ORDER_ID = path_parameter("order_id", _UUID, "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60")
@@ -63,21 +71,17 @@ def openapi_document() -> dict[str, Any]:
     return openapi.completed(document, RULES)
 
 
-def _operation(summary: str, responses: dict[int, Document], **more: Any) -> Document:
-    return {"summary": summary, **more, "responses": {str(status): d for status, d in responses.items()}}
-
-
 def _shipments() -> Document:
     return {
         SHIPMENTS: {
-            "get": _operation(
+            "get": operation(
                 "Shipments, by order id",
                 {200: answer("A page.", out.ShipmentPage)},
                 parameters=query_parameters(ShipmentsQuery),
             )
         },
         f"{SHIPMENTS}/{{order_id}}": {
-            "get": _operation(
+            "get": operation(
                 "The shipment of an order, with its steps and what it waits for",
                 {
                     200: answer("The shipment.", out.Shipment),
@@ -92,27 +96,27 @@ def _shipments() -> Document:
 def _letters() -> Document:
     return {
         LETTERS: {
-            "get": _operation(
+            "get": operation(
                 "Dead letters: what could not be processed or shipped, and waits for a person",
                 {200: answer("A page.", out.DeadLetterPage)},
                 parameters=query_parameters(LettersQuery),
             )
         },
         f"{LETTERS}/groups": {
-            "get": _operation(
+            "get": operation(
                 "How many dead letters are open, by kind and reason",
                 {200: answer("The groups, the largest first.", out.DeadLetterGroups)},
             )
         },
         f"{LETTERS}/{{letter_id}}": {
-            "get": _operation(
+            "get": operation(
                 "A dead letter, what was done with it, and its order's shipment",
                 {200: answer("The dead letter.", out.DeadLetterDetails), 404: _NO_LETTER},
                 parameters=[_LETTER_ID],
             )
         },
         f"{LETTERS}/{{letter_id}}/redrive": {
-            "post": _operation(
+            "post": operation(
                 "Process a dead letter again",
                 {
                     202: answer(
@@ -125,7 +129,7 @@ def _letters() -> Document:
             )
         },
         f"{LETTERS}/{{letter_id}}/discard": {
-            "post": _operation(
+            "post": operation(
                 "Give a dead letter up: what the carrier may have made is voided, and its order fails",
                 {
                     200: answer("It is discarded.", out.DeadLetterDetails),
@@ -147,7 +151,7 @@ def _letters() -> Document:
 def _redrives() -> Document:
     return {
         f"{LETTERS}/redrive": {
-            "post": _operation(
+            "post": operation(
                 "Redrive a group of dead letters, so many a second",
                 {
                     202: answer("It has begun.", out.GroupRedrive),
@@ -157,20 +161,20 @@ def _redrives() -> Document:
             )
         },
         f"{LETTERS}/redrives": {
-            "get": _operation(
+            "get": operation(
                 "Redrives of groups, the newest first, at most 50",
                 {200: answer("The redrives.", out.GroupRedrives)},
             )
         },
         f"{LETTERS}/redrives/{{redrive_id}}": {
-            "get": _operation(
+            "get": operation(
                 "The progress of a group's redrive",
                 {200: answer("The redrive.", out.GroupRedrive), 404: _NO_REDRIVE},
                 parameters=[_REDRIVE_ID],
             )
         },
         f"{LETTERS}/redrives/{{redrive_id}}/stop": {
-            "post": _operation(
+            "post": operation(
                 "Stop a group's redrive; what it has redriven goes on",
                 {200: answer("The redrive, also if it had ended.", out.GroupRedrive), 404: _NO_REDRIVE},
                 parameters=[_REDRIVE_ID],
@@ -182,14 +186,14 @@ def _redrives() -> Document:
 def _stock() -> Document:
     return {
         STOCK: {
-            "get": _operation(
+            "get": operation(
                 "Stock of the products that are tracked, by product id",
                 {200: answer("A page.", out.StockPage)},
                 parameters=query_parameters(StockQuery),
             )
         },
         f"{STOCK}/{{product_id}}": {
-            "put": _operation(
+            "put": operation(
                 "Count a product; its first count makes it tracked",
                 {200: answer("Its record.", out.StockRecord)},
                 parameters=[_PRODUCT_ID],
@@ -202,14 +206,14 @@ def _stock() -> Document:
 def _others() -> Document:
     return {
         AUDIT: {
-            "get": _operation(
+            "get": operation(
                 "What people have changed here, newest first",
                 {200: answer("A page.", AuditPage)},
                 parameters=query_parameters(AuditQuery),
             )
         },
         ERASE_SHIPMENTS: {
-            "post": _operation(
+            "post": operation(
                 "Erase a customer's name and address in finished shipments, a step at a time",
                 {200: answer("What the step has changed.", EraseShipmentsOut)},
                 requestBody=body(EraseShipmentsIn, {"customerId": "CUST-1", "dryRun": True}),

@@ -11,7 +11,7 @@ from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCu
 from orderflow.orders.http.access import RULES
 from orderflow.web import openapi
 from orderflow.web.health import Live, Ready
-from orderflow.web.openapi import Document, answer, body, path_parameter, problem
+from orderflow.web.openapi import Document, answer, body, operation, path_parameter, problem
 
 _ORDER: Document = {
     "customer": {"customerId": "CUST-1", "name": "Ada Lovelace"},
@@ -104,30 +104,30 @@ def _writes() -> Document:
     return {
         "/api/orders": {"post": _place()},
         "/api/orders/batch": {
-            "post": _operation(
+            "post": operation(
                 "Place up to 1,000 orders",
-                body(api.BatchIn, {"orders": [_ORDER | {"idempotencyKey": "basket-4711"}]}),
                 {200: answer("A result per order, in order.", api.BatchOut)},
+                requestBody=body(api.BatchIn, {"orders": [_ORDER | {"idempotencyKey": "basket-4711"}]}),
             )
         },
         "/api/orders/{order_id}/status": {
-            "patch": _operation(
+            "patch": operation(
                 "Move an order to another status",
-                body(api.StatusPatch, update),
                 {
                     204: {"description": "The order is as asked."},
                     404: _NO_ORDER,
                     409: _ILLEGAL,
                     412: _OTHER_VERSION,
                 },
-                [_IN_PATH, _IF_MATCH],
+                parameters=[_IN_PATH, _IF_MATCH],
+                requestBody=body(api.StatusPatch, update),
             )
         },
         "/api/orders/status": {
-            "patch": _operation(
+            "patch": operation(
                 "Move up to 1,000 orders",
-                body(api.StatusUpdatesIn, {"updates": [{"orderId": _ORDER_ID} | update]}),
                 {200: answer("A result per update, in order.", api.StatusUpdatesOut)},
+                requestBody=body(api.StatusUpdatesIn, {"updates": [{"orderId": _ORDER_ID} | update]}),
             )
         },
         **{
@@ -139,20 +139,20 @@ def _writes() -> Document:
             )
         },
         "/api/outbox/parked/release": {
-            "post": _operation(
+            "post": operation(
                 "Have the relay try parked events again",
-                body(api.ReleaseIn, {"orderId": _ORDER_ID}),
                 {
                     200: answer("How many are tried again.", api.ReleaseOut),
                     404: problem(404, "no event of such an order is parked"),
                 },
+                requestBody=body(api.ReleaseIn, {"orderId": _ORDER_ID}),
             )
         },
         ERASE_CUSTOMER: {
-            "post": _operation(
+            "post": operation(
                 "Erase a customer's name and address in finished orders, a step at a time",
-                body(EraseCustomerIn, {"customerId": "CUST-1", "dryRun": True}),
                 {200: answer("What the step has changed.", EraseCustomerOut)},
+                requestBody=body(EraseCustomerIn, {"customerId": "CUST-1", "dryRun": True}),
             )
         },
     }
@@ -160,9 +160,8 @@ def _writes() -> Document:
 
 def _place() -> Document:
     kinds = ("validation-failed", "idempotency-key-reused")
-    return _operation(
+    return operation(
         "Place an order",
-        body(api.OrderIn, _ORDER),
         {
             201: answer("The order is durable.", api.OrderOut, "Location", "Idempotent-Replayed?"),
             403: problem(
@@ -178,7 +177,8 @@ def _place() -> Document:
                 *("overloaded", "database-unavailable", "outcome-unknown"),
             ),
         },
-        [_IDEMPOTENCY_KEY],
+        parameters=[_IDEMPOTENCY_KEY],
+        requestBody=body(api.OrderIn, _ORDER),
     )
 
 
@@ -190,18 +190,4 @@ def _action(summary: str, example: Document) -> Document:
         412: _OTHER_VERSION,
     }
     asked = body(api.ActionIn, example, required=False)
-    return _operation(summary, asked, answers, [_IN_PATH, _IF_MATCH])
-
-
-def _operation(
-    summary: str,
-    request_body: Document,
-    answers: dict[int, Document],
-    parameters: list[Document] | None = None,
-) -> Document:
-    return {
-        "summary": summary,
-        "parameters": parameters or [],
-        "requestBody": request_body,
-        "responses": {str(status): described for status, described in answers.items()},
-    }
+    return operation(summary, answers, parameters=[_IN_PATH, _IF_MATCH], requestBody=asked)
