@@ -1,11 +1,27 @@
-"""Whether an answer is what the OpenAPI document says."""
+"""Whether answers are what the OpenAPI document says."""
 
 import re
 from typing import Any, cast
 
 import jsonschema_rs
+from hypothesis import HealthCheck, settings
 
 _PLACEHOLDER = re.compile(r"{\w+}")
+
+
+def made_requests(count: int) -> settings:
+    """So many requests that are made from an operation's document, the same in every run."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.filter_too_much,
+            HealthCheck.data_too_large,
+        ],
+    )
 
 
 def is_documented(document: dict[str, Any], method: str, path: str, status: int, body: Any) -> None:

@@ -1,10 +1,8 @@
 """A PostgreSQL and a Kafka that speak TLS, for one test module, with certificates of its own authority."""
 
-import contextlib
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +15,7 @@ from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, Us
 from cryptography.hazmat.primitives import serialization
 from psycopg import sql
 from tests.authority import Authority, Identity
+from tests.ports import free_ports
 
 SERVICES = Path(__file__).resolve().parents[1] / "deploy" / "services" / "services.py"
 USER, PASSWORD = "orderflow", "a-password-of-this-test"
@@ -31,12 +30,6 @@ def run_services(action: str, directory: Path, *arguments: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def _pkcs8(identity: Identity) -> bytes:

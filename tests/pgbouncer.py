@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from tests.ports import free_port
+
 BINARY = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 STARTS_S_MAX = 20.0
 RUNS_AS = "nobody"
@@ -29,7 +31,7 @@ class PgBouncer:
         # This is not in pytest's directory, which the user that PgBouncer runs as could not reach.
         self._directory = Path(tempfile.mkdtemp(prefix="orderflow-pgbouncer-"))
         self._url = urlsplit(url)
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._configure(ignores_options, settings)
         self.start()
 
@@ -109,8 +111,3 @@ ignore_startup_parameters = {ignored}
             for file in (users, self._directory / "pgbouncer.ini"):
                 os.chown(file, owner, -1)
         users.chmod(0o600)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]

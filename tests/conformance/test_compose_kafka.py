@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.compose_secrets import make_secrets
-from tests.encrypted_services import free_ports, run_services
+from tests.encrypted_services import run_services
+from tests.ports import free_port
 
 from orderflow.messaging import BusUnavailable
 from orderflow.messaging.connect import kafka_security
@@ -28,7 +29,7 @@ def broker(kafka_url: str, secrets: Path, tmp_path_factory: pytest.TempPathFacto
     directory = tmp_path_factory.mktemp("services") / "kafka"
     directory.mkdir()
     environment: dict[str, str] = COMPOSE["services"]["kafka"]["environment"]
-    address = f"localhost:{free_ports(1)[0]}"
+    address = f"localhost:{free_port()}"
     lines = [
         f"{variable.removeprefix('KAFKA_').lower().replace('_', '.')}="
         + value.replace(SECRETS, str(secrets / "kafka"))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from processes import Role, StartRole, all_orders, eventually
+from tests.ports import free_ports
 
 ORDERFLOW = [sys.executable, "-m", "orderflow"]
 SAMPLE = Path(__file__).parents[2] / "examples" / "orders-sample.ndjson"
@@ -80,14 +80,6 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     running = Up(start, directory)
     yield running
     running.role.end()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def test_the_version_is_told_without_loading_the_parts() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from processes import StartRole, ask, eventually
+from tests.ports import free_port
 
 EMBEDDED = {"PORT": "0", "FULFILLMENT_PORT": "0", "CARRIER_DELAY_MS": "0-0"}
 
@@ -118,11 +119,6 @@ def test_the_host_of_two_colons_is_every_address_of_both_families(start: StartRo
     for host in ("127.0.0.1", "[::1]"):
         ready = f"http://{host}:{port}/health/ready"
         eventually(lambda ready=ready: ask(ready).status == 200, f"{ready} answers")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")

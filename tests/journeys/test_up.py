@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from processes import Role, all_orders, ask, eventually, order
+from tests.ports import free_port
 
 from conftest import StartRole
 
@@ -118,7 +119,7 @@ def test_killed_at_any_moment_every_acknowledged_order_ends_and_ships_once(
     chance = random.Random(seed)
     carrier = start("carrier-sim", "--port", "0", "--delay-ms", "0-150", "--failure-rate", "0.1",
                     "--ledger", str(tmp_path / "ledger.db"))  # fmt: skip
-    settings = {"CARRIER": "http", "CARRIER_URL": carrier_url(carrier), "PORT": free_port()}
+    settings = {"CARRIER": "http", "CARRIER_URL": carrier_url(carrier), "PORT": str(free_port())}
     role = up(start, tmp_path / "data", **settings)
     url = role.url()
     acknowledged: dict[str, dict[str, Any]] = {}
@@ -162,11 +163,3 @@ def test_killed_at_any_moment_every_acknowledged_order_ends_and_ships_once(
 def carrier_url(carrier: Role) -> str:
     eventually(lambda: "http://" in carrier.output, "carrier-sim listens")
     return "http://127.0.0.1:" + carrier.output.split("http://127.0.0.1:")[1].split(",")[0].split()[0]
-
-
-def free_port() -> str:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])

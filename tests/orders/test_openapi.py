@@ -5,9 +5,10 @@ from typing import Any, cast
 import pytest
 import schemathesis
 import schemathesis.checks
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as openapi_checks
+from tests.documented import made_requests
 from tests.orders.conftest import Service
 
 EXAMPLES_PER_OPERATION = 15
@@ -33,16 +34,7 @@ def test_requests_made_from_the_document_get_documented_answers(
     assert {one.label for one in taking_input} >= {"POST /api/orders", "PATCH /api/orders/status"}
     for operation in taking_input:
 
-        @settings(
-            max_examples=EXAMPLES_PER_OPERATION,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=[
-                HealthCheck.too_slow,
-                HealthCheck.filter_too_much,
-                HealthCheck.data_too_large,
-            ],
-        )
+        @made_requests(EXAMPLES_PER_OPERATION)
         @given(operation.as_strategy(generation_mode=mode))
         def sent(case: Any) -> None:
             answer = case.call(base_url=f"http://127.0.0.1:{service.port}", timeout=30)

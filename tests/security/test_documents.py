@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 import schemathesis
 import schemathesis.checks
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as openapi_checks
+from tests.documented import made_requests
 from tests.openapi_files import FOLDER, SERVICES, served
 from tests.security.test_routes import CREDENTIALS
 from tests.web.conftest import listening
@@ -62,17 +63,7 @@ def test_whatever_is_sent_by_whomever_gets_a_documented_answer(service: tuple[st
     assert len(operations) >= 15
     for operation in operations:
 
-        @settings(
-            max_examples=examples,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=[
-                HealthCheck.too_slow,
-                HealthCheck.filter_too_much,
-                HealthCheck.data_too_large,
-            ],
-        )
+        @made_requests(examples)
         @given(operation.as_strategy(generation_mode=mode))
         def sent(made: Any) -> None:
             answer = made.call(base_url=f"http://127.0.0.1:{service[1]}", headers=headers, timeout=30)
