@@ -4,6 +4,7 @@ nothing that somebody sends is an error of ours."""
 import http.client
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -54,6 +55,13 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield request.param, port
 
 
+@pytest.fixture(params=SERVICES)
+def untouched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    """The port of each service, to which nobody has sent anything yet."""
+    with listening(request.param, tmp_path, authenticate=known) as port:
+        yield port
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_whatever_is_sent_by_whomever_gets_a_documented_answer(service: tuple[str, int], case: str) -> None:
     credentials, mode, examples = CASES[case]
@@ -77,9 +85,9 @@ def test_the_file_is_the_document_that_is_served(service: tuple[str, int]) -> No
     assert (FOLDER / f"{name}.json").read_text() == served(port), "python -m tests.openapi_files writes it"
 
 
-def test_every_example_of_a_body_is_taken(service: tuple[str, int]) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", service[1], timeout=30)
-    for path, methods in json.loads(served(service[1]))["paths"].items():
+def test_every_example_of_a_body_is_taken(untouched: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", untouched, timeout=30)
+    for path, methods in json.loads(served(untouched))["paths"].items():
         for method, operation in methods.items():
             if "requestBody" not in operation:
                 continue
