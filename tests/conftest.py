@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -15,7 +16,13 @@ from psycopg import sql
 from tests import pgbouncer
 from tests.pgbouncer import PgBouncer
 
-PARTS = {"postgres": "PostgreSQL", "kafka": "Kafka", "pgbouncer": "PgBouncer", "chromium": "Chromium"}
+PARTS = {
+    "postgres": "PostgreSQL",
+    "kafka": "Kafka",
+    "pgbouncer": "PgBouncer",
+    "chromium": "Chromium",
+    "prometheus": "Prometheus",
+}
 
 
 def pytest_configure() -> None:
@@ -96,6 +103,12 @@ def start_pgbouncer(postgres_url: str) -> Iterator[Callable[..., PgBouncer]]:
 def shared_pgbouncer(start_pgbouncer: Callable[..., PgBouncer]) -> PgBouncer:
     """A pooler that refuses start-up parameters, which is its default."""
     return start_pgbouncer()
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The program that checks and tests Prometheus' files."""
+    return shutil.which("promtool") or missing("prometheus", "install Debian's package prometheus")
 
 
 @pytest.fixture
