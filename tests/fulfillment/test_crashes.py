@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 
 from orderflow.fulfillment.carriers import Carrier, Label, ShipmentRequest
+from orderflow.fulfillment.decisions import INTERRUPTIONS_AT_ONCE
 from orderflow.fulfillment.tables import shipments, workers
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import BusUnavailable, Consumer, ConsumerState, Record
@@ -283,6 +284,46 @@ def test_a_shipment_interrupted_too_often_waits_for_a_person(world: World, http_
                 await world.until(has_attention, "the order asks for a person")
             assert world.states() == {order_id: "parked"}
             assert await world.ledger() == []
+
+    asyncio.run(scenario())
+
+
+def test_only_calls_that_were_under_way_count_as_interrupted(world: World, http_carrier: OpenCarrier) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            order_ids = await world.place(ORDERS)
+            stuck = Stuck(carrier, makes=False)
+            async with world.stepping(stuck) as worker:
+                await receive(world, worker)
+                await open_gates(world, worker)
+                await call_carrier(world, worker, lambda: stuck.calls == ORDERS)
+            for _ in range(2):  # workers that vanish before they call
+                async with world.stepping(carrier, name="unlucky") as worker:
+                    assert await worker.recovery.run_once() == ORDERS
+                    assert set(world.states().values()) == {"ready"}
+            await another_worker_ends_it(world, carrier, order_ids)
+            assert {row["interruptions"] for row in world.rows()} == {1}
+
+    asyncio.run(scenario())
+
+
+def test_a_shipment_interrupted_often_lets_others_go_first(world: World, http_carrier: OpenCarrier) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            order_ids = await world.place()
+            stuck = Stuck(carrier, makes=False)
+            async with world.stepping(stuck) as worker:
+                await receive(world, worker, 1)
+                await open_gates(world, worker)
+                await call_carrier(world, worker, lambda: stuck.calls == 1)
+            world.execute(sa.update(shipments).values(interruptions=INTERRUPTIONS_AT_ONCE))
+            async with world.stepping(carrier, name="careful") as worker:
+                await worker.recovery.run_once()
+                (row,) = world.rows()
+                assert (row["state"], row["worker_id"], row["waits"]) == ("ready", None, 0)
+                assert row["note"] == "workers vanished 6 times during the call"
+                assert row["note"] in row["failed_calls"]
+            await another_worker_ends_it(world, carrier, order_ids)
 
     asyncio.run(scenario())
 

@@ -18,6 +18,7 @@ from orderflow.fulfillment.decisions import (
     CallFailed,
     after_answer,
     after_call,
+    after_claim,
     after_probe,
     labelled,
 )
@@ -219,3 +220,20 @@ def test_every_update_keeps_the_contract_whatever_the_carrier_said(
         error=rejected.error if state is REJECTED else None,
     )
     StatusUpdatesIn.model_validate_json(to_json({"updates": [status_update(owing)]}))
+
+
+def test_a_shipment_is_given_up_only_when_it_has_cost_twenty_workers_in_ten_minutes() -> None:
+    decisions = [after_claim(shipment(interruptions=times), ()) for times in range(22)]
+    assert decisions[:6] == [None] * 6
+    waits = [decision for decision in decisions[6:21] if isinstance(decision, Wait)]
+    assert [wait.after_ms // 1000 for wait in waits] == [1, 2, 4, 8, 16, 32, *[60] * 9]
+    assert {(wait.to_state, wait.counts) for wait in waits} == {(State.READY, False)}
+    assert isinstance(decisions[21], Park)
+
+
+def test_an_order_to_be_cancelled_does_not_wait_for_having_been_interrupted() -> None:
+    assert after_claim(shipment(interruptions=9, cancel_requested=True), ()) == TurnBack()
+
+
+def test_what_was_interrupted_goes_on_at_once_after_its_wait() -> None:
+    assert after_claim(shipment(State.READY, interruptions=9), ()) is None

@@ -13,7 +13,7 @@ from orderflow.fulfillment import lease
 from orderflow.fulfillment.capacity import within
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.decisions import WAIT_MS_MAX
-from orderflow.fulfillment.model import Owner, Shipment, State, Step, decode_ended
+from orderflow.fulfillment.model import Owner, Shipment, State, Step, changed, decode_ended
 from orderflow.fulfillment.tables import shipments
 
 row = shipments.c
@@ -52,8 +52,9 @@ def claim_due(tx: Transaction, commands: Sequence[ClaimDue]) -> list[list[Shipme
 
     A shipment is free when no live lease has its exact worker and epoch. One that a party may have done
     something for is left to workers that can ask that party; if none can, and it has been due for a minute,
-    any worker takes it and gives it to a person. One that was in mid-call counts an interruption. None: the
-    answer to an earlier try was lost, so nobody knows which shipments that try took.
+    any worker takes it and gives it to a person. One that was in mid-call counts an interruption, and is
+    CALLING as it was found; its row is READY, so a worker that vanishes before it calls interrupts nothing.
+    None: the answer to an earlier try was lost, so nobody knows which shipments that try took.
     """
     if tx.may_be_committed:
         return [None] * len(commands)
@@ -112,6 +113,8 @@ _MAY_TAKE = sa.or_(
     sa.and_(row.due_at_ms <= now_ms() - PARTY_AWAY_MS, sa.not_(one_of(row.party, "reachable"))),
 )
 
+_IN_CALL = row.state == State.CALLING
+
 
 def _claim(
     tx: Transaction,
@@ -123,7 +126,7 @@ def _claim(
     own = sa.and_(row.worker_id == owner.worker_id, row.epoch == owner.epoch)
     others = sa.or_(row.worker_id.is_(None), sa.not_(own))
     free = (
-        sa.select(row.order_id, sa.func.length(row.request))
+        sa.select(row.order_id, sa.func.length(row.request), row.state)
         .where(
             row.due_at_ms.is_not(None),
             row.due_at_ms <= now_ms(),
@@ -135,24 +138,25 @@ def _claim(
         .order_by(row.due_at_ms, row.order_id)
         .limit(rows_max)
     )
-    due = tx.connection.execute(locked(free, shipments, skip_locked=True), parties)
-    order_ids = within(((order_id, size) for order_id, size in due), CLAIM_BYTES_MAX)
+    due = tx.connection.execute(locked(free, shipments, skip_locked=True), parties).all()
+    order_ids = within(((order_id, size) for order_id, size, _ in due), CLAIM_BYTES_MAX)
     if not order_ids:
         return []
-    interrupted = sa.case((row.state == State.CALLING, 1), else_=0)
     claimed = tx.connection.execute(
         sa.update(shipments)
         .where(one_of(row.order_id, "ids"))
         .values(
             worker_id=owner.worker_id,
             epoch=owner.epoch,
-            interruptions=row.interruptions + interrupted,
+            state=sa.case((_IN_CALL, State.READY), else_=row.state),
+            interruptions=row.interruptions + sa.case((_IN_CALL, 1), else_=0),
         )
         .returning(*_CLAIMED),
         {"ids": to_json(order_ids).decode()},
     ).mappings()
     by_id = {found["order_id"]: found for found in claimed}
-    return [shipment_of(by_id[order_id], owner) for order_id in order_ids]
+    found_as = {order_id: State(state) for order_id, _, state in due}
+    return [changed(shipment_of(by_id[order_id], owner), state=found_as[order_id]) for order_id in order_ids]
 
 
 _CLAIMED = (

@@ -40,7 +40,10 @@ RETRY_AFTER_QUICK_S_MAX = 5.0
 DURABLE_WAITS_MS = (1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000)
 WAIT_MS_MAX = 3_600_000
 """The longest wait: the last one of the schedule, and the longest that a party may ask for."""
+INTERRUPTIONS_AT_ONCE = 5
+"""After so many interruptions, a shipment is called again at once; from then on it waits longer each time."""
 INTERRUPTIONS_MAX = 20
+INTERRUPTED_MS_MAX = 60_000
 UNKNOWN_ORDER = "unknown-order"
 CARRIER_CHANGED = "carrier-changed"
 CARRIER_LABEL = "carrier-label"
@@ -262,21 +265,31 @@ def party_changed(shipment: Shipment) -> Park:
     return Park(_words(shipment).changed, told, told)
 
 
-def after_claim(shipment: Shipment, parties: Collection[str]) -> TurnBack | Park | None:
+def after_claim(shipment: Shipment, parties: Collection[str]) -> TurnBack | Wait | Park | None:
     """What to do at once with a claimed shipment: it is to be cancelled; its party is not among `parties`,
-    which this worker can ask; or too many workers vanished in mid-call. None: it goes on."""
+    which this worker can ask; or too many workers vanished in mid-call. None: it goes on.
+
+    A shipment may be the reason why workers vanish, or merely be called by those that do. So it waits longer
+    and longer, which lets others go first, and is given up only once it has cost 20 workers in ten minutes.
+    """
     if shipment.cancel_requested and saga.may_turn(shipment) and _is_untouched(shipment):
         return TurnBack(shipment.error)
     if shipment.state not in (State.READY, State.CALLING):
         return None
     if shipment.party is not None and shipment.party not in parties:
         return party_changed(shipment)
-    if shipment.state is State.CALLING and shipment.interruptions > INTERRUPTIONS_MAX:
+    interruptions = shipment.interruptions if shipment.state is State.CALLING else 0
+    if interruptions > INTERRUPTIONS_MAX:
         party = _words(shipment).party
-        text = f"Workers vanished {shipment.interruptions} times while the {party} was being called."
+        text = f"Workers vanished {interruptions} times while the {party} was being called."
         return Park("interrupted", text, text)
-    is_to_turn = shipment.cancel_requested and saga.may_turn(shipment)
-    return TurnBack(shipment.error) if is_to_turn else None
+    if shipment.cancel_requested and saga.may_turn(shipment):
+        return TurnBack(shipment.error)
+    if interruptions > INTERRUPTIONS_AT_ONCE:
+        after_ms = min(1_000 << (interruptions - INTERRUPTIONS_AT_ONCE - 1), INTERRUPTED_MS_MAX)
+        note = f"workers vanished {interruptions} times during the call"
+        return Wait(after_ms, note, State.READY, counts=False)
+    return None
 
 
 def _is_untouched(shipment: Shipment) -> bool:

@@ -23,7 +23,7 @@ from orderflow.fulfillment.claims import (
 from orderflow.fulfillment.decisions import after_claim
 from orderflow.fulfillment.flow import Flow
 from orderflow.fulfillment.lease import Lease
-from orderflow.fulfillment.model import Park, Shipment, TurnBack
+from orderflow.fulfillment.model import Park, Shipment, TurnBack, Wait
 from orderflow.fulfillment.recorder import Recorder
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.runtime.health import Health
@@ -116,7 +116,7 @@ class Recovery:
             self._nameless_seen_to = True
 
     async def _route(self, taken: Sequence[Shipment]) -> None:
-        decided: list[tuple[Shipment, TurnBack | Park]] = []
+        decided: list[tuple[Shipment, TurnBack | Wait | Park]] = []
         going_on: list[Shipment] = []
         for shipment in taken:
             if (decision := after_claim(shipment, self._flow.dispatchers.parties)) is None:
