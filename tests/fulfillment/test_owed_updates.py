@@ -3,6 +3,7 @@ alone."""
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.fulfillment.conftest import OpenCarrier, World, dispatcher_of
 
 from orderflow.fulfillment.breaker import FAILURES_MAX, OPEN_S, Circuit
+from orderflow.fulfillment.carriers import Carrier
+from orderflow.fulfillment.dead_letters.discard import Discarded
+from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven, redrive
 from orderflow.fulfillment.decisions import DURABLE_WAITS_MS
 from orderflow.fulfillment.tables import attentions, dead_letters, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
@@ -22,10 +26,11 @@ SCHEDULE = len(DURABLE_WAITS_MS)
 
 class Locked:
     """The Order Service while the rows of `orders` are locked: updates of these get a 503; the real service
-    answers the others of the same bulk."""
+    answers the others of the same bulk. `takes`: they get the 503 once they were written."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, takes: bool = False) -> None:
         self._app = app
+        self._takes = takes
         self.orders: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,12 +38,13 @@ class Locked:
             await self._app(scope, receive, send)
             return
         updates = (await Request(scope, receive).json())["updates"]
-        others = [update for update in updates if update["orderId"] not in self.orders]
-        results = iter(await self._answers(scope, others) if others else [])
-        answers = [
-            {"status": 503, "problem": {"status": 503}} if u["orderId"] in self.orders else next(results)
-            for u in updates
-        ]
+        is_locked = [update["orderId"] in self.orders for update in updates]
+        told = [u for u, locked in zip(updates, is_locked, strict=True) if self._takes or not locked]
+        results = iter(await self._answers(scope, told) if told else [])
+        answers: list[Any] = []
+        for locked in is_locked:
+            result = next(results) if self._takes or not locked else None
+            answers.append({"status": 503, "problem": {"status": 503}} if locked else result)
         await JSONResponse({"results": answers})(scope, receive, send)
 
     async def _answers(self, scope: Scope, updates: list[Any]) -> list[Any]:
@@ -94,6 +100,93 @@ def test_an_update_that_is_never_taken_ends_as_a_dead_letter_while_others_flow(
                 assert (letter["kind"], letter["order_id"]) == ("update-unavailable", stuck)
                 assert [owed["order_id"] for owed in world.rows(attentions)] == [stuck]
                 assert worker.status().circuits["orders"] is Circuit.CLOSED
+
+    asyncio.run(scenario())
+
+
+async def parked_with_its_label(world: World, carrier: Carrier, locked: Locked) -> tuple[str, str]:
+    """The order and the dead letter of a shipment whose Shipped was never acknowledged."""
+    (order_id,) = await world.place()
+    async with world.stepping(carrier) as worker:
+        await received(world, worker)
+        assert await worker.sender.run_once() == 1
+        await dispatcher_of(worker).run_once()
+        await world.until(lambda: world.states() == {order_id: "shipped"}, "it has a label")
+    world.execute(sa.update(shipments).values(waits=SCHEDULE))
+    locked.orders = {order_id}
+    async with world.stepping(carrier, name="another") as worker:
+        assert await worker.recovery.run_once() == 1
+        await world.place()  # the same bulk also has an update that is accepted
+        await received(world, worker)
+        assert await worker.sender.run_once() == 2
+    (letter,) = world.rows(dead_letters)
+    assert (letter["kind"], letter["order_id"]) == ("update-unavailable", order_id)
+    return order_id, letter["id"]
+
+
+async def discarded(worker: FulfillmentWorker, letter_id: str) -> tuple[Discarded, str]:
+    return await worker.discarder.discard(letter_id, actor="ada", correlation_id="c-1", reason="lost")
+
+
+def test_a_discard_does_not_void_what_the_order_says_is_shipped(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            world.network.app = locked = Locked(world.network.app, takes=True)
+            order_id, letter_id = await parked_with_its_label(world, carrier, locked)
+            assert (await world.order(order_id))["status"] == "Shipped"
+            async with world.working(carrier, name="third") as worker:
+                refused, why = await discarded(worker, letter_id)
+                assert refused is Discarded.NO_VOID
+                assert why.startswith("Nobody knows whether the order is Shipped"), "it is still locked"
+                locked.orders = set()
+                assert await discarded(worker, letter_id) == (
+                    Discarded.NO_VOID,
+                    "The order is Shipped with this shipment: redrive the dead letter, and it is done.",
+                )
+                back = Redrive(letter_id, "ada", datetime.now(UTC))
+                assert await worker.writer.submit_one(redrive, back) == (Redriven.BACK, "")
+                await world.until_closed([order_id])
+            assert order_id in await world.live_shipments()
+            assert (await world.order(order_id))["status"] == "Shipped"
+
+    asyncio.run(scenario())
+
+
+def test_a_discard_voids_a_label_that_the_order_was_never_told(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            world.network.app = locked = Locked(world.network.app)
+            order_id, letter_id = await parked_with_its_label(world, carrier, locked)
+            locked.orders = set()
+            async with world.working(carrier, name="third") as worker:
+                assert await discarded(worker, letter_id) == (Discarded.DONE, "")
+                await world.until_closed([order_id])
+            assert order_id not in await world.live_shipments()
+            assert (await world.order(order_id))["status"] == "Failed"
+
+    asyncio.run(scenario())
+
+
+def test_a_discard_voids_a_label_if_the_order_is_shipped_with_another(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> None:
+        async with world.running(), http_carrier(world.carrier_url) as carrier:
+            world.network.app = locked = Locked(world.network.app)
+            order_id, letter_id = await parked_with_its_label(world, carrier, locked)
+            locked.orders = set()
+            by_hand = {"status": "Shipped", "fulfillment": {"carrier": "Pigeon", "trackingNumber": "P-1"}}
+            async with world.session.patch(
+                f"{world.orders_url}/api/orders/{order_id}/status", json=by_hand
+            ) as response:
+                assert response.status == 204
+            async with world.working(carrier, name="third") as worker:
+                assert await discarded(worker, letter_id) == (Discarded.DONE, "")
+            assert order_id not in await world.live_shipments()
 
     asyncio.run(scenario())
 

@@ -28,6 +28,7 @@ from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app as create_fulfillment
 from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.orders_client import OrdersClient
 from orderflow.fulfillment.parties import Party
 from orderflow.fulfillment.payments.simulated import SimulatedDecisions
 from orderflow.runtime.health import Health
@@ -157,6 +158,7 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
     discarder = Discarder(
         writer,
         Carriers(Party("simulated", carrier), ()),
+        OrdersClient("http://127.0.0.1:9"),
         key_lifetime=timedelta(days=1),
         clock=lambda: datetime.now(UTC),
     )

@@ -140,7 +140,9 @@ class FulfillmentWorker:
         )
         self.copier = DeadLetterCopier(self.writer, publisher, self.health, topic=dead_letter_topic)
         self.redriver = Redriver(self.writer, self.health, clock=clock)
-        self.discarder = Discarder(self.writer, carriers, key_lifetime=key_lifetime, clock=clock)
+        self.discarder = Discarder(
+            self.writer, carriers, self._client, key_lifetime=key_lifetime, clock=clock
+        )
 
     def status(self) -> WorkerStatus:
         owner = self.lease.owner

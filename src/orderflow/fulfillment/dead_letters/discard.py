@@ -1,7 +1,8 @@
 """Discards a dead letter: whatever the carrier may have made for it is voided, and its order ends Failed.
 
 The letter becomes `discarding` before the carrier is asked, so that nobody redrives it meanwhile: the carrier
-answers a repeated key with the voided shipment, which must never count as shipped.
+answers a repeated key with the voided shipment, which must never count as shipped. A shipment that the Order
+Service shows to the customer already is not voided.
 """
 
 import asyncio
@@ -41,8 +42,11 @@ from orderflow.fulfillment.model import (
     TurnBack,
     Undone,
     clean,
+    status_update,
 )
 from orderflow.fulfillment.moves import saga_values
+from orderflow.fulfillment.orders_answers import Acknowledged, Answer, Conflict, Unanswered
+from orderflow.fulfillment.orders_client import BulkRefused, OrdersClient, OrdersUnavailable
 from orderflow.fulfillment.saga import holds_stock, moved
 from orderflow.fulfillment.steps import Shipping
 from orderflow.fulfillment.stock.reservations import consume, release
@@ -64,7 +68,8 @@ class Discarded(Enum):
 
 
 class _NoVoid(Exception):
-    """The void was not obtained. `touched`: the carrier may have voided something even so."""
+    """The void was not obtained, for a reason that is a sentence. `touched`: the carrier may have voided
+    something even so."""
 
     def __init__(self, reason: str, *, touched: bool) -> None:
         super().__init__(reason)
@@ -297,12 +302,14 @@ class Discarder:
         self,
         writer: GroupCommit,
         carriers: Carriers,
+        orders: OrdersClient,
         *,
         key_lifetime: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
         self._writer = writer
         self._carriers = carriers
+        self._orders = orders
         self._key_lifetime = key_lifetime
         self._clock = clock
 
@@ -317,9 +324,10 @@ class Discarder:
             return begun
         try:
             if begun.called is not None:
+                await self._refuse_if_shipped(begun.called)
                 await self._obtain_void(begun.called)
         except _NoVoid as error:
-            why = f"The carrier has not voided what it may have made: {error}"
+            why = str(error)
             reopen = not (error.touched or begun.tried_before)
             told = Refuse(letter_id, token, actor, why, reopen=reopen, at=self._clock())
             await self._writer.submit_one(refuse, told)
@@ -336,13 +344,40 @@ class Discarder:
         await self._writer.submit_one(_END, ByHand(End(letter_id, actor, reason, now), made))
         return Discarded.DONE, ""
 
+    async def _refuse_if_shipped(self, called: Shipment) -> None:
+        """The update that tells of a label may have been taken, though every answer to it was lost. Raises
+        _NoVoid."""
+        if called.label is None or called.undoing:
+            return
+        if await self._told(replace(called, state=State.RECEIVED)) != Conflict("Shipped"):
+            return
+        # It is Shipped, by this shipment or by another: a repeated update is acknowledged, another is not.
+        if isinstance(await self._told(replace(called, state=State.SHIPPED)), Acknowledged):
+            raise _NoVoid(
+                "The order is Shipped with this shipment: redrive the dead letter, and it is done.",
+                touched=False,
+            )
+
+    async def _told(self, shipment: Shipment) -> Answer:
+        """The answer to the update that the shipment's state owes. Raises _NoVoid."""
+        try:
+            (answer,) = await self._orders.patch([status_update(shipment)])
+        except BulkRefused as error:
+            return error.refused
+        except OrdersUnavailable as error:
+            answer = Unanswered(str(error))
+        if isinstance(answer, Unanswered):
+            why = f"Nobody knows whether the order is Shipped: {answer.reason}. Try again."
+            raise _NoVoid(why, touched=False)
+        return answer
+
     async def _obtain_void(self, called: Shipment) -> None:
         """Make the shipment under its own key and void it, so that a late repeat of the call meets the voided
         one: a look-up that finds nothing would prove nothing. A key that has expired is not used again.
         Raises _NoVoid."""
         party = self._carriers.holding(called.party)
         if party is None:
-            raise _NoVoid(party_changed(called).note, touched=False)
+            raise _not_voided(party_changed(called).note, touched=False)
         shipping = Shipping(party.adapter)
         touched = False
         try:
@@ -366,6 +401,10 @@ class Discarder:
                     touched = True
                 left = len(await shipping.live(called.order_id))
         except Exception as error:
-            raise _NoVoid(str(error) or type(error).__name__, touched=touched) from error
+            raise _not_voided(str(error) or type(error).__name__, touched=touched) from error
         if left:
-            raise _NoVoid(f"it still shows {left} live", touched=touched)
+            raise _not_voided(f"it still shows {left} live", touched=touched)
+
+
+def _not_voided(reason: str, *, touched: bool) -> _NoVoid:
+    return _NoVoid(f"The carrier has not voided what it may have made: {reason}", touched=touched)

@@ -136,7 +136,7 @@ def _letters() -> Document:
                     404: _NO_LETTER,
                     409: problem(
                         409,
-                        "not open, or the carrier has not voided what it may have made",
+                        "not open, not voided by the carrier, or the order is Shipped with it",
                         "not-open",
                         "void-not-obtained",
                     ),
