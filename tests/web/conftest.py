@@ -21,7 +21,7 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier, SimulatedOutcomes
-from orderflow.fulfillment.dead_letters.discard import Discarder
+from orderflow.fulfillment.dead_letters.discarder import Discarder
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.reads import FulfillmentApi
@@ -159,8 +159,8 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
         writer,
         Carriers(Party("simulated", carrier), ()),
         OrdersClient("http://127.0.0.1:9"),
-        key_lifetime=timedelta(days=1),
-        clock=lambda: datetime.now(UTC),
+        timedelta(days=1),
+        lambda: datetime.now(UTC),
     )
     actions = DeadLetterActions(
         writer=writer, reader=reader, discarder=discarder, clock=lambda: datetime.now(UTC)

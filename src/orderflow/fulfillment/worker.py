@@ -16,7 +16,7 @@ from orderflow.fulfillment.breaker import Circuit
 from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.dead_letters.copies import DeadLetterCopier
-from orderflow.fulfillment.dead_letters.discard import Discarder
+from orderflow.fulfillment.dead_letters.discarder import Discarder
 from orderflow.fulfillment.dead_letters.redrive import Redriver
 from orderflow.fulfillment.dispatchers import Pace
 from orderflow.fulfillment.flow import Flow
@@ -140,9 +140,7 @@ class FulfillmentWorker:
         )
         self.copier = DeadLetterCopier(self.writer, publisher, self.health, topic=dead_letter_topic)
         self.redriver = Redriver(self.writer, self.health, clock=clock)
-        self.discarder = Discarder(
-            self.writer, carriers, self._client, key_lifetime=key_lifetime, clock=clock
-        )
+        self.discarder = Discarder(self.writer, carriers, self._client, key_lifetime, clock)
 
     def status(self) -> WorkerStatus:
         owner = self.lease.owner

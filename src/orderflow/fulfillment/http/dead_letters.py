@@ -18,7 +18,8 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import queries
 from orderflow.fulfillment.audit import AUDIT_LOG, if_done
 from orderflow.fulfillment.dead_letters import redrive
-from orderflow.fulfillment.dead_letters.discard import Discarded, Discarder
+from orderflow.fulfillment.dead_letters.discard import Discarded
+from orderflow.fulfillment.dead_letters.discarder import Discarder
 from orderflow.fulfillment.dead_letters.redrive import (
     RATE_PER_S_MAX,
     Redrive,
