@@ -1,6 +1,7 @@
 """The event log of a fault run on Kafka: it is read as a whole, loses its offsets or records, or is
 changed."""
 
+import time
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.faults.history import LoggedEvent
 from tests.faults.stage import TOPIC, logged_event
 
 REQUEST_S = 10.0
+_NO_LEADER = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
 def delete_group(bootstrap: str, group: str) -> None:
@@ -67,6 +69,18 @@ def _admin(bootstrap: str) -> Any:
     return AdminClient({"bootstrap.servers": bootstrap})
 
 
+def _offsets(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    """The first offset and the one after the last. A broker that has just started may not lead yet."""
+    ends_at = time.monotonic() + REQUEST_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=REQUEST_S)
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > ends_at:
+                raise
+        time.sleep(0.2)
+
+
 def read_log(bootstrap: str) -> list[LoggedEvent]:
     """Every record that the topic has, by partition and offset."""
     consumer = Consumer(
@@ -84,7 +98,7 @@ def read_log(bootstrap: str) -> list[LoggedEvent]:
         partitions = [TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in metadata.topics[TOPIC].partitions]
         ends: dict[int, int] = {}
         for partition in partitions:
-            low, high = consumer.get_watermark_offsets(partition, timeout=REQUEST_S)
+            low, high = _offsets(consumer, partition)
             if high > low:
                 ends[partition.partition] = high
         consumer.assign([partition for partition in partitions if partition.partition in ends])
