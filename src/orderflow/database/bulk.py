@@ -13,12 +13,16 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from orderflow.database.dialects import DIALECTS, Dialect
 from orderflow.database.dialects.dialect import ROWS, Query
 
 Computed = Mapping[str, sa.ColumnElement[Any]]
 """Columns whose value is an expression that is the same for all rows."""
+
+Built = Sequence[sa.Insert | sa.Update]
+"""What a statement is made of in one database; several are sent together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +33,8 @@ class Insert:
     columns: Sequence[str]
     computed: Computed = field(default_factory=dict[str, sa.ColumnElement[Any]])
 
-    def build(self, dialect: Dialect) -> sa.Insert:
-        return sa.insert(self.table).from_select(*_source(dialect, self.table, self.columns, self.computed))
+    def build(self, dialect: Dialect) -> Built:
+        return [sa.insert(self.table).from_select(*_source(dialect, self.table, self.columns, self.computed))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +45,9 @@ class InsertAbsent:
     columns: Sequence[str]
     computed: Computed = field(default_factory=dict[str, sa.ColumnElement[Any]])
 
-    def build(self, dialect: Dialect) -> sa.Insert:
+    def build(self, dialect: Dialect) -> Built:
         insert = dialect.insert_absent(self.table, *_source(dialect, self.table, self.columns, self.computed))
-        return insert.returning(*map(dialect.returned, self.table.primary_key))
+        return [insert.returning(*map(dialect.returned, self.table.primary_key))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,7 @@ class InsertOrUpdate:
     added: Sequence[str] = ()
     computed: Computed = field(default_factory=dict[str, sa.ColumnElement[Any]])
 
-    def build(self, dialect: Dialect) -> sa.Insert:
+    def build(self, dialect: Dialect) -> Built:
         columns = (*self.keys, *self.values, *self.added)
         names, source = _source(dialect, self.table, columns, self.computed)
         return dialect.insert_or_update(self.table, names, source, self.keys, self._changes)
@@ -84,7 +88,7 @@ class Update:
     returning: bool = False
     added: Sequence[str] = ()
 
-    def build(self, dialect: Dialect) -> sa.Update:
+    def build(self, dialect: Dialect) -> Built:
         columns = self.table.c
         new = dialect.rows([columns[name] for name in (*self.keys, *self.values, *self.added)]).subquery(
             "new"
@@ -101,9 +105,9 @@ class Update:
         if self.where is not None:
             update = update.where(self.where)
         if not self.returning:
-            return update
+            return [update]
         remaining = [columns[name] for name in self.keys if name not in self.computed]
-        return update.returning(*map(dialect.returned, remaining))
+        return [update.returning(*map(dialect.returned, remaining))]
 
 
 Statement = Insert | InsertAbsent | InsertOrUpdate | Update
@@ -133,6 +137,15 @@ class Text:
 def compiled(statement: Statement, dialect_name: str) -> Text:
     """The statement in the SQL of that database."""
     dialect = DIALECTS[dialect_name]
-    compiled = statement.build(dialect).compile(dialect=dialect.compiler)
+    parts = [_text(part.compile(dialect=dialect.compiler)) for part in statement.build(dialect)]
+    if len(parts) == 1:
+        return parts[0]
+    if dialect.together is None:
+        raise TypeError(f"{dialect_name} cannot send the statements of {statement} together")
+    sql = dialect.together([part.sql for part in parts])
+    return Text(sql, tuple([parameter for part in parts for parameter in part.parameters]))
+
+
+def _text(compiled: SQLCompiler) -> Text:
     names = compiled.positiontup or ()
     return Text(str(compiled), tuple([None if name == ROWS else compiled.params[name] for name in names]))

@@ -82,14 +82,11 @@ def connect(url_text: str, *, application: str) -> Database:
             sqlite_engine.writing_engine(url, pool_wait_s=POOL_WAIT_S),
             sqlite_engine.reading_engine(url, connections=READ_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S),
         )
+    server = _SERVERS[url.get_backend_name()]
     return Database(
         url,
-        postgresql_engine.writing_engine(
-            url, application, connections=WRITE_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S
-        ),
-        postgresql_engine.reading_engine(
-            url, application, connections=READ_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S
-        ),
+        server.writing_engine(url, application, connections=WRITE_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S),
+        server.reading_engine(url, application, connections=READ_CONNECTIONS_MAX, pool_wait_s=POOL_WAIT_S),
     )
 
 
@@ -98,7 +95,8 @@ def refuse_unusable(connection: Connection) -> None:
     _ENGINES[connection.dialect.name].refuse_unusable(connection)
 
 
-_ENGINES = {"postgresql": postgresql_engine, "sqlite": sqlite_engine}
+_SERVERS = {"postgresql": postgresql_engine}
+_ENGINES = {**_SERVERS, "sqlite": sqlite_engine}
 
 
 class Reader:

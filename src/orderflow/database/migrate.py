@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from orderflow.database.dialects import Failure, classify, of
+from orderflow.database.dialects import DIALECTS, Failure, classify, of
 from orderflow.database.engine import (
     Database,
     DatabaseMisconfigured,
@@ -185,21 +185,15 @@ def _connected(database: Database) -> Generator[Connection]:
             raise DatabaseUnavailable(reason(error)) from error
 
 
-_NOT_WORTH_WAITING = (
-    *("authentication failed", "does not exist", "no such database", "no such user", "invalid "),
-    "SASL authentication",
-)
-_UNUSABLE_FILE = ("not a database", "unable to open", "readonly database", "disk image is malformed")
-
-
 def _connect(database: Database) -> Connection:
     try:
         return database.writer.connect()
     except SQLAlchemyError as error:
         url, text = _shown(database), reason(error)
-        if database.embedded and any(words in text for words in _UNUSABLE_FILE):
+        lasts = any(words in str(error) for words in DIALECTS[database.writer.dialect.name].lasting_refusals)
+        if lasts and database.embedded:
             raise DatabaseMisconfigured(f"{database.file}: {text}; name another file in the URL") from error
-        if any(words in str(error) for words in _NOT_WORTH_WAITING):
+        if lasts:
             raise DatabaseMisconfigured(
                 f"{url}: {text}; check user, password and database name in the URL"
             ) from error

@@ -30,10 +30,7 @@ def parse_url(text: str) -> URL:
         raise DatabaseMisconfigured(
             f"the database {backend!r} is not supported; use postgresql:// or sqlite:///"
         )
-    if backend == "sqlite":
-        _check_file(url)
-    else:
-        _check_server(url)
+    _CHECKS[backend](url)
     return url.set(drivername=DRIVERS[backend])
 
 
@@ -110,12 +107,19 @@ def _check_server(url: URL) -> None:
         raise DatabaseMisconfigured(
             f"the database URL cannot be read: a port is a number from 1 to 65535, not {url.port}"
         )
+
+
+def _check_postgresql(url: URL) -> None:
+    _check_server(url)
     server_options(url)
     names = [name for name in url.query if name not in ("host", "port")]
     try:
         make_conninfo("", **dict.fromkeys(names, ""))
     except ProgrammingError as error:
         raise DatabaseMisconfigured(f"the database URL cannot be used: {reason(error)}") from None
+
+
+_CHECKS = {"postgresql": _check_postgresql, "postgres": _check_postgresql, "sqlite": _check_file}
 
 
 def _split(options: str) -> list[str]:

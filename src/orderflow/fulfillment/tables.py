@@ -7,7 +7,7 @@ in Unix milliseconds.
 import sqlalchemy as sa
 
 from orderflow.database.audit import audit_table
-from orderflow.database.dialects import UtcTime, UuidText, exact_text
+from orderflow.database.dialects import UtcTime, UuidText, exact_text, partial
 from orderflow.security.keys import key_table
 
 metadata = sa.MetaData()
@@ -65,22 +65,19 @@ shipments = sa.Table(
         "shipments_due",
         "due_at_ms",
         "order_id",
-        postgresql_where=sa.text("due_at_ms IS NOT NULL"),
-        sqlite_where=sa.text("due_at_ms IS NOT NULL"),
+        **partial("due_at_ms IS NOT NULL"),
     ),
     # Only shipments that have failed before: they are claimed apart from fresh ones.
     sa.Index(
         "shipments_retried",
         "due_at_ms",
         "order_id",
-        postgresql_where=sa.text("due_at_ms IS NOT NULL AND waits > 0"),
-        sqlite_where=sa.text("due_at_ms IS NOT NULL AND waits > 0"),
+        **partial("due_at_ms IS NOT NULL AND waits > 0"),
     ),
     sa.Index(
         "shipments_parked",
         "order_id",
-        postgresql_where=sa.text("parked_kind IS NOT NULL"),
-        sqlite_where=sa.text("parked_kind IS NOT NULL"),
+        **partial("parked_kind IS NOT NULL"),
     ),
 )
 
@@ -145,23 +142,20 @@ dead_letters = sa.Table(
     sa.Index(
         "dead_letters_to_copy",
         "copy_due_ms",
-        postgresql_where=sa.text("copy_due_ms IS NOT NULL"),
-        sqlite_where=sa.text("copy_due_ms IS NOT NULL"),
+        **partial("copy_due_ms IS NOT NULL"),
     ),
     sa.Index("dead_letters_by_kind", "kind", "state", "id"),
     sa.Index(
         "dead_letters_by_order",
         "order_id",
         "id",
-        postgresql_where=sa.text("order_id IS NOT NULL"),
-        sqlite_where=sa.text("order_id IS NOT NULL"),
+        **partial("order_id IS NOT NULL"),
     ),
     sa.Index("dead_letters_of_redrive", "redrive_id", "redriven_at"),
     sa.Index(
         "dead_letters_redriven",
         "order_id",
-        postgresql_where=sa.text("state = 'redriven'"),
-        sqlite_where=sa.text("state = 'redriven'"),
+        **partial("state = 'redriven'"),
     ),
 )
 
@@ -199,8 +193,7 @@ redrives = sa.Table(
         "redrives_running",
         "kind",
         unique=True,
-        postgresql_where=sa.text("state = 'running'"),
-        sqlite_where=sa.text("state = 'running'"),
+        **partial("state = 'running'"),
     ),
 )
 

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from sqlalchemy.engine import RowMapping
 
 from orderflow.database import bulk
-from orderflow.database.dialects import lock_timeout, locked, one_of
+from orderflow.database.dialects import locked, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.orders import events, observed, outbox, stream
 from orderflow.orders.counters import count_moves
@@ -336,9 +336,10 @@ _STATE_COLUMNS = (
 
 _LOCKED = locked(
     sa.select(*_STATE_COLUMNS, orders.c.customer_id)
-    .where(lock_timeout(ROW_LOCK_TIMEOUT_MS), one_of(orders.c.order_id, "ids"))
+    .where(one_of(orders.c.order_id, "ids"))
     .order_by(orders.c.order_id),
     orders,
+    lock_timeout_ms=ROW_LOCK_TIMEOUT_MS,
 )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.erasure import ERASED, ORDERS_A_STEP_MAX, erased_address, erased_json
 from orderflow.contracts.order_events import ORDER_CREATED
-from orderflow.database.dialects import lock_timeout, locked, one_of
+from orderflow.database.dialects import locked, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.orders.commands import ROW_LOCK_TIMEOUT_MS
 from orderflow.orders.model import TERMINAL, Status
@@ -58,7 +58,7 @@ def erase(tx: Transaction, commands: Sequence[Erase]) -> list[Erased]:
 
 
 def _erase(tx: Transaction, command: Erase) -> Erased:
-    step, changes = _look(tx.connection, command, locked(_OF_CUSTOMER, orders))
+    step, changes = _look(tx.connection, command, _OF_CUSTOMER_LOCKED)
     if changes.orders:
         tx.connection.execute(_ERASE_ORDER, changes.orders)
     if changes.events:
@@ -109,13 +109,13 @@ _OF_CUSTOMER = (
         orders.c.attention_reason,
     )
     .where(
-        lock_timeout(ROW_LOCK_TIMEOUT_MS),
         orders.c.customer_id == sa.bindparam("customer"),
         orders.c.order_id > sa.bindparam("behind"),
     )
     .order_by(orders.c.order_id)
     .limit(ORDERS_A_STEP_MAX)
 )
+_OF_CUSTOMER_LOCKED = locked(_OF_CUSTOMER, orders, lock_timeout_ms=ROW_LOCK_TIMEOUT_MS)
 _EVENTS = sa.select(outbox.c.order_id, outbox.c.order_version, outbox.c.payload).where(
     one_of(outbox.c.order_id, "ids"), outbox.c.event_type == ORDER_CREATED
 )

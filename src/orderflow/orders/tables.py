@@ -6,7 +6,7 @@ Times are UTC. `orders` and `order_items` may be read by reports; everything els
 import sqlalchemy as sa
 
 from orderflow.database.audit import audit_table
-from orderflow.database.dialects import UtcTime, UuidText
+from orderflow.database.dialects import UtcTime, UuidText, partial
 from orderflow.security.keys import key_table
 
 metadata = sa.MetaData()
@@ -43,8 +43,7 @@ orders = sa.Table(
     sa.Index(
         "orders_with_attention",
         "order_id",
-        postgresql_where=sa.text("attention_kind IS NOT NULL"),
-        sqlite_where=sa.text("attention_kind IS NOT NULL"),
+        **partial("attention_kind IS NOT NULL"),
     ),
 )
 
@@ -105,14 +104,12 @@ outbox = sa.Table(
         "outbox_unpublished",
         "order_id",
         "order_version",
-        postgresql_where=sa.text("published_at IS NULL"),
-        sqlite_where=sa.text("published_at IS NULL"),
+        **partial("published_at IS NULL"),
     ),
     sa.Index(
         "outbox_parked",
         "order_id",
-        postgresql_where=sa.text("parked_reason IS NOT NULL"),
-        sqlite_where=sa.text("parked_reason IS NOT NULL"),
+        **partial("parked_reason IS NOT NULL"),
     ),
 )
 
@@ -137,14 +134,12 @@ stream = sa.Table(
     sa.Index(
         "stream_waiting",
         "id",
-        postgresql_where=sa.text("first_position IS NULL"),
-        sqlite_where=sa.text("first_position IS NULL"),
+        **partial("first_position IS NULL"),
     ),
     sa.Index(
         "stream_by_position",
         "first_position",
         unique=True,
-        postgresql_where=sa.text("first_position IS NOT NULL"),
-        sqlite_where=sa.text("first_position IS NOT NULL"),
+        **partial("first_position IS NOT NULL"),
     ),
 )

@@ -18,7 +18,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import OperatorType
 
-from orderflow.database.dialects.dialect import Dialect, Failure, Query
+from orderflow.database.dialects.dialect import LOCK_TIMEOUT, Dialect, Failure, Query
 from orderflow.database.dialects.postgresql import POSTGRESQL
 from orderflow.database.dialects.sqlite import SQLITE
 
@@ -38,6 +38,11 @@ def exact_text(chars_max: int) -> sa.String:
     """The type of texts that are equal only if every character is, and sorted by code point, as in Python,
     whatever the database's own collation is."""
     return sa.String(chars_max).with_variant(sa.String(chars_max, collation="C"), "postgresql")
+
+
+def partial(condition: str) -> dict[str, Any]:
+    """The arguments of an index that has only the rows for which the condition is true."""
+    return {f"{name}_where": sa.text(condition) for name in DIALECTS}
 
 
 def of(connection: Connection) -> Dialect:
@@ -111,9 +116,8 @@ class one_of(_Expression[bool]):
         return dialect.one_of(column, parameter, kind)
 
 
-class lock_timeout(_Expression[bool]):
-    """A condition that is always true. From here to the end of the transaction it bounds the wait for rows
-    that other transactions have locked, in milliseconds."""
+class _lock_timeout(_Expression[bool]):
+    """The condition that bounds the wait for locked rows, in milliseconds."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -134,9 +138,13 @@ def has_passed(
     return sa.or_(at_ms <= now_ms(), at_ms > now_ms() + longest_ms)
 
 
-def locked(query: Q, table: sa.Table, *, skip_locked: bool = False) -> Q:
+def locked(query: Q, table: sa.Table, *, skip_locked: bool = False, lock_timeout_ms: int | None = None) -> Q:
     """The query, which locks its rows of the table until the transaction ends, in the way of each database.
-    With `skip_locked` it leaves out rows that others have locked."""
+    With `skip_locked` it leaves out rows that others have locked; otherwise it waits for them for
+    `lock_timeout_ms` at most, by default for the session's lock time-out."""
+    if lock_timeout_ms is not None:
+        query = query.where(_lock_timeout(lock_timeout_ms))
+        query = query.execution_options(**{LOCK_TIMEOUT: lock_timeout_ms})
     for dialect in DIALECTS.values():
         query = cast("Q", dialect.lock_rows(query, table, skip_locked))
     return query

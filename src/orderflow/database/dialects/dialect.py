@@ -17,6 +17,9 @@ Query = sa.Select[*tuple[Any, ...]]
 ROWS = "rows"
 """The name of the parameter that holds the rows of a statement."""
 
+LOCK_TIMEOUT = "lock_timeout_ms"
+"""The execution option of a statement that waits for locked rows for so many milliseconds at most."""
+
 
 class Failure(Enum):
     """What a database error means for the transaction it ended."""
@@ -55,7 +58,8 @@ class Dialect:
     are column, parameter and the column's type."""
     lock_timeout: Callable[[str], str]
     """SQL for a condition that is always true. From there to the end of the transaction it bounds the wait
-    for rows of other transactions to the quoted number of milliseconds."""
+    for rows of other transactions to the quoted number of milliseconds. A database that has no such condition
+    sets the bound when the statement is sent, by its execution option LOCK_TIMEOUT."""
     lock_rows: Callable[[Query, sa.Table, bool], Query]
     """The query, which locks its rows of the table until the transaction ends. With True it skips rows that
     others have locked."""
@@ -67,12 +71,16 @@ class Dialect:
     """A column for RETURNING, with the type that it has in Python: ids are texts."""
     insert_absent: Callable[[sa.Table, Sequence[str], Query], sa.Insert]
     """INSERT of the rows that break no unique key."""
-    insert_or_update: Callable[[sa.Table, Sequence[str], Query, Sequence[str], Changes], sa.Insert]
+    insert_or_update: Callable[
+        [sa.Table, Sequence[str], Query, Sequence[str], Changes], Sequence[sa.Insert | sa.Update]
+    ]
     """INSERT of the rows whose key does not exist yet; the others are changed. The second list of columns is
-    the key."""
+    the key. If it takes several statements, they are sent together."""
     together: Callable[[Sequence[str]], str] | None
     """Joins statements into one that takes their parameters one after another. None if the database has no
     such statement, or it would save no round trip."""
+    append_only: Callable[[str], Sequence[str]]
+    """The statements that make the database itself refuse to change or delete a row of the table."""
     try_lock: Callable[[Connection, str], bool]
     """Try to take the lock of that name until the transaction ends. True if this transaction has it."""
     lock: Callable[[Connection, int, float], None]
@@ -80,3 +88,6 @@ class Dialect:
     The statements after that may take ten times as long."""
     failure: Callable[[BaseException], Failure | None]
     """What an exception of the driver means; None if the exception does not show it."""
+    lasting_refusals: Sequence[str]
+    """Words in the message of a failed connection after which waiting is no use: a wrong password, or no such
+    database."""

@@ -61,10 +61,20 @@ def _insert_absent(table: sa.Table, names: Sequence[str], source: Query) -> sa.I
 
 def _insert_or_update(
     table: sa.Table, names: Sequence[str], source: Query, keys: Sequence[str], changes: Changes
-) -> sa.Insert:
+) -> list[sa.Insert]:
     insert = postgresql.insert(table).from_select(names, source)
     given: Mapping[str, sa.ColumnElement[Any]] = {name: insert.excluded[name] for name in names}
-    return insert.on_conflict_do_update(index_elements=keys, set_=dict(changes(given)))
+    return [insert.on_conflict_do_update(index_elements=keys, set_=dict(changes(given)))]
+
+
+def _append_only(table: str) -> list[str]:
+    refuses = f"{table}_is_append_only"
+    return [
+        f"CREATE FUNCTION {refuses}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
+        f"CREATE TRIGGER {refuses} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {refuses}()",
+    ]
 
 
 def _together(statements: Sequence[str]) -> str:
@@ -131,7 +141,12 @@ POSTGRESQL = Dialect(
     insert_absent=_insert_absent,
     insert_or_update=_insert_or_update,
     together=_together,
+    append_only=_append_only,
     try_lock=_try_lock,
     lock=_lock,
     failure=_failure,
+    lasting_refusals=(
+        *("authentication failed", "does not exist", "no such database", "no such user", "invalid "),
+        "SASL authentication",
+    ),
 )

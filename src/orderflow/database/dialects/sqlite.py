@@ -60,15 +60,23 @@ def _insert_absent(table: sa.Table, names: Sequence[str], source: Query) -> sa.I
 
 def _insert_or_update(
     table: sa.Table, names: Sequence[str], source: Query, keys: Sequence[str], changes: Changes
-) -> sa.Insert:
+) -> list[sa.Insert]:
     insert = sqlite.insert(table).from_select(names, _unambiguous(source))
     given: Mapping[str, sa.ColumnElement[Any]] = {name: insert.excluded[name] for name in names}
-    return insert.on_conflict_do_update(index_elements=keys, set_=dict(changes(given)))
+    return [insert.on_conflict_do_update(index_elements=keys, set_=dict(changes(given)))]
 
 
 def _unambiguous(source: Query) -> Query:
     """Add a WHERE to the query, without which the parser takes the ON of ON CONFLICT for that of a join."""
     return source.where(sa.literal_column("true"))
+
+
+def _append_only(table: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_refuses_{event.lower()} BEFORE {event} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        for event in ("UPDATE", "DELETE")
+    ]
 
 
 def _try_lock(_connection: Connection, _name: str) -> bool:
@@ -124,7 +132,9 @@ SQLITE = Dialect(
     insert_absent=_insert_absent,
     insert_or_update=_insert_or_update,
     together=None,
+    append_only=_append_only,
     try_lock=_try_lock,
     lock=_lock,
     failure=_failure,
+    lasting_refusals=("not a database", "unable to open", "readonly database", "disk image is malformed"),
 )

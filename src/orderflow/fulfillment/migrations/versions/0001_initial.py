@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderflow.database.dialects import UtcTime, UuidText
+from orderflow.database.dialects import UtcTime, UuidText, partial
 
 revision = "0001"
 down_revision = None
@@ -48,15 +48,13 @@ def _create_shipments() -> None:
         "shipments_due",
         "shipments",
         ["due_at_ms", "order_id"],
-        postgresql_where=sa.text("due_at_ms IS NOT NULL"),
-        sqlite_where=sa.text("due_at_ms IS NOT NULL"),
+        **partial("due_at_ms IS NOT NULL"),
     )
     op.create_index(
         "shipments_parked",
         "shipments",
         ["order_id"],
-        postgresql_where=sa.text("parked_kind IS NOT NULL"),
-        sqlite_where=sa.text("parked_kind IS NOT NULL"),
+        **partial("parked_kind IS NOT NULL"),
     )
 
 
@@ -116,6 +114,5 @@ def _create_dead_letters() -> None:
         "dead_letters_to_copy",
         "dead_letters",
         ["copy_due_ms"],
-        postgresql_where=sa.text("copy_due_ms IS NOT NULL"),
-        sqlite_where=sa.text("copy_due_ms IS NOT NULL"),
+        **partial("copy_due_ms IS NOT NULL"),
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderflow.database.dialects import UtcTime, UuidText
+from orderflow.database.dialects import UtcTime, UuidText, partial
 
 revision = "0002"
 down_revision = "0001"
@@ -14,8 +14,7 @@ def upgrade() -> None:
         "shipments_retried",
         "shipments",
         ["due_at_ms", "order_id"],
-        postgresql_where=sa.text("due_at_ms IS NOT NULL AND waits > 0"),
-        sqlite_where=sa.text("due_at_ms IS NOT NULL AND waits > 0"),
+        **partial("due_at_ms IS NOT NULL AND waits > 0"),
     )
     op.add_column("dead_letters", sa.Column("outcome", sa.String(1000)))
     op.add_column("dead_letters", sa.Column("redriven_at", UtcTime))
@@ -26,8 +25,7 @@ def upgrade() -> None:
         "dead_letters_redriven",
         "dead_letters",
         ["order_id"],
-        postgresql_where=sa.text("state = 'redriven'"),
-        sqlite_where=sa.text("state = 'redriven'"),
+        **partial("state = 'redriven'"),
     )
     op.create_table(
         "dead_letter_actions",
@@ -58,6 +56,5 @@ def upgrade() -> None:
         "redrives",
         ["kind"],
         unique=True,
-        postgresql_where=sa.text("state = 'running'"),
-        sqlite_where=sa.text("state = 'running'"),
+        **partial("state = 'running'"),
     )

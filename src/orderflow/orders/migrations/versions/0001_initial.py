@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderflow.database.dialects import UtcTime, UuidText
+from orderflow.database.dialects import UtcTime, UuidText, partial
 
 revision = "0001"
 down_revision = None
@@ -45,8 +45,7 @@ def _create_orders() -> None:
         "orders_with_attention",
         "orders",
         ["order_id"],
-        postgresql_where=sa.text("attention_kind IS NOT NULL"),
-        sqlite_where=sa.text("attention_kind IS NOT NULL"),
+        **partial("attention_kind IS NOT NULL"),
     )
 
 
@@ -109,8 +108,7 @@ def _create_outbox() -> None:
         "outbox_unpublished",
         "outbox",
         ["order_id", "order_version"],
-        postgresql_where=sa.text("published_at IS NULL"),
-        sqlite_where=sa.text("published_at IS NULL"),
+        **partial("published_at IS NULL"),
     )
 
 

@@ -1,8 +1,9 @@
 """An index to count parked events without reading every waiting one. PostgreSQL vacuums the tables that serve
 as queues early, because they have many updates and deletions, and leaves room beside counters."""
 
-import sqlalchemy as sa
 from alembic import op
+
+from orderflow.database.dialects import partial
 
 revision = "0003"
 down_revision = "0002"
@@ -11,8 +12,7 @@ QUEUES = ("outbox", "idempotency_keys")
 
 
 def upgrade() -> None:
-    parked = sa.text("parked_reason IS NOT NULL")
-    op.create_index("outbox_parked", "outbox", ["order_id"], postgresql_where=parked, sqlite_where=parked)
+    op.create_index("outbox_parked", "outbox", ["order_id"], **partial("parked_reason IS NOT NULL"))
     if op.get_bind().dialect.name == "postgresql":
         for table in QUEUES:
             op.execute(

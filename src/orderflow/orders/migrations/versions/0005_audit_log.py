@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderflow.database.dialects import UtcTime, UuidText
+from orderflow.database.dialects import UtcTime, UuidText, of
 
 revision = "0005"
 down_revision = "0004"
@@ -23,18 +23,5 @@ def upgrade() -> None:
         sa.Column("correlation_id", sa.String(200), nullable=False),
         sa.Column("details", sa.Text, nullable=False),
     )
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute(
-            f"CREATE FUNCTION {TABLE}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{TABLE} is append-only'; END $$"
-        )
-        op.execute(
-            f"CREATE TRIGGER {TABLE}_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {TABLE} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {TABLE}_is_append_only()"
-        )
-    else:
-        for event in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {TABLE}_refuses_{event.lower()} BEFORE {event} ON {TABLE} "
-                f"BEGIN SELECT RAISE(ABORT, '{TABLE} is append-only'); END"
-            )
+    for statement in of(op.get_bind()).append_only(TABLE):
+        op.execute(statement)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderflow.database.dialects import UtcTime
+from orderflow.database.dialects import UtcTime, partial
 
 revision = "0006"
 down_revision = "0005"
@@ -20,15 +20,13 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer, nullable=False),
         sa.Column("first_position", sa.BigInteger),
     )
-    waiting, placed = sa.text("first_position IS NULL"), sa.text("first_position IS NOT NULL")
-    op.create_index("stream_waiting", TABLE, ["id"], postgresql_where=waiting, sqlite_where=waiting)
+    op.create_index("stream_waiting", TABLE, ["id"], **partial("first_position IS NULL"))
     op.create_index(
         "stream_by_position",
         TABLE,
         ["first_position"],
         unique=True,
-        postgresql_where=placed,
-        sqlite_where=placed,
+        **partial("first_position IS NOT NULL"),
     )
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
