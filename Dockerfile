@@ -7,8 +7,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 RUN apt-get update -q && apt-get install -q -y --no-install-recommends binutils
 WORKDIR /build
 RUN python -m venv /opt/orderflow
-COPY requirements.lock ./
+COPY requirements.lock requirements-mssql.lock ./
 RUN /opt/orderflow/bin/pip install --quiet --no-compile --require-hashes -r requirements.lock
+# DATABASE=mssql adds the driver for SQL Server.
+ARG DATABASE=
+RUN [ "$DATABASE" != mssql ] \
+    || /opt/orderflow/bin/pip install --quiet --no-compile --require-hashes -r requirements-mssql.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /opt/orderflow/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels . \
@@ -30,6 +34,11 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title=Orderflow \
     org.opencontainers.image.description="Takes orders over HTTP and ships them: none lost, none shipped twice." \
     org.opencontainers.image.licenses=Apache-2.0
+# What the driver for SQL Server loads.
+ARG DATABASE=
+RUN [ "$DATABASE" != mssql ] || { apt-get update -q \
+    && apt-get install -q -y --no-install-recommends libltdl7 libkrb5-3 libgssapi-krb5-2 \
+    && rm -rf /var/lib/apt/lists/*; }
 # The image listens on every address, so a role starts only if ORDERFLOW_ENV is said: dev, staging or prod.
 # All that a role may write to, with /tmp. A volume that is mounted here for the first time takes over its owner.
 RUN install -d -o 10001 -g 10001 /var/lib/orderflow

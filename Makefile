@@ -15,7 +15,7 @@ SERVICES := deploy/services/services.py
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
-.PHONY: help install run test bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
+.PHONY: help install run test mssql bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
 .PHONY: compose-up compose-down compose-test compose-images
 
 help: ## list the targets
@@ -30,6 +30,10 @@ test: .venv/.dev ## run every test (ARGS="-k words"); finds what `make services`
 	@[ -n "$${ORDERFLOW_TEST_POSTGRES_URL:-}$${ORDERFLOW_TEST_KAFKA_URL:-}" ] || \
 	    eval "$$($(BIN)/python $(SERVICES) env)"; \
 	exec $(BIN)/python -m pytest $(ARGS)
+
+mssql: .venv/.dev ## run the suites on the SQL Server that ORDERFLOW_TEST_MSSQL_URL names, and write build/mssql.md
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-mssql.lock
+	@$(BIN)/python -m tests.mssql.report
 
 bench: .venv/.runtime ## measure, beside limits and a peer (ARGS="--quick", "--only intake,e2e"); needs `make services`
 	@eval "$$($(BIN)/python $(SERVICES) env)"; exec $(BIN)/python -m bench $(ARGS)
@@ -84,6 +88,7 @@ COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 lock: $(UV) ## write the lock files anew; locked versions stay unless ARGS=--upgrade
 	$(COMPILE) --group build pyproject.toml -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --extra mssql -c requirements.lock pyproject.toml -o requirements-mssql.lock
 	$(COMPILE) --group pyproject.toml:audit -o requirements-audit.lock
 
 python-found:

@@ -11,18 +11,26 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 import structlog
 from psycopg import sql
 from tests import pgbouncer
 from tests.pgbouncer import PgBouncer
 
+from orderflow.database import mssql_engine
+from orderflow.database.urls import parse_url
+
 PARTS = {
     "postgres": "PostgreSQL",
+    "mssql": "SQL Server",
     "kafka": "Kafka",
     "pgbouncer": "PgBouncer",
     "chromium": "Chromium",
     "prometheus": "Prometheus",
 }
+
+SERVERS = {"postgresql": "postgres_database", "postgres": "postgres_database", "mssql": "mssql_database"}
+"""The fixture that has an empty database's URL, by the name that a test's parameter has for its server."""
 
 
 def pytest_configure() -> None:
@@ -81,6 +89,28 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
     yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def mssql_database() -> Iterator[str]:
+    """The URL of an empty SQL Server database of this test's own, dropped afterwards."""
+    url = os.environ.get("ORDERFLOW_TEST_MSSQL_URL")
+    if url is None:
+        missing("mssql", "name the database `master` of one in ORDERFLOW_TEST_MSSQL_URL (docs/databases.md)")
+    name = f"orderflow_test_{uuid4().hex}"
+    server = sa.create_engine(mssql_engine.complete(parse_url(url)), isolation_level="AUTOCOMMIT")
+    try:
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            for option in os.environ.get("ORDERFLOW_TEST_MSSQL_OPTIONS", "").split(","):
+                if option:
+                    connection.exec_driver_sql(f"ALTER DATABASE {name} SET {option}")
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
+            connection.exec_driver_sql(f"DROP DATABASE {name}")
+    finally:
+        server.dispose()
 
 
 @pytest.fixture(scope="session")

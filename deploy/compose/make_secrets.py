@@ -42,6 +42,15 @@ SERVERS_ONLY = ("postgres", "carrier", "payments")
 """Their certificates are none for clients: Kafka lets in whoever has one of those."""
 
 
+DATABASE_URLS = {
+    "postgres": "postgresql://{name}:{password}@postgres:5432/{name}"
+    "?sslmode=verify-full&sslrootcert=/run/secrets/ca.pem\n",
+    # SQL Server asks a password for three kinds of characters, and encrypts with a certificate of its own.
+    "sqlserver": "mssql://{name}:A-{password}@sqlserver:1433/{name}?trustServerCertificate=yes\n",
+}
+"""By ORDERFLOW_DATABASE_SERVER."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A certificate and its key."""
@@ -205,11 +214,11 @@ def make_passwords(root: Path) -> None:
         ("fulfillment", "orderflow_fulfillment_database_url"),
     ):
         password = (root / "postgres" / service).read_text().strip()
-        name = f"orderflow_{service}"
-        verified = "sslmode=verify-full&sslrootcert=/run/secrets/ca.pem"
-        url = f"postgresql://{name}:{password}@postgres:5432/{name}?{verified}\n"
+        url = DATABASE_URLS[os.environ.get("ORDERFLOW_DATABASE_SERVER", "postgres")]
         for reader in (service, "migrate"):
-            write(root / reader / setting, url.encode())
+            write(
+                root / reader / setting, url.format(name=f"orderflow_{service}", password=password).encode()
+            )
 
 
 def main(directory: str, *published_names: str) -> str | None:

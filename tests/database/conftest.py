@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.conftest import SERVERS
 
 from orderflow.database.batch import NotWritten
 from orderflow.database.bulk import Insert, InsertAbsent
@@ -70,11 +71,11 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
         thread.join()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "pgbouncer"])
+@pytest.fixture(params=["sqlite", "postgresql", "pgbouncer", "mssql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'some.db'}"
-    return request.getfixturevalue("pooled_database" if request.param == "pgbouncer" else "postgres_database")
+    return request.getfixturevalue({**SERVERS, "pgbouncer": "pooled_database"}[request.param])
 
 
 @pytest.fixture

@@ -95,6 +95,8 @@ def test_rows_of_given_ids_are_found_by_the_index(database: Database, statement:
         compiled = statement.compile(dialect=connection.dialect)
         values: dict[str, object] = {**cast("dict[str, object]", compiled.params), "ids": f'["{1:036}"]'}
         names = [str(name) for name in compiled.positiontup or ()]
+        if connection.dialect.name not in EXPLAIN:
+            pytest.skip("this server tells its plans in another way")
         plan = connection.exec_driver_sql(
             f"{EXPLAIN[connection.dialect.name]} {compiled}",
             tuple(values[name] for name in names) if names else values,

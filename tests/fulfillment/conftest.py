@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tests.conftest import SERVERS
 from tests.orders.conftest import KEPT, TOPIC, orders_process
 
 from orderflow import messaging
@@ -279,12 +280,12 @@ def dispatcher_of(worker: FulfillmentWorker) -> Dispatcher:
     return worker.dispatchers.current(Step.SHIP)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "mssql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """A world with the fulfillment database on SQLite, and one on PostgreSQL, if there is a server."""
+    """A world with the fulfillment database on SQLite, and one on each server that there is."""
     url = f"sqlite:///{tmp_path}/fulfillment.db"
-    if request.param == "postgres":
-        url = str(request.getfixturevalue("postgres_database"))
+    if request.param != "sqlite":
+        url = str(request.getfixturevalue(SERVERS[request.param]))
     fulfillment = connect(url, application="test")
     orders = connect(f"sqlite:///{tmp_path}/orders.db", application="test")
     migrate(fulfillment, FULFILLMENT)

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
+from tests.conftest import SERVERS
 
 from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
@@ -39,12 +40,12 @@ R = TypeVar("R")
 AT = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mssql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty fulfillment database."""
     url = f"sqlite:///{tmp_path / 'fulfillment.db'}"
-    if request.param == "postgresql":
-        url = str(request.getfixturevalue("postgres_database"))
+    if request.param != "sqlite":
+        url = str(request.getfixturevalue(SERVERS[request.param]))
     with migrated(url) as database:
         yield database
 

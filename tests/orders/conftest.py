@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 import uvloop
 from sqlalchemy.engine import Connection
+from tests.conftest import SERVERS
 
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX
@@ -301,11 +302,11 @@ class Service:
 Start = Callable[..., Service]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mssql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'orders.db'}"
-    return request.getfixturevalue("postgres_database")
+    return request.getfixturevalue(SERVERS[request.param])
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.conftest import SERVERS
 
 from orderflow.contracts.instants import utc_text
 from orderflow.contracts.orders_api import OrderIn
@@ -83,12 +84,12 @@ class World:
         return order["attention"]["kind"]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "mssql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[World]:
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'orders.db'}"
     else:
-        url = request.getfixturevalue("postgres_database")
+        url = request.getfixturevalue(SERVERS[request.param])
     database = engine.connect(url, application="test")
     migrate.migrate(database, ORDERS)
     world = World(database)

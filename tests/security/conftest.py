@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.conftest import SERVERS
 
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Database, connect
@@ -35,12 +36,12 @@ def revoke(database: Database, key: str) -> bool:
         return keys.revoke(connection, api_keys, keys.prefix_of(key), datetime.now(UTC)) is not None
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mssql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = (
         f"sqlite:///{tmp_path / 'orders.db'}"
         if request.param == "sqlite"
-        else request.getfixturevalue("postgres_database")
+        else request.getfixturevalue(SERVERS[request.param])
     )
     opened = connect(url, application="test")
     migrate(opened, ORDERS)

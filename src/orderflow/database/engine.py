@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from orderflow.database import postgresql_engine, sqlite_engine
+from orderflow.database import mssql_engine, postgresql_engine, sqlite_engine
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.errors import DatabaseMisconfigured, DatabaseUnavailable, reason
 from orderflow.database.urls import parse_url
@@ -95,7 +95,7 @@ def refuse_unusable(connection: Connection) -> None:
     _ENGINES[connection.dialect.name].refuse_unusable(connection)
 
 
-_SERVERS = {"postgresql": postgresql_engine}
+_SERVERS = {"postgresql": postgresql_engine, "mssql": mssql_engine}
 _ENGINES = {**_SERVERS, "sqlite": sqlite_engine}
 
 

@@ -8,10 +8,25 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from orderflow.database.dialects import transact_sql
 from orderflow.database.errors import DatabaseMisconfigured, reason
 from orderflow.runtime.masking import mask_urls
 
-DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
+DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "sqlite": "sqlite",
+    "mssql": transact_sql.DRIVER_NAME,
+}
+
+MSSQL_OPTIONS = frozenset(
+    (
+        *("encrypt", "trustservercertificate", "hostnameincertificate", "servercertificate", "serverspn"),
+        *("multisubnetfailover", "applicationintent", "ipaddresspreference", "packetsize"),
+        *("authentication", "trusted_connection"),
+    )
+)
+"""What the URL of a SQL Server may say after its `?`, in any case. Orderflow sets everything else itself."""
 
 _HOSTS = re.compile(r"(?P<before>[^/]+://(?:[^@]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<after>[/?].*)?")
 _OPTION = re.compile(r"(?:-c ?|--)(?P<name>[A-Za-z_][A-Za-z0-9_.]*)=(?P<value>.*)", re.DOTALL)
@@ -28,7 +43,7 @@ def parse_url(text: str) -> URL:
     backend = url.get_backend_name()
     if backend not in DRIVERS:
         raise DatabaseMisconfigured(
-            f"the database {backend!r} is not supported; use postgresql:// or sqlite:///"
+            f"the database {backend!r} is not supported; use postgresql://, mssql:// or sqlite:///"
         )
     _CHECKS[backend](url)
     return url.set(drivername=DRIVERS[backend])
@@ -119,7 +134,26 @@ def _check_postgresql(url: URL) -> None:
         raise DatabaseMisconfigured(f"the database URL cannot be used: {reason(error)}") from None
 
 
-_CHECKS = {"postgresql": _check_postgresql, "postgres": _check_postgresql, "sqlite": _check_file}
+def _check_mssql(url: URL) -> None:
+    _check_server(url)
+    if "host" in url.query:
+        raise DatabaseMisconfigured(
+            "the URL of a SQL Server names one host, with its port after a colon: for a server that can fail "
+            "over, that of its listener"
+        )
+    if unknown := sorted(name for name in url.query if name.lower() not in MSSQL_OPTIONS):
+        raise DatabaseMisconfigured(
+            f"the database URL cannot be used: {', '.join(unknown)} is not among "
+            f"{', '.join(sorted(MSSQL_OPTIONS))}"
+        )
+
+
+_CHECKS = {
+    "postgresql": _check_postgresql,
+    "postgres": _check_postgresql,
+    "sqlite": _check_file,
+    "mssql": _check_mssql,
+}
 
 
 def _split(options: str) -> list[str]:

@@ -66,7 +66,9 @@ idempotency_keys = sa.Table(
     sa.Column("request_hash", sa.String(64), nullable=False),
     sa.Column("order_id", UuidText, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
-    sa.Index("idempotency_keys_by_order", "order_id"),
+    # SQL Server would sort the rows by it, and such a key must be shorter than it can be.
+    sa.PrimaryKeyConstraint("caller", "key", mssql_clustered=False),
+    sa.Index("idempotency_keys_by_order", "order_id", mssql_clustered=True),
 )
 
 order_changes = sa.Table(

@@ -122,12 +122,22 @@ def _open_servers(settings: Settings, role: Role) -> _Found:
         "fulfillment_database_url": (role in FULFILLMENT_ROLES, settings.fulfillment_database),
     }
     for setting, (matters, url) in databases.items():
-        query = parse_qs(url.partition("?")[2])
-        if matters and not _is_near(url, query) and query.get("sslmode") != ["verify-full"]:
-            yield (
-                setting,
-                "the database's server is not verified: add sslmode=verify-full&sslrootcert=FILE to the URL",
-            )
+        query = {name.lower(): values for name, values in parse_qs(url.partition("?")[2]).items()}
+        if matters and not _is_near(url, query) and (remedy := _to_verify(url, query)):
+            yield setting, f"the database's server is not verified: {remedy}"
+
+
+_YES = (["yes"], ["strict"], ["mandatory"], ["true"])
+
+
+def _to_verify(database_url: str, query: Mapping[str, Sequence[str]]) -> str | None:
+    """What to change in the URL so that the server is verified; None if it is."""
+    if not database_url.startswith("mssql"):
+        verified = query.get("sslmode") == ["verify-full"]
+        return None if verified else "add sslmode=verify-full&sslrootcert=FILE to the URL"
+    encrypted = [value.lower() for value in query.get("encrypt", ["yes"])] in _YES
+    trusts_all = [value.lower() for value in query.get("trustservercertificate", ["no"])] in _YES
+    return None if encrypted and not trusts_all else "leave encrypt and trustServerCertificate out of the URL"
 
 
 def _is_near(database_url: str, query: Mapping[str, Sequence[str]]) -> bool:
@@ -181,8 +191,8 @@ def _stand_ins(loaded: Loaded, role: Role) -> _Found:
     if role == "up":
         file = "or sqlite:///… for a file"
         parts |= {
-            "database_url": f"postgresql://…, {file}",
-            "fulfillment_database_url": f"postgresql://…, {file}",
+            "database_url": f"postgresql://…, mssql://…, {file}",
+            "fulfillment_database_url": f"postgresql://…, mssql://…, {file}",
         }
         parts |= {"bus_url": "kafka://…, or embedded: for a file"}
     if role in FULFILLMENT_ROLES and settings.carrier == "simulated":

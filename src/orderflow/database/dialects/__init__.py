@@ -19,12 +19,13 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import OperatorType
 
 from orderflow.database.dialects.dialect import LOCK_TIMEOUT, Dialect, Failure, Query
+from orderflow.database.dialects.mssql import MSSQL
 from orderflow.database.dialects.postgresql import POSTGRESQL
 from orderflow.database.dialects.sqlite import SQLITE
 
 __all__ = ["DIALECTS", "Dialect", "Failure", "classify", "of"]
 
-DIALECTS = {dialect.name: dialect for dialect in (POSTGRESQL, SQLITE)}
+DIALECTS = {dialect.name: dialect for dialect in (POSTGRESQL, SQLITE, MSSQL)}
 _BY_DRIVER = {dialect.driver: dialect for dialect in DIALECTS.values()}
 
 T = TypeVar("T")

@@ -7,10 +7,14 @@ event, which holds the whole order, so nothing is rendered twice.
 from collections.abc import Sequence
 
 from orderflow.database.transaction import Transaction
-from orderflow.orders.placement import postgresql, sqlite
+from orderflow.orders.placement import mssql, postgresql, sqlite
 from orderflow.orders.placement.order import PlaceOrder
 
-_INSERT_NEW = {"postgresql": postgresql.insert_new, "sqlite": sqlite.insert_new}
+_INSERT_NEW = {
+    "postgresql": postgresql.insert_new,
+    "sqlite": sqlite.insert_new,
+    "mssql": mssql.insert_new,
+}
 
 
 def insert_new(tx: Transaction, orders: Sequence[PlaceOrder], *, lease_ms: int) -> set[str]:

@@ -7,4 +7,4 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    op.create_index("idempotency_keys_by_order", "idempotency_keys", ["order_id"])
+    op.create_index("idempotency_keys_by_order", "idempotency_keys", ["order_id"], mssql_clustered=True)

@@ -1,0 +1,225 @@
+"""Runs every use case and query that builds a statement of its own, at least once, in every form."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tests.upgrades.earlier_release import CASES, PARTY, THEN, fill, letter_id
+
+from orderflow.contracts.audit import AuditQuery
+from orderflow.contracts.pages import encode_cursor
+from orderflow.database.audit import AuditLog
+from orderflow.database.engine import Database, connect
+from orderflow.database.group_commit import GroupCommit
+from orderflow.database.migrate import migrate
+from orderflow.database.readiness import Probe
+from orderflow.database.transaction import Transaction
+from orderflow.fulfillment import attentions, cancellation, claims, fencing, inbox, lease, letters, moves
+from orderflow.fulfillment import erasure as fulfillment_erasure
+from orderflow.fulfillment import queries as fulfillment_queries
+from orderflow.fulfillment.dead_letters import copies, discard, redrive
+from orderflow.fulfillment.event_handlers import Receive
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.model import Owner, State, Step, Wait
+from orderflow.fulfillment.stock import records
+from orderflow.fulfillment.tables import dead_letters, redrives, shipments
+from orderflow.fulfillment.tables import metadata as fulfillment_tables
+from orderflow.orders import counters, erasure, outbox, parked, queries, reconciler, retention, stream
+from orderflow.orders.migrations import SCHEMA as ORDERS
+from orderflow.orders.model import Status
+from orderflow.orders.tables import api_keys, audit_log, order_changes, orders
+from orderflow.orders.tables import metadata as orders_tables
+from orderflow.orders.tables import outbox as outbox_table
+from orderflow.runtime.health import Health
+from orderflow.runtime.ids import new_uuid7
+from orderflow.security import keys
+
+NOW = datetime.now(UTC)
+FIRST = "00000000-0000-0000-0000-000000000000"
+LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+def run(directory: Path) -> None:
+    for schema, tables, parts in (
+        (ORDERS, orders_tables, (_orders, _keys)),
+        (FULFILLMENT, fulfillment_tables, (_lease, _claims, _attentions, _redrives, _discards, _rest)),
+    ):
+        database = connect(f"sqlite:///{directory / schema.name}.db", application="test")
+        migrate(database, schema)
+        fill(database, tables)
+        for part in parts:
+            with database.writer.begin() as connection:
+                part(connection)
+                Transaction(connection).send()
+        if schema is FULFILLMENT:
+            _probe(database)
+        database.dispose()
+
+
+def _orders(connection: Connection) -> None:
+    tx = Transaction(connection)
+    ids = [case.order_id for case in CASES.values()]
+    for statuses, attention, product in ((("Created",), True, None), ((), False, "p-1")):
+        queries.list_orders(
+            connection,
+            statuses=statuses,
+            customer_id="c-1",
+            owner="c-1",
+            product_id=product,
+            attention=attention,
+            created_from=THEN,
+            created_to=NOW,
+            before=LAST,
+        )
+    queries.timeline(connection, ids[0])
+    queries.stats(connection, NOW)
+    queries.list_parked(connection, limit=10)
+    queries.list_parked(connection, limit=10, behind=FIRST)
+    stream.read(connection, 1, rows_max=10)
+    for slot in range(1, counters.SLOTS_MAX + 2):
+        counters._add(tx, slot, {Status.CREATED: 1})  # pyright: ignore[reportPrivateUsage]
+    counters.fold(tx)
+    old = new_uuid7(int(THEN.timestamp() * 1000))
+    for table in (orders, outbox_table):
+        of_case = table.c.order_id == CASES["published, not received"].order_id
+        connection.execute(sa.update(table).where(of_case).values(order_id=old))
+    reconciler.reconcile(tx, [reconciler.Reconcile(NOW, timedelta(seconds=1), "", 3)])
+    parked.park(tx, [parked.Refused(ids[0], 1, "OrderCreated", "too large", NOW)])
+    parked.unpark(tx, [parked.Taken(outbox.MarkAll([outbox.Mark(ids[0], 1, NOW, 0, 1)]), NOW)])
+    parked.release(tx, [parked.Release(ids[0]), parked.Release()])
+    connection.execute(sa.update(order_changes).values(reason="told"))
+    erasure.erase(tx, [erasure.Erase("c-1")])
+    erasure.count(connection, erasure.Erase("c-1"))
+    for kind in ("keys", "events", "history", "stream"):
+        retention.remove(tx, [retention.Remove(kind, FIRST, NOW, 1)])
+    outbox.free_leases(connection)
+    log = AuditLog(audit_log)
+    log.page(connection, AuditQuery())
+    log.page(connection, AuditQuery(since=NOW, actor="ada", action="hold", cursor=encode_cursor(FIRST)))
+
+
+def _keys(connection: Connection) -> None:
+    key = keys.NewKey(keys.new_text(), "ada", frozenset(), None, NOW, None)
+    keys.add(connection, api_keys, key)
+    keys.note_use(connection, api_keys, [key.prefix], NOW)
+    keys.listed(connection, api_keys)
+    keys.version(connection, api_keys)
+    keys.unrevoked(connection, api_keys)
+    keys.revoke(connection, api_keys, key.prefix, NOW)
+    keys.revoke(connection, api_keys, key.prefix, NOW)
+
+
+def _owner(tx: Transaction, worker: str = "w-1") -> Owner:
+    (owner,) = lease.acquire(tx, [lease.Acquire(worker, (PARTY,))])
+    assert owner is not None
+    return owner
+
+
+def _lease(connection: Connection) -> None:
+    tx = Transaction(connection)
+    owner = _owner(tx, "w-0")
+    lease.acquire(tx, [lease.Acquire("w-0", (PARTY,), former_epoch=1)])
+    lease.heartbeat(tx, [lease.OfOwner(owner)])
+    lease.release(tx, [lease.OfOwner(owner)])
+
+
+def _claims(connection: Connection) -> None:
+    tx = Transaction(connection)
+    owner = _owner(tx)
+    (claimed,) = claims.claim_due(tx, [claims.ClaimDue(owner, 100, 50, (PARTY,))])
+    assert claimed
+    claims.recall(tx, [claims.Recall()])
+    claims.name_party(tx, [claims.NameParty(PARTY)])
+    changes = [fencing.Change(shipment, Wait(1, "busy"), NOW) for shipment in claimed[:1]]
+    fencing.lock(tx, changes)
+    fencing.lock(tx, changes, moves._UNLESS_CANCELLED)  # pyright: ignore[reportPrivateUsage]
+    cancellation.request(tx, [cancellation.Cancel(s.order_id, owner, NOW) for s in claimed])
+    other = replace(claimed[0], order_id=new_uuid7(0), owner=owner)
+    received = [Receive(other, new_uuid7(1)), Receive(claimed[0], new_uuid7(2))]
+    inbox.receive(tx, received)
+    inbox.receive(tx, [Receive(replace(other, order_id=new_uuid7(3)), received[0].event_id)])
+
+
+def _attentions(connection: Connection) -> None:
+    tx = Transaction(connection)
+    attentions.put(tx, [attentions.Attention(FIRST, "kind", "reason", None)])
+    attentions.forget(tx, LAST)
+    (due,) = attentions.claim(tx, [attentions.ClaimAttentions(10)])
+    attentions.acknowledge(tx, due)
+
+
+def _redrives(connection: Connection) -> None:
+    tx = Transaction(connection)
+    redrive.step(tx, [redrive.TakeStep(NOW)])
+    redrive.start(tx, [redrive.StartRedrive(new_uuid7(5), "unstorable", None, 1, "ada", NOW)])
+    redrive.start(tx, [redrive.StartRedrive(new_uuid7(6), "interrupted", "told to a person", 1, "ada", NOW)])
+    redrive.step(tx, [redrive.TakeStep(NOW)])
+    redrive.stop(tx, [redrive.StopRedrive(new_uuid7(5), "ada", NOW)])
+    connection.execute(sa.update(shipments).values(state=State.CLOSED))
+    connection.execute(sa.update(dead_letters).values(step=Step.CAPTURE))
+    unstorable, closed = CASES["unstorable"], CASES["closed, shipped"]
+    connection.execute(
+        sa.update(dead_letters)
+        .where(dead_letters.c.id == letter_id(unstorable))
+        .values(state="redriven", order_id=closed.order_id)
+    )
+    redrive.step(tx, [redrive.TakeStep(NOW)])
+    connection.execute(sa.delete(redrives))
+
+
+def _discards(connection: Connection) -> None:
+    tx = Transaction(connection)
+    parked_case, unreadable = CASES["carrier-label"], CASES["undecodable"]
+    connection.execute(
+        sa.update(shipments)
+        .where(shipments.c.order_id == parked_case.order_id)
+        .values(state=State.PARKED, step=Step.SHIP)
+    )
+    connection.execute(sa.update(dead_letters).values(state="open"))
+    for case in (parked_case, unreadable):
+        discard.begin(tx, [discard.Begin(letter_id(case), "token")])
+        discard.refuse(tx, [discard.Refuse(letter_id(case), "token", "ada", "no", reopen=True, at=NOW)])
+        discard.begin(tx, [discard.Begin(letter_id(case), "token")])
+        discard.end(tx, [discard.End(letter_id(case), "ada", "lost", NOW)])
+
+
+def _rest(connection: Connection) -> None:
+    tx = Transaction(connection)
+    (due,) = copies.claim_copies(tx, [copies.ClaimCopies(10)])
+    copies.mark_copied(tx, [copies.Copied(letter["id"]) for letter in due])
+    letter = letters.DeadLetter(
+        new_uuid7(9), "k", "r", FIRST, None, None, None, b"k", b"v", b"[]", 1, NOW, step="ship"
+    )
+    letters.give_up(tx, letter)
+    letters.give_up(tx, letter)
+    some = fulfillment_queries
+    for states in ([State.PARKED], [State.RECEIVED, State.READY], [State.CLOSED]):
+        some.list_shipments(connection, states=states, limit=5, after=FIRST)
+    for kind, states in ((None, ()), ("unstorable", list(letters.LetterState))):
+        order_id = None if kind is None else FIRST
+        some.list_dead_letters(
+            connection, kind=kind, order_id=order_id, states=states, limit=5, after=order_id
+        )
+    some.dead_letter_groups(connection)
+    some.get_shipment(connection, CASES["received"].order_id)
+    some.get_dead_letter(connection, letter.id)
+    some.list_redrives(connection)
+    some.list_redrives(connection, redrive_id=FIRST)
+    records.set_on_hand(tx, [records.SetOnHand("p-1", 5, NOW)])
+    records.list_stock(connection, product_id=None, limit=5, after=None)
+    records.list_stock(connection, product_id="p-1", limit=5, after="p-0")
+    closed = fulfillment_erasure.EraseOrders((CASES["closed, failed"].order_id, FIRST))
+    attentions.put(tx, [attentions.Attention(FIRST, "kind", "reason", None)])
+    fulfillment_erasure.count_orders(connection, closed)
+    fulfillment_erasure.erase_orders(tx, [closed])
+    lease.end_all(connection)
+
+
+def _probe(database: Database) -> None:
+    writer = GroupCommit(database.writer, "test")
+    probed = lease.Lease(writer, Health(), worker_id="w-1", on_lost=lambda: None)
+    with database.writer.begin() as connection:
+        probed.probe(Transaction(connection), [Probe()])
+    writer.close()
