@@ -6,10 +6,13 @@ from pathlib import Path
 
 PROGRAM = Path(__file__).resolve().parents[1] / "deploy" / "compose" / "make_secrets.py"
 READERS = ("orders", "fulfillment", "migrate", "postgres", "kafka", "carrier", "payments")
+OBSERVERS = ("prometheus", "grafana", "jaeger", "loki")
+"""The readers of compose.observability.yaml."""
 
 
 def make_secrets(root: Path, *published_names: str) -> Path:
-    """Makes what is missing, and returns the directory."""
+    """Makes what is missing, and returns the directory. Those of observers are made if their directories are
+    there."""
     done = run(root, *published_names)
     assert done.returncode == 0, done.stderr
     return root

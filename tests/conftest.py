@@ -27,6 +27,7 @@ PARTS = {
     "pgbouncer": "PgBouncer",
     "chromium": "Chromium",
     "prometheus": "Prometheus",
+    "compose": "Docker Compose",
 }
 
 SERVERS = {"postgresql": "postgres_database", "postgres": "postgres_database", "mssql": "mssql_database"}

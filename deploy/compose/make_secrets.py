@@ -1,4 +1,4 @@
-"""Makes what is missing of the secrets of compose.yaml: passwords, the workers' key, and certificates.
+"""Makes what is missing of the secrets of compose.yaml: passwords, keys of our own services, certificates.
 
     python make_secrets.py DIRECTORY [NAME…]
 
@@ -38,7 +38,9 @@ INTERNAL = {
     "payments": ("payment-sim",),
     "migrate": ("migrate",),
 }
-SERVERS_ONLY = ("postgres", "carrier", "payments")
+OBSERVERS = {"prometheus": ("prometheus",), "grafana": ("grafana",), "jaeger": ("jaeger",), "loki": ("loki",)}
+"""Without compose.observability.yaml their directories are not there, and nothing is made for them."""
+SERVERS_ONLY = ("postgres", "carrier", "payments", *OBSERVERS)
 """Their certificates are none for clients: Kafka lets in whoever has one of those."""
 
 
@@ -183,7 +185,8 @@ def make_certificates(root: Path, published_names: Sequence[str]) -> None:
     """`tls.pem` and `ca.pem` for each reader. Raises ValueError for a name that none can have."""
     signer = authority(root / "authority")
     published = {reader: (*names, *LOCAL, *published_names) for reader, names in PUBLISHED.items()}
-    internal = {reader: (*names, *LOCAL) for reader, names in INTERNAL.items()}
+    observers = {reader: names for reader, names in OBSERVERS.items() if (root / reader).is_dir()}
+    internal = {reader: (*names, *LOCAL) for reader, names in (INTERNAL | observers).items()}
     for reader, names in (published | internal).items():
         write(root / reader / "ca.pem", certificate_pem(signer.certificate))
         wanted = general_names(tuple(dict.fromkeys(names)))
@@ -205,9 +208,7 @@ def make_passwords(root: Path) -> None:
     for name in ("superuser", "orders", "fulfillment"):
         kept(root / "postgres" / name, secrets.token_hex(24))
     # The key with which the workers report to the Order Service; `keys create` stores it in the databases.
-    key = kept(
-        root / "migrate" / "orderflow_api_key", f"of_{secrets.token_hex(5)}_{secrets.token_urlsafe(32)}"
-    )
+    key = kept(root / "migrate" / "orderflow_api_key", new_key())
     write(root / "fulfillment" / "orderflow_api_key", f"{key}\n".encode())
     for service, setting in (
         ("orders", "orderflow_database_url"),
@@ -221,9 +222,24 @@ def make_passwords(root: Path) -> None:
             )
 
 
+def make_secrets_of_observers(root: Path) -> None:
+    """Prometheus' key, which `keys create` stores in the databases, and the password of Grafana's admin."""
+    if (root / "prometheus").is_dir():
+        key = kept(root / "migrate" / "scrape_key", new_key())
+        write(root / "prometheus" / "scrape_key", f"{key}\n".encode())
+    if (root / "grafana").is_dir():
+        kept(root / "grafana" / "admin_password", secrets.token_urlsafe(24))
+
+
+def new_key() -> str:
+    """An API key as `keys create` makes them."""
+    return f"of_{secrets.token_hex(5)}_{secrets.token_urlsafe(32)}"
+
+
 def main(directory: str, *published_names: str) -> str | None:
     """The text of an error, if there is one."""
     make_passwords(Path(directory))
+    make_secrets_of_observers(Path(directory))
     try:
         make_certificates(Path(directory), published_names)
     except ValueError as error:

@@ -21,12 +21,13 @@ SECRETS = frozenset(
 )
 """The settings whose values are never shown."""
 
-# Variables that are read before the settings, or that only compose.yaml reads.
+# Variables that are read before the settings, or that only the files for Docker Compose read.
 _NOT_SETTINGS = frozenset(
     PREFIX + name
     for name in (
         *("CONFIG", "SECRETS_DIR", "VERSION"),
         *("PUBLISH_ADDRESS", "PUBLISH_NAMES", "PUBLISH_PORT", "PUBLISH_FULFILLMENT_PORTS"),
+        *("PUBLISH_PROMETHEUS_PORT", "PUBLISH_GRAFANA_PORT", "PUBLISH_JAEGER_PORT"),
     )
 )
 _SETTINGS = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
