@@ -116,7 +116,10 @@ class SeenOrder:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A record of the event log; the position orders those of one partition."""
+    """A record of the event log; the position orders those of one partition.
+
+    `life_ms`: when the topic was made again since, in Unix milliseconds; 0 while it is the first one.
+    """
 
     partition: int
     offset: int
@@ -125,6 +128,7 @@ class LoggedEvent:
     event_type: str
     event_id: str
     content: str
+    life_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

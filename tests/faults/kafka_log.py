@@ -2,6 +2,7 @@
 changed."""
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -22,11 +23,13 @@ def delete_group(bootstrap: str, group: str) -> None:
     futures[group].result(REQUEST_S)
 
 
-def delete_records(bootstrap: str) -> int:
-    """Empty the topic, and return the number of its partitions. Raises KafkaException."""
+def delete_records(bootstrap: str, ends: Mapping[int, int]) -> int:
+    """Delete what the partitions hold before these offsets, and return the number of partitions. Raises
+    KafkaException."""
+    if not ends:
+        return 0
     admin = _admin(bootstrap)
-    partitions: list[int] = list(admin.list_topics(TOPIC, timeout=REQUEST_S).topics[TOPIC].partitions)
-    to_the_end = [TopicPartition(TOPIC, partition, -1) for partition in partitions]
+    to_the_end = [TopicPartition(TOPIC, partition, end) for partition, end in ends.items()]
     futures: dict[TopicPartition, Future[None]] = admin.delete_records(to_the_end)
     for future in futures.values():
         future.result(REQUEST_S)

@@ -8,6 +8,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ class Stage(ABC):
         self.proxies: dict[str, Proxy] = {}
         self.events: dict[tuple[int, int, int], LoggedEvent] = {}
         """By number of the topic (it may be made again), partition and offset."""
-        self.topic_lives = 1
+        self.topic_life_ms = 0
+        """When the topic was last made again, in Unix milliseconds."""
         self.log_wiped = False
         self.partitions_kept: int | None = None
         self._switching = asyncio.Lock()
@@ -112,8 +114,18 @@ class Stage(ABC):
 
     async def keep_log(self) -> None:
         """Remember what the event log holds: a fault may be about to wipe it."""
+        life_ms = self.topic_life_ms
         for event in await self.read_log():
-            self.events.setdefault((self.topic_lives, event.partition, event.offset), event)
+            key = (life_ms, event.partition, event.offset)
+            self.events.setdefault(key, replace(event, life_ms=life_ms))
+
+    def kept_ends(self) -> dict[int, int]:
+        """By partition, the offset after the last record that is remembered of the present topic."""
+        ends: dict[int, int] = {}
+        for life_ms, partition, offset in self.events:
+            if life_ms == self.topic_life_ms:
+                ends[partition] = max(ends.get(partition, 0), offset + 1)
+        return ends
 
     async def keep_partitions(self) -> None:
         """Remember which events are from before the first change of the number of partitions."""

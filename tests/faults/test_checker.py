@@ -1,5 +1,6 @@
 """Tests of the referee: a sound history passes, and a planted violation of each kind is found."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +119,22 @@ def _event(history: History, **changes: object) -> None:
 
 def _versions_backwards(history: History) -> None:
     history.events[0] = replace(history.events[0], order_version=2, event_type="OrderCancelled")
+
+
+@pytest.mark.parametrize(("older_by_ms", "found"), [(1, set[str]()), (-1, {"event-order"})])
+def test_events_are_in_order_unless_the_topic_was_made_again_after_the_order(
+    older_by_ms: int, found: set[str]
+) -> None:
+    history = sound()
+    life_ms = 1_795_748_612_199
+    made = str(uuid.UUID(int=(life_ms - older_by_ms) << 80))
+    history.orders.append(replace(history.orders[0], order_id=made, customer_id="another"))
+    first = replace(history.events[0], order_id=made, life_ms=life_ms)
+    history.events += [
+        replace(first, offset=7, order_version=2, event_type="OrderReleased", event_id="released"),
+        replace(first, offset=8, event_id="created"),
+    ]
+    assert {kind for kind in violations(history) if kind.startswith("event")} == found
 
 
 def test_a_repeated_event_may_lie_on_another_partition_only_after_their_number_was_changed() -> None:

@@ -3,6 +3,7 @@ again."""
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 from confluent_kafka import KafkaException
@@ -19,7 +20,8 @@ async def wiped(stage: Stage, bootstrap: str) -> str:
     await stage.keep_log()
     stage.log_wiped = True
     try:
-        lost = await asyncio.to_thread(kafka_log.delete_records, bootstrap)
+        # Only what the referee has seen: records may have come since.
+        lost = await asyncio.to_thread(kafka_log.delete_records, bootstrap, stage.kept_ends())
     except KafkaException as error:
         raise NotInjected(str(error)) from error
     return f"{lost} partitions"
@@ -55,8 +57,10 @@ def made_again(stage: Stage, bootstrap: str) -> Fault:
         try:
             await stage.keep_partitions()
             stage.log_wiped = True
-            stage.topic_lives += 1
-            await asyncio.to_thread(kafka_log.delete_topic, bootstrap)
+            try:
+                await asyncio.to_thread(kafka_log.delete_topic, bootstrap)
+            finally:
+                stage.topic_life_ms = time.time_ns() // 1_000_000
             if by_another:
                 await asyncio.sleep(draw.uniform(0.1, 0.5))
                 await asyncio.to_thread(kafka_log.make_small_topic, bootstrap)
