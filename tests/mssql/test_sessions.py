@@ -1,5 +1,7 @@
 """What can be known of SQL Server without one: its URLs, its errors, and the bounds of its sessions."""
 
+import socket
+import time
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +59,7 @@ FAILURES = {
     49918: (ACCESS, "Cannot process request. Not enough resources to process request.", Failure.UNAVAILABLE),
     49919: (ACCESS, "Too many create or update operations in progress", Failure.UNAVAILABLE),
     49920: (ACCESS, "Cannot process request. Too many operations in progress", Failure.UNAVAILABLE),
+    -3: ("Connection operation failed", "Failed to load the driver.", Failure.UNKNOWN),
     208: ("Base table or view not found", "Invalid object name 'nowhere'.", Failure.UNKNOWN),
     229: (ACCESS, "The SELECT permission was denied on the object 'orders'", Failure.UNKNOWN),
     50000: (ACCESS, "audit_log is append-only", Failure.UNKNOWN),
@@ -108,6 +111,23 @@ def test_a_url_that_cannot_be_used_is_told_in_one_line_without_its_password(url:
         parse_url(url)
     assert words in str(refused.value)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.skipif(find_spec("mssql_python") is None, reason="no driver for SQL Server: see `make mssql`")
+@pytest.mark.parametrize("listens", [False, True], ids=["a closed port", "a silent server"])
+def test_a_server_that_does_not_answer_is_given_up_within_its_bound(listens: bool) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        database = connect(f"mssql://orders:s3cret@{host}/orders", application="test")
+        began = time.monotonic()
+        with pytest.raises(DBAPIError) as failed:
+            database.writer.connect()
+        assert time.monotonic() - began < mssql_engine.CONNECT_TIMEOUT_S + 1
+        assert classify(failed.value) is Failure.UNAVAILABLE
+        database.dispose()
 
 
 @pytest.mark.skipif(find_spec("mssql_python") is not None, reason="the driver is installed")

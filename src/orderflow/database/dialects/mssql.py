@@ -195,6 +195,7 @@ FAILURES_BY_TEXT: dict[str, Failure] = {
     "is participating in an availability group": Failure.UNAVAILABLE,  # 976, 983: a secondary
     "is being recovered": Failure.UNAVAILABLE,  # 922
     "is in the middle of a restore": Failure.UNAVAILABLE,  # 927
+    "Failed to load the driver": Failure.UNKNOWN,  # a library that it needs is missing: no outage
     "JSON text is not properly formatted": Failure.DATA,  # 13609
     "String or binary data would be truncated": Failure.DATA,  # 2628, 8152
     "exceeds the maximum length": Failure.DATA,  # 1946: an entry of an index is too long
