@@ -51,6 +51,14 @@ def environment(name: str, given: Mapping[str, str], secrets: Path) -> dict[str,
     }
 
 
+def test_what_the_image_is_made_of_reaches_the_builder() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    lines = re.findall(r"^COPY (?!--from)(.+)$", dockerfile, flags=re.MULTILINE)
+    copied = {name for line in lines for name in line.split()[:-1]}
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"}
+    assert copied == allowed
+
+
 def test_the_image_says_no_environment() -> None:
     image = dict(re.findall(r"(ORDERFLOW_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
     assert image == _IMAGE
