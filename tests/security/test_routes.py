@@ -42,6 +42,9 @@ ORDERS = {
     "GET /openapi.json": "open",
     "GET /docs": "open",
     "GET /docs/start.js": "open",
+    "GET /asyncapi.json": "open",
+    "GET /asyncapi": "open",
+    "GET /asyncapi/page.css": "open",
 }
 LETTERS = "/api/fulfillment/dead-letters"
 FULFILLMENT = {

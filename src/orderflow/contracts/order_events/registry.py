@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE
 from pydantic_core import from_json
 
 from orderflow.contracts.order_events.order_created import (
@@ -105,10 +106,11 @@ def _schema(event_type: object, version: object, order_id: str | None) -> Schema
     return REGISTRY[event_type, version]
 
 
-def json_schemas() -> dict[str, dict[str, Any]]:
-    """A JSON Schema (2020-12) for each version of each event, by names such as `OrderCreated.v2`."""
+def json_schemas(ref_template: str = DEFAULT_REF_TEMPLATE) -> dict[str, dict[str, Any]]:
+    """A JSON Schema (2020-12) for each version of each event, by names such as `OrderCreated.v2`.
+    `ref_template` says where the schemas in its `$defs` will be found."""
     return {
-        f"{name}.v{version}": schema.model.model_json_schema(by_alias=True)
+        f"{name}.v{version}": schema.model.model_json_schema(by_alias=True, ref_template=ref_template)
         for (name, version), schema in REGISTRY.items()
     }
 

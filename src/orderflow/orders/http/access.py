@@ -4,6 +4,7 @@ from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.scopes import Scope
 from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
+from orderflow.web.asyncapi_page import ASYNCAPI, PAGE, STYLE
 from orderflow.web.metrics import METRICS
 from orderflow.web.openapi import OPENAPI
 
@@ -36,4 +37,7 @@ RULES: Rules = {
     ("GET", OPENAPI): OPEN,
     ("GET", "/docs"): OPEN,
     ("GET", "/docs/{name}"): OPEN,
+    ("GET", ASYNCAPI): OPEN,
+    ("GET", PAGE): OPEN,
+    ("GET", STYLE): OPEN,
 }

@@ -15,7 +15,7 @@ from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.pages import PageQuery
 from orderflow.messaging import Kept
 from orderflow.orders import queries
-from orderflow.orders.http import openapi, parsing, problems
+from orderflow.orders.http import asyncapi, openapi, parsing, problems
 from orderflow.orders.http.access import RULES
 from orderflow.orders.http.audit import Audit
 from orderflow.orders.http.customers import Customers
@@ -29,7 +29,7 @@ from orderflow.orders.http.status import StatusUpdates
 from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.process import OrdersProcess
-from orderflow.web import docs_page
+from orderflow.web import asyncapi_page, docs_page
 from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS
 from orderflow.web.bodies import BodyBudget
@@ -143,7 +143,7 @@ def _application(
             response_model=None,
             responses=openapi.get_responses(answer),
         )
-    app.router.routes.extend([metrics.route, *docs_page.ROUTES])
+    app.router.routes.extend([metrics.route, *docs_page.ROUTES, *asyncapi_page.routes(asyncapi.document())])
     openapi.document_writes(app)
     guard(app.router.routes, RULES)
     return app
