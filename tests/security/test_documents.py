@@ -3,6 +3,7 @@ nothing that somebody sends is an error of ours."""
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,7 @@ import schemathesis.checks
 from hypothesis import given
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as openapi_checks
-from tests.documented import made_requests
+from tests.documented import closed, made_requests
 from tests.openapi_files import FOLDER, SERVICES, served
 from tests.security.test_routes import CREDENTIALS
 from tests.web.conftest import listening
@@ -66,7 +67,7 @@ def untouched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
 def test_whatever_is_sent_by_whomever_gets_a_documented_answer(service: tuple[str, int], case: str) -> None:
     credentials, mode, examples = CASES[case]
     headers = {} if credentials is None else {"authorization": credentials.decode()}
-    schema = cast("Any", schemathesis.openapi.from_dict(json.loads(served(service[1]))))
+    schema = cast("Any", schemathesis.openapi.from_dict(closed(json.loads(served(service[1])))))
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) >= 15
     for operation in operations:
@@ -83,6 +84,25 @@ def test_whatever_is_sent_by_whomever_gets_a_documented_answer(service: tuple[st
 def test_the_file_is_the_document_that_is_served(service: tuple[str, int]) -> None:
     name, port = service
     assert (FOLDER / f"{name}.json").read_text() == served(port), "python -m tests.openapi_files writes it"
+
+
+def test_requests_are_closed_and_answers_open_for_the_fields_of_later_versions(
+    service: tuple[str, int],
+) -> None:
+    document = json.loads(served(service[1]))
+    schemas = document["components"]["schemas"]
+    asked = [
+        operation.get("requestBody") for path in document["paths"].values() for operation in path.values()
+    ]
+    of_requests: set[str] = set()
+    waiting = re.findall(r"#/components/schemas/(\w+)", json.dumps(asked))
+    while waiting:
+        of_requests.add(name := waiting.pop())
+        found = re.findall(r"#/components/schemas/(\w+)", json.dumps(schemas[name]))
+        waiting += set(found) - of_requests
+    assert len(of_requests) > 3
+    closed_ones = {name for name, schema in schemas.items() if schema.get("additionalProperties") is False}
+    assert closed_ones == of_requests
 
 
 def test_every_example_of_a_body_is_taken(untouched: int) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import from_json, to_json
 
-from orderflow.contracts.orders_api import Contract, OrderId, Text
+from orderflow.contracts.orders_api import Answer, Contract, OrderId, Text
 from orderflow.contracts.pages import decode_cursor
 
 ERASE_CUSTOMER = "/api/customers/erase"
@@ -42,7 +42,7 @@ _Cursor = Annotated[str, Field(max_length=64), AfterValidator(decode_cursor)]
 """Where the step before has ended. It is decoded: the id of the last row that was looked at."""
 
 
-class Remains(Contract):
+class Remains(Answer):
     """Where the data still is, and why. `until` is None where only a person can tell."""
 
     place: str
@@ -58,14 +58,14 @@ class EraseCustomerIn(Contract):
     dry_run: bool = False
 
 
-class OrderUnderWay(Contract):
+class OrderUnderWay(Answer):
     """An order that is left as it is, because it is not finished."""
 
     order_id: OrderId
     status: str
 
 
-class EraseCustomerOut(Contract):
+class EraseCustomerOut(Answer):
     """`orders`, `events` and `reasons` are numbers of rows that were changed; `order_ids` are all finished
     orders of the step, changed or not."""
 
@@ -88,14 +88,14 @@ class EraseShipmentsIn(Contract):
     dry_run: bool = False
 
 
-class ShipmentUnderWay(Contract):
+class ShipmentUnderWay(Answer):
     """A shipment that is left as it is, because it is not closed."""
 
     order_id: OrderId
     state: str
 
 
-class EraseShipmentsOut(Contract):
+class EraseShipmentsOut(Answer):
     """`without_shipment` are orders of which fulfillment knows nothing: their events may still be on the way.
     With `more` there are more dead letters of these orders: send the same request again."""
 

@@ -112,6 +112,12 @@ class Contract(BaseModel):
     )
 
 
+class Answer(Contract):
+    """As a request, but a reader ignores fields that it does not know: later versions may add some."""
+
+    model_config = ConfigDict(extra="ignore", strict=False)
+
+
 class Customer(Contract, CustomerFields[Text]): ...
 
 
@@ -203,20 +209,32 @@ class ActionIn(Contract):
     reason: Reason | None = None
 
 
-class FulfillmentOut(Contract):
+class FulfillmentOut(Answer):
     carrier: str | None
     tracking_number: str | None
     shipped_at: datetime | None
     error_message: str | None
 
 
-class AttentionOut(Contract):
+class AttentionOut(Answer):
     kind: str
     reason: str
     since: datetime
 
 
-class OrderOut(Contract, OrderFields[Customer, list[Item], ShipTo]):
+class CustomerOut(Answer, CustomerFields[str]): ...
+
+
+class MoneyOut(Answer, PriceFields[int, str]): ...
+
+
+class ItemOut(Answer, ItemFields[str, int, MoneyOut]): ...
+
+
+class ShipToOut(Answer, ShipToFields[str, list[str]]): ...
+
+
+class OrderOut(Answer, OrderFields[CustomerOut, list[ItemOut], ShipToOut]):
     order_id: OrderId
     status: str
     version: int
@@ -228,12 +246,12 @@ class OrderOut(Contract, OrderFields[Customer, list[Item], ShipTo]):
     allowed_transitions: list[str]
 
 
-class OrderPage(Contract):
+class OrderPage(Answer):
     items: list[OrderOut]
     next_cursor: str | None
 
 
-class FieldError(Contract):
+class FieldError(Answer):
     """Where the error is (a JSON Pointer, RFC 6901; `in` is `query` or `header` if it is not in the body) and
     what is wrong."""
 
@@ -244,7 +262,7 @@ class FieldError(Contract):
     in_: Annotated[str | None, Field(alias="in")] = None
 
 
-class Problem(Contract):
+class Problem(Answer):
     """RFC 9457 problem details."""
 
     model_config = ConfigDict(extra="allow")
@@ -260,7 +278,7 @@ class Problem(Contract):
     allowed_transitions: list[str] | None = None
 
 
-class BatchResult(Contract):
+class BatchResult(Answer):
     """`replayed`: an earlier request with this idempotency key had placed the order."""
 
     status: int
@@ -269,20 +287,20 @@ class BatchResult(Contract):
     problem: Problem | None = None
 
 
-class BatchOut(Contract):
+class BatchOut(Answer):
     results: list[BatchResult]
 
 
-class UpdateResult(Contract):
+class UpdateResult(Answer):
     status: int
     problem: Problem | None = None
 
 
-class StatusUpdatesOut(Contract):
+class StatusUpdatesOut(Answer):
     results: list[UpdateResult]
 
 
-class TimelineEntry(Contract):
+class TimelineEntry(Answer):
     """A change of the order, or an event about it with its position in the log (null until it is
     published)."""
 
@@ -298,7 +316,7 @@ class TimelineEntry(Contract):
     correlation_id: str | None = None
 
 
-class Timeline(Contract):
+class Timeline(Answer):
     items: list[TimelineEntry]
 
 
@@ -306,7 +324,7 @@ WORKER_AGENT = "orderflow-fulfillment"
 """The `User-Agent` of a fulfillment worker."""
 
 
-class ParkedEvent(Contract):
+class ParkedEvent(Answer):
     """An event that the log refuses for its size, even when it is sent alone."""
 
     order_id: OrderId
@@ -318,7 +336,7 @@ class ParkedEvent(Contract):
     next_try_at: datetime
 
 
-class ParkedPage(Contract):
+class ParkedPage(Answer):
     items: list[ParkedEvent]
     next_cursor: str | None
 
@@ -329,19 +347,19 @@ class ReleaseIn(Contract):
     order_id: OrderId | None = None
 
 
-class ReleaseOut(Contract):
+class ReleaseOut(Answer):
     """How many events the relay now tries again."""
 
     released: int
 
 
-class OutboxStats(Contract):
+class OutboxStats(Answer):
     backlog: int
     oldest_age_ms: int
     parked: int
 
 
-class Stats(Contract):
+class Stats(Answer):
     statuses: dict[str, int]
     attention: int
     outbox: OutboxStats

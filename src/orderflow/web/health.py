@@ -21,11 +21,11 @@ from orderflow.web.problems import ProblemError
 LIVE, READY = "/health/live", "/health/ready"
 
 
-class Live(BaseModel, extra="forbid"):
+class Live(BaseModel):
     status: Literal["ok"]
 
 
-class DegradedPart(BaseModel, extra="forbid"):
+class DegradedPart(BaseModel):
     """A part that is down although the process can do its own job."""
 
     part: str
@@ -33,7 +33,7 @@ class DegradedPart(BaseModel, extra="forbid"):
     since: datetime
 
 
-class Ready(BaseModel, extra="forbid"):
+class Ready(BaseModel):
     status: Literal["ready", "degraded"]
     degraded: list[DegradedPart]
 

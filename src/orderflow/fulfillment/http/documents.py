@@ -15,7 +15,7 @@ from orderflow.web import health
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(alias_generator=to_camel)
 
 
 class SagaStep(_Document):
@@ -186,7 +186,7 @@ class WorkerReady(health.Ready):
     """`held` are shipments in this worker's memory, `inFlight` those that a party is asked for now.
     `skippedEvents` counts events meant for others, by type, since the start."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(alias_generator=to_camel)
 
     worker_id: str
     epoch: int

@@ -80,7 +80,12 @@ def document_writes(app: FastAPI) -> None:
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(openapi.schemas(_MODELS) | schemas)
             for path in _WITH_404:
-                made["paths"][path]["get"]["responses"]["404"] = _NO_ORDER
+                read = made["paths"][path]["get"]
+                read["responses"]["404"] = _NO_ORDER
+                read["parameters"] = [
+                    each | {"example": _ORDER_ID} if each["in"] == "path" else each
+                    for each in read["parameters"]
+                ]
             found = made["paths"]["/api/orders/{order_id}"]["get"]["responses"]["200"]
             found |= answer(found["description"], api.OrderOut, "ETag")
             for path, methods in (_writes() | openapi.shared_operations(Ready)).items():
