@@ -24,7 +24,7 @@ _CONVENTIONS = (
     "Lists take `limit` and `cursor`; follow `nextCursor` until it is null.",
     "Outside dev send `Authorization: Bearer KEY`; each operation names the scope that it needs.",
 )
-_PAGES = ("api.md", "order-lifecycle.md", "security.md")
+_PAGES = ("api.md", "client.md", "order-lifecycle.md", "security.md")
 
 
 def collection(documents: dict[str, Document]) -> Document:
@@ -99,7 +99,7 @@ def llms_text(documents: dict[str, Document], events: Document, docs: Path) -> s
         "# Orderflow",
         "",
         "> Takes orders over HTTP and ships them: none lost, none shipped twice. The Order Service places "
-        "orders and shows them; the Fulfillment Service ships them, and serves what it knows on its own port.",
+        "orders and shows them; the Fulfillment Service ships them, and serves what it knows itself.",
         "",
         *(f"- {each}" for each in _CONVENTIONS),
     ]

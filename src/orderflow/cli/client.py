@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
+from urllib.parse import quote
 
-import aiohttp
-
+from orderflow import client as api
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain
 from orderflow.contracts.pages import PAGE_MAX
-from orderflow.contracts.retry_after import retry_after_s
 from orderflow.runtime.settings_error import SettingsError
 from orderflow.runtime.tls import ClientTls, tls_trouble
 from orderflow.settings import Settings
 
-CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
-RETRY_AFTER_S_MAX = 30.0
-
+_WITH_KEY = api.Retries(times_max=3)
+"""A person waits. With the key, the command can be repeated for longer."""
 
 _WHAT_TO_DO = {
     401: "\nset ORDERFLOW_API_KEY to a valid key; on the services' machine `orderflow keys create` makes one",
@@ -40,11 +37,11 @@ class AnswerLost(CommandFailed):
 class Refused(CommandFailed):
     """The service answered with an error. `retry_after_s` is None where it gave none."""
 
-    def __init__(self, status: int, problem: Mapping[str, Any], retry_after_s: float | None) -> None:
-        super().__init__(problem_text(problem) + _WHAT_TO_DO.get(status, ""))
-        self.status = status
-        self.problem = problem
-        self.retry_after_s = retry_after_s
+    def __init__(self, problem: api.Problem) -> None:
+        super().__init__(problem_text(problem.document) + _WHAT_TO_DO.get(problem.status, ""))
+        self.status = problem.status
+        self.problem = problem.document
+        self.retry_after_s = problem.retry_after_s
 
 
 class Client:
@@ -56,10 +53,10 @@ class Client:
 
     def __init__(self, url: str, missing: str, api_key: str | None, tls: ClientTls) -> None:
         self._url = url
-        self._tls = tls
         self._missing = missing
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._session = aiohttp.ClientSession(headers=headers)
+        self._service = api.AsyncClient(
+            url, api_key=api_key, tls=lambda: _context(tls), retries=api.NO_RETRIES
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,12 +64,18 @@ class Client:
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        await self._service.close()
 
     async def get(
         self, path: str, query: Mapping[str, str] | None = None, *, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> dict[str, Any]:
-        return await self._call("GET", path, timeout_s, params=query)
+        try:
+            with self._in_words():
+                return await self._service.call("GET", path, query=query, timeout_s=timeout_s)
+        except Refused as refused:
+            if refused.status == 422:  # the query is wrong: the command was given it
+                raise WrongUse(str(refused)) from None
+            raise
 
     async def pages(
         self, path: str, query: Mapping[str, str], limit: int | None
@@ -101,61 +104,58 @@ class Client:
         return found
 
     async def post(
-        self,
-        path: str,
-        body: bytes,
-        headers: Mapping[str, str] | None = None,
-        *,
-        timeout_s: float = ANSWER_TIMEOUT_S,
+        self, path: str, body: bytes, *, key: str | None = None, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> dict[str, Any]:
-        sent = {"Content-Type": "application/json", **(headers or {})}
-        return await self._call("POST", path, timeout_s, data=body, headers=sent)
+        """With an idempotency key, the request is repeated where its answer is lost."""
+        retries = _WITH_KEY if key is not None else None
+        with self._in_words():
+            return await self._service.call(
+                "POST", path, body=body, idempotency_key=key, timeout_s=timeout_s, retries=retries
+            )
 
     async def put(self, path: str, body: bytes, *, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
-        return await self._call("PUT", path, timeout_s, data=body, headers=headers)
+        with self._in_words():
+            return await self._service.call("PUT", path, body=body, timeout_s=timeout_s)
 
-    async def _call(self, method: str, path: str, timeout_s: float, **what: Any) -> dict[str, Any]:
-        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+    async def final(self, order_id: str, timeout_s: float) -> dict[str, Any]:
+        """The order once its status is final, or as it is after so many seconds. Trouble that may pass is
+        told on stderr."""
+
+        def on_trouble(error: api.OrderflowError) -> None:
+            complain(f"order {order_id} is placed, waiting goes on: {self._command_error(error)}")
+
+        with self._in_words(), suppress(api.NotInTime):
+            await self._service.wait_for(order_id, timeout_s=timeout_s, on_trouble=on_trouble)
+        return await self.get(f"/api/orders/{quote(order_id, safe='')}")
+
+    @contextmanager
+    def _in_words(self) -> Generator[None]:
+        """Turns the client's errors into those of commands."""
         try:
-            async with self._session.request(
-                method,
-                self._url + path,
-                timeout=timeout,
-                allow_redirects=False,
-                ssl=self._tls.context,
-                **what,
-            ) as response:
-                body = await response.read()
-        except aiohttp.InvalidURL:
+            yield
+        except ValueError:
             raise CommandFailed(f"{self._url!r} is no address that can be called") from None
-        except aiohttp.ClientConnectorError as error:
-            trouble = tls_trouble(error)
-            raise Unreachable(f"{self._url}: {trouble}" if trouble else self._missing) from None
-        except aiohttp.ConnectionTimeoutError:
-            raise Unreachable(f"{self._url} does not answer") from None
-        except TimeoutError:
-            raise AnswerLost(f"{self._url} did not answer within {timeout_s:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            why = tls_trouble(error) or error
-            raise AnswerLost(f"{self._url} broke off the connection: {why}") from None
-        document = _object(body)
-        if response.status == 422 and method == "GET":  # the query is wrong: the command was given it
-            raise WrongUse(problem_text(document or self._foreign(response)))
-        if response.status >= 300:
-            wait_s = retry_after_s(
-                response.headers.get("Retry-After"), now=datetime.now(UTC), seconds_max=RETRY_AFTER_S_MAX
-            )
-            raise Refused(response.status, document or self._foreign(response), wait_s)
-        if document is None:
-            raise CommandFailed(self._foreign(response)["detail"])
-        return document
+        except api.OrderflowError as error:
+            raise self._command_error(error) from None
 
-    def _foreign(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
-        return {
-            "title": f"{response.status} {response.reason}",
-            "detail": f"{self._url} answered, but not as Orderflow does: is the address right?",
-        }
+    def _command_error(self, error: api.OrderflowError) -> CommandFailed:
+        trouble = tls_trouble(error.__cause__)
+        match error:
+            case api.NotSent():
+                return Unreachable(f"{self._url}: {trouble}" if trouble else self._missing)
+            case api.AnswerLost():
+                return AnswerLost(
+                    f"{self._url} broke off the connection: {trouble}" if trouble else str(error)
+                )
+            case api.Problem():
+                return Refused(error)
+            case _:
+                return CommandFailed(f"{self._url}: {error}")
+
+
+def _context(tls: ClientTls) -> ssl.SSLContext | None:
+    context = tls.context
+    return None if context is True else context
 
 
 @asynccontextmanager
@@ -200,11 +200,3 @@ def problem_text(problem: Mapping[str, Any]) -> str:
 
 def _key(settings: Settings) -> str | None:
     return settings.api_key.get_secret_value() if settings.api_key else None
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        document: object = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", document) if isinstance(document, dict) else None

@@ -25,6 +25,7 @@ from typing import cast
 from pydantic_core import from_json
 
 from orderflow.cli.json_array import BrokenArray, elements
+from orderflow.cli.order_csv import BrokenCsv, Dialect, dialect, orders
 
 LINE_BYTES_MAX = 1 << 20
 BATCH_ORDERS_MAX = 200
@@ -72,15 +73,15 @@ class Reading:
 
 class OrderFile:
     """A file of orders, each in the form of an entry of `POST /api/orders/batch`: one per line, or all in a
-    JSON array, whose elements then count as lines. gzip is recognized. `-` is stdin. Like any pipe, it is
-    read to its end first.
+    JSON array, whose elements then count as lines; or CSV (`order_csv`), where an order has the number of its
+    first line. gzip is recognized. `-` is stdin. Like any pipe, it is read to its end first.
 
     A line without a key gets one, made from the file's name, the line's content and how often that content
     came before in the file. So the same file again means the same orders, and the same line in another file
     means another order. Every pipe has the name "stdin".
 
-    Raises OSError if the file cannot be read. `failure` says why reading ended before the file's end, if it
-    did.
+    Raises OSError if the file cannot be read, and BrokenCsv for a header that cannot be used. `failure` says
+    why reading ended before the file's end, if it did.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,6 +91,15 @@ class OrderFile:
         self.name = path.name.removesuffix(".gz") if in_place else "stdin"
         self._raw = file if in_place else _kept(file)
         self.bytes_total = os.fstat(self._raw.fileno()).st_size
+        self._rewind()
+        name = path.name.removesuffix(".gz").lower()
+        try:
+            self.csv = dialect(self._content, named_csv=name.endswith((".csv", ".tsv")))
+        except (OSError, EOFError, zlib.error):
+            self.csv = None  # reading the lines says what is wrong
+        except BrokenCsv:
+            self._raw.close()
+            raise
         self._rewind()
 
     def close(self) -> None:
@@ -102,8 +112,8 @@ class OrderFile:
     def look_through(self) -> Reading:
         """Read the whole file without sending anything, and go back to its beginning."""
         readable, unreadable, first = 0, 0, None
-        for number, text in self._texts():
-            found = _fields(number, text)
+        for text in self._texts():
+            found = text if isinstance(text, UnreadableLine) else _fields(*text)
             if isinstance(found, UnreadableLine):
                 first = first or found
                 unreadable += 1
@@ -130,8 +140,8 @@ class OrderFile:
 
     def _lines(self) -> Iterator[Line]:
         with closing(_Repeats()) as repeats:
-            for number, text in self._texts():
-                yield _line(number, text, self.name, repeats)
+            for text in self._texts():
+                yield text if isinstance(text, UnreadableLine) else _line(*text, self.name, repeats)
 
     def _rewind(self) -> None:
         self._raw.seek(0)
@@ -140,13 +150,15 @@ class OrderFile:
         # A GzipFile has the methods `read`, `readline` and `peek` of a buffered binary file.
         self._content = cast("io.BufferedReader", gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
 
-    def _texts(self) -> Iterator[tuple[int, bytes | None]]:
-        """Whatever may be an order, with its number: lines that are not blank, or the elements of an array.
-        None stands for a line that is too long."""
+    def _texts(self) -> Iterator[tuple[int, bytes | None] | UnreadableLine]:
+        """Whatever may be an order, with its number: lines that are not blank, the elements of an array, or
+        the orders of CSV. None stands for a line that is too long."""
         number = 0
         what = "line"
         try:
-            if self._begins_an_array():
+            if self.csv is not None:
+                yield from self._orders_of_csv(self.csv)
+            elif self._begins_an_array():
                 what = "array, element"
                 for text in elements(self._content, bytes_max=LINE_BYTES_MAX):
                     number += 1
@@ -160,10 +172,21 @@ class OrderFile:
                     text = text.rstrip(b"\r\n").removeprefix(_BYTE_ORDER_MARK)
                     if text.strip():
                         yield number, text if whole else None
+        except BrokenCsv as error:
+            self.failure = str(error)
         except BrokenArray as error:
             self.failure = f"{what} {number + 1}: {error}"
         except (OSError, EOFError, zlib.error) as error:
             self.failure = f"{what} {number + 1} cannot be read: {error}"
+
+    def _orders_of_csv(self, written: Dialect) -> Iterator[tuple[int, bytes | None] | UnreadableLine]:
+        with closing(_Repeats()) as met:
+            for order in orders(self._content, written, lambda name: met.count(name) == 1):
+                if order.wrong:
+                    yield UnreadableLine(order.number, order.source(), 422, "; ".join(order.wrong))
+                else:
+                    text = order.text()
+                    yield order.number, text if len(text) <= LINE_BYTES_MAX else None
 
     def _begins_an_array(self) -> bool:
         """Whether an opening bracket comes first. If so, it is consumed."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
-import random
 import re
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,12 +19,8 @@ from orderflow.cli.orders_view import OrderTable, write_order, write_story
 from orderflow.cli.terminal import CommandFailed, WrongUse, as_json, complain, write_line
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
-    from orderflow.cli.client import Client
     from orderflow.settings import Settings
 
-WAIT_POLL_S = 20.0
-WAIT_PAUSE_S_MIN = 1.0
-WAIT_PAUSE_S_MAX = 10.0
 WAIT_S_MAX = 7 * 86_400.0
 ORDER_BYTES_MAX = 1 << 20
 
@@ -219,7 +213,7 @@ async def _create(settings: Settings, order: dict[str, Any], key: str, wait_s: f
     body = json_module.dumps(order).encode()
     async with order_service(settings) as client:
         try:
-            placed = await client.post("/api/orders", body, {"Idempotency-Key": key})
+            placed = await client.post("/api/orders", body, key=key)
         except (AnswerLost, Refused) as error:
             if isinstance(error, Refused) and error.status < 500:
                 raise
@@ -229,41 +223,13 @@ async def _create(settings: Settings, order: dict[str, Any], key: str, wait_s: f
             ) from None
         if wait_s is None:
             return placed
-        return await _final(client, placed, time.monotonic() + wait_s)
-
-
-async def _final(client: Client, order: Any, deadline: float) -> Any:
-    """The order once its status is final, or as it is at the deadline.
-
-    A service that has no room for another long poll, or is about to end, answers at once. It is then asked
-    again at growing intervals.
-    """
-    from orderflow.cli.client import AnswerLost, Refused, Unreachable
-
-    pause_s = WAIT_PAUSE_S_MIN
-    while not _is_final(order) and (left_s := deadline - time.monotonic()) > 0:
-        poll_s = min(left_s, WAIT_POLL_S)
-        query = {"wait": "Shipped", "timeoutMs": str(int(poll_s * 1000))}
-        asked_at_s = time.monotonic()
-        at_least_s = 0.0
-        try:
-            order = await client.get(f"/api/orders/{order['orderId']}", query, timeout_s=poll_s + 10)
-        except (AnswerLost, Refused, Unreachable) as error:
-            complain(f"order {order['orderId']} is placed, waiting goes on: {error}")
-            at_least_s = (isinstance(error, Refused) and error.retry_after_s) or 0.0
-        if _is_final(order) or time.monotonic() - asked_at_s > poll_s / 2:
-            pause_s = WAIT_PAUSE_S_MIN
-            continue
-        left_s = deadline - time.monotonic()
-        await asyncio.sleep(max(0.0, min(left_s, max(at_least_s, random.uniform(pause_s / 2, pause_s)))))
-        pause_s = min(2 * pause_s, WAIT_PAUSE_S_MAX)
-    return order
+        return placed if _is_final(placed) else await client.final(placed["orderId"], wait_s)
 
 
 def _is_final(order: Any) -> bool:
-    from orderflow.orders.model import TERMINAL
+    from orderflow.contracts.orders_api import FINAL
 
-    return order["status"] in TERMINAL
+    return order["status"] in FINAL
 
 
 def _item(text: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def import_orders(
         Parameter(
             name="FILE",
             allow_leading_hyphen=True,
-            help="One order a line as JSON, or a JSON array of them; gzip is recognized; - reads stdin.",
+            help="One order a line as JSON, a JSON array of them, or CSV; gzip is recognized; - reads stdin.",
         ),
     ],
     /,
@@ -57,7 +57,7 @@ def import_orders(
     skip_unreadable: Annotated[
         bool,
         Parameter(
-            negative="", help="Place the others where some lines are no JSON objects; else nothing is placed."
+            negative="", help="Place the others where some lines cannot be read; else nothing is placed."
         ),
     ] = False,
     json: Annotated[
@@ -66,13 +66,15 @@ def import_orders(
 ) -> int:
     """Place the orders of a file. Exit 1 when a line was refused.
 
-    A line has the form of an entry of `POST /api/orders/batch`. One without idempotencyKey gets a key made
-    from the file's name, the line's content and the number of equal lines before it. So equal lines in one
-    file are different orders, the same file again means the same orders, and a file with another name means
-    other orders. Repeating the command is safe for as long as the service remembers keys (7 days, unless
-    ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S says otherwise there). After that, the orders are placed again.
+    A line has the form of an entry of `POST /api/orders/batch`; docs/import.md says what CSV looks like. One
+    without idempotencyKey gets a key made from the file's name, the line's content and the number of equal
+    lines before it. So equal lines in one file are different orders, the same file again means the same
+    orders, and a file with another name means other orders. Repeating the command is safe for as long as the
+    service remembers keys (7 days, unless ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S says otherwise there). After
+    that, the orders are placed again.
     """
     from orderflow.cli.import_report import Report
+    from orderflow.cli.order_csv import BrokenCsv
     from orderflow.cli.order_lines import STDIN, OrderFile
 
     if file.name.startswith("-") and file != STDIN:
@@ -82,6 +84,10 @@ def import_orders(
         orders = OrderFile(file)
     except OSError as error:
         raise CommandFailed(f"{file} cannot be read: {error.strerror or error}") from None
+    except BrokenCsv as error:
+        raise CommandFailed(f"nothing was placed: {file} cannot be read as CSV: {error}") from None
+    if orders.csv is not None and orders.csv.encoding == "cp1252":
+        complain(f"{file} is not UTF-8, so it is read as Windows-1252")
     refused_path = refused or Path(_stem(orders.name) + ".refused.ndjson")
     if refused_path.resolve() == file.resolve():
         raise WrongUse("--refused names the file that is imported")
@@ -113,7 +119,7 @@ def _require_readable(file: Path, orders: OrderFile) -> None:
     raise CommandFailed(
         f"nothing was placed: of {file}, {found.readable} orders can be read and {found.unreadable} cannot\n"
         + "".join(f"  {reason}\n" for reason in reasons)
-        + "it takes one order a line as JSON, or a JSON array; --skip-unreadable places what can be read"
+        + "it takes one order a line as JSON, a JSON array, or CSV; --skip-unreadable places what can be read"
     )
 
 
@@ -255,6 +261,6 @@ def _problem(line: UnreadableLine) -> dict[str, Any]:
 
 
 def _stem(name: str) -> str:
-    for suffix in (".gz", ".ndjson", ".jsonl"):
+    for suffix in (".gz", ".ndjson", ".jsonl", ".csv", ".tsv"):
         name = name.removesuffix(suffix)
     return name

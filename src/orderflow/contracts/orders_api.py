@@ -320,6 +320,9 @@ class Timeline(Answer):
     items: list[TimelineEntry]
 
 
+FINAL = frozenset(("Shipped", "Failed", "Cancelled"))
+"""The statuses that an order never leaves."""
+
 WORKER_AGENT = "orderflow-fulfillment"
 """The `User-Agent` of a fulfillment worker."""
 

@@ -88,8 +88,9 @@ def render(document: Document) -> str:
     pages.filters["pretty"] = _pretty
     pages.filters["code"] = _code
     pages.filters["named"] = _named
-    pages.globals["fields"] = partial(_fields, document=document)
-    return pages.get_template("page.html").render(document=document, style=STYLE, source=ASYNCAPI)
+    return pages.get_template("page.html").render(
+        document=document, fields=partial(_fields, document=document), style=STYLE, source=ASYNCAPI
+    )
 
 
 def _pretty(value: Document) -> str:
