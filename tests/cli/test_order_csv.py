@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.orders.conftest import Service
 
+from orderflow import cli
 from orderflow.cli.minor_units import minor_units
 from orderflow.cli.order_csv import LINE_CHARS_MAX, BrokenCsv
 from orderflow.cli.order_lines import Line, OrderFile, OrderLine, UnreadableLine
@@ -252,3 +254,18 @@ def test_an_order_with_too_many_items_is_kept_small_and_left_to_the_service_to_r
     (line,), _ = read(tmp_path / "o.csv", f"{HEADER}\n{rows}".encode())
     assert isinstance(line, OrderLine)
     assert line.entry.count(b'"productId"') == ITEMS_MAX + 1
+
+
+def test_an_import_of_csv_places_each_order_once_however_often_it_is_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(f"sqlite:///{tmp_path / 'orders.db'}")
+    monkeypatch.setenv("ORDERFLOW_ORDERS_URL", f"http://127.0.0.1:{service.port}")
+    (tmp_path / "orders.csv").write_bytes(TEXT.encode("cp1252"))
+    codes = [cli.run(["orders", "import", str(tmp_path / "orders.csv")]) for _ in range(2)]
+    told = capsys.readouterr()
+    service.close()
+    assert codes == [0, 0]
+    sums = [line for line in told.out.splitlines() if line.startswith("created ")]
+    assert sums == ["created 2, replayed 0, refused 0", "created 0, replayed 2, refused 0"]
+    assert "is not UTF-8, so it is read as Windows-1252" in told.err
