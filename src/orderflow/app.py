@@ -309,7 +309,7 @@ async def _order_service(
     ):
         api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic))
         async with (
-            console.beside(api.app) as app,
+            console.beside(api.app, process.health) as app,
             serving(app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health),
         ):
             try:

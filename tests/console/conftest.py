@@ -13,6 +13,7 @@ from tests.web.conftest import in_thread, listening
 
 from orderflow.console.console import Console
 from orderflow.contracts.scopes import OF_CUSTOMERS, Scope, granted
+from orderflow.runtime.health import Health
 from orderflow.security.authentication import UNKNOWN
 from orderflow.settings import Settings
 from orderflow.web.front_door import EVERYONE, NOBODY, Authenticate, FrontDoor, Principal
@@ -86,7 +87,7 @@ def console_beside(
         @asynccontextmanager
         async def served() -> AsyncGenerator[None]:
             async with (
-                made.beside(PlainTextResponse("not of the console", 404)) as app,
+                made.beside(PlainTextResponse("not of the console", 404), Health()) as app,
                 serving(app, listener, door=FrontDoor(HOSTS, authenticate=authenticate), drain_s=2),
             ):
                 yield

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import missing
-from tests.console.browser import browsing
+from tests.console.browser import Browser, browsing
 from tests.journeys.processes import Role, ask, order
 
 PATHS = ("/", "/console/orders", "/console/dead-letters", "/console/stock")
+REFRESHES_MS = 5_000
+"""In this time a page that is looked at refreshes itself twice."""
 
 
 @pytest.mark.timeout(300)
@@ -44,5 +46,23 @@ async def _watch_and_cancel(program: str, url: str) -> None:
         before = await browser.value("document.querySelector('.tiles').innerText")
         ask(f"{url}/api/orders", method="POST", body=order(2))
         await browser.until(f"document.querySelector('.tiles').innerText !== {before!r}")
+        # The charts outlive the refreshing.
+        await browser.until("document.querySelectorAll('[data-chart] canvas').length === 3")
+        await browser.until("JSON.parse(document.getElementById('series').dataset.series).placed.length > 1")
+        await _hide(browser)
         assert browser.errors == []
         assert {request.split("/")[2] for request in browser.requests} == {url.split("/")[2]}
+
+
+async def _hide(browser: Browser) -> None:
+    """Nobody looks at the page any more, and it asks for nothing."""
+    await browser.value("Object.defineProperty(document, 'hidden', {get: () => true})")
+    await browser.until("!document.querySelector('.htmx-request')")
+    asked = len(browser.requests)
+    hidden_at = await browser.value("performance.now()")
+    await browser.until(f"performance.now() > {hidden_at} + {REFRESHES_MS}")
+    assert len(browser.requests) == asked
+    await browser.value("delete document.hidden")
+    await browser.until("!document.hidden")
+    while len(browser.requests) == asked:
+        await browser.until("document.querySelector('h1')")

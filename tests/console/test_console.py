@@ -17,10 +17,10 @@ VENDORED_BYTES_MAX = 120_000
 SCRIPT = "<script>alert(1)</script>"
 
 
-def place(port: int, customer: str = "c-1", product: str = "p-1") -> dict[str, Any]:
+def place(port: int, customer: str = "c-1", product: str = "p-1", items: int = 1) -> dict[str, Any]:
     body = {
         "customer": {"customerId": customer, "name": "Ada"},
-        "items": [{"productId": product, "quantity": 1}],
+        "items": [{"productId": product, "quantity": 1}] * items,
     }
     headers = {"Content-Type": "application/json", "Authorization": "Bearer admin"}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -62,6 +62,13 @@ def test_an_order_is_found_by_its_id_its_customer_and_its_product(tmp_path: Path
             assert address in text
             assert other["orderId"] not in text
         assert "No order is like that" in ask(stage.console, "/console/orders?q=nobody").text
+
+
+def test_orders_that_take_long_to_arrive_are_shown(tmp_path: Path) -> None:
+    with console_beside(tmp_path) as stage:
+        placed = [place(stage.orders, product="p" * 200, items=1_000)["orderId"] for _ in range(8)]
+        text = ask(stage.console, "/console/orders").text
+        assert [order_id in text for order_id in placed] == [True] * 8
 
 
 def test_an_action_is_carried_out_with_its_reason(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """What every request passes: pages of other origins change nothing; each request has its ids and its line."""
 
 import re
+from time import perf_counter
 
 import pytest
+from structlog.testing import capture_logs
 from tests.web.conftest import SIMULATORS, converse, received
+
+from orderflow.web.front_door import FrontDoor
 
 BODY = b'{"customer":{"customerId":"c-1","name":"Ada"},"items":[{"productId":"p-1","quantity":1}]}'
 
@@ -126,3 +130,13 @@ def test_of_two_traces_neither_goes_on(listener: tuple[str, int], capfd: pytest.
     written = capfd.readouterr().out
     assert "trace_id" in written or path in SIMULATORS
     assert not any(trace in written for trace in traces)
+
+
+@pytest.mark.parametrize(
+    ("path", "level"), [("/api/orders", "info"), ("/metrics", "debug"), ("/health/ready", "debug")]
+)
+def test_what_programs_ask_all_the_time_hides_no_other_line(path: str, level: str) -> None:
+    with capture_logs() as lines:
+        door = FrontDoor()
+        door.end(door.stranger(), method="GET", path=path, route=path, status=200, began=perf_counter())
+    assert [(line["event"], line["log_level"]) for line in lines] == [("request", level)]

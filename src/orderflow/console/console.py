@@ -16,8 +16,10 @@ from orderflow.console.letters import LetterPages
 from orderflow.console.orders import OrderPages
 from orderflow.console.overview import OverviewPages
 from orderflow.console.rendering import HEADERS, page, static_file
+from orderflow.console.sampling import Sampler
 from orderflow.console.services import Away, Refused, Services, both_services
 from orderflow.console.sessions import KEY_CHARS_MAX, Sessions
+from orderflow.runtime.health import Health
 from orderflow.runtime.tls import ClientTls
 from orderflow.settings import Settings
 from orderflow.web.access import OPEN, guard
@@ -38,31 +40,37 @@ class Console:
         self._sessions = Sessions(behind_proxy=settings.behind_proxy)
 
     @asynccontextmanager
-    async def beside(self, app: ASGIApp) -> AsyncGenerator[ASGIApp]:
+    async def beside(self, app: ASGIApp, health: Health) -> AsyncGenerator[ASGIApp]:
         """The application and, unless the settings leave it out, the console beside it, while the block
-        runs."""
+        runs. `health` is told of the console's loop."""
         settings = self._settings
         if settings.console == "off":
             yield app
             return
         tls = ClientTls(settings.ca, settings.tls_cert, settings.tls_key)
         async with both_services(*self._urls, tls) as services:
-            console = _application(services, self._sessions, signs_in=settings.asks_who_calls)
+            key = settings.api_key.get_secret_value() if settings.api_key else None
+            sampler = Sampler(services, health, key=key)
+            console = _application(services, self._sessions, sampler, signs_in=settings.asks_who_calls)
 
             async def either(connection: Connection, receive: Receive, send: Send) -> None:
                 of_console = connection["type"] == "http" and is_of_console(connection["path"])
                 await (console if of_console else app)(connection, receive, send)
 
-            yield either
+            sampler.loop.start()
+            try:
+                yield either
+            finally:
+                await sampler.loop.stop()
 
 
 def is_of_console(path: str) -> bool:
     return path == "/" or path.startswith("/console/")
 
 
-def _application(services: Services, sessions: Sessions, *, signs_in: bool) -> ASGIApp:
+def _application(services: Services, sessions: Sessions, sampler: Sampler, *, signs_in: bool) -> ASGIApp:
     visits = _Visits(services, sessions, signs_in=signs_in)
-    overview, orders, letters = OverviewPages(services), OrderPages(services), LetterPages(services)
+    overview, orders, letters = OverviewPages(services, sampler), OrderPages(services), LetterPages(services)
     routes = [
         Route("/", visits.seen(overview.flow)),
         Route("/console/orders", visits.seen(orders.search)),

@@ -1,7 +1,8 @@
 """How everything flows: one part after the other, each with its state and the reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Document = dict[str, Any]
 State = Literal["good", "watch", "bad", "unknown"]
@@ -14,12 +15,13 @@ _RANK: dict[State, int] = {"good": 0, "unknown": 1, "watch": 2, "bad": 3}
 
 @dataclass(slots=True)
 class Part:
-    """A part of the way that an order takes. `reason` says why it is not good."""
+    """A part of the way that an order takes. `reason` says why it is not good; `arriving`, what comes."""
 
     name: str
     state: State = "good"
     reason: str = ""
     figures: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    arriving: tuple[str, ...] = ()
 
     def worsen(self, state: State, reason: str) -> None:
         if _RANK[state] > _RANK[self.state]:
@@ -34,15 +36,40 @@ class Seen:
     orders: Document | None
     fulfillment: Document | None
     away: dict[str, str]
+    rates: Mapping[str, float | None]
 
 
-def parts(seen: Seen) -> list[Part]:
-    """The parts, in the order in which an order passes them."""
-    return [_intake(seen), _outbox(seen), _log(seen), _fulfillment(seen), *_circuits(seen)]
+class Diagram(NamedTuple):
+    """`path`: the parts that an order passes, one after the other. `parties`: who is called for it then.
+    `back`: the way by which its status comes back."""
+
+    path: list[Part]
+    parties: list[Part]
+    back: Part
+
+
+def diagram(seen: Seen) -> Diagram:
+    """The way that orders take, with the state of each part."""
+    circuits: dict[str, str] = {} if seen.fulfillment is None else seen.fulfillment.get("circuits", {})
+    parties = [_circuit(name.capitalize(), state) for name, state in circuits.items() if name != "orders"]
+    back = _circuit("Status updates", circuits.get("orders"))
+    back.arriving = (_rate(seen, "shipped"), _rate(seen, "failed"))
+    return Diagram([_intake(seen), _outbox(seen), _log(seen), _fulfillment(seen)], parties, back)
+
+
+def _rate(seen: Seen, name: str) -> str:
+    return f"{measure(seen.rates.get(name))} {name}/s"
+
+
+def measure(value: float | None) -> str:
+    """A number for people: two digits, or all of a larger one."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}".replace(",", "\u202f") if value >= 10 else f"{value:.2g}"
 
 
 def _intake(seen: Seen) -> Part:
-    part = Part("Order Service")
+    part = Part("Order Service", arriving=(_rate(seen, "placed"),))
     if seen.orders is None:
         part.worsen("bad", seen.away["orders"])
         return part
@@ -101,17 +128,16 @@ def _fulfillment(seen: Seen) -> Part:
     return part
 
 
-def _circuits(seen: Seen) -> list[Part]:
-    circuits: dict[str, str] = {} if seen.fulfillment is None else seen.fulfillment.get("circuits", {})
-    found: list[Part] = []
-    for name, state in circuits.items():
-        part = Part(f"Calls to {name}", figures=[("circuit", state)])
-        if state == "open":
-            part.worsen("bad", "It does not answer: work waits, and one call at a time tries it.")
-        elif state != "closed":
-            part.worsen("watch", "A call tries whether it answers again.")
-        found.append(part)
-    return found
+def _circuit(name: str, state: str | None) -> Part:
+    """Calls of somebody, behind a circuit breaker."""
+    part = Part(name, figures=[("circuit", state or "unknown")])
+    if state is None:
+        part.worsen("unknown", "The Fulfillment Service, which calls, does not tell.")
+    elif state == "open":
+        part.worsen("bad", "It does not answer: work waits, and one call at a time tries it.")
+    elif state != "closed":
+        part.worsen("watch", "A call tries whether it answers again.")
+    return part
 
 
 def _told(part: Part, ready: Document) -> None:

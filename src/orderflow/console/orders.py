@@ -19,7 +19,7 @@ LETTERS_MAX = 50
 
 STATUSES = ("Created", "OnHold", "Processing", "Shipped", "Failed", "Cancelling", "Cancelled")
 _ORDER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_FILTERS = ("status", "customerId", "productId", "attention", "cursor")
+_FILTERS = ("status", "customerId", "productId", "attention", "createdFrom", "cursor")
 
 ACTIONS = {
     "hold": ("OnHold", "Hold", "It will not be processed until it is released."),

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orderflow.console.flow import measure
+
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -21,10 +23,13 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _MEDIA_TYPES = {
+    "charts.js": "text/javascript",
     "console.css": "text/css",
     "console.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "uPlot.iife.min.js": "text/javascript",
+    "uPlot.min.css": "text/css",
 }
 _FOLDER = files("orderflow.console") / "static"
 
@@ -68,6 +73,7 @@ _PAGES.filters |= {
     "short": _short,
     "duration": _duration,
     "pretty": _pretty,
+    "measure": measure,
     "number": lambda value: f"{value:,}".replace(",", "\u202f"),
 }
 

@@ -51,6 +51,12 @@ class Service(NamedTuple):
         """What the service says of itself, ready or not. Raises Away."""
         return await self._call("GET", "/health/ready", None, refused=False)
 
+    async def metrics(self, key: str | None) -> str:
+        """The service's metrics in Prometheus' text format. Raises Away and Refused."""
+        status, text = await self._exchange("GET", "/metrics", key)
+        self._require_success(status, _object(text) or {})
+        return text.decode(errors="replace")
+
     async def _call(
         self,
         method: str,
@@ -61,6 +67,17 @@ class Service(NamedTuple):
         body: bytes | None = None,
         refused: bool = True,
     ) -> Document:
+        status, text = await self._exchange(method, path, key, query, body)
+        document = _object(text)
+        if document is None:
+            raise Away(f"What answers for the {self.name} is not Orderflow.")
+        if refused:
+            self._require_success(status, document)
+        return document
+
+    async def _exchange(
+        self, method: str, path: str, key: str | None, query: Query = (), body: bytes | None = None
+    ) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -76,20 +93,26 @@ class Service(NamedTuple):
                 allow_redirects=False,
                 ssl=self.tls.context,
             ) as answer:
-                text = await answer.content.read(ANSWER_BYTES_MAX)
-                status = answer.status
+                return answer.status, await self._whole(answer)
         except TimeoutError:
             raise Away(f"The {self.name} does not answer within {ANSWER_TIMEOUT_S:g} s.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Away(f"The {self.name} cannot be reached: {type(error).__name__}.") from None
-        document = _object(text)
-        if document is None:
-            raise Away(f"What answers for the {self.name} is not Orderflow.")
-        if refused and status >= 300:
-            if status >= 500:
-                raise Away(f"The {self.name} is not well: {document.get('detail', status)}")
+
+    async def _whole(self, answer: aiohttp.ClientResponse) -> bytes:
+        """All of the body; a single read gives what has arrived."""
+        body = bytearray()
+        async for piece in answer.content.iter_any():
+            body += piece
+            if len(body) > ANSWER_BYTES_MAX:
+                raise Away(f"The {self.name} answers with more than {ANSWER_BYTES_MAX >> 20} MiB.")
+        return bytes(body)
+
+    def _require_success(self, status: int, document: Document) -> None:
+        if status >= 500:
+            raise Away(f"The {self.name} is not well: {document.get('detail', status)}")
+        if status >= 300:
             raise Refused(status, document)
-        return document
 
 
 class Services(NamedTuple):

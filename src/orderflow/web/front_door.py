@@ -30,6 +30,9 @@ _METHODS = SAFE_METHODS | {b"POST", b"PUT", b"PATCH", b"DELETE"}
 HEALTH = b"/health/"
 """Whoever watches over a service asks there, and is never sent away."""
 
+_ASKED_ALL_THE_TIME = ("/health", "/metrics")
+"""What programs ask for every few seconds. Lines about that would hide the others."""
+
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,200}")
 _PORT = re.compile(rb":[0-9]*\Z")
 
@@ -193,7 +196,7 @@ class FrontDoor:
         if error is not None:
             write = self._log.error
         else:
-            write = self._log.debug if path.startswith("/health") else self._log.info
+            write = self._log.debug if path.startswith(_ASKED_ALL_THE_TIME) else self._log.info
         write(
             "request",
             method=method,
