@@ -36,7 +36,8 @@ async def _take(program: str, url: str) -> None:
     eventually(lambda: ask(first).body["status"] in ("Shipped", "Failed"), "the first order ends")
     ask(f"{url}/api/orders/batch", method="POST", body=batch)
     pages = {"flow": "/", "orders": "/console/orders", "dead-letters": "/console/dead-letters"}
-    pages |= {"stock": "/console/stock", "order": f"/console/orders/{first.rsplit('/', 1)[1]}"}
+    pages |= {"payments": "/console/payments", "stock": "/console/stock"}
+    pages |= {"order": f"/console/orders/{first.rsplit('/', 1)[1]}"}
     async with browsing(program) as browser:
         for look, size in LOOKS.items():
             await browser.look(**size, dark=look == "dark")

@@ -12,7 +12,7 @@ import pytest
 from tests.console.conftest import NOWHERE, Answer, ask, asks_for_keys, console_beside
 
 STATIC = files("orderflow.console") / "static"
-PAGES = ("/", "/console/orders", "/console/dead-letters", "/console/stock")
+PAGES = ("/", "/console/orders", "/console/dead-letters", "/console/payments", "/console/stock")
 VENDORED_BYTES_MAX = 120_000
 SCRIPT = "<script>alert(1)</script>"
 
@@ -81,6 +81,18 @@ def test_an_action_is_carried_out_with_its_reason(tmp_path: Path) -> None:
         assert "OnHold" in shown
         assert "call them first" in shown
         assert "Release" in shown
+
+
+def test_a_product_is_counted_with_a_reason_whatever_it_is_called(tmp_path: Path) -> None:
+    with console_beside(tmp_path) as stage:
+        for product in ("p-1", "50% a/b?#é", ".."):
+            form = {"productId": product, "onHand": "7", "reason": "found in a corner"}
+            done = ask(stage.console, "/console/stock", form)
+            assert (done.status, done.headers["location"]) == (303, "/console/stock")
+            assert f"Count {product}" in ask(stage.console, "/console/stock").text
+        for count in ("", "-1", "1.5", "٣", "9" * 14):
+            refused = ask(stage.console, "/console/stock", {"productId": "p-1", "onHand": count})
+            assert refused.status == 422
 
 
 def test_what_the_order_service_refuses_is_said(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from tests.console.conftest import ask
@@ -17,6 +18,10 @@ INSERT = """INSERT INTO dead_letters
 PAGE = "/console/dead-letters"
 
 
+def letter_values(number: int) -> tuple[str, int]:
+    return str(uuid.UUID(int=number)), number
+
+
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[int]:
     """The port of an `up` that has two dead letters without an order, whose values nobody can read."""
@@ -26,8 +31,7 @@ def up(tmp_path: Path) -> Iterator[int]:
         port = int(role.url().rsplit(":", 1)[1])
         with closing(sqlite3.connect(tmp_path / "data" / "fulfillment.db", timeout=30)) as database, database:
             for offset in (1, 2):
-                values = (str(uuid.UUID(int=offset)), offset)
-                database.execute(INSERT, values)
+                database.execute(INSERT, letter_values(offset))
         yield port
     finally:
         role.end()
@@ -46,6 +50,33 @@ def test_a_letter_is_discarded_with_a_reason(up: int) -> None:
     assert "discarded" in shown
     assert "a test of a producer" in shown
     assert address not in ask(up, PAGE).text
+
+
+def test_many_letters_are_shown_before_they_are_discarded(up: int) -> None:
+    address = f"{PAGE}/discards"
+    group = {"kind": "undecodable", "reason": "it is no JSON <b>"}
+    shown = ask(up, f"{address}?{urlencode(group)}").text
+    ids = [str(uuid.UUID(int=number)) for number in (1, 2)]
+    assert "Nothing was done yet" in shown
+    assert [shown.count(f"{PAGE}/{letter_id}") for letter_id in ids] == [1, 1]
+    assert [f"{PAGE}/{letter_id}" in ask(up, PAGE).text for letter_id in ids] == [True, True]
+    other = ask(up, f"{address}?{urlencode({**group, 'reason': 'another'})}").text
+    assert "No open dead letter is like that" in other
+
+    form = {"kind": group["kind"], "of": group["reason"], "letters": ids[0], "reason": "a test"}
+    assert ask(up, address, {**form, "reason": " "}).status == 422
+    assert ask(up, address, {**form, "letters": ",".join(ids * 51)}).status == 422
+    done = ask(up, address, {**form, "letters": f"{ids[0]},{uuid.UUID(int=3)}"}).text
+    assert "1 discarded, 1 not." in done
+    assert "There is no such dead letter." in done
+    # The other one was not named, so it is still there, to be discarded next.
+    assert [f"{PAGE}/{letter_id}" in done for letter_id in ids] == [False, True]
+
+
+def test_letters_of_one_kind_are_shown(up: int) -> None:
+    address = f"{PAGE}/{uuid.UUID(int=1)}"
+    assert address in ask(up, f"{PAGE}?kind=undecodable").text
+    assert address not in ask(up, f"{PAGE}?kind=payment").text
 
 
 def test_a_group_is_redriven_at_a_rate_and_its_progress_is_shown(up: int) -> None:

@@ -96,7 +96,8 @@ def test_a_product_is_set_and_listed_with_what_is_reserved(database: Database) -
         assert await call("GET", STOCK) == (200, {"items": [record], "nextCursor": None})
         record["onHand"] = 2
         assert await call("PUT", f"{STOCK}/p-1", b'{"onHand":2.0}') == (200, record)
-        assert await call("PUT", f"{STOCK}/p-1", b'{"onHand":2}') == (200, record)
+        why = b'{"onHand":2,"reason":"counted anew"}'
+        assert await call("PUT", f"{STOCK}/p-1", why) == (200, record)
         most = b'{"onHand":%d}' % ON_HAND_MAX
         assert (await call("PUT", f"{STOCK}/p-1", most))[1]["onHand"] == ON_HAND_MAX
         audit = (await call("GET", AUDIT))[1]["items"]
@@ -104,6 +105,7 @@ def test_a_product_is_set_and_listed_with_what_is_reserved(database: Database) -
             ("stock.set", "anonymous", "p-1")
         }
         assert [each["details"]["onHand"] for each in audit] == [ON_HAND_MAX, 2, 2, 7]
+        assert [each["reason"] for each in audit] == [None, "counted anew", None, None]
 
     with_api(database, scenario)
 

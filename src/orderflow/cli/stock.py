@@ -54,6 +54,7 @@ def set_on_hand(
     count: Annotated[str, Parameter(name="N")],
     /,
     *,
+    reason: Annotated[str | None, Parameter(help="Why; the audit log keeps it.")] = None,
     json: Json = False,
 ) -> int:
     """Say that N pieces of a product are on hand. It is tracked from its first count on."""
@@ -62,7 +63,8 @@ def set_on_hand(
         raise WrongUse(f"N takes 0 to {ON_HAND_MAX}")
     if product in ("", ".", ".."):
         raise WrongUse("PRODUCT takes an id that an address can hold: not empty, and not . or ..")
-    record = asyncio.run(_set(load_settings(), product, on_hand))
+    body = {"onHand": on_hand} | ({} if reason is None else {"reason": reason})
+    record = asyncio.run(_set(load_settings(), product, body))
     if json:
         write_line(as_json(record))
     else:
@@ -70,9 +72,8 @@ def set_on_hand(
     return 0
 
 
-async def _set(settings: Settings, product: str, on_hand: int) -> dict[str, Any]:
+async def _set(settings: Settings, product: str, body: dict[str, Any]) -> dict[str, Any]:
     from orderflow.cli.client import fulfillment_service
 
     async with fulfillment_service(settings) as client:
-        body = json_module.dumps({"onHand": on_hand}).encode()
-        return await client.put(f"{PATH}/{quote(product, safe='')}", body)
+        return await client.put(f"{PATH}/{quote(product, safe='')}", json_module.dumps(body).encode())

@@ -11,10 +11,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
+from orderflow.console.discards import DiscardPages
 from orderflow.console.forms import read_form
 from orderflow.console.letters import LetterPages
 from orderflow.console.orders import OrderPages
 from orderflow.console.overview import OverviewPages
+from orderflow.console.payments import PaymentPages
 from orderflow.console.rendering import HEADERS, page, static_file
 from orderflow.console.sampling import Sampler
 from orderflow.console.services import Away, Refused, Services, both_services
@@ -71,6 +73,7 @@ def is_of_console(path: str) -> bool:
 def _application(services: Services, sessions: Sessions, sampler: Sampler, *, signs_in: bool) -> ASGIApp:
     visits = _Visits(services, sessions, signs_in=signs_in)
     overview, orders, letters = OverviewPages(services, sampler), OrderPages(services), LetterPages(services)
+    discards, payments = DiscardPages(services), PaymentPages(services)
     routes = [
         Route("/", visits.seen(overview.flow)),
         Route("/console/orders", visits.seen(orders.search)),
@@ -78,9 +81,13 @@ def _application(services: Services, sessions: Sessions, sampler: Sampler, *, si
         Route("/console/orders/{order_id}", visits.seen(orders.act), methods=["POST"]),
         Route("/console/dead-letters", visits.seen(letters.all)),
         Route("/console/dead-letters", visits.seen(letters.act_on_group), methods=["POST"]),
+        Route("/console/dead-letters/discards", visits.seen(discards.dry_run)),
+        Route("/console/dead-letters/discards", visits.seen(discards.discard), methods=["POST"]),
         Route("/console/dead-letters/{letter_id}", visits.seen(letters.one)),
         Route("/console/dead-letters/{letter_id}", visits.seen(letters.act), methods=["POST"]),
+        Route("/console/payments", visits.seen(payments.all)),
         Route("/console/stock", visits.seen(overview.stock)),
+        Route("/console/stock", visits.seen(overview.count_stock), methods=["POST"]),
         Route(SIGN_IN, visits.sign_in_page),
         Route(SIGN_IN, visits.sign_in, methods=["POST"]),
         Route("/console/sign-out", visits.sign_out, methods=["POST"]),

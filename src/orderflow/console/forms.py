@@ -1,9 +1,10 @@
 """What a page of ours asks for: the fields of its form, or the next rows of its list."""
 
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 
+from orderflow.console.services import Document
 from orderflow.web.bodies import read_body
 from orderflow.web.problems import ProblemError
 
@@ -30,3 +31,16 @@ def page_query(request: Request, *filters: tuple[str, str]) -> list[tuple[str, s
     cursor = request.query_params.get("cursor")
     following = [("cursor", cursor)] if cursor else []
     return [*filters, ("limit", str(PAGE_ROWS)), *following]
+
+
+def address_of(request: Request) -> str:
+    """The page's address with its query, for it to ask for itself again."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def following(found: Document, **kept: str) -> str | None:
+    """The query of the next page of a list, with these filters; None on the last one."""
+    if found["nextCursor"] is None:
+        return None
+    given = {name: value for name, value in kept.items() if value}
+    return "?" + urlencode({**given, "cursor": found["nextCursor"]})

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from orderflow.console.forms import page_query, read_form
+from orderflow.console.forms import address_of, following, page_query, read_form
 from orderflow.console.rendering import HEADERS, page
 from orderflow.console.services import Document, Services
 from orderflow.web.problems import ProblemError
@@ -23,9 +23,11 @@ class LetterPages:
         self._fulfillment = services.fulfillment
 
     async def all(self, request: Request, key: str | None) -> Response:
+        kind = request.query_params.get("kind", "")
+        filters = [("state", "open"), *([("kind", kind)] if kind else [])]
         groups, letters, redrives = await asyncio.gather(
             self._fulfillment.get(f"{LETTERS}/groups", key),
-            self._fulfillment.get(LETTERS, key, page_query(request, ("state", "open"))),
+            self._fulfillment.get(LETTERS, key, page_query(request, *filters)),
             self._fulfillment.get(f"{LETTERS}/redrives", key),
         )
         items: list[Any] = letters["items"]
@@ -35,7 +37,9 @@ class LetterPages:
             signs_in=key is not None,
             groups=groups["items"],
             letters=items,
-            cursor=letters["nextCursor"],
+            kind=kind,
+            following=following(letters, kind=kind),
+            address=address_of(request),
             redrives=running or redrives["items"][:3],
         )
 

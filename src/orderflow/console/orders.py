@@ -2,12 +2,12 @@
 
 import re
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from orderflow.console.forms import read_form
+from orderflow.console.forms import following, read_form
 from orderflow.console.rendering import HEADERS, page
 from orderflow.console.services import Away, Document, Query, Refused, Services
 from orderflow.console.story import waterfall
@@ -57,17 +57,14 @@ class OrderPages:
         return await self._services.orders.get("/api/orders", key, [*query, ("limit", str(PAGE_ORDERS))])
 
     def _list(self, found: Document, given: dict[str, str], key: str | None) -> Response:
-        following = None
-        if found["nextCursor"]:
-            kept = {name: value for name, value in given.items() if value and name != "cursor"}
-            following = "?" + urlencode({**kept, "cursor": found["nextCursor"]})
+        kept = {name: value for name, value in given.items() if name != "cursor"}
         return page(
             "orders.html",
             signs_in=key is not None,
             orders=found["items"],
             given=given,
             statuses=STATUSES,
-            following=following,
+            following=following(found, **kept),
             is_filtered=any(given[name] for name in ("q", *_FILTERS[:-1])),
         )
 

@@ -3,16 +3,21 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from orderflow.console.charts import charts, latest
 from orderflow.console.flow import Seen, diagram
-from orderflow.console.forms import page_query
-from orderflow.console.rendering import page
+from orderflow.console.forms import address_of, page_query, read_form
+from orderflow.console.rendering import HEADERS, page
 from orderflow.console.sampling import KEPT_S, Sampler
 from orderflow.console.services import Away, Document, Service, Services
+from orderflow.web.problems import ProblemError
+
+STOCK = "/api/fulfillment/stock"
+ON_HAND_DIGITS_MAX = 13
 
 
 class OverviewPages:
@@ -50,10 +55,25 @@ class OverviewPages:
             return None
 
     async def stock(self, request: Request, key: str | None) -> Response:
-        found = await self._services.fulfillment.get("/api/fulfillment/stock", key, page_query(request))
+        found = await self._services.fulfillment.get(STOCK, key, page_query(request))
         return page(
-            "stock.html", signs_in=key is not None, records=found["items"], cursor=found["nextCursor"]
+            "stock.html",
+            signs_in=key is not None,
+            records=found["items"],
+            cursor=found["nextCursor"],
+            address=address_of(request),
         )
+
+    async def count_stock(self, request: Request, key: str | None) -> Response:
+        """Say how many pieces of a product are on hand. Its first count makes it tracked."""
+        form = await read_form(request)
+        count, reason = form.get("onHand", "").strip(), form.get("reason", "").strip()
+        if not (count.isascii() and count.isdecimal() and len(count) <= ON_HAND_DIGITS_MAX):
+            raise ProblemError(422, "A count is a whole number of pieces.")
+        body: Document = {"onHand": int(count), **({"reason": reason} if reason else {})}
+        path = f"{STOCK}/{quote(form.get('productId', ''), safe='')}"
+        await self._services.fulfillment.send("PUT", path, key, body)
+        return RedirectResponse("/console/stock", 303, HEADERS)
 
 
 async def _health(service: Service, name: str, away: dict[str, str]) -> Document | None:

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from functools import cache
+from hashlib import blake2b
 from importlib.resources import files
 from typing import Any
 
@@ -44,6 +45,11 @@ def _instant(text: str | None) -> Markup:
     )
 
 
+def _anchor(text: str) -> str:
+    """An id for the element of whatever has this name. It stays the same while lists change around it."""
+    return "e" + blake2b(text.encode(), digest_size=8).hexdigest()
+
+
 def _short(text: str) -> Markup:
     return Markup('<span class="id" title="{}">{}…{}</span>').format(text, text[:8], text[-6:])
 
@@ -69,6 +75,7 @@ _PAGES = Environment(
     lstrip_blocks=True,
 )
 _PAGES.filters |= {
+    "anchor": _anchor,
     "instant": _instant,
     "short": _short,
     "duration": _duration,

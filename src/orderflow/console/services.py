@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
 
 import aiohttp
+from yarl import URL
 
 from orderflow.runtime.tls import ClientTls
 
@@ -85,7 +86,8 @@ class Service(NamedTuple):
         try:
             async with self.session.request(
                 method,
-                self.url + path,
+                # A path comes encoded, and stays as it is: a product may be called `a/b` or `..`.
+                URL(self.url + path, encoded=True),
                 params=query,
                 data=body,
                 headers=headers,

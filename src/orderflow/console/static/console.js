@@ -17,11 +17,17 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
 });
 
+const isBusy = () => document.hidden || document.querySelector("dialog[open], details[open]");
+
 setInterval(() => {
   const live = document.querySelector("[data-live]");
-  const isBusy = document.hidden || document.querySelector("dialog[open], details[open]");
-  if (live && !isBusy) live.dispatchEvent(new Event("refresh"));
+  if (live && !isBusy()) live.dispatchEvent(new Event("refresh"));
 }, REFRESH_MS);
+
+// An answer may come after somebody has opened something: it would close that again.
+document.addEventListener("htmx:before:swap", (event) => {
+  if (isBusy()) event.preventDefault();
+});
 
 document.addEventListener("htmx:after:swap", writeTimes);
 document.addEventListener("htmx:after:settle", writeTimes);

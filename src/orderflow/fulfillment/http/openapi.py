@@ -197,7 +197,7 @@ def _stock() -> Document:
                 "Count a product; its first count makes it tracked",
                 {200: answer("Its record.", out.StockRecord)},
                 parameters=[_PRODUCT_ID],
-                requestBody=body(CountIn, {"onHand": 250}),
+                requestBody=body(CountIn, {"onHand": 250, "reason": "counted on Friday"}),
             )
         },
     }

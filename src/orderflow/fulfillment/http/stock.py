@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orderflow.contracts.orders_api import Text, Whole
+from orderflow.contracts.orders_api import Reason, Text, Whole
 from orderflow.contracts.pages import TextPageQuery
 from orderflow.database.audit import ByHand, act
 from orderflow.database.engine import Reader
@@ -38,6 +38,7 @@ class CountIn(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
 
     on_hand: Annotated[Whole, Field(ge=0, le=ON_HAND_MAX)]
+    reason: Reason | None = None
 
 
 class StockApi:
@@ -59,7 +60,14 @@ class StockApi:
         product_id = _product_id(request)
         body = await read_model(CountIn, request)
         now, sender = self._clock(), caller(request)
-        made = act(now, "stock.set", product_id, actor=sender.name, correlation_id=sender.correlation_id)
+        made = act(
+            now,
+            "stock.set",
+            product_id,
+            actor=sender.name,
+            correlation_id=sender.correlation_id,
+            reason=body.reason,
+        )
         command = SetOnHand(product_id, body.on_hand, now)
         record = await self._writer.submit_one(_SET_ON_HAND, ByHand(command, made))
         return json_response(records.document(record))
