@@ -14,6 +14,9 @@ from typing import Any
 
 import aiohttp
 
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+"""axe-core 4.14.1 (npm, MPL 2.0), unchanged."""
+
 START_S_MAX = 60.0
 ANSWER_S_MAX = 60.0
 
@@ -85,6 +88,27 @@ class Browser:
         )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         await self.send("Emulation.setEmulatedMedia", features=scheme)
+
+    async def press(self, key: str) -> None:
+        """A key that has a name: `Tab`, `Enter` or `Escape`."""
+        code = {"Tab": 9, "Enter": 13, "Escape": 27}[key]
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            of_kind = text if kind == "keyDown" else {}
+            await self.send(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **of_kind
+            )
+
+    async def barriers(self) -> list[str]:
+        """What axe-core finds on the page: what would keep somebody from using it."""
+        if not await self.value("'axe' in window"):
+            await self.value(await asyncio.to_thread(AXE.read_text) + "; null")
+        found = await self.value("axe.run().then((found) => found.violations)")
+        return [
+            f"{rule['id']}: {node['failureSummary']} {node['html']}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
 
     async def screenshot(self, file: Path) -> None:
         told = await self.send("Page.captureScreenshot", format="png")
