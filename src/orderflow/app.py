@@ -16,6 +16,7 @@ from orderflow.fulfillment import lease
 from orderflow.fulfillment import tables as fulfillment_tables
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.connect import open_carriers
+from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.health import health_api as fulfillment_health
@@ -365,7 +366,9 @@ async def _fulfillment_service(
         metrics = worker_metrics(worker.status)
         reads = FulfillmentApi(reader, worker.known)
         health = fulfillment_health(worker.readiness, worker.status)
-        app = fulfillment_app(reads, health, actions, stock, customers, metrics=metrics)
+        adapter = carriers.current.adapter
+        simulated = adapter if settings.env == "dev" and isinstance(adapter, SimulatedCarrier) else None
+        app = fulfillment_app(reads, health, actions, stock, customers, metrics=metrics, simulated=simulated)
         async with (
             _keeping_topics(bus, worker.health),
             front_door(

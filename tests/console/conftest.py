@@ -67,9 +67,10 @@ def console_beside(
     authenticate: Authenticate = lambda _authorization: EVERYONE,
     orders_url: str | None = None,
     fulfillment_url: str | None = None,
-    console: str = "on",
+    **more: object,
 ) -> Generator[Stage]:
-    """The console beside an Order Service and a Fulfillment Service, each of which can be elsewhere."""
+    """The console beside an Order Service and a Fulfillment Service, each of which can be elsewhere. `more`
+    are settings."""
     for name in ("orders", "fulfillment"):
         (directory / name).mkdir(parents=True)
     signs_in = authenticate(None) is not EVERYONE
@@ -80,7 +81,7 @@ def console_beside(
                 listening("fulfillment", directory / "fulfillment", authenticate=authenticate)
             )
             fulfillment_url = f"http://127.0.0.1:{port}"
-        settings = Settings.model_validate({"auth": "on" if signs_in else "off", "console": console})
+        settings = Settings.model_validate({"auth": "on" if signs_in else "off", **more})
         made = Console(settings, orders_url or f"http://127.0.0.1:{orders}", fulfillment_url)
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
 

@@ -36,7 +36,7 @@ async def _take(program: str, url: str) -> None:
     eventually(lambda: ask(first).body["status"] in ("Shipped", "Failed"), "the first order ends")
     ask(f"{url}/api/orders/batch", method="POST", body=batch)
     pages = {"flow": "/", "orders": "/console/orders", "dead-letters": "/console/dead-letters"}
-    pages |= {"payments": "/console/payments", "stock": "/console/stock"}
+    pages |= {"payments": "/console/payments", "stock": "/console/stock", "try-it": "/console/try-it"}
     pages |= {"order": f"/console/orders/{first.rsplit('/', 1)[1]}"}
     async with browsing(program) as browser:
         for look, size in LOOKS.items():

@@ -19,7 +19,7 @@ LETTER = "/console/dead-letters/00000000-0000-0000-0000-000000000001"
 DISCARDS = "/console/dead-letters/discards?kind=undecodable&reason=it%20is%20no%20JSON%20%3Cb%3E"
 PATHS = (
     *("/", "/console/orders", "/console/orders?status=OnHold", "/console/dead-letters", LETTER, DISCARDS),
-    *("/console/payments", "/console/stock", "/console/sign-in"),
+    *("/console/payments", "/console/stock", "/console/sign-in", "/console/try-it"),
 )
 
 

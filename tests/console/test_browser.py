@@ -9,7 +9,14 @@ from tests.conftest import missing
 from tests.console.browser import Browser, browsing
 from tests.journeys.processes import Role, ask, order
 
-PATHS = ("/", "/console/orders", "/console/dead-letters", "/console/payments", "/console/stock")
+PATHS = (
+    "/",
+    "/console/orders",
+    "/console/dead-letters",
+    "/console/payments",
+    "/console/stock",
+    "/console/try-it",
+)
 REFRESHES_MS = 5_000
 """In this time a page that is looked at refreshes itself twice."""
 

@@ -62,6 +62,8 @@ FULFILLMENT = {
     f"POST {LETTERS}/none/redrive": "fulfillment:operate",
     f"POST {LETTERS}/none/discard": "fulfillment:operate",
     "PUT /api/fulfillment/stock/p/1": "fulfillment:operate",
+    "GET /api/fulfillment/simulated-carrier": "fulfillment:read",
+    "PUT /api/fulfillment/simulated-carrier": "fulfillment:operate",
     "POST /api/fulfillment/customers/erase": "admin",
     "GET /metrics": "open",  # on our own host; see below for others
     "GET /health/live": "open",

@@ -170,7 +170,13 @@ def _application(name: str, directory: Path, stack: ExitStack) -> Any:
         writer=writer, reader=reader, clock=lambda: datetime.now(UTC), copies_kept=lambda: KEPT
     )
     return create_fulfillment(
-        FulfillmentApi(reader), health_api(WORKER), actions, stock, customers, metrics=metrics_api()
+        FulfillmentApi(reader),
+        health_api(WORKER),
+        actions,
+        stock,
+        customers,
+        metrics=metrics_api(),
+        simulated=carrier,
     )
 
 

@@ -18,9 +18,11 @@ from orderflow.console.orders import OrderPages
 from orderflow.console.overview import OverviewPages
 from orderflow.console.payments import PaymentPages
 from orderflow.console.rendering import HEADERS, page, static_file
+from orderflow.console.sample_orders import SampleOrders
 from orderflow.console.sampling import Sampler
 from orderflow.console.services import Away, Refused, Services, both_services
 from orderflow.console.sessions import KEY_CHARS_MAX, Sessions
+from orderflow.console.try_it import TRY_IT, TryItPage
 from orderflow.runtime.health import Health
 from orderflow.runtime.tls import ClientTls
 from orderflow.settings import Settings
@@ -53,26 +55,45 @@ class Console:
         async with both_services(*self._urls, tls) as services:
             key = settings.api_key.get_secret_value() if settings.api_key else None
             sampler = Sampler(services, health, key=key)
-            console = _application(services, self._sessions, sampler, signs_in=settings.asks_who_calls)
+            # Where several processes answer, only one would know what is being sent.
+            tries = settings.env == "dev" and settings.api_workers == 1
+            samples = SampleOrders(services.orders, health) if tries else None
+            console = _application(
+                services, self._sessions, sampler, samples, signs_in=settings.asks_who_calls
+            )
 
             async def either(connection: Connection, receive: Receive, send: Send) -> None:
                 of_console = connection["type"] == "http" and is_of_console(connection["path"])
                 await (console if of_console else app)(connection, receive, send)
 
-            sampler.loop.start()
+            loops = [sampler.loop, *([samples.loop] if samples else [])]
+            for loop in loops:
+                loop.start()
             try:
                 yield either
             finally:
-                await sampler.loop.stop()
+                for loop in loops:
+                    await loop.stop()
 
 
 def is_of_console(path: str) -> bool:
     return path == "/" or path.startswith("/console/")
 
 
-def _application(services: Services, sessions: Sessions, sampler: Sampler, *, signs_in: bool) -> ASGIApp:
+def _application(
+    services: Services,
+    sessions: Sessions,
+    sampler: Sampler,
+    samples: SampleOrders | None,
+    *,
+    signs_in: bool,
+) -> ASGIApp:
     visits = _Visits(services, sessions, signs_in=signs_in)
-    overview, orders, letters = OverviewPages(services, sampler), OrderPages(services), LetterPages(services)
+    overview, orders, letters = (
+        OverviewPages(services, sampler, tries=samples is not None),
+        OrderPages(services),
+        LetterPages(services),
+    )
     discards, payments = DiscardPages(services), PaymentPages(services)
     routes = [
         Route("/", visits.seen(overview.flow)),
@@ -88,6 +109,7 @@ def _application(services: Services, sessions: Sessions, sampler: Sampler, *, si
         Route("/console/payments", visits.seen(payments.all)),
         Route("/console/stock", visits.seen(overview.stock)),
         Route("/console/stock", visits.seen(overview.count_stock), methods=["POST"]),
+        *_of_trials(services, samples, visits),
         Route(SIGN_IN, visits.sign_in_page),
         Route(SIGN_IN, visits.sign_in, methods=["POST"]),
         Route("/console/sign-out", visits.sign_out, methods=["POST"]),
@@ -100,6 +122,16 @@ def _application(services: Services, sessions: Sessions, sampler: Sampler, *, si
     app = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
     app.router.redirect_slashes = False
     return app
+
+
+def _of_trials(services: Services, samples: SampleOrders | None, visits: "_Visits") -> list[Route]:
+    if samples is None:
+        return []
+    trials = TryItPage(services, samples)
+    return [
+        Route(TRY_IT, visits.seen(trials.show)),
+        Route(TRY_IT, visits.seen(trials.act), methods=["POST"]),
+    ]
 
 
 class _Visits:

@@ -23,9 +23,10 @@ ON_HAND_DIGITS_MAX = 13
 class OverviewPages:
     """The pages."""
 
-    def __init__(self, services: Services, sampler: Sampler) -> None:
+    def __init__(self, services: Services, sampler: Sampler, *, tries: bool) -> None:
         self._services = services
         self._sampler = sampler
+        self._tries = tries
 
     async def flow(self, _request: Request, key: str | None) -> Response:
         orders, fulfillment = self._services
@@ -45,6 +46,7 @@ class OverviewPages:
             series=json.dumps(drawn, separators=(",", ":")),
             latest=rates,
             untold=self._sampler.trouble,
+            tries=self._tries,
             since=(datetime.now(UTC) - timedelta(seconds=KEPT_S)).isoformat(timespec="seconds"),
         )
 

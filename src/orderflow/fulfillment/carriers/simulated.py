@@ -7,7 +7,7 @@ a process answers the same after it was killed. `carrier-sim` uses `SimulatedOut
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from orderflow.fulfillment.carriers import CarrierRejected, CarrierUnavailable, Label, ShipmentRequest
@@ -80,10 +80,22 @@ class SimulatedCarrier:
             seed=seed, delay_ms=delay_ms, failure_rate=failure_rate, error_rate=error_rate
         )
         self.identity = f"seed {seed}"
+        """It stays the same: whatever else changes, an order's shipment does not."""
         self._sleep = sleep
         self._clock = clock
         self._call_numbers = itertools.count()
         self._voided: dict[str, None] = {}
+
+    @property
+    def outcomes(self) -> SimulatedOutcomes:
+        return self._outcomes
+
+    def behave(self, *, delay_ms: tuple[int, int], failure_rate: float, error_rate: float) -> None:
+        """Behave like this from the next call on; a restart forgets it. An order that is tried again may be
+        rejected now, and was not before. Raises ValueError as the constructor does."""
+        self._outcomes = replace(
+            self._outcomes, delay_ms=delay_ms, failure_rate=failure_rate, error_rate=error_rate
+        )
 
     async def create_shipment(self, request: ShipmentRequest) -> Label:
         call_number = next(self._call_numbers)

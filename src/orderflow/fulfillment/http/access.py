@@ -4,6 +4,7 @@ shipments and dead letters of all customers are shown together."""
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.erasure import ERASE_SHIPMENTS
 from orderflow.contracts.scopes import Scope
+from orderflow.fulfillment.http.simulation import SIMULATED_CARRIER
 from orderflow.fulfillment.http.stock import STOCK
 from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
 from orderflow.web.metrics import METRICS
@@ -30,6 +31,8 @@ RULES: Rules = {
     ("POST", f"{LETTERS}/{{letter_id}}/redrive"): _OPERATE,
     ("POST", f"{LETTERS}/{{letter_id}}/discard"): _OPERATE,
     ("PUT", f"{STOCK}/{{product_id:path}}"): _OPERATE,
+    ("GET", SIMULATED_CARRIER): _READ,
+    ("PUT", SIMULATED_CARRIER): _OPERATE,
     ("POST", ERASE_SHIPMENTS): Rule(Scope.ADMIN),
     ("GET", METRICS): METRICS_RULE,
     ("GET", "/health/live"): OPEN,

@@ -167,6 +167,16 @@ class StockRecord(_Document):
     reserved: int
 
 
+class Behaviour(_Document):
+    """Of the simulated carrier. It answers after between `delayMsLeast` and `delayMsMost`; `failureRate` is
+    the share of orders that it rejects, `errorRate` that of calls which fail."""
+
+    delay_ms_least: int
+    delay_ms_most: int
+    failure_rate: float
+    error_rate: float
+
+
 class StockPage(_Document):
     items: list[StockRecord]
     next_cursor: str | None

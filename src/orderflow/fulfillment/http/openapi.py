@@ -10,6 +10,7 @@ from orderflow.fulfillment.http import documents as out
 from orderflow.fulfillment.http.access import LETTERS, RULES, SHIPMENTS
 from orderflow.fulfillment.http.dead_letters import DiscardIn, RedriveIn
 from orderflow.fulfillment.http.reads import LettersQuery, ShipmentsQuery
+from orderflow.fulfillment.http.simulation import SIMULATED_CARRIER, BehaviourIn
 from orderflow.fulfillment.http.stock import STOCK, CountIn, StockQuery
 from orderflow.web import openapi
 from orderflow.web.health import Live
@@ -41,12 +42,20 @@ _BODIES: openapi.Models = [
     (RedriveIn, "validation"),
     (CountIn, "validation"),
     (EraseShipmentsIn, "validation"),
+    (BehaviourIn, "validation"),
 ]
 _ANSWERS: openapi.Models = [
     (model, "serialization")
     for model in (
         *(out.Shipment, out.ShipmentPage, out.DeadLetterPage, out.DeadLetterDetails, out.DeadLetterGroups),
-        *(out.GroupRedrive, out.GroupRedrives, out.StockRecord, out.StockPage, out.WorkerReady),
+        *(
+            out.GroupRedrive,
+            out.GroupRedrives,
+            out.StockRecord,
+            out.StockPage,
+            out.Behaviour,
+            out.WorkerReady,
+        ),
         *(AuditPage, EraseShipmentsOut, Live, Problem),
     )
 ]
@@ -61,7 +70,7 @@ def openapi_document() -> dict[str, Any]:
             "version": "1",
             "description": openapi.INTRODUCTION,
         },
-        "paths": {**_shipments(), **_letters(), **_redrives(), **_stock(), **_others()},
+        "paths": {**_shipments(), **_letters(), **_redrives(), **_stock(), **_simulation(), **_others()},
         "components": {
             "schemas": openapi.schemas(
                 [*_BODIES, *_ANSWERS], (ShipmentsQuery, LettersQuery, StockQuery, AuditQuery)
@@ -200,6 +209,22 @@ def _stock() -> Document:
                 requestBody=body(CountIn, {"onHand": 250, "reason": "counted on Friday"}),
             )
         },
+    }
+
+
+def _simulation() -> Document:
+    told = answer("How it behaves now.", out.Behaviour)
+    none = problem(404, "no simulated carrier, or not in development")
+    behaviour = {"delayMsLeast": 1000, "delayMsMost": 5000, "failureRate": 0.15, "errorRate": 0.0}
+    return {
+        SIMULATED_CARRIER: {
+            "get": operation("How the simulated carrier behaves", {200: told, 404: none}),
+            "put": operation(
+                "Have the simulated carrier behave otherwise, until it is started anew",
+                {200: told, 404: none},
+                requestBody=body(BehaviourIn, behaviour),
+            ),
+        }
     }
 
 

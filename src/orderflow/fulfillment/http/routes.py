@@ -7,11 +7,13 @@ from starlette.routing import Route
 
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.erasure import ERASE_SHIPMENTS
+from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.http.access import LETTERS, RULES
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
 from orderflow.fulfillment.http.openapi import openapi_document
 from orderflow.fulfillment.http.reads import FulfillmentApi
+from orderflow.fulfillment.http.simulation import SIMULATED_CARRIER, SimulationApi
 from orderflow.fulfillment.http.stock import STOCK, StockApi
 from orderflow.fulfillment.until_written import TRANSIENT
 from orderflow.web.access import guard
@@ -31,8 +33,11 @@ def create_app(
     customers: Customers,
     *,
     metrics: MetricsApi,
+    simulated: SimulatedCarrier | None = None,
 ) -> Starlette:
-    """The Fulfillment Service as an ASGI application, to be served by `web.server`."""
+    """The Fulfillment Service as an ASGI application, to be served by `web.server`. `simulated` is a carrier
+    whose behaviour may be changed."""
+    simulation = SimulationApi(simulated)
     routes = [
         *health.routes(),
         metrics.route,
@@ -50,6 +55,8 @@ def create_app(
         Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
         Route(AUDIT, takes(service.list_audit, reads_query=True)),
         Route(STOCK, takes(stock.list_stock, reads_query=True)),
+        Route(SIMULATED_CARRIER, takes(simulation.read)),
+        Route(SIMULATED_CARRIER, takes(simulation.write), methods=["PUT"]),
         Route(ERASE_SHIPMENTS, takes(customers.erase), methods=["POST"]),
         # A product id may have a slash in it.
         Route(f"{STOCK}/{{product_id:path}}", takes(stock.set_on_hand), methods=["PUT"]),
