@@ -1,9 +1,10 @@
 """The console on a port of its own, beside real services."""
 
 import http.client
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -67,10 +68,9 @@ def console_beside(
     authenticate: Authenticate = lambda _authorization: EVERYONE,
     orders_url: str | None = None,
     fulfillment_url: str | None = None,
-    **more: object,
+    settings: Mapping[str, object] = MappingProxyType({}),
 ) -> Generator[Stage]:
-    """The console beside an Order Service and a Fulfillment Service, each of which can be elsewhere. `more`
-    are settings."""
+    """The console beside an Order Service and a Fulfillment Service, each of which can be elsewhere."""
     for name in ("orders", "fulfillment"):
         (directory / name).mkdir(parents=True)
     signs_in = authenticate(None) is not EVERYONE
@@ -81,8 +81,8 @@ def console_beside(
                 listening("fulfillment", directory / "fulfillment", authenticate=authenticate)
             )
             fulfillment_url = f"http://127.0.0.1:{port}"
-        settings = Settings.model_validate({"auth": "on" if signs_in else "off", **more})
-        made = Console(settings, orders_url or f"http://127.0.0.1:{orders}", fulfillment_url)
+        given = Settings.model_validate({"auth": "on" if signs_in else "off", **settings})
+        made = Console(given, orders_url or f"http://127.0.0.1:{orders}", fulfillment_url)
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
 
         @asynccontextmanager

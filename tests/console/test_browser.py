@@ -49,6 +49,14 @@ async def _watch_and_cancel(program: str, url: str) -> None:
         await browser.value("document.querySelector('dialog[open] form').requestSubmit()")
         # The page refreshes itself: nobody loads it again.
         await browser.until("document.body.innerText.includes('ordered twice')")
+        await browser.open(f"{url}/console/orders?customerId={placed['customer']['customerId']}")
+        await browser.value("document.querySelector('[name=productId]').value = 'half a wo'")
+        shown = "document.querySelectorAll('#results tbody tr').length"
+        assert await browser.value(shown) == 1
+        ask(f"{url}/api/orders", method="POST", body=order(1))
+        await browser.until(f"{shown} === 2")
+        # What somebody is writing stays.
+        assert await browser.value("document.querySelector('[name=productId]').value") == "half a wo"
         await browser.open(url + "/")
         before = await browser.value("document.querySelector('.tiles').innerText")
         ask(f"{url}/api/orders", method="POST", body=order(2))
@@ -63,7 +71,7 @@ async def _watch_and_cancel(program: str, url: str) -> None:
 
 async def _hide(browser: Browser) -> None:
     """Nobody looks at the page any more, and it asks for nothing."""
-    await browser.value("Object.defineProperty(document, 'hidden', {get: () => true})")
+    await browser.value("Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})")
     await browser.until("!document.querySelector('.htmx-request')")
     asked = len(browser.requests)
     hidden_at = await browser.value("performance.now()")

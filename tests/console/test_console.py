@@ -194,7 +194,7 @@ def test_a_page_of_another_origin_does_nothing_with_somebody_s_session(tmp_path:
 
 
 def test_it_can_be_left_out(tmp_path: Path) -> None:
-    with console_beside(tmp_path, console="off") as stage:
+    with console_beside(tmp_path, settings={"console": "off"}) as stage:
         assert [ask(stage.console, path).text for path in PAGES] == ["not of the console"] * len(PAGES)
 
 

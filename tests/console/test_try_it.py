@@ -79,7 +79,7 @@ def test_what_is_too_much_is_refused(tmp_path: Path, wrong: dict[str, str]) -> N
 def test_it_is_there_in_development_and_in_one_process_alone(
     tmp_path: Path, settings: dict[str, object]
 ) -> None:
-    with console_beside(tmp_path, **settings) as stage:
+    with console_beside(tmp_path, settings=settings) as stage:
         assert ask(stage.console, PAGE).status == 404
         assert ask(stage.console, PAGE, SEND).status == 404
         assert PAGE not in ask(stage.console, "/").text

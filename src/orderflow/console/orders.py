@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -65,6 +65,8 @@ class OrderPages:
             given=given,
             statuses=STATUSES,
             following=following(found, **kept),
+            is_newest=not given["cursor"],
+            address="/console/orders?" + urlencode({name: value for name, value in kept.items() if value}),
             is_filtered=any(given[name] for name in ("q", *_FILTERS[:-1])),
         )
 
