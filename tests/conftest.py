@@ -142,6 +142,11 @@ def promtool() -> str:
     return shutil.which("promtool") or missing("prometheus", "install Debian's package prometheus")
 
 
+@pytest.fixture(scope="session")
+def prometheus_binary() -> str:
+    return shutil.which("prometheus") or missing("prometheus", "install Debian's package prometheus")
+
+
 @pytest.fixture
 def pooled_database(postgres_database: str, pgbouncer: PgBouncer) -> str:
     """The URL of an empty database of this test's own, through a pooler in transaction mode."""

@@ -1,5 +1,6 @@
 """A receiver of OTLP over HTTP: it decodes the protobuf, and keeps the spans and the log lines."""
 
+import ssl
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -43,9 +44,9 @@ class LogLine:
 
 
 class Receiver:
-    """Listens on 127.0.0.1 while `receiving` runs."""
+    """Listens on 127.0.0.1 while `receiving` runs, by HTTPS if it has a certificate."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.spans: list[Span] = []
         self.logs: list[LogLine] = []
         receiver = self
@@ -67,9 +68,9 @@ class Receiver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.server.server_port}"
 
     def of_order(self, order_id: str) -> list[Span]:
         """The spans of the traces that know the order."""
@@ -79,8 +80,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Generator[Receiver]:
-    receiver = Receiver()
+def receiving(tls: ssl.SSLContext | None = None) -> Generator[Receiver]:
+    receiver = Receiver(tls)
     thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
     thread.start()
     try:
