@@ -29,8 +29,11 @@ BATCH = 64
 REQUESTS_PER_TURN = 16
 """Requests that end in one turn of the event loop, which writes their log lines together."""
 PROCESSES = 8
+SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 STATEMENTS, ROUTES, LOOPS = 110, 30, 20
 """As many series as a busy API process has."""
+CHECKS_PER_ORDER = 12
+"""An order has about as many spans if it is traced, and each has a place that asks first."""
 OBSERVED_PER_BATCH = 8
 """Use cases, `send`, `commit`, turns of loops, the batch, its age and its delivery."""
 
@@ -87,6 +90,13 @@ def scrape_ms() -> float:
     return cpu_us(partial(render, metrics.REGISTRY, OPENMETRICS, []), 20) / 1_000
 
 
+def checks() -> None:
+    """What one order does about its spans while traces are off."""
+    tracing.now_ns()
+    for _ in range(CHECKS_PER_ORDER):
+        tracing.is_traced(SAMPLED)
+
+
 def traces_us() -> float:
     """How much more a request costs once one of a hundred is traced. Spans go to nobody."""
     door = FrontDoor(logs=False)
@@ -111,6 +121,7 @@ def main() -> None:
     results = {
         f"logs and metrics, orders in batches of {BATCH} (at most 15)": f"{door + batch:6.1f} µs",
         f"a scrape of {PROCESSES} processes (at most 50)": f"{scrape_ms():6.1f} ms",
+        f"traces that are off, {CHECKS_PER_ORDER} checks": f"{difference_us(checks, lambda: None):6.1f} µs",
         "traces of 1 %, at the front door (at most 10)": f"{traces_us():6.1f} µs",
     }
     for name, cost in results.items():

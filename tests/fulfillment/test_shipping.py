@@ -3,8 +3,10 @@
 import asyncio
 import json
 import uuid
+from typing import Any
 
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.carriers import (
@@ -16,6 +18,8 @@ from orderflow.fulfillment.carriers import (
 )
 from orderflow.fulfillment.tables import attentions, dead_letters, shipments
 from orderflow.messaging import Message, Record
+
+ORDER_ID = "019ad3f2-0000-7000-8000-000000000001"
 
 
 class Watched:
@@ -64,8 +68,11 @@ def event_1(order_id: str) -> bytes:
 
 
 def publish(world: World, *messages: tuple[str, bytes]) -> None:
-    trace = (("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),)
-    world.log.publisher().publish([Message("order-events", key, value, trace) for key, value in messages])
+    headers = (
+        ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),
+        ("correlation-id", b"asked by \xff\n2"),
+    )
+    world.log.publisher().publish([Message("order-events", key, value, headers) for key, value in messages])
 
 
 def test_every_order_is_shipped_once_and_the_order_service_knows(
@@ -308,6 +315,24 @@ def test_what_can_never_be_processed_keeps_its_bytes_and_the_next_ones_flow(
             assert copies[newer].key == named.encode()
 
     asyncio.run(scenario())
+
+
+def test_the_log_line_of_a_dead_letter_has_the_ids_that_other_lines_about_its_order_have(
+    world: World, http_carrier: OpenCarrier
+) -> None:
+    async def scenario() -> list[Any]:
+        with capture_logs() as lines:
+            async with world.running(), http_carrier(world.carrier_url) as carrier:
+                publish(world, (ORDER_ID, b"[]"))
+                world.log.publisher().publish([Message("order-events", "", b"{", ())])
+                async with world.working(carrier):
+                    await world.until(lambda: len(world.rows(dead_letters)) == 2, "both are dead letters")
+        return [line for line in lines if line["event"] == "event.dead_letter"]
+
+    told = {line["order_id"]: line for line in asyncio.run(scenario())}
+    assert told[ORDER_ID]["correlation_id"] == "asked by \ufffd 2"
+    assert (told[ORDER_ID]["trace_id"], told[ORDER_ID]["span_id"]) == ("a" * 32, "b" * 16)
+    assert [told[None][name] for name in ("correlation_id", "trace_id", "span_id")] == [None] * 3
 
 
 def copied(world: World) -> list[Record]:

@@ -184,7 +184,7 @@ def test_releasing_gives_back_once_and_only_what_was_reserved(database: Database
     wanted, other = order(("apple", 3)), order(("apple", 1))
     write(database, reserve, wanted, other)
     for ids in ([wanted.order_id, wanted.order_id], [wanted.order_id], [str(uuid.uuid4())], []):
-        assert write(database, release, *ids) == [None] * len(ids)
+        assert write(database, release, *map(Release, ids)) == [None] * len(ids)
         assert levels(database) == {"apple": (5, 1)}
     assert held(database) == {other.order_id: {"apple": 1}}
 
@@ -194,9 +194,9 @@ def test_consuming_takes_out_once_and_only_what_was_reserved(database: Database)
     wanted, other = order(("apple", 3)), order(("apple", 1))
     write(database, reserve, wanted, other)
     for ids in ([wanted.order_id, wanted.order_id], [wanted.order_id], [str(uuid.uuid4())], []):
-        assert write(database, consume, *ids) == [None] * len(ids)
+        assert write(database, consume, *map(Consume, ids)) == [None] * len(ids)
         assert levels(database) == {"apple": (2, 1)}
-    assert write(database, release, wanted.order_id) == [None]
+    assert write(database, release, Release(wanted.order_id)) == [None]
     assert levels(database) == {"apple": (2, 1)}
 
 
@@ -249,7 +249,7 @@ def test_calls_in_one_transaction_see_each_other_and_nothing_stays_of_one_that_i
         tx = Transaction(connection)
         assert reserve(tx, [first]) == [Reserved()]
         assert reserve(tx, [second]) == [Insufficient((Missing("apple", 1, 0),))]
-        assert release(tx, [first.order_id]) == [None]
+        assert release(tx, [Release(first.order_id)]) == [None]
         assert reserve(tx, [second]) == [Reserved()]
         tx.send()
         transaction.rollback()
@@ -263,7 +263,7 @@ def test_a_count_below_what_is_reserved_stops_reserving_until_there_is_enough(da
     assert write(database, set_on_hand, SetOnHand("apple", 1, AT)) == [StockRecord("apple", 1, 4)]
     assert write(database, reserve, order(("apple", 1))) == [Insufficient((Missing("apple", 1, 0),))]
     assert write(database, reserve, wanted) == [Reserved()]
-    write(database, release, wanted.order_id)
+    write(database, release, Release(wanted.order_id))
     assert write(database, reserve, order(("apple", 1))) == [Reserved()]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from processes import Role, ask, eventually, order
 from tests.otlp_receiver import Receiver, Span, receiving
+from tests.ports import free_port
 
 from conftest import StartRole
 
@@ -51,14 +52,16 @@ def test_an_orders_spans_are_one_trace_from_the_request_to_its_last_status(
     start: StartRole, parts: dict[str, str], receiver: Receiver, content_type: str
 ) -> None:
     """The short way takes only the first of the content types."""
-    url = up(start, parts, PAYMENTS="simulated").url()
+    port = free_port()
+    url = up(start, parts, PAYMENTS="simulated", FULFILLMENT_PORT=str(port)).url()
+    track_stock(port)
     headers = {**SAMPLED, "content-type": content_type}
     priced = order(1)
     priced["items"][0]["unitPrice"] = {"amountMinor": 100, "currency": "EUR"}
     placed = ask(f"{url}/api/orders", method="POST", body=priced, headers=headers)
     order_id = placed.body["orderId"]
     assert ask(f"{url}/api/orders/{order_id}?wait=Shipped&timeoutMs=30000").body["status"] == "Shipped"
-    eventually(lambda: len(receiver.of_order(order_id)) >= 10, "the last spans arrive")
+    eventually(lambda: len(receiver.of_order(order_id)) >= 14, "the last spans arrive")
     spans = receiver.of_order(order_id)
     (server,) = [span for span in spans if span.kind == "SERVER"]
     assert (server.name, server.trace_id, server.parent_id) == ("POST /api/orders", TRACE, CLIENT)
@@ -75,6 +78,10 @@ def test_an_orders_spans_are_one_trace_from_the_request_to_its_last_status(
             (f"process {topic}", "CONSUMER"),
             ("report status", "CLIENT"),
             ("report status", "CLIENT"),
+            ("update status", "INTERNAL"),
+            ("update status", "INTERNAL"),
+            ("reserve stock", "INTERNAL"),
+            ("consume stock", "INTERNAL"),
             ("authorize", "CLIENT"),
             ("ship", "CLIENT"),
             ("capture", "CLIENT"),
@@ -87,9 +94,18 @@ def test_an_orders_spans_are_one_trace_from_the_request_to_its_last_status(
     system = "kafka" if "ORDERS_TOPIC" in parts else "orderflow"
     for name in (f"send {topic}", f"process {topic}"):
         assert by_name[name].attributes["messaging.system"] == system
-    reported = [span.attributes["orderflow.order_status"] for span in spans if span.name == "report status"]
-    assert reported == ["Processing", "Shipped"]
+    for name in ("report status", "update status"):
+        reported = [span.attributes["orderflow.order_status"] for span in spans if span.name == name]
+        assert reported == ["Processing", "Shipped"]
+    assert by_name["update status"].attributes["orderflow.outcome"] == "updated"
+    assert by_name["reserve stock"].attributes["orderflow.outcome"] == "reserved"
     assert not any(span.is_error for span in spans)
+
+
+def track_stock(port: int) -> None:
+    """Give the first product of `order` a stock record. `port` is the Fulfillment Service's."""
+    url = f"http://127.0.0.1:{port}/api/fulfillment/stock/product-0"
+    assert ask(url, method="PUT", body={"onHand": 5}, headers=NOT_SAMPLED).status == 200
 
 
 class Carrier:
@@ -142,7 +158,9 @@ def test_a_cancelled_orders_spans_tell_failed_calls_and_name_no_person(
 ) -> None:
     """The carrier's outage leaves the order waiting until it is cancelled."""
     with carrier_that_answers(503) as carrier:
-        url = up(start, parts, **carrier.settings).url()
+        port = free_port()
+        url = up(start, parts, **carrier.settings, FULFILLMENT_PORT=str(port)).url()
+        track_stock(port)
         order_id = ask(f"{url}/api/orders", method="POST", body=order(1), headers=SAMPLED).body["orderId"]
 
         def failed() -> bool:
@@ -172,6 +190,8 @@ def test_a_cancelled_orders_spans_tell_failed_calls_and_name_no_person(
         eventually(lambda: reported() == ["Processing", "Cancelled"], "the end is told in the order's trace")
         (undone,) = [s for s in receiver.of_order(order_id) if s.name == "undo ship" and not s.is_error]
         assert (undone.trace_id, undone.attributes["orderflow.outcome"]) == (TRACE, "undone")
+        (released,) = [s for s in receiver.of_order(order_id) if s.name == "release stock"]
+        assert released.trace_id == TRACE
     told = repr(receiver.spans)
     assert "Secret Name" not in told
     assert "product-" not in told

@@ -308,7 +308,9 @@ class Inbox:
 
     def _write_letters(self, letters: Sequence[DeadLetter]) -> bool:
         for letter in letters:
-            log.warning("event.dead_letter", kind=letter.kind, reason=letter.reason, order_id=letter.order_id)
+            log.warning(
+                "event.dead_letter", kind=letter.kind, reason=letter.reason, **dead_letters.ids_of(letter)
+            )
         return self._write_all(dead_letters.insert, letters)
 
     def _write_all(self, use_case: UseCase[C, None], commands: Sequence[C]) -> bool:

@@ -12,6 +12,7 @@ from typing import cast
 import sqlalchemy as sa
 from pydantic_core import from_json, to_json
 
+from orderflow.contracts.traceparent import parse_traceparent, span_id, trace_id
 from orderflow.database.dialects import insert_absent, now_ms
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions
@@ -125,6 +126,20 @@ def _packed(headers: Headers) -> bytes:
 def unpacked(headers: bytes) -> Headers:
     pairs = cast("list[tuple[str, str]]", from_json(headers))
     return tuple((name, value.encode("latin-1")) for name, value in pairs)
+
+
+def ids_of(letter: DeadLetter) -> dict[str, str | None]:
+    """What a log line about the letter has in common with others about its order; from the headers, for the
+    body may not be readable."""
+    headers = dict(unpacked(letter.headers))
+    correlation_id = headers.get("correlation-id", b"").decode("utf-8", "replace")
+    traceparent = parse_traceparent(headers.get("traceparent"))
+    return {
+        "order_id": letter.order_id,
+        "correlation_id": clean(correlation_id, TEXT_CHARS_MAX) or None,
+        "trace_id": trace_id(traceparent),
+        "span_id": span_id(traceparent),
+    }
 
 
 def insert(tx: Transaction, letters: Sequence[DeadLetter]) -> list[None]:

@@ -51,12 +51,12 @@ def stock_moves(changes: Sequence[Change], now: Moved) -> list[stock.Move]:
             continue
         if isinstance(change.decision, Call):
             if shipment.step is Step.CAPTURE:
-                moves.append(stock.Consume(shipment.order_id))
+                moves.append(stock.Consume(shipment.order_id, shipment.traceparent))
         elif isinstance(change.decision, Close):
             if after is not None and shipment.state is State.SHIPPED:
-                moves.append(stock.Consume(shipment.order_id))
+                moves.append(stock.Consume(shipment.order_id, shipment.traceparent))
         elif after is not None and not holds_stock(after):
-            moves.append(stock.Release(shipment.order_id))
+            moves.append(stock.Release(shipment.order_id, shipment.traceparent))
     return moves
 
 
@@ -121,8 +121,14 @@ def _reserve(tx: Transaction, changes: Sequence[Change], ended: list[stock.Move]
         return list(changes)
     ours = lock(tx, first, _UNLESS_CANCELLED)
     reserve = [
-        stock.Reserve(order_id_of(change), _lines(change.shipment), is_shipped=was_found(change))
+        stock.Reserve(
+            order_id_of(change),
+            _lines(shipment),
+            is_shipped=was_found(change),
+            traceparent=shipment.traceparent,
+        )
         for change in ours
+        if (shipment := change.shipment)
     ]
     answers = stock.move(tx, [*ended, *reserve])[len(ended) :]
     after = {key_of(change): _reserved(change, answer) for change, answer in zip(ours, answers, strict=True)}
@@ -176,7 +182,7 @@ def _turn_cancelled(tx: Transaction, changes: Sequence[Change]) -> Moved:
     # An earlier try whose answer was lost may have reserved what this one does not know of.
     first = [change for change in ours if isinstance(change.decision, Call) and _is_first(change.shipment)]
     if first:
-        stock.release(tx, [order_id_of(change) for change in first])
+        stock.release(tx, [stock.Release(order_id_of(c), c.shipment.traceparent) for c in first])
     return write_turned(tx, turned)
 
 

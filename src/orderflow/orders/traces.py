@@ -1,4 +1,4 @@
-"""The Order Service's spans between the request and the log."""
+"""The Order Service's spans: orders and status updates that are written, events that are sent."""
 
 from collections.abc import Sequence
 from functools import wraps
@@ -41,6 +41,24 @@ def _committed(sampled: Sequence[Any], began_ns: int, size: int, system: dict[st
     for each in sampled:
         told = {tracing.ORDER_ID: each.order_id, tracing.CORRELATION_ID: each.correlation_id}
         tracing.record(tracing.COMMIT, SpanKind.INTERNAL, each.traceparent, began_ns, told, links=(batch,))
+
+
+def updated(
+    order_id: str,
+    correlation_id: str,
+    traceparent: str | None,
+    began_ns: int,
+    *,
+    outcome: str,
+    status: str | None,
+) -> None:
+    """A status update, which was written or refused. `status` is what it has led to, if it was written."""
+    if traceparent is None or not tracing.is_traced(traceparent):
+        return
+    told = {tracing.ORDER_ID: order_id, tracing.CORRELATION_ID: correlation_id, tracing.OUTCOME: outcome}
+    if status is not None:
+        told[tracing.ORDER_STATUS] = status
+    tracing.record(tracing.UPDATE, SpanKind.INTERNAL, traceparent, began_ns, told)
 
 
 def published(

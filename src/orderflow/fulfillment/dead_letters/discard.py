@@ -33,7 +33,7 @@ from orderflow.fulfillment.model import (
 )
 from orderflow.fulfillment.moves import saga_values
 from orderflow.fulfillment.saga import holds_stock, moved
-from orderflow.fulfillment.stock.reservations import consume, release
+from orderflow.fulfillment.stock.reservations import Consume, Release, consume, release
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import shipments
 
@@ -203,17 +203,17 @@ def _fail_parked(tx: Transaction, letter: RowMapping, command: End) -> None:
     values: dict[str, object] = {"parked_kind": None, "note": _note(command)}
     if letter["kind"] in _NO_ORDER_TO_FAIL and shipment.done_step(Step.AUTHORIZE) is None:
         left = replace(shipment, state=State.CLOSED, label=None, error=command.reason, waits=0)
-        release(tx, [order_id])
+        release(tx, [Release(order_id, shipment.traceparent)])
         if letter["kind"] != UNKNOWN_ORDER:
             attentions.clear(tx, order_id)
     else:
         left = _given_up(shipment, command)
         if holds_stock(shipment) and not holds_stock(left):
-            release(tx, [order_id])
+            release(tx, [Release(order_id, shipment.traceparent)])
         values["due_at_ms"] = now_ms()
     if left.state is State.CLOSED:
         if left.step is Step.CAPTURE:  # it has shipped, though nobody may have called for the payment
-            consume(tx, [order_id])
+            consume(tx, [Consume(order_id, shipment.traceparent)])
             attentions.clear(tx, order_id)
         values |= {"due_at_ms": None, "closed_at": command.at}
     changed = sa.update(shipments).where(shipments.c.order_id == order_id)

@@ -9,6 +9,7 @@ rounds, which two transactions can do in opposite orders; PostgreSQL then ends o
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import sqlalchemy as sa
 from pydantic_core import to_json
@@ -17,17 +18,20 @@ from orderflow.database import bulk
 from orderflow.database.dialects import locked, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.tables import PRODUCT_ID_CHARS_MAX, reservations, stock
+from orderflow.runtime.telemetry import tracing
+from orderflow.runtime.telemetry.tracing import SpanKind
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
     """`lines` are product ids and quantities of at least 1; a product may occur in several of them.
     `is_shipped`: its carrier has the goods already, so they are reserved even if the records say that there
-    is too little."""
+    is too little. `traceparent`, here and below, is the order's, for the span of the move."""
 
     order_id: str
     lines: tuple[tuple[str, int], ...]
     is_shipped: bool = False
+    traceparent: str | None = None
 
     @property
     def rows(self) -> int:
@@ -39,6 +43,7 @@ class Release:
     """Give back what is reserved for the order, if anything is."""
 
     order_id: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Consume:
     """The order was shipped: what is reserved for it, if anything, is no longer on hand."""
 
     order_id: str
+    traceparent: str | None = None
 
 
 Move = Reserve | Release | Consume
@@ -90,16 +96,16 @@ def reserve(tx: Transaction, commands: Sequence[Reserve]) -> list[ReserveResult]
     return [result for result in move(tx, commands) if result is not None]
 
 
-def release(tx: Transaction, order_ids: Sequence[str]) -> list[None]:
+def release(tx: Transaction, commands: Sequence[Release]) -> list[None]:
     """Give back what is reserved for the orders; may be repeated."""
-    move(tx, [Release(order_id) for order_id in order_ids])
-    return [None] * len(order_ids)
+    move(tx, commands)
+    return [None] * len(commands)
 
 
-def consume(tx: Transaction, order_ids: Sequence[str]) -> list[None]:
+def consume(tx: Transaction, commands: Sequence[Consume]) -> list[None]:
     """Take what is reserved for the orders out of stock, because they were shipped; may be repeated."""
-    move(tx, [Consume(order_id) for order_id in order_ids])
-    return [None] * len(order_ids)
+    move(tx, commands)
+    return [None] * len(commands)
 
 
 def move(tx: Transaction, moves: Sequence[Move]) -> list[ReserveResult | None]:
@@ -108,6 +114,7 @@ def move(tx: Transaction, moves: Sequence[Move]) -> list[ReserveResult | None]:
     Whatever the number of orders, this sends at most six statements. If none of the products is tracked, it
     sends one for all Reserve, and one for all others.
     """
+    began_ns = tracing.now_ns()
     needs = [_needs(command) if isinstance(command, Reserve) else {} for command in moves]
     ending = {command.order_id for command in moves if not isinstance(command, Reserve)}
     products = {product_id for need in needs for product_id in need}
@@ -122,7 +129,28 @@ def move(tx: Transaction, moves: Sequence[Move]) -> list[ReserveResult | None]:
     ledger = _Ledger(Counter(rows), _reservations(tx, orders) if orders else {})
     results = [ledger.apply(command, need) for command, need in zip(moves, tracked, strict=True)]
     _write(tx, ledger)
+    if tracing.is_on():
+        tx.after_commit(partial(_tell, moves, results, ledger.before, began_ns))
     return results
+
+
+def _tell(
+    moves: Sequence[Move],
+    results: Sequence[ReserveResult | None],
+    before: Mapping[str, Mapping[str, int]],
+    began_ns: int,
+) -> None:
+    """A span for each order that is traced and whose products are tracked."""
+    for command, result in zip(moves, results, strict=True):
+        if command.traceparent is None or not tracing.is_traced(command.traceparent):
+            continue
+        moved = command.order_id in before if result is None else not isinstance(result, Untracked)
+        if moved:
+            told = {tracing.ORDER_ID: command.order_id}
+            if result is not None:
+                told[tracing.OUTCOME] = type(result).__name__.lower()
+            name = tracing.STOCK.format(move=type(command).__name__.lower())
+            tracing.record(name, SpanKind.INTERNAL, command.traceparent, began_ns, told)
 
 
 @dataclass(slots=True)

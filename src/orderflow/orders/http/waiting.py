@@ -9,9 +9,10 @@ from orderflow.database.audit import Act, ByHand, act
 from orderflow.database.batch import Outcome
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.database.group_commit import GroupCommit
-from orderflow.orders import commands
+from orderflow.orders import commands, traces
 from orderflow.orders.audit import UPDATE_ORDERS
 from orderflow.orders.model import TERMINAL
+from orderflow.runtime.telemetry import tracing
 
 WAITERS_MAX = 1_000
 LOOK_PERIOD_S = 0.25
@@ -90,6 +91,7 @@ async def update_orders(
     """Write the updates, and wake the requests of this process that wait for what they change. `by_hand`
     names the action for the audit log; None is for updates by a worker, which are not recorded there. Raises
     what the writer does."""
+    began_ns = tracing.now_ns()
     if by_hand is None:
         results = await writer.submit(commands.update_orders, updates)
     else:
@@ -98,6 +100,14 @@ async def update_orders(
     for update, result in zip(updates, results, strict=True):
         if isinstance(result, commands.Updated) and result.changed:
             waiters.reached(update.order_id, result.status)
+        traces.updated(
+            update.order_id,
+            update.correlation_id,
+            update.traceparent,
+            began_ns,
+            outcome=type(result).__name__.lower(),
+            status=result.status if isinstance(result, commands.Updated) else None,
+        )
     return results
 
 

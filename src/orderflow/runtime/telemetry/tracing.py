@@ -32,6 +32,8 @@ COMMIT_BATCH = "commit batch"
 SEND = "send {topic}"
 PROCESS = "process {topic}"
 REPORT = "report status"
+UPDATE = "update status"
+STOCK = "{move} stock"
 LOOK_UP = "look up {step}"
 DEAD_LETTER = "dead letter"
 
