@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-inpu
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
 .PHONY: help install run test mssql bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
-.PHONY: compose-up compose-down compose-test compose-images
+.PHONY: compose-up compose-down compose-test compose-images wheel
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ audit: .venv/.audit ## ask the registry what is known against the locked package
 
 sbom: .venv/.audit ## write build/sbom.cdx.json: what orderflow is made of (CycloneDX)
 	@$(BIN)/python deploy/supply_chain.py sbom
+
+wheel: .venv/.dev ## build the wheel in dist/: it runs without a checkout
+	@rm -rf build/lib
+	@$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 
 screenshots: .venv/.dev ## pictures of the console into build/screenshots: light, dark, 375 pixels wide; needs Chromium
 	@$(BIN)/python -m tests.console.screenshots

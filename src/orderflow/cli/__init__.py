@@ -15,6 +15,7 @@ from orderflow.cli import (
     configuration,
     customers,
     dead_letters,
+    demo,
     health,
     keys,
     orders,
@@ -29,6 +30,9 @@ from orderflow.cli.terminal import CommandFailed, WrongUse, complain, use_any_en
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
+
+COMPLETION = "--install-completion"
+"""It tells what it has done by itself; where it cannot, it ends the process with 1."""
 
 
 def version() -> int:
@@ -72,8 +76,8 @@ def _run(arguments: Sequence[str]) -> int:
         return EXIT_INTERRUPTED
     if isinstance(code, int):
         return code
-    # No command ran. Help or the version was printed, either on request or because no command was given.
-    return 0 if {"--help", "-h", "--version"}.intersection(arguments) else EXIT_WRONG_USE
+    # No command of ours ran. Help or the version was printed, on request or because no command was given.
+    return 0 if {"--help", "-h", "--version", COMPLETION}.intersection(arguments) else EXIT_WRONG_USE
 
 
 def _app() -> App:
@@ -128,8 +132,12 @@ def _app() -> App:
     config.command(configuration.show)
     config.command(configuration.check)
     app.command(config)
+    app.command(demo.demo)
     app.command(health.health)
     app.command(version)
+    app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType]  # untyped **kwargs
+        COMPLETION, help="Have the shell complete commands and options."
+    )
     return app
 
 
