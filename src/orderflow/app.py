@@ -316,7 +316,7 @@ async def _order_service(
             try:
                 yield
             finally:
-                api.stop()
+                await api.stop()
 
 
 async def _fulfillment_service(

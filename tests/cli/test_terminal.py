@@ -84,7 +84,7 @@ def test_waiting_for_an_order_does_not_spin_where_the_service_answers_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = Service(f"sqlite:///{tmp_path / 'orders.db'}")
-    service.api.stop()  # long polls are now answered at once, as when there is no room for another
+    service.stop_api()  # long polls are now answered at once, as when there is no room for another
     looks: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

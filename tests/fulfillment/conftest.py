@@ -118,7 +118,7 @@ class World:
                     yield
                     await self._bury()
                 finally:
-                    api.stop()
+                    await api.stop()
 
     @property
     def session(self) -> aiohttp.ClientSession:

@@ -25,6 +25,7 @@ from orderflow.database.migrate import migrate
 from orderflow.messaging import Kept, Message, Position, Publisher, PublishFailed
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders.http.routes import OrdersApi
+from orderflow.orders.http.stream import StreamLimits
 from orderflow.orders.intake import KEY_WAIT_S
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
@@ -42,6 +43,8 @@ UNKNOWN_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
 HOSTS = ("shop.example",)
 """The host names that services in tests have."""
 KEPT = Kept("topic order-events", DAY_S, "retention.ms=86400000")
+SHORT_STREAMS = StreamLimits(life_s=lambda: 0.1)
+"""A client that reads an answer to its end, whatever it is, sees the end of a stream soon."""
 CORS_ORIGIN = "https://pages.example"
 """The only other origin whose pages may use them."""
 
@@ -64,6 +67,13 @@ def eventually(holds: Callable[[], object], *, seconds_max: float = WAIT_S_MAX) 
     while not holds():
         assert time.monotonic() < deadline, "did not come true in time"
         time.sleep(0.01)
+
+
+def patiently(send: Callable[[], "Answer"]) -> "Answer":
+    """The first answer that is no refusal: processes that count in one row wait for it, and not for long."""
+    while (answer := send()).status == 503:
+        pass
+    return answer
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,8 @@ class Service:
         admit: Admit | None = None,
         behind_proxy: bool = False,
         cors_origins: Sequence[str] = (CORS_ORIGIN,),
+        stream_limits: StreamLimits = SHORT_STREAMS,
+        sequencing: bool = False,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, ORDERS)
@@ -167,13 +179,15 @@ class Service:
             key_wait_s=key_wait_s,
         )
         self.writer, self.relay = self.process.writer, self.process.relay
-        self.api = OrdersApi(self.process, events_kept=lambda: KEPT)
+        self.api = OrdersApi(self.process, events_kept=lambda: KEPT, stream_limits=stream_limits)
         if self.log is None:
             self.relay.close()  # it takes nothing over then
         elif writing:
             self.relay.start()
         if writing:
             self.writer.start()
+        if sequencing:
+            self.process.sequencer.start()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
@@ -212,9 +226,13 @@ class Service:
         ):
             self._started.set()
             await self._stop.wait()
+            await self.api.stop()
+
+    def stop_api(self) -> None:
+        """What happens before the server stops, while it still serves."""
+        asyncio.run_coroutine_threadsafe(self.api.stop(), self._loop).result(WAIT_S_MAX)
 
     def close(self) -> None:
-        self.api.stop()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._loop.close()

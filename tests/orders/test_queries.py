@@ -271,18 +271,18 @@ def test_waiters_are_bounded_and_leave_their_place_again() -> None:
                 for number in range(WAITERS_MAX)
             ]
             with waiters.expecting("one more", "Shipped") as refused:
-                assert refused.is_set()
+                assert refused.reached.is_set()
             waiters.reached("0", "Processing")
-            assert not waiting[0].is_set()
+            assert not waiting[0].reached.is_set()
             waiters.reached("0", "Shipped")
             waiters.reached("1", "Failed")
-            assert [event.is_set() for event in waiting[:3]] == [True, True, False]
+            assert [waiter.reached.is_set() for waiter in waiting[:3]] == [True, True, False]
         with waiters.expecting("0", "Shipped") as late:
-            assert not late.is_set()
+            assert not late.reached.is_set()
             waiters.close()
-            assert late.is_set()
+            assert late.reached.is_set()
         with waiters.expecting("0", "Shipped") as too_late:
-            assert too_late.is_set()
+            assert too_late.reached.is_set()
 
     asyncio.run(crowd())
 
@@ -303,9 +303,9 @@ def test_waiters_ask_for_what_other_processes_changed_also_after_an_outage() -> 
         return answer
 
     async def wait() -> None:
-        with Waiters(statuses).expecting("a", "Shipped") as reached:
+        with Waiters(statuses, look_period_s=0.01).expecting("a", "Shipped") as waiter:
             async with asyncio.timeout(30):
-                await reached.wait()
+                await waiter.reached.wait()
 
     asyncio.run(wait())
     assert asked == [["a"]] * 3

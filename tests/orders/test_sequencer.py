@@ -2,13 +2,12 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.orders.conftest import ORDER, Answer, Service, Start, eventually
+from tests.orders.conftest import ORDER, Service, Start, eventually, patiently
 
 from orderflow.database.transaction import Transaction
 from orderflow.orders import sequencer, stream
@@ -21,19 +20,12 @@ ROWS_MAX = 10_000
 
 def positions(service: Service, position: int = 1) -> list[tuple[int, Change]]:
     with service.database.reader.connect() as connection:
-        return stream.read(connection, position, rows_max=ROWS_MAX)
+        return stream.read(connection, position, rows_max=ROWS_MAX).changes
 
 
 def sequenced(service: Service) -> list[tuple[int, Change]]:
     Sequencer(service.writer).run_once()
     return positions(service)
-
-
-def patiently(send: Callable[[], Answer]) -> Answer:
-    """The first answer that is no refusal: the processes of this test count in one row, and wait for it."""
-    while (answer := send()).status == 503:
-        pass
-    return answer
 
 
 def test_every_change_has_a_position_with_what_it_did(service: Service) -> None:

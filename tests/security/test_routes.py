@@ -22,6 +22,7 @@ UNDECIDED = Principal("anonymous", frozenset(), denial=Denial.UNDECIDED)
 
 ORDERS = {
     "GET /api/orders": "orders:read, customers",
+    "GET /api/orders/stream": "orders:read, customers",
     f"GET /api/orders/{ID}": "orders:read, customers",
     f"GET /api/orders/{ID}/timeline": "orders:read, customers",
     "GET /api/stats": "orders:read",

@@ -30,6 +30,8 @@ IDEMPOTENCY_KEY_CHARS_MAX = 255
 TEXT_CHARS_MAX = 200
 REASON_CHARS_MAX = 1_000
 
+STREAM = "/api/orders/stream"
+
 # Control characters by number: the pattern is in the OpenAPI document, and not every engine knows \p{Cc}.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$"
 
@@ -244,6 +246,30 @@ class OrderOut(Answer, OrderFields[CustomerOut, list[ItemOut], ShipToOut]):
     updated_at: datetime
     correlation_id: str
     allowed_transitions: list[str]
+
+
+class AttentionMark(Answer):
+    """Attention without its reason, a text that people may have written: the order itself has it."""
+
+    kind: str
+    since: datetime
+
+
+class OrderChange(Answer):
+    """The data of an event in the stream: a version of an order."""
+
+    position: int
+    order_id: OrderId
+    status: str
+    version: int
+    at: datetime
+    attention: AttentionMark | None
+
+
+class StreamReset(Answer):
+    """The data of a reset: the stream goes on behind this position."""
+
+    position: int
 
 
 class OrderPage(Answer):

@@ -41,6 +41,13 @@ class Bounds(NamedTuple):
     next: int
 
 
+class Page(NamedTuple):
+    """Changes with their positions, which are consecutive, and whether there may be more already."""
+
+    changes: list[tuple[int, Change]]
+    more: bool
+
+
 def change(order_id: str, after: OrderState, at: datetime, customer_id: str) -> Change:
     """The change that has led to this state."""
     kind, since = (after.attention.kind, utc_text(after.attention.since)) if after.attention else (None, None)
@@ -75,21 +82,21 @@ _BOUNDS = sa.select(
 )
 
 
-def read(connection: Connection, position: int, *, rows_max: int) -> list[tuple[int, Change]]:
-    """The changes from this position on, which must be kept, with their positions; they come from `rows_max`
-    rows at most. Empty if there are none yet."""
+def read(connection: Connection, position: int, *, rows_max: int) -> Page:
+    """The changes from this position on, or from the first one that is kept if that is later; they come from
+    `rows_max` rows at most. Without any, nothing has happened since."""
     # A position within a row is not the row's first one, so the search begins at the last row that starts
     # before it or there.
     begins = sa.select(sa.func.max(stream.c.first_position)).where(stream.c.first_position <= position)
     rows = connection.execute(
         sa.select(stream.c.first_position, stream.c.changes)
-        .where(stream.c.first_position >= begins.scalar_subquery())
+        .where(stream.c.first_position >= sa.func.coalesce(begins.scalar_subquery(), position))
         .order_by(stream.c.first_position)
         .limit(rows_max)
-    )
+    ).all()
     found = [
         (row.first_position + index, Change(*change))
         for row in rows
         for index, change in enumerate(from_json(row.changes))
     ]
-    return [each for each in found if each[0] >= position]
+    return Page([each for each in found if each[0] >= position], len(rows) == rows_max)

@@ -100,9 +100,10 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
 
     def eof_received(self) -> bool:
-        """A client that has sent all may still read, but not by TLS: True keeps it for its answers."""
+        """A client that has sent all may still read its answers, but not by TLS, and no stream."""
         self._deaf = True
-        return bool(self._queue) and self._receiving is None and not self._secure
+        answers = self._queue and not self._queue[0].is_stream
+        return bool(answers) and self._receiving is None and not self._secure
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:

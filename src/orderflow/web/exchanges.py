@@ -67,7 +67,8 @@ class Exchange:
     """One request and its answer. The body grows while the request arrives.
 
     `failure` is why the rest of the body will never come: whoever reads the body gets it as an error, and it
-    becomes the answer to this request.
+    becomes the answer to this request. `is_stream` says that the answer has no end of its own: if the client
+    closes its side, nothing more is sent, while other answers are sent to their end.
     """
 
     __slots__ = (
@@ -89,6 +90,7 @@ class Exchange:
         "given",
         "headers",
         "http_10",
+        "is_stream",
         "keep_alive",
         "method",
         "query",
@@ -127,7 +129,7 @@ class Exchange:
         self.body: list[bytes] = []
         self.whole = self._chunked = False
         self.failure: ProblemError | None = None
-        self.started = self.done = self._lost = self._delivered = False
+        self.started = self.done = self.is_stream = self._lost = self._delivered = False
         self.status, self.route = 0, ""
         self._awaited: asyncio.Future[None] | None = None
         self._head: list[tuple[bytes, bytes]] | None = None
@@ -248,7 +250,7 @@ class Exchange:
             "raw_path": self.raw_path,
             "query_string": self.query,
             "headers": self.headers,
-            "state": {"caller": self.caller, "exchange": self},
+            "state": {"caller": self.caller, "exchange": self, "door": self._door},
         }
 
     async def receive(self) -> Message:
@@ -264,12 +266,9 @@ class Exchange:
                 return message
             if self.failure is not None:
                 raise self.failure
-            await self._arrival()
+            self._awaited = asyncio.get_running_loop().create_future()
+            await self._awaited
         return {"type": "http.disconnect"}
-
-    async def _arrival(self) -> None:
-        self._awaited = asyncio.get_running_loop().create_future()
-        await self._awaited
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -120,7 +120,7 @@ class FrontDoor:
         self, method: bytes, headers: Mapping[bytes, bytes], path: bytes = b"/", address: str = ""
     ) -> Caller | Refusal:
         """`address` is where the request comes from."""
-        principal = self._authenticate(headers.get(b"authorization"))
+        principal = self.principal(headers)
         given = headers.get(b"traceparent")
         request = None
         if tracing.is_on():
@@ -147,6 +147,10 @@ class FrontDoor:
                 caller,
             )
         return caller
+
+    def principal(self, headers: Mapping[bytes, bytes]) -> Principal:
+        """Who sends these headers. A request that takes long may ask again."""
+        return self._authenticate(headers.get(b"authorization"))
 
     def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a browser sends the request for a page that is not ours. Other programs send neither

@@ -2,6 +2,7 @@
 
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.erasure import ERASE_CUSTOMER
+from orderflow.contracts.orders_api import STREAM
 from orderflow.contracts.scopes import Scope
 from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
 from orderflow.web.asyncapi_page import ASYNCAPI, PAGE, STYLE
@@ -18,6 +19,7 @@ RULES: Rules = {
     ("POST", "/api/orders"): PLACE,
     ("POST", "/api/orders/batch"): PLACE,
     ("GET", "/api/orders"): _READ,
+    ("GET", STREAM): _READ,
     ("GET", "/api/orders/{order_id}"): _READ,
     ("GET", "/api/orders/{order_id}/timeline"): _READ,
     ("POST", "/api/orders/{order_id}/cancel"): _WRITE,

@@ -1,6 +1,7 @@
-"""The OpenAPI document of the Order Service. FastAPI describes the reads; the writes, which it does not
-route, and what both services have in common are added here."""
+"""The OpenAPI document of the Order Service. FastAPI describes the reads; the writes and the stream, which it
+does not route, and what both services have in common are added here."""
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCustomerOut
 from orderflow.orders.http.access import RULES
+from orderflow.orders.http.parsing import StreamQuery
 from orderflow.web import openapi
 from orderflow.web.health import Live, Ready
 from orderflow.web.openapi import Document, answer, body, operation, path_parameter, problem
@@ -41,6 +43,14 @@ _IF_MATCH = {
     "schema": {"type": "string", "pattern": r'^("[0-9]{1,9}"|\*)$'},
     "example": '"3"',
 }
+_LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The last `id` that the client has got: the stream goes on behind it.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "example": "4711",
+}
 _IN_PATH = path_parameter("order_id", {"type": "string", "format": "uuid"}, _ORDER_ID)
 _NO_ORDER = problem(404, "no such order", "unknown-order")
 _OTHER_VERSION = problem(412, "the order has another version")
@@ -59,6 +69,7 @@ _MODELS: openapi.Models = [
         (model, "serialization")
         for model in (
             *(api.Problem, api.BatchOut, api.StatusUpdatesOut, api.ReleaseOut, api.OrderOut),
+            *(api.OrderChange, api.StreamReset),
             *(EraseCustomerOut, Live, Ready),
         )
     ),
@@ -70,7 +81,7 @@ def get_responses(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "OK", "model": answer}, 422: problem(422, "a parameter breaks the contract")}
 
 
-def document_writes(app: FastAPI) -> None:
+def document_the_rest(app: FastAPI) -> None:
     """Complete the application's OpenAPI document with what FastAPI does not know."""
     generate = app.openapi
 
@@ -88,12 +99,56 @@ def document_writes(app: FastAPI) -> None:
                 ]
             found = made["paths"]["/api/orders/{order_id}"]["get"]["responses"]["200"]
             found |= answer(found["description"], api.OrderOut, "ETag")
-            for path, methods in (_writes() | openapi.shared_operations(Ready)).items():
+            for path, methods in (_writes() | _stream() | openapi.shared_operations(Ready)).items():
                 made["paths"][path] = made["paths"].get(path, {}) | methods
             app.openapi_schema = openapi.completed(made, RULES)
         return app.openapi_schema
 
     app.openapi = document
+
+
+def _stream() -> Document:
+    data = {
+        "position": 4712,
+        "orderId": _ORDER_ID,
+        "status": "Processing",
+        "version": 2,
+        "at": "2026-02-10T09:30:00.000Z",
+        "attention": None,
+    }
+    example = f": heartbeat\nid: 4711\n\nid: 4712\nevent: order\ndata: {json.dumps(data)}\n\n"
+    text = (
+        "Server-Sent Events. The `id` of `event: order` is the position of the change, and a heartbeat names "
+        "the position so far. `event: reset` comes first if the stream cannot go on behind `Last-Event-ID`: "
+        "changes are missing, and what follows begins behind the `id` of the reset."
+    )
+    events = [_event("order", api.OrderChange), _event("reset", api.StreamReset)]
+    content = {"itemSchema": {"oneOf": events}, "example": example}
+    return {
+        api.STREAM: {
+            "get": operation(
+                "Follow the changes of orders as they happen",
+                {200: {"description": text, "content": {"text/event-stream": content}}},
+                parameters=[*openapi.query_parameters(StreamQuery), _LAST_EVENT_ID],
+            )
+        }
+    }
+
+
+def _event(name: str, data: type[BaseModel]) -> Document:
+    return {
+        "type": "object",
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"const": name},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": openapi.ref(data),
+            },
+        },
+    }
 
 
 def _writes() -> Document:

@@ -18,6 +18,7 @@ from orderflow.orders.http.problems import placement_problem, problem_result, un
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.intake import Accepted, Intake, Refused
 from orderflow.orders.model import TERMINAL
+from orderflow.orders.tail import Tail
 from orderflow.web.answers import caller, json_response, json_text, owner_of
 from orderflow.web.bodies import BodyBudget, read_json_body
 from orderflow.web.headers import header_values, idempotency_key
@@ -27,11 +28,14 @@ from orderflow.web.problems import ProblemError, validation_problem
 class Orders:
     """The endpoints."""
 
-    def __init__(self, *, intake: Intake, reader: Reader, bodies: BodyBudget, waiters: Waiters) -> None:
+    def __init__(
+        self, *, intake: Intake, reader: Reader, bodies: BodyBudget, waiters: Waiters, tail: Tail
+    ) -> None:
         self._intake = intake
         self._reader = reader
         self._bodies = bodies
         self._waiters = waiters
+        self._tail = tail
 
     async def post_order(self, request: Request) -> Response:
         self._intake.check_room()
@@ -90,17 +94,15 @@ class Orders:
     async def _awaited(self, order_id: str, query: parsing.OrderQuery, owner: str | None) -> queries.Document:
         """The order as soon as it has the status that is waited for, or a terminal one. Otherwise the order
         as it is at the time-out, or earlier if the server stops or too many requests wait already."""
-        if owner is not None:
-            await self._order(order_id, owner)
-        with self._waiters.expecting(order_id, query.wait or "") as reached:
-            status = (await self._reader.run(queries.statuses, [order_id])).get(order_id)
-            if status is None:
-                raise unknown_order()
-            if status == query.wait or status in TERMINAL:
-                return await self._order(order_id, owner)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(query.timeout_ms / 1000):
-                    await reached.wait()
+        async with self._tail.subscribed():  # it then tells the waiters of each change
+            with self._waiters.expecting(order_id, query.wait or "") as waiter:
+                order = await self._order(order_id, owner)
+                if order["status"] == query.wait or order["status"] in TERMINAL:
+                    return order
+                waiter.version = order["version"]
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(query.timeout_ms / 1000):
+                        await waiter.reached.wait()
         return await self._order(order_id, owner)
 
     async def list_orders(self, request: Request, query: Annotated[parsing.ListQuery, Query()]) -> Response:

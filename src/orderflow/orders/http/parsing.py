@@ -32,6 +32,15 @@ class ListQuery(PageQuery):
     created_to: api.Instant | None = None
 
 
+class StreamQuery(BaseModel):
+    """Filters of `GET /api/orders/stream`."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    status: list[Status] = Field([])
+    customer_id: api.Text | None = None
+
+
 class OrderQuery(BaseModel):
     """`wait` names the status to wait for; a terminal status or the time-out ends the wait, too."""
 

@@ -26,9 +26,11 @@ from orderflow.orders.http.parked import ParkedEvents
 from orderflow.orders.http.short_way import PostOrder
 from orderflow.orders.http.stats import Statistics
 from orderflow.orders.http.status import StatusUpdates
+from orderflow.orders.http.stream import OrderStream, StreamLimits
 from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.process import OrdersProcess
+from orderflow.orders.tail import Tail
 from orderflow.web import asyncapi_page, docs_page
 from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS
@@ -51,13 +53,21 @@ class OrdersApi:
         process: OrdersProcess,
         *,
         events_kept: Callable[[], Kept],
+        stream_limits: StreamLimits | None = None,
     ) -> None:
         writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
+        limits = stream_limits or StreamLimits()
+        self._tail = Tail(reader, process.health, changes_max=limits.changes_max)
+        self._stream = OrderStream(self._tail, reader, limits)
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
+        self._tail.observe(self._waiters.changed)
         self.short_way = PostOrder(intake)
         self.app = _application(
-            orders=Orders(intake=intake, reader=reader, bodies=bodies, waiters=self._waiters),
+            orders=Orders(
+                intake=intake, reader=reader, bodies=bodies, waiters=self._waiters, tail=self._tail
+            ),
+            stream=self._stream,
             status=StatusUpdates(
                 writer=writer,
                 bodies=bodies,
@@ -87,14 +97,17 @@ class OrdersApi:
             metrics=metrics_api(process),
         )
 
-    def stop(self) -> None:
-        """Answer every long poll now; the server is about to end."""
+    async def stop(self) -> None:
+        """Answer every long poll now and end every stream; the server is about to end."""
         self._waiters.close()
+        self._stream.close()
+        await self._tail.close()
 
 
 def _application(
     *,
     orders: Orders,
+    stream: OrderStream,
     status: StatusUpdates,
     transitions: Transitions,
     statistics: Statistics,
@@ -125,6 +138,7 @@ def _application(
         ("POST", ERASE_CUSTOMER, takes(customers.erase)),
     ):
         app.router.routes.append(Route(path, endpoint, methods=[method]))
+    app.router.routes.append(Route(api.STREAM, stream, methods=["GET"]))
     for path, endpoint, query, answer in (
         ("/api/orders", orders.list_orders, parsing.ListQuery, api.OrderPage),
         ("/api/orders/{order_id}", orders.get_order, parsing.OrderQuery, api.OrderOut),
@@ -144,7 +158,7 @@ def _application(
             responses=openapi.get_responses(answer),
         )
     app.router.routes.extend([metrics.route, *docs_page.ROUTES, *asyncapi_page.routes(asyncapi.document())])
-    openapi.document_writes(app)
+    openapi.document_the_rest(app)
     guard(app.router.routes, RULES)
     return app
 

@@ -1,9 +1,14 @@
-"""Long polls: requests that wait for an order to reach a status."""
+"""Long polls: requests that wait for an order to reach a status.
+
+The changes that this process makes are told to them at once, those of other processes by the tail. If nobody
+gives positions to changes, the tail has none: so the database is asked now and then as well.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 
 from orderflow.database.audit import Act, ByHand, act
 from orderflow.database.batch import Outcome
@@ -12,12 +17,22 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.orders import commands, traces
 from orderflow.orders.audit import UPDATE_ORDERS
 from orderflow.orders.model import TERMINAL
+from orderflow.orders.tail import Placed
 from orderflow.runtime.telemetry import tracing
 
 WAITERS_MAX = 1_000
-LOOK_PERIOD_S = 0.25
-"""How often the database is asked about all waiting orders together. A change that another process made is
-noticed that late."""
+LOOK_PERIOD_S = 2.0
+"""How often the database is asked about all waiting orders together."""
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """A request that waits for an order to reach this status, or a terminal one."""
+
+    status: str
+    version: float = inf
+    """The order's version when the request has looked at it: the tail may still tell of earlier ones."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -25,52 +40,58 @@ class Waiters:
     """The requests that wait in this process. `statuses` asks the database for the statuses of orders."""
 
     statuses: Callable[[Sequence[str]], Awaitable[dict[str, str]]]
-    _waiting: dict[str, list[tuple[str, asyncio.Event]]] = field(
-        default_factory=dict[str, list[tuple[str, asyncio.Event]]], init=False
-    )
+    look_period_s: float = LOOK_PERIOD_S
+    _waiting: dict[str, list[Waiter]] = field(default_factory=dict[str, list[Waiter]], init=False)
     _count: int = field(default=0, init=False)
     _looking: asyncio.Task[None] | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
 
     @contextmanager
-    def expecting(self, order_id: str, status: str) -> Generator[asyncio.Event]:
-        """An event that is set when the order reaches the status or a terminal one, or at once if too many
-        requests wait already or none may wait any more. The order may have reached the status before: the
-        caller must look."""
-        waiter = (status, asyncio.Event())
+    def expecting(self, order_id: str, status: str) -> Generator[Waiter]:
+        """A waiter that has reached the status when the order has, or at once if too many requests wait
+        already or none may wait any more. The order may have reached the status before: the caller must look,
+        and set the version that it has seen."""
+        waiter = Waiter(status)
         if self._closed or self._count >= WAITERS_MAX:
-            waiter[1].set()
-            yield waiter[1]
+            waiter.reached.set()
+            yield waiter
             return
         self._waiting.setdefault(order_id, []).append(waiter)
         self._count += 1
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
         try:
-            yield waiter[1]
+            yield waiter
         finally:
             self._count -= 1
             self._waiting[order_id].remove(waiter)
             if not self._waiting[order_id]:
                 del self._waiting[order_id]
 
-    def reached(self, order_id: str, status: str) -> None:
-        """The order has this status now."""
-        for expected, event in self._waiting.get(order_id, ()):
-            if status == expected or status in TERMINAL:
-                event.set()
+    def reached(self, order_id: str, status: str, version: int | None = None) -> None:
+        """The order has this status: since this version or, for None, since now."""
+        for waiter in self._waiting.get(order_id, ()):
+            is_new = version is None or version > waiter.version
+            if is_new and (status == waiter.status or status in TERMINAL):
+                waiter.reached.set()
+
+    def changed(self, changes: Sequence[Placed]) -> None:
+        """For the tail, which calls this with all changes."""
+        if self._waiting:
+            for _, change in changes:
+                self.reached(change.order_id, change.status, change.version)
 
     def close(self) -> None:
         """End every wait now, and let nobody wait from now on."""
         self._closed = True
         for waiters in self._waiting.values():
-            for _, event in waiters:
-                event.set()
+            for waiter in waiters:
+                waiter.reached.set()
 
     async def _look(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(LOOK_PERIOD_S)
+                await asyncio.sleep(self.look_period_s)
                 try:
                     found = await self.statuses(list(self._waiting))
                 except DatabaseUnavailable:

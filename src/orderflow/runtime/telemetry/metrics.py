@@ -132,6 +132,13 @@ REPAIRS = _counter(
     "orders",
     "kind",
 )
+STREAMS_ENDED = _counter(
+    "orderflow_streams_ended_total",
+    "Streams of changes that have ended; `reason` is gone or slow (the client), access (its key), age, stop, "
+    "database, or lost (the database was set back).",
+    "streams",
+    "reason",
+)
 ORDERS = _gauge("orderflow_orders", "Orders in each status.", "orders", "status")
 ORDERS_ATTENTION = _gauge("orderflow_orders_attention", "Orders that need a person.", "orders")
 OUTBOX_BACKLOG = _gauge(
