@@ -4,7 +4,8 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -81,15 +82,28 @@ def postgres_url() -> str:
     return require("postgres", "ORDERFLOW_TEST_POSTGRES_URL")
 
 
-@pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[str]:
-    """The URL of an empty database of this test's own, dropped afterwards with whoever is still connected."""
+@contextmanager
+def empty_database(postgres_url: str) -> Generator[str]:
     name = f"orderflow_test_{uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty database of this test's own, dropped afterwards with whoever is still connected."""
+    with empty_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def second_postgres_database(postgres_url: str) -> Iterator[str]:
+    """Another one, for a test whose services have a database each."""
+    with empty_database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture
