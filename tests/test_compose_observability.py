@@ -53,7 +53,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         text=True,
         check=False,
     )
-    if done.returncode and "unknown command: docker compose" in done.stderr:
+    is_unknown = "unknown command: docker compose", "unknown shorthand flag: 'f'"
+    if done.returncode and any(told in done.stderr for told in is_unknown):
         missing("compose", "install Docker Compose")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

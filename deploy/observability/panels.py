@@ -351,6 +351,12 @@ def _loops() -> list[Panel]:
             "ops",
             [Query(rate("orderflow_log_lines_dropped_total", "job"), "{{job}}")],
         ),
+        Panel(
+            "Streams of changes that ended",
+            "By reason; `slow` and `lost` are our clients' or our trouble.",
+            "ops",
+            [Query(rate("orderflow_streams_ended_total", "reason"), "{{reason}}")],
+        ),
     ]
 
 

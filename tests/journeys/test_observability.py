@@ -23,7 +23,12 @@ from tests.ports import free_ports
 pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "observability" / "grafana" / "dashboards" / "orderflow.json"
-IN_TROUBLE_ONLY = ("orderflow_repairs_total", "orderflow_degraded", "orderflow_loop_stalls_total")
+IN_TROUBLE_ONLY = (
+    "orderflow_repairs_total",
+    "orderflow_degraded",
+    "orderflow_loop_stalls_total",
+    "orderflow_streams_ended_total",  # and once a client has followed the changes
+)
 """What has no series before something goes wrong."""
 
 

@@ -499,6 +499,6 @@ WHERE last.first_position IS NOT NULL ORDER BY last.first_position DESC) AS next
 -- orders.stream.read
 SELECT TOP 10 stream.first_position, stream.changes
 FROM stream
-WHERE stream.first_position >= (SELECT max(stream.first_position) AS max_1
+WHERE stream.first_position >= coalesce((SELECT max(stream.first_position) AS max_1
 FROM stream
-WHERE stream.first_position <= ?) ORDER BY stream.first_position
+WHERE stream.first_position <= ?), ?) ORDER BY stream.first_position
