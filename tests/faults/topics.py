@@ -17,9 +17,9 @@ WithoutWorkers = Callable[[Callable[[], Awaitable[str]]], Fault]
 
 async def wiped(stage: Stage, bootstrap: str) -> str:
     await asyncio.sleep(1)
-    await stage.keep_log()
-    stage.log_wiped = True
     try:
+        await stage.keep_log()
+        stage.log_wiped = True
         # Only what the referee has seen: records may have come since.
         lost = await asyncio.to_thread(kafka_log.delete_records, bootstrap, stage.kept_ends())
     except KafkaException as error:

@@ -20,6 +20,7 @@ from orderflow.cli import (
     keys,
     orders,
     orders_import,
+    orders_tail,
     parked,
     roles,
     simulators,
@@ -94,19 +95,7 @@ def _app() -> App:
     app.command(simulators.carrier_sim)
     app.command(simulators.payment_sim)
     app.command(roles.migrate)
-    tools = App(name="orders", help="Place orders with the Order Service, look at them, cancel or hold them.")
-    tools.command(orders.list_orders, name="list")
-    tools.command(orders.show)
-    tools.command(orders.create)
-    tools.command(orders.cancel)
-    tools.command(orders.hold)
-    tools.command(orders.release)
-    tools.command(orders_import.import_orders, name="import")
-    events = App(name="parked", help="Events that the event log refuses for their size: look, send again.")
-    events.command(parked.list_parked, name="list")
-    events.command(parked.release)
-    tools.command(events)
-    app.command(tools)
+    app.command(_orders())
     letters = App(name="dead-letters", help="What waits for a person: look, put back on its way, give up.")
     letters.command(dead_letters.list_letters, name="list")
     letters.command(dead_letters.show)
@@ -139,6 +128,23 @@ def _app() -> App:
         COMPLETION, help="Have the shell complete commands and options."
     )
     return app
+
+
+def _orders() -> App:
+    tools = App(name="orders", help="Place orders with the Order Service, look at them, cancel or hold them.")
+    tools.command(orders.list_orders, name="list")
+    tools.command(orders.show)
+    tools.command(orders.create)
+    tools.command(orders.cancel)
+    tools.command(orders.hold)
+    tools.command(orders.release)
+    tools.command(orders_import.import_orders, name="import")
+    tools.command(orders_tail.tail)
+    events = App(name="parked", help="Events that the event log refuses for their size: look, send again.")
+    events.command(parked.list_parked, name="list")
+    events.command(parked.release)
+    tools.command(events)
+    return tools
 
 
 def _version() -> str:

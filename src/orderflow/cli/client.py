@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -116,6 +116,22 @@ class Client:
     async def put(self, path: str, body: bytes, *, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
         with self._in_words():
             return await self._service.call("PUT", path, body=body, timeout_s=timeout_s)
+
+    async def lines(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], *, silent_s_max: float
+    ) -> AsyncGenerator[bytes]:
+        """The lines of an answer, as they come, until it ends. Raises AnswerLost if none comes for
+        `silent_s_max` seconds."""
+        try:
+            with self._in_words():
+                answer = self._service.lines(path, query, headers, silent_s_max=silent_s_max)
+                async with aclosing(answer) as lines:
+                    async for line in lines:
+                        yield line
+        except Refused as refused:
+            if refused.status == 422:
+                raise WrongUse(str(refused)) from None
+            raise
 
     async def final(self, order_id: str, timeout_s: float) -> dict[str, Any]:
         """The order once its status is final, or as it is after so many seconds. Trouble that may pass is

@@ -2,11 +2,12 @@
 docs/client.md."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlencode
 
-from orderflow.client.calls import NO_RETRIES, R, Retries, Steps
+from orderflow.client.calls import NO_RETRIES, Call, R, Retries, Steps
 from orderflow.client.errors import (
     AnswerLost,
     Forbidden,
@@ -127,6 +128,14 @@ class AsyncClient(Operations):
 
     async def close(self) -> None:
         await self._transport.close()
+
+    def lines(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], *, silent_s_max: float
+    ) -> AsyncGenerator[bytes]:
+        """The lines of an answer that goes on, as that of `GET /api/orders/stream`. Raises OrderflowError:
+        AnswerLost if none comes for `silent_s_max` seconds."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        return self._transport.lines(Call("GET", target, headers, timeout_s=silent_s_max))
 
     async def run_async(self, steps: Steps[R]) -> R:
         """Carry out steps. The operations do it for themselves."""

@@ -75,7 +75,7 @@ def answered(call: Call, retries: Retries, *, repeatable: bool) -> Steps[Documen
     repeats = 0
     while True:
         try:
-            return _document(call, (yield call))
+            return document(call, (yield call))
         except (NotSent, AnswerLost, Problem) as error:
             if repeats == retries.times_max or not may_pass(error, repeatable=repeatable):
                 raise
@@ -96,24 +96,24 @@ def may_pass(error: Exception, *, repeatable: bool) -> bool:
     return repeatable and error.status in _IN_DOUBT
 
 
-def _document(call: Call, reply: Reply) -> Document:
-    """Raises Problem and NotOrderflow."""
-    document = _object(reply.body)
+def document(call: Call, reply: Reply) -> Document:
+    """The JSON object of an answer. Raises Problem and NotOrderflow."""
+    found = _object(reply.body)
     if reply.status >= 300:
         wait_s = retry_after_s(reply.retry_after, now=datetime.now(UTC), seconds_max=RETRY_AFTER_S_MAX)
-        if document is None:
+        if found is None:
             # From a proxy, perhaps: its status says enough to decide what to do.
-            document = {
+            found = {
                 "title": f"{reply.status}",
                 "detail": "this is not an answer of Orderflow: is the address right?",
             }
-        raise problem(document, reply.status, wait_s)
-    if document is None:
+        raise problem(found, reply.status, wait_s)
+    if found is None:
         raise NotOrderflow(
             f"{call.method} {call.target} was answered with {reply.status}, but not as Orderflow does: "
             "is the address right?"
         )
-    return document
+    return found
 
 
 def _object(body: bytes) -> Document | None:

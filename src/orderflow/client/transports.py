@@ -5,13 +5,14 @@ import http.client
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
-from orderflow.client.calls import CONNECT_TIMEOUT_S, Call, Reply
+from orderflow.client.calls import CONNECT_TIMEOUT_S, Call, Reply, document
 from orderflow.client.errors import AnswerLost, NotSent
 
 Tls = ssl.SSLContext | Callable[[], ssl.SSLContext | None] | None
@@ -95,6 +96,22 @@ class TaskTransport:
         """Raises NotSent and AnswerLost, and ValueError for an address that cannot be called."""
         if call.after_s:
             await asyncio.sleep(call.after_s)
+        async with self._answer(call, total_s=call.timeout_s) as answer:
+            return Reply(answer.status, await answer.read(), answer.headers.get("Retry-After"))
+
+    async def lines(self, call: Call) -> AsyncGenerator[bytes]:
+        """The lines of an answer that goes on, with their ends. `timeout_s` bounds the time until the next
+        one. Raises as `send`, and Problem and NotOrderflow for another answer."""
+        async with self._answer(call, silent_s=call.timeout_s) as answer:
+            if answer.status >= 300:
+                document(call, Reply(answer.status, await answer.read(), answer.headers.get("Retry-After")))
+            async for line in answer.content:
+                yield line
+
+    @asynccontextmanager
+    async def _answer(
+        self, call: Call, *, total_s: float | None = None, silent_s: float | None = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession(headers=self._headers)
         try:
@@ -103,11 +120,11 @@ class TaskTransport:
                 URL(self._url + call.target, encoded=True),
                 data=call.body,
                 headers=call.headers,
-                timeout=aiohttp.ClientTimeout(total=call.timeout_s, connect=CONNECT_TIMEOUT_S),
+                timeout=aiohttp.ClientTimeout(total=total_s, connect=CONNECT_TIMEOUT_S, sock_read=silent_s),
                 allow_redirects=False,
                 ssl=_context(self._tls) or True,
             ) as answer:
-                return Reply(answer.status, await answer.read(), answer.headers.get("Retry-After"))
+                yield answer
         except aiohttp.InvalidURL as error:
             raise ValueError(f"{self._url!r} is no address that can be called") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
