@@ -86,6 +86,19 @@ async def ship_all(world: World, worker: FulfillmentWorker) -> None:
     await world.until(lambda: worker.sender.owed == len(world.states()), "the outcomes are handed over")
 
 
+async def vanished_in_calls(
+    world: World, carrier: Carrier, *, orders: int = ORDERS, makes: bool = False
+) -> list[str]:
+    """Orders whose worker has vanished while it called the carrier for each of them. `makes` as in Stuck."""
+    order_ids = await world.place(orders)
+    stuck = Stuck(carrier, makes=makes)
+    async with world.stepping(stuck) as worker:
+        await receive(world, worker, orders)
+        await open_gates(world, worker)
+        await call_carrier(world, worker, lambda: stuck.calls == orders)
+    return order_ids
+
+
 async def another_worker_ends_it(world: World, carrier: Carrier, order_ids: list[str]) -> None:
     async with world.working(carrier, name="another"):
         await world.until_closed(order_ids)
@@ -133,12 +146,7 @@ def test_killed_between_processing_and_intent(world: World, http_carrier: OpenCa
 def test_killed_between_intent_and_carrier(world: World, http_carrier: OpenCarrier) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:
-            order_ids = await world.place(ORDERS)
-            stuck = Stuck(carrier, makes=False)
-            async with world.stepping(stuck) as worker:
-                await receive(world, worker)
-                await open_gates(world, worker)
-                await call_carrier(world, worker, lambda: stuck.calls == ORDERS)
+            order_ids = await vanished_in_calls(world, carrier)
             assert set(world.states().values()) == {"calling"}
             assert await world.ledger() == []
             await another_worker_ends_it(world, carrier, order_ids)
@@ -150,12 +158,7 @@ def test_killed_between_intent_and_carrier(world: World, http_carrier: OpenCarri
 def test_killed_between_carrier_and_record(world: World, http_carrier: OpenCarrier) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:
-            order_ids = await world.place(ORDERS)
-            stuck = Stuck(carrier, makes=True)
-            async with world.stepping(stuck) as worker:
-                await receive(world, worker)
-                await open_gates(world, worker)
-                await call_carrier(world, worker, lambda: stuck.calls == ORDERS)
+            order_ids = await vanished_in_calls(world, carrier, makes=True)
             assert set(world.states().values()) == {"calling"}
             assert len(await world.ledger()) == ORDERS
             await another_worker_ends_it(world, carrier, order_ids)
@@ -269,12 +272,7 @@ def test_a_worker_that_lost_its_lease_begins_a_new_life_with_empty_hands(
 def test_a_shipment_interrupted_too_often_waits_for_a_person(world: World, http_carrier: OpenCarrier) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:
-            (order_id,) = await world.place()
-            stuck = Stuck(carrier, makes=False)
-            async with world.stepping(stuck) as worker:
-                await receive(world, worker, 1)
-                await open_gates(world, worker)
-                await call_carrier(world, worker, lambda: stuck.calls == 1)
+            (order_id,) = await vanished_in_calls(world, carrier, orders=1)
             world.execute(sa.update(shipments).values(interruptions=20))
             async with world.working(carrier):
 
@@ -291,12 +289,7 @@ def test_a_shipment_interrupted_too_often_waits_for_a_person(world: World, http_
 def test_only_calls_that_were_under_way_count_as_interrupted(world: World, http_carrier: OpenCarrier) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:
-            order_ids = await world.place(ORDERS)
-            stuck = Stuck(carrier, makes=False)
-            async with world.stepping(stuck) as worker:
-                await receive(world, worker)
-                await open_gates(world, worker)
-                await call_carrier(world, worker, lambda: stuck.calls == ORDERS)
+            order_ids = await vanished_in_calls(world, carrier)
             for _ in range(2):  # workers that vanish before they call
                 async with world.stepping(carrier, name="unlucky") as worker:
                     assert await worker.recovery.run_once() == ORDERS
@@ -310,12 +303,7 @@ def test_only_calls_that_were_under_way_count_as_interrupted(world: World, http_
 def test_a_shipment_interrupted_often_lets_others_go_first(world: World, http_carrier: OpenCarrier) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:
-            order_ids = await world.place()
-            stuck = Stuck(carrier, makes=False)
-            async with world.stepping(stuck) as worker:
-                await receive(world, worker, 1)
-                await open_gates(world, worker)
-                await call_carrier(world, worker, lambda: stuck.calls == 1)
+            order_ids = await vanished_in_calls(world, carrier, orders=1)
             world.execute(sa.update(shipments).values(interruptions=INTERRUPTIONS_AT_ONCE))
             async with world.stepping(carrier, name="careful") as worker:
                 await worker.recovery.run_once()

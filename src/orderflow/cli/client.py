@@ -69,13 +69,8 @@ class Client:
     async def get(
         self, path: str, query: Mapping[str, str] | None = None, *, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> dict[str, Any]:
-        try:
-            with self._in_words():
-                return await self._service.call("GET", path, query=query, timeout_s=timeout_s)
-        except Refused as refused:
-            if refused.status == 422:  # the query is wrong: the command was given it
-                raise WrongUse(str(refused)) from None
-            raise
+        with self._in_words(of_a_query=True):
+            return await self._service.call("GET", path, query=query, timeout_s=timeout_s)
 
     async def pages(
         self, path: str, query: Mapping[str, str], limit: int | None
@@ -122,16 +117,12 @@ class Client:
     ) -> AsyncGenerator[bytes]:
         """The lines of an answer, as they come, until it ends. Raises AnswerLost if none comes for
         `silent_s_max` seconds."""
-        try:
-            with self._in_words():
-                answer = self._service.lines(path, query, headers, silent_s_max=silent_s_max)
-                async with aclosing(answer) as lines:
-                    async for line in lines:
-                        yield line
-        except Refused as refused:
-            if refused.status == 422:
-                raise WrongUse(str(refused)) from None
-            raise
+        with self._in_words(of_a_query=True):
+            async with aclosing(
+                self._service.lines(path, query, headers, silent_s_max=silent_s_max)
+            ) as lines:
+                async for line in lines:
+                    yield line
 
     async def final(self, order_id: str, timeout_s: float) -> dict[str, Any]:
         """The order once its status is final, or as it is after so many seconds. Trouble that may pass is
@@ -145,14 +136,18 @@ class Client:
         return await self.get(f"/api/orders/{quote(order_id, safe='')}")
 
     @contextmanager
-    def _in_words(self) -> Generator[None]:
-        """Turns the client's errors into those of commands."""
+    def _in_words(self, *, of_a_query: bool = False) -> Generator[None]:
+        """Turns the client's errors into those of commands. A query that is not valid was given to the
+        command."""
         try:
             yield
         except ValueError:
             raise CommandFailed(f"{self._url!r} is no address that can be called") from None
         except api.OrderflowError as error:
-            raise self._command_error(error) from None
+            told = self._command_error(error)
+            if of_a_query and isinstance(told, Refused) and told.status == 422:
+                raise WrongUse(str(told)) from None
+            raise told from None
 
     def _command_error(self, error: api.OrderflowError) -> CommandFailed:
         trouble = tls_trouble(error.__cause__)

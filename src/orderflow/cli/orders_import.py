@@ -18,6 +18,7 @@ from cyclopts import Parameter
 
 from orderflow.cli.configuration import load_settings
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain, write_line
+from orderflow.contracts.answers import PROBLEM_TYPE_PREFIX
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.cli.client import Client, Refused
@@ -253,7 +254,7 @@ def _of_line(problem: Mapping[str, Any], index: int) -> dict[str, Any]:
 
 def _problem(line: UnreadableLine) -> dict[str, Any]:
     return {
-        "type": "urn:orderflow:problem:unreadable-line",
+        "type": PROBLEM_TYPE_PREFIX + "unreadable-line",
         "title": "Unreadable line",
         "status": line.status,
         "detail": line.reason,

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlencode
 
 from orderflow.client.calls import NO_RETRIES, Call, R, Retries, Steps
 from orderflow.client.errors import (
@@ -26,7 +25,7 @@ from orderflow.client.errors import (
     Unauthenticated,
     Unavailable,
 )
-from orderflow.client.operations import Operations
+from orderflow.client.operations import Operations, target
 from orderflow.client.orders import NewAddress, NewCustomer, NewItem, NewOrder, NewPrice
 from orderflow.client.transports import TaskTransport, ThreadTransport, Tls
 
@@ -134,8 +133,7 @@ class AsyncClient(Operations):
     ) -> AsyncGenerator[bytes]:
         """The lines of an answer that goes on, as that of `GET /api/orders/stream`. Raises OrderflowError:
         AnswerLost if none comes for `silent_s_max` seconds."""
-        target = f"{path}?{urlencode(query)}" if query else path
-        return self._transport.lines(Call("GET", target, headers, timeout_s=silent_s_max))
+        return self._transport.lines(Call("GET", target(path, query), headers, timeout_s=silent_s_max))
 
     async def run_async(self, steps: Steps[R]) -> R:
         """Carry out steps. The operations do it for themselves."""

@@ -1,14 +1,14 @@
 """Calls without a transport: what is sent and when, and what an answer means. A transport carries out each
 `Call` that such steps yield, and gives them its `Reply`, or throws NotSent or AnswerLost into them."""
 
-import json
 import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from orderflow.client.errors import AnswerLost, NotOrderflow, NotSent, OutcomeUnknown, Problem, problem
+from orderflow.contracts.answers import json_object
 from orderflow.contracts.retry_after import retry_after_s
 
 R = TypeVar("R")
@@ -98,7 +98,7 @@ def may_pass(error: Exception, *, repeatable: bool) -> bool:
 
 def document(call: Call, reply: Reply) -> Document:
     """The JSON object of an answer. Raises Problem and NotOrderflow."""
-    found = _object(reply.body)
+    found = json_object(reply.body)
     if reply.status >= 300:
         wait_s = retry_after_s(reply.retry_after, now=datetime.now(UTC), seconds_max=RETRY_AFTER_S_MAX)
         if found is None:
@@ -114,11 +114,3 @@ def document(call: Call, reply: Reply) -> Document:
             "is the address right?"
         )
     return found
-
-
-def _object(body: bytes) -> Document | None:
-    try:
-        document: object = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return cast("Document", document) if isinstance(document, dict) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PROBLEM_TYPE_PREFIX = "urn:orderflow:problem:"
+from orderflow.contracts.answers import PROBLEM_TYPE_PREFIX
 
 
 class OrderflowError(Exception):
@@ -32,7 +32,7 @@ class Problem(OrderflowError):
         super().__init__(f"{document.get('title', 'Error')}: {document.get('detail', '')}".rstrip(": "))
         self.document = document
         self.status = status
-        self.kind = str(document.get("type", "")).removeprefix(PROBLEM_TYPE_PREFIX)
+        self.kind = _kind(document)
         self.errors: list[dict[str, str]] = document.get("errors") or []
         self.correlation_id: str | None = document.get("correlationId")
         self.retry_after_s = retry_after_s
@@ -104,9 +104,12 @@ _OF_STATUS: dict[int, type[Problem]] = {
 
 def problem(document: Mapping[str, Any], status: int, retry_after_s: float | None = None) -> Problem:
     """The error of that problem: of its kind's own class, else of its status's, else Problem."""
-    kind = str(document.get("type", "")).removeprefix(PROBLEM_TYPE_PREFIX)
-    made = _OF_KIND.get(kind) or _OF_STATUS.get(status, Problem)
+    made = _OF_KIND.get(_kind(document)) or _OF_STATUS.get(status, Problem)
     return made(document, status, retry_after_s)
+
+
+def _kind(document: Mapping[str, Any]) -> str:
+    return str(document.get("type", "")).removeprefix(PROBLEM_TYPE_PREFIX)
 
 
 class NotInTime(OrderflowError):

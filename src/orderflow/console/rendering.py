@@ -14,15 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.console.flow import measure
+from orderflow.web.page_headers import page_headers
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+HEADERS = page_headers(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
     # With `no-referrer` a form's `Origin` would be `null`, and the front door would refuse it.
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-}
+    referrer="same-origin",
+)
 _MEDIA_TYPES = {
     "charts.js": "text/javascript",
     "console.css": "text/css",

@@ -3,11 +3,12 @@
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import aiohttp
 from yarl import URL
 
+from orderflow.contracts.answers import json_object
 from orderflow.runtime.tls import ClientTls
 
 ANSWER_TIMEOUT_S = 5.0
@@ -55,7 +56,7 @@ class Service(NamedTuple):
     async def metrics(self, key: str | None) -> str:
         """The service's metrics in Prometheus' text format. Raises Away and Refused."""
         status, text = await self._exchange("GET", "/metrics", key)
-        self._require_success(status, _object(text) or {})
+        self._require_success(status, json_object(text) or {})
         return text.decode(errors="replace")
 
     async def _call(
@@ -69,7 +70,7 @@ class Service(NamedTuple):
         refused: bool = True,
     ) -> Document:
         status, text = await self._exchange(method, path, key, query, body)
-        document = _object(text)
+        document = json_object(text)
         if document is None:
             raise Away(f"What answers for the {self.name} is not Orderflow.")
         if refused:
@@ -132,11 +133,3 @@ async def both_services(orders_url: str, fulfillment_url: str, tls: ClientTls) -
             Service("Order Service", orders_url, session, tls),
             Service("Fulfillment Service", fulfillment_url, session, tls),
         )
-
-
-def _object(text: bytes) -> Document | None:
-    try:
-        document: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return cast("Document", document) if isinstance(document, dict) else None

@@ -3,9 +3,9 @@ loads nothing from other hosts."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from orderflow.web.page_headers import page_headers
+
 ASYNCAPI = "/asyncapi.json"
 PAGE = "/asyncapi"
 STYLE = "/asyncapi/page.css"
@@ -22,15 +24,10 @@ STYLE = "/asyncapi/page.css"
 Document = dict[str, Any]
 
 _FOLDER = files("orderflow.web") / "asyncapi"
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    # For browsers that do not know frame-ancestors.
-    "X-Frame-Options": "DENY",
-    "Cache-Control": "no-cache",
-}
+_HEADERS = page_headers(
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+) | {"Cache-Control": "no-cache"}
 _BACKTICKS = re.compile(r"`([^`]+)`")
 _RULES = (
     ("format", "{}"),
@@ -58,20 +55,25 @@ class Field:
     rules: list[str]
 
 
-def routes(document: Document) -> list[Route]:
-    """The document and its page, which are made once."""
-    text = json.dumps(document, ensure_ascii=False).encode()
-    html = render(document)
-    style = (_FOLDER / "page.css").read_bytes()
+def routes(document: Callable[[], Document]) -> list[Route]:
+    """The document and its page. Each is made when somebody asks for it first, and kept."""
+
+    @cache
+    def text() -> bytes:
+        return json.dumps(document(), ensure_ascii=False).encode()
+
+    @cache
+    def html() -> str:
+        return render(document())
 
     async def served(_request: Request) -> Response:
-        return Response(text, media_type="application/json")
+        return Response(text(), media_type="application/json")
 
     async def page(_request: Request) -> Response:
-        return Response(html, headers=_HEADERS, media_type="text/html")
+        return Response(html(), headers=_HEADERS, media_type="text/html")
 
     async def page_style(_request: Request) -> Response:
-        return Response(style, headers=_HEADERS, media_type="text/css")
+        return Response((_FOLDER / "page.css").read_bytes(), headers=_HEADERS, media_type="text/css")
 
     return [Route(ASYNCAPI, served), Route(PAGE, page), Route(STYLE, page_style)]
 

@@ -10,23 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from orderflow.web.page_headers import page_headers
+
 _FOLDER = files("orderflow.web") / "swagger_ui"
 _MEDIA_TYPES = {
     "swagger-ui-bundle.js": "text/javascript",
     "start.js": "text/javascript",
     "swagger-ui.css": "text/css",
 }
-_HEADERS = {
+_HEADERS = page_headers(
     # Swagger UI sets styles on single elements, and its style sheet contains its pictures.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Referrer-Policy": "no-referrer",
-    # For browsers that do not know frame-ancestors.
-    "X-Frame-Options": "DENY",
-    "Cache-Control": "no-cache",
-}
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+) | {"Cross-Origin-Embedder-Policy": "require-corp", "Cache-Control": "no-cache"}
 
 
 async def _page(_request: Request) -> Response:

@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from orderflow.contracts.answers import PROBLEM_TYPE_PREFIX
+
 PROBLEM_ERRORS_MAX = 100
-PROBLEM_TYPE_PREFIX = "urn:orderflow:problem:"
 INSTANCE_CHARS_MAX = 500
 
 _TITLES = {

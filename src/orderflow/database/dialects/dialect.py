@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Dialect as Compiler
 
@@ -30,6 +32,23 @@ class Failure(Enum):
     UNAVAILABLE = "the database cannot be reached or cannot write now; a new session may help"
     UNKNOWN = "an error that says nothing to us: a row's fault only where it fails alone among good ones"
     DEFECT = "no database error at all: a mistake of ours"
+
+
+def unchanged(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """For RETURNING, where a column has its type in Python already."""
+    return column
+
+
+def as_json(rows: Rows, *, before_time: str) -> str:
+    """The rows as JSON, with times as UTC without an offset, to the microsecond; `before_time` stands between
+    date and time."""
+
+    def stored(value: object) -> object:
+        if not isinstance(value, datetime):
+            return value
+        return value.astimezone(UTC).isoformat(before_time, "microseconds")[:26]
+
+    return to_json([tuple([stored(value) for value in row]) for row in rows]).decode()
 
 
 Changes = Callable[[Mapping[str, sa.ColumnElement[Any]]], Mapping[str, sa.ColumnElement[Any]]]

@@ -5,14 +5,21 @@ No statement here has been run by a SQL Server yet: `docs/databases.md` says how
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects.dialect import ROWS, Changes, Dialect, Failure, Query, Rows
+from orderflow.database.dialects.dialect import (
+    ROWS,
+    Changes,
+    Dialect,
+    Failure,
+    Query,
+    as_json,
+    unchanged,
+)
 from orderflow.database.dialects.transact_sql import COLLATION, TransactSql, collated
 
 _COMPILER = TransactSql(paramstyle="qmark")
@@ -61,21 +68,6 @@ def _field(column: sa.Column[Any]) -> str:
     if isinstance(column.type, sa.LargeBinary):
         return f"CAST(CAST({name} COLLATE {COLLATION}_UTF8 AS VARCHAR(max)) AS VARBINARY(max)) AS {name}"
     return f"{collated(name)} AS {name}" if isinstance(column.type, sa.String) else name
-
-
-def _encode(rows: Rows) -> str:
-    return to_json([tuple([_stored(value) for value in row]) for row in rows]).decode()
-
-
-def _stored(value: object) -> object:
-    """The value as it is stored: a time as UTC without an offset, anything else unchanged."""
-    if not isinstance(value, datetime):
-        return value
-    return value.astimezone(UTC).isoformat("T", "microseconds")[:26]
-
-
-def _returned(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    return column
 
 
 def _insert_absent(table: sa.Table, names: Sequence[str], source: Query) -> sa.Insert:
@@ -246,8 +238,8 @@ MSSQL = Dialect(
     lock_timeout=_lock_timeout,
     lock_rows=_lock_rows,
     rows=_rows,
-    encode=_encode,
-    returned=_returned,
+    encode=partial(as_json, before_time="T"),
+    returned=unchanged,
     insert_absent=_insert_absent,
     insert_or_update=_insert_or_update,
     together=batch,

@@ -5,15 +5,22 @@ names need no locks of their own, and there are no waits within a transaction to
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects.dialect import ROWS, Changes, Dialect, Failure, Query, Rows
+from orderflow.database.dialects.dialect import (
+    ROWS,
+    Changes,
+    Dialect,
+    Failure,
+    Query,
+    as_json,
+    unchanged,
+)
 
 
 def _one_of(column: str, parameter: str, _kind: str) -> str:
@@ -37,21 +44,6 @@ def _rows(columns: Sequence[sa.Column[Any]]) -> Query:
             field = sa.cast(field, sa.BLOB)
         fields.append(field.label(column.name))
     return sa.select(*fields)
-
-
-def _encode(rows: Rows) -> str:
-    return to_json([tuple([_stored(value) for value in row]) for row in rows]).decode()
-
-
-def _stored(value: object) -> object:
-    """The value as it is stored: a time as SQLAlchemy's DateTime stores it, anything else unchanged."""
-    if not isinstance(value, datetime):
-        return value
-    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
-
-
-def _returned(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    return column
 
 
 def _insert_absent(table: sa.Table, names: Sequence[str], source: Query) -> sa.Insert:
@@ -127,8 +119,8 @@ SQLITE = Dialect(
     lock_timeout=_lock_timeout,
     lock_rows=_lock_rows,
     rows=_rows,
-    encode=_encode,
-    returned=_returned,
+    encode=partial(as_json, before_time=" "),  # as SQLAlchemy's DateTime stores times
+    returned=unchanged,
     insert_absent=_insert_absent,
     insert_or_update=_insert_or_update,
     together=None,

@@ -157,7 +157,7 @@ def _application(
             response_model=None,
             responses=openapi.get_responses(answer),
         )
-    app.router.routes.extend([metrics.route, *docs_page.ROUTES, *asyncapi_page.routes(asyncapi.document())])
+    app.router.routes.extend([metrics.route, *docs_page.ROUTES, *asyncapi_page.routes(asyncapi.document)])
     openapi.document_the_rest(app)
     guard(app.router.routes, RULES)
     return app

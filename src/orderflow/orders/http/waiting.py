@@ -121,14 +121,16 @@ async def update_orders(
     for update, result in zip(updates, results, strict=True):
         if isinstance(result, commands.Updated) and result.changed:
             waiters.reached(update.order_id, result.status)
-        traces.updated(
-            update.order_id,
-            update.correlation_id,
-            update.traceparent,
-            began_ns,
-            outcome=type(result).__name__.lower(),
-            status=result.status if isinstance(result, commands.Updated) else None,
-        )
+    if tracing.is_on():
+        for update, result in zip(updates, results, strict=True):
+            traces.updated(
+                update.order_id,
+                update.correlation_id,
+                update.traceparent,
+                began_ns,
+                outcome=type(result).__name__.lower(),
+                status=result.status if isinstance(result, commands.Updated) else None,
+            )
     return results
 
 
