@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-inpu
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
 .PHONY: help install run test mssql bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
-.PHONY: compose-up compose-down compose-test compose-images wheel
+.PHONY: compose-up compose-down compose-test compose-images docs wheel
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ audit: .venv/.audit ## ask the registry what is known against the locked package
 
 sbom: .venv/.audit ## write build/sbom.cdx.json: what orderflow is made of (CycloneDX)
 	@$(BIN)/python deploy/supply_chain.py sbom
+
+docs: .venv/.docs ## build the documentation site in build/site; a broken link fails it
+	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --clean
+	@echo "build/site/index.html"
 
 wheel: .venv/.dev ## build the wheel in dist/: it runs without a checkout
 	@rm -rf build/lib
@@ -94,6 +98,7 @@ lock: $(UV) ## write the lock files anew; locked versions stay unless ARGS=--upg
 	$(COMPILE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(COMPILE) --extra mssql -c requirements.lock pyproject.toml -o requirements-mssql.lock
 	$(COMPILE) --group pyproject.toml:audit -o requirements-audit.lock
+	$(COMPILE) --group pyproject.toml:docs -o requirements-docs.lock
 
 python-found:
 	@command -v $(PYTHON) >/dev/null || \
@@ -119,11 +124,17 @@ $(BIN)/pip: | python-found
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock | $(ONLY_NAMES)
 	@touch $@
 
-# In an environment of their own: they need other versions than what they look at.
+# In environments of their own: they need other versions than what they look at.
 .venv/.audit: requirements-audit.lock | $(BIN)/pip
 	@echo "Installing what requirements-audit.lock names"
 	@$(BIN)/python -m venv --clear .venv/audit
 	@.venv/audit/bin/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-audit.lock
+	@touch $@
+
+.venv/.docs: requirements-docs.lock | $(BIN)/pip
+	@echo "Installing what requirements-docs.lock names"
+	@$(BIN)/python -m venv --clear .venv/docs
+	@.venv/docs/bin/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-docs.lock
 	@touch $@
 
 .venv/uv/bin/uv: | $(BIN)/pip

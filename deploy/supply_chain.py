@@ -16,7 +16,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".venv" / "audit" / "bin"
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-mssql.lock", "requirements-audit.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-mssql.lock",
+    "requirements-audit.lock",
+    "requirements-docs.lock",
+)
 SBOM = ROOT / "build" / "sbom.cdx.json"
 AUDIT_S_MAX = 300
 

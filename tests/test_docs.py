@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 DECISIONS = ROOT / "docs" / "decisions"
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
@@ -27,6 +29,19 @@ def test_a_decision_has_a_number_of_its_own_and_says_it_in_its_title() -> None:
     assert [number for number, count in numbers.items() if count > 1] == []
     for file in files:
         assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name
+
+
+def test_every_page_is_in_the_navigation_of_the_documentation_site() -> None:
+    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    listed = {
+        page
+        for section in navigation
+        for pages in section.values()
+        for page in ([pages] if isinstance(pages, str) else pages)
+    }
+    pages = {page.name for page in ROOT.glob("docs/*.md")}
+    assert len(pages) > 10
+    assert pages - listed == set(), "name them in mkdocs.yml"
 
 
 def test_the_api_page_lists_every_kind_of_problem_that_the_servers_answer() -> None:
