@@ -1,5 +1,6 @@
 """A copy of the product to attack: roles are restarted again and again, while the checkout may change."""
 
+import compileall
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,4 +34,6 @@ def copy_of_source(directory: Path, *, commit: str | None = None, patch: Path | 
         )
         if done.returncode != 0:
             raise PatchFailed(f"{patch.name}: {done.stdout}{done.stderr}")
+    # A product that is installed has its byte code too; without it every start would compile all of it.
+    compileall.compile_dir(target / "src", quiet=2)
     return target / "src"
