@@ -146,6 +146,28 @@ def test_a_repeated_event_may_lie_on_another_partition_only_after_their_number_w
     assert violations(history) == {"event-order"}
 
 
+@pytest.mark.parametrize(("also_in", "found"), [(9, set[str]()), (None, {"event-order"})])
+def test_an_event_that_is_in_two_partitions_since_some_were_added_may_repeat(
+    also_in: int | None, found: set[str]
+) -> None:
+    history = sound()
+    created = history.events[1]
+    released = replace(
+        created,
+        partition=3,
+        offset=1,
+        order_version=9,
+        event_type="OrderReleased",
+        event_id="released",
+    )
+    history.events[1] = replace(created, partition=3, offset=2)
+    history.events.append(released)
+    if also_in is not None:
+        history.events.append(replace(created, partition=also_in, offset=7))
+    history.partitions_kept = 0
+    assert violations(history) == found
+
+
 PLANTED: list[tuple[str, Callable[[History], object]]] = [
     ("lost", lambda h: h.orders.pop(0)),
     ("altered", lambda h: _plant_order(h, content="other")),
