@@ -26,10 +26,10 @@ install: .venv/.runtime ## make .venv with the locked dependencies and orderflow
 run: .venv/.runtime ## run everything in one process at http://127.0.0.1:8080, nothing else needed
 	@exec $(BIN)/orderflow up
 
-test: .venv/.dev ## run every test (ARGS="-k words"); finds what `make services` started
-	@[ -n "$${ORDERFLOW_TEST_POSTGRES_URL:-}$${ORDERFLOW_TEST_KAFKA_URL:-}" ] || \
-	    eval "$$($(BIN)/python $(SERVICES) env)"; \
-	exec $(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev ## run every test (ARGS="-k words"), with the PostgreSQL and Kafka that can be had here
+	@if [ -n "$${ORDERFLOW_TEST_POSTGRES_URL:-}$${ORDERFLOW_TEST_KAFKA_URL:-}" ]; \
+	then exec $(BIN)/python -m pytest $(ARGS); \
+	else exec $(BIN)/python $(SERVICES) run -- $(BIN)/python -m pytest $(ARGS); fi
 
 mssql: .venv/.dev ## run the suites on the SQL Server that ORDERFLOW_TEST_MSSQL_URL names, and write build/mssql.md
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-mssql.lock
@@ -99,6 +99,7 @@ lock: $(UV) ## write the lock files anew; locked versions stay unless ARGS=--upg
 	$(COMPILE) --extra mssql -c requirements.lock pyproject.toml -o requirements-mssql.lock
 	$(COMPILE) --group pyproject.toml:audit -o requirements-audit.lock
 	$(COMPILE) --group pyproject.toml:docs -o requirements-docs.lock
+	$(COMPILE) --no-deps --group pyproject.toml:postgres -o requirements-postgres.lock
 
 python-found:
 	@command -v $(PYTHON) >/dev/null || \

@@ -22,6 +22,7 @@ LOCKS = (
     "requirements-mssql.lock",
     "requirements-audit.lock",
     "requirements-docs.lock",
+    "requirements-postgres.lock",
 )
 SBOM = ROOT / "build" / "sbom.cdx.json"
 AUDIT_S_MAX = 300

@@ -1,4 +1,4 @@
-"""What all suites share: PostgreSQL and Kafka from `make services`, or a skip that names what is missing."""
+"""What all suites share: real PostgreSQL and Kafka, or a skip that names what is missing."""
 
 import logging
 import os
@@ -29,6 +29,7 @@ PARTS = {
     "chromium": "Chromium",
     "prometheus": "Prometheus",
     "compose": "Docker Compose",
+    "registry": "package registry",
 }
 
 SERVERS = {"postgresql": "postgres_database", "postgres": "postgres_database", "mssql": "mssql_database"}
@@ -55,7 +56,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def require(part: str, variable: str) -> str:
     """The URL in `variable`. Without one, skip, or fail if ORDERFLOW_TEST_REQUIRE names the part."""
     url = os.environ.get(variable)
-    return url or missing(part, "run `make services`; `make test` then finds it by itself")
+    return url or missing(part, "`make services` starts it, or says what it lacks")
 
 
 def missing(part: str, remedy: str) -> NoReturn:

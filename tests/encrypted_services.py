@@ -15,6 +15,7 @@ from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, Us
 from cryptography.hazmat.primitives import serialization
 from psycopg import sql
 from tests.authority import Authority, Identity
+from tests.conftest import missing
 from tests.ports import free_ports
 
 SERVICES = Path(__file__).resolve().parents[1] / "deploy" / "services" / "services.py"
@@ -105,6 +106,11 @@ class EncryptedPostgres:
         found = re.search(r"ORDERFLOW_TEST_POSTGRES_URL=(\S+)", exported)
         assert found is not None
         self._plain = urlsplit(found[1].strip("'"))
+        with psycopg.connect(self._plain.geturl()) as server:
+            with_tls = server.execute("SHOW ssl_library").fetchone() != ("",)
+        if not with_tls:
+            self.close()
+            missing("postgres", "the one from the wheel has no TLS; install Debian's package postgresql")
         with psycopg.connect(self._plain.geturl(), autocommit=True) as server:
             row = server.execute("SHOW data_directory").fetchone()
             assert row is not None

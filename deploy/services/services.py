@@ -5,8 +5,11 @@
     services.py kill  [postgres] [kafka]   SIGKILL, as a crash would; the next start recovers the data
     services.py clean                      stop and remove the data
     services.py env                        print the exports of the parts that answer now
+    services.py run -- COMMAND             start what can be had here, run the command with the exports, stop
+                                           what was started for it
 
-Everything lies in `.services/` of the checkout; `.services/env` holds the lines to export. Ports and password
+A machine without PostgreSQL gets its programs from a wheel. Everything lies in `.services/` of the checkout;
+`.services/env` holds the lines to export. Ports and password
 are drawn once and kept, so that clients outlive a restart. No pid file of ours can go stale: a running part
 is known by its command line, which names its own directory. Linux and the standard library only.
 Tests that kill these parts have some of their own: `--directory DIR` instead of `.services`, and there
@@ -24,16 +27,19 @@ import secrets
 import shlex
 import signal
 import stat
+import subprocess
 import sys
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from broker import Kafka
 from machine import Failed, free_ports, say, write_private
 from postgres import Postgres
+from postgres_wheel import PostgresWheel
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / ".services"
@@ -105,7 +111,13 @@ def home_of_postgres(directory: Path) -> Path:
 
 
 def parts_of(directory: Path, chosen: Choices) -> dict[str, Part]:
-    postgres = Postgres(directory / chosen.postgres_home, chosen.postgres_port, chosen.postgres_password)
+    shared = SERVICES / home_of_postgres(SERVICES)
+    postgres = Postgres(
+        directory / chosen.postgres_home,
+        chosen.postgres_port,
+        chosen.postgres_password,
+        PostgresWheel(shared.with_name(f"{shared.name}-wheel")),
+    )
     kafka = Kafka(
         directory / "kafka",
         KAFKA_LIBS,
@@ -126,10 +138,14 @@ def start(parts: list[Part]) -> None:
         part.start()
 
 
-def write_exports(file: Path, parts: list[Part]) -> str:
+def exports_of(parts: Sequence[Part]) -> dict[str, str]:
+    """The variables for the parts that answer."""
+    return {name: value for part in parts if part.answers() for name, value in part.exports().items()}
+
+
+def write_exports(file: Path, parts: Sequence[Part]) -> str:
     """The lines for the parts that answer, as the file now holds them."""
-    pairs = {name: value for part in parts if part.answers() for name, value in part.exports().items()}
-    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in pairs.items())
+    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports_of(parts).items())
     write_private(file, lines)
     return lines
 
@@ -161,15 +177,62 @@ def act(
         sys.stdout.write(lines)
 
 
+def run(directory: Path, command: Sequence[str]) -> int:
+    """The command's exit code. A part that cannot be had here is a line, and its variables are missing."""
+    started: list[Part] = []
+    with locked(directory):
+        parts = list(parts_of(directory, choices(directory, None, [])).values())
+        for part in parts if sys.platform == "linux" else []:
+            if part.answers():
+                continue
+            started.append(part)
+            try:
+                start([part])
+            except Failed as failure:
+                say(str(failure))
+        variables = exports_of(parts)
+    try:
+        process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: S603 (the caller's)
+
+        def end_the_command(number: int, _frame: object) -> None:
+            if number == signal.SIGTERM:  # Ctrl-C reaches the command as well
+                process.terminate()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end_the_command)
+        code = process.wait()
+    finally:
+        with locked(directory):
+            for part in started:
+                part.stop(signal.SIGTERM)
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def locked(directory: Path) -> Generator[None]:
+    """Waits for other calls about this directory."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Real PostgreSQL and Kafka for development and tests.")
-    parser.add_argument("action", choices=["start", "stop", "kill", "clean", "env"])
-    parser.add_argument("parts", nargs="*", metavar="postgres|kafka", help="both when none is named")
+    parser.add_argument("action", choices=["start", "stop", "kill", "clean", "env", "run"])
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="postgres|kafka",
+        help="both when none is named; after `run --`, the command",
+    )
     parser.add_argument("--directory", type=Path, default=SERVICES, help="where everything lies")
     parser.add_argument("--advertised-kafka-port", type=int, metavar="PORT")
     parser.add_argument("--kafka-setting", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - {"postgres", "kafka"}:
+    if arguments.action == "run":
+        if not arguments.parts:
+            parser.error("run needs a command")
+    elif unknown := set(arguments.parts) - {"postgres", "kafka"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if arguments.action in {"clean", "env"} and arguments.parts:
         parser.error(f"{arguments.action} is about both parts")
@@ -177,9 +240,10 @@ def main() -> int:
     directory: Path = arguments.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     SERVICES.mkdir(exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
+    try:
+        if arguments.action == "run":
+            return run(directory, arguments.parts)
+        with locked(directory):
             act(
                 directory,
                 arguments.action,
@@ -187,9 +251,9 @@ def main() -> int:
                 arguments.advertised_kafka_port,
                 arguments.kafka_setting,
             )
-        except Failed as failure:
-            say(str(failure))
-            return 1
+    except Failed as failure:
+        say(str(failure))
+        return 1
     return 0
 
 
