@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-inpu
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
 .PHONY: help install run test mssql bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
-.PHONY: compose-up compose-down compose-test compose-images docs wheel
+.PHONY: compose-up compose-down compose-test compose-images docs wheel image release
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,8 +55,13 @@ docs: .venv/.docs ## build the documentation site in build/site; a broken link f
 	@echo "build/site/index.html"
 
 wheel: .venv/.dev ## build the wheel in dist/: it runs without a checkout
-	@rm -rf build/lib
-	@$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@$(BIN)/python deploy/release.py wheel
+
+image: .venv/.dev ## build the container image orderflow:VERSION; needs Docker
+	@$(BIN)/python deploy/release.py image
+
+release: sbom .venv/.dev ## build what a release consists of, and say how to tag it
+	@$(BIN)/python deploy/release.py all
 
 screenshots: .venv/.dev ## pictures of the console into build/screenshots: light, dark, 375 pixels wide; needs Chromium
 	@$(BIN)/python -m tests.console.screenshots

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -68,14 +68,21 @@ def eventually(condition: Callable[[], bool], what: str, seconds_max: float = 60
 
 
 class Role:
-    """One `orderflow` process with its output in a file. `environment` holds ORDERFLOW_ settings."""
+    """One `orderflow` process with its output in a file. `environment` holds ORDERFLOW_ settings;
+    `program` is what runs instead of the checkout's own."""
 
-    def __init__(self, directory: Path, *arguments: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        environment: Mapping[str, str],
+        program: Sequence[str] = (sys.executable, "-m", "orderflow"),
+    ) -> None:
         self.log_file = directory / f"{arguments[0]}-{time.monotonic_ns()}.log"
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORDERFLOW_")}
         with self.log_file.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "orderflow", *arguments],
+                [*program, *arguments],
                 env={**inherited, "ORDERFLOW_LOG_FORMAT": "json", **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
