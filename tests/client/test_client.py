@@ -99,6 +99,15 @@ def test_a_list_goes_on_over_all_pages(do: Do, proxy: Proxy, request: pytest.Fix
     assert do("list_orders", customer_id=customer, attention=True) == []
 
 
+def test_an_order_is_found_by_idempotency_key_and_tracking_number(
+    do: Do, request: pytest.FixtureRequest
+) -> None:
+    name = f"find-{request.node.name}"[:100]
+    placed = do("place", order_of(name), idempotency_key=name)
+    assert [each.order_id for each in do("list_orders", idempotency_key=name)] == [placed.order_id]
+    assert do("list_orders", tracking_number=name) == []
+
+
 def test_actions_are_carried_out_although_their_answers_get_lost(do: Do, proxy: Proxy) -> None:
     order_id = do("place", order_of("c-actions")).order_id
     proxy.lost = 1

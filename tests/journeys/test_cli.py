@@ -249,6 +249,12 @@ def test_an_order_is_created_waited_for_shown_and_listed(tool: Tool, up: Up) -> 
     assert whole["shipment"]["waitsFor"] == "done: shipped"
     listed = tool("orders", "list", "--customer-id", "c-new", "--json", **up.urls)
     assert json.loads(listed.stdout) == [order]
+    named = (
+        ("--idempotency-key", options[-1]),
+        ("--tracking-number", order["fulfillment"]["trackingNumber"]),
+    )
+    for option in named:
+        assert json.loads(tool("orders", "list", *option, "--json", **up.urls).stdout) == [order]
     table = tool("orders", "list", "--customer-id", "c-new", **up.urls).stdout
     assert order["orderId"] in table
     assert "Ada" not in table

@@ -13,6 +13,7 @@ CALLERS = {
     b"ada": Principal("ada", OF_CUSTOMERS, "CUST-1"),
     b"bob": Principal("bob", OF_CUSTOMERS, "CUST-2"),
     b"shop": Principal("shop", EVERY_SCOPE),
+    b"desk": Principal("desk", OF_CUSTOMERS),
 }
 OTHERS_ORDER = {**ORDER, "customer": {"customerId": "CUST-2", "name": "Bob"}}
 
@@ -118,6 +119,25 @@ def test_two_callers_may_use_the_same_idempotency_key(service: Service) -> None:
     (result,) = send(service, "bob", "POST", "/api/orders/batch", batch).document["results"]
     assert (result["status"], result.get("replayed")) == (201, None)
     assert service.orders == 3
+
+
+def test_a_caller_finds_orders_by_its_own_idempotency_keys_and_only_admin_by_those_of_others(
+    service: Service,
+) -> None:
+    of = {
+        caller: placed(service, caller, key="k-1").document["orderId"] for caller in ("ada", "desk", "shop")
+    }
+
+    def found(caller: str, query: str = "idempotencyKey=k-1") -> list[str]:
+        items = send(service, caller, "GET", f"/api/orders?{query}").document["items"]
+        return [item["orderId"] for item in items]
+
+    assert found("ada") == [of["ada"]]
+    assert found("bob") == []
+    assert found("desk") == [of["desk"]]
+    assert found("desk", "idempotencyKey=k-1&productId=PROD-1") == [of["desk"]]
+    assert found("shop") == sorted(of.values(), reverse=True)
+    assert found("shop", "idempotencyKey=k-2") == []
 
 
 def test_the_timeline_names_who_placed_and_changed_an_order(service: Service) -> None:

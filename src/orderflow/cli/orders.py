@@ -37,6 +37,10 @@ def list_orders(
     status: Annotated[str | None, Parameter(help="Such as Created, Processing, Shipped.")] = None,
     customer_id: str | None = None,
     product_id: str | None = None,
+    tracking_number: str | None = None,
+    idempotency_key: Annotated[
+        str | None, Parameter(help="One that this caller placed an order with; with admin, anybody.")
+    ] = None,
     attention: Annotated[
         bool | None, Parameter(help="Only orders that wait for a person, or only others.")
     ] = None,
@@ -58,6 +62,8 @@ def list_orders(
         "status": status,
         "customerId": customer_id,
         "productId": product_id,
+        "trackingNumber": tracking_number,
+        "idempotencyKey": idempotency_key,
         "attention": None if attention is None else str(attention).lower(),
         "createdFrom": created_from,
         "createdTo": created_to,

@@ -170,17 +170,22 @@ class Operations:
         status: str | Sequence[str] = (),
         customer_id: str | None = None,
         product_id: str | None = None,
+        tracking_number: str | None = None,
+        idempotency_key: str | None = None,
         attention: bool | None = None,
         created_from: datetime | None = None,
         created_to: datetime | None = None,
         page_size: int = PAGE_MAX,
     ) -> NextPage[OrderOut]:
         """Orders, newest first, one page after the other as the iterator needs them. Times must have a zone;
-        `created_to` is exclusive."""
+        `created_to` is exclusive. Without `admin`, an idempotency key is found only if this caller has placed
+        its order, and while it is remembered."""
         query = {
             "status": [status] if isinstance(status, str) else list(status),
             "customerId": customer_id,
             "productId": product_id,
+            "trackingNumber": tracking_number,
+            "idempotencyKey": idempotency_key,
             "attention": None if attention is None else str(attention).lower(),
             "createdFrom": created_from and created_from.isoformat(),
             "createdTo": created_to and created_to.isoformat(),

@@ -19,7 +19,12 @@ LETTERS_MAX = 50
 
 STATUSES = ("Created", "OnHold", "Processing", "Shipped", "Failed", "Cancelling", "Cancelled")
 _ORDER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_FILTERS = ("status", "customerId", "productId", "attention", "createdFrom", "cursor")
+_FILTERS = (
+    *("status", "customerId", "productId", "trackingNumber", "idempotencyKey"),
+    *("attention", "createdFrom", "cursor"),
+)
+_SEARCHED = ("customerId", "productId", "trackingNumber", "idempotencyKey")
+"""What words without a field may be, in this order."""
 
 ACTIONS = {
     "hold": ("OnHold", "Hold", "It will not be processed until it is released."),
@@ -41,12 +46,12 @@ class OrderPages:
             return RedirectResponse(_address(given["q"].lower()), 303, HEADERS)
         query: Query = [(name, given[name]) for name in _FILTERS if given[name]]
         if given["q"]:
-            return await self._of_customer_or_product(key, given, query)
+            return await self._found(key, given, query)
         return self._list(await self._page(key, query), given, key)
 
-    async def _of_customer_or_product(self, key: str | None, given: dict[str, str], query: Query) -> Response:
-        """Words without a field: a customer's id if that has orders, otherwise a product's."""
-        for name in ("customerId", "productId"):
+    async def _found(self, key: str | None, given: dict[str, str], query: Query) -> Response:
+        """The orders of the first field that has the words."""
+        for name in _SEARCHED:
             found = await self._page(key, [*query, (name, given["q"])])
             if found["items"]:
                 told = {**given, "q": "", name: given["q"]}

@@ -15,7 +15,7 @@ from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page, page_of
 from orderflow.database.dialects import one_of
 from orderflow.orders.counters import counted
 from orderflow.orders.model import OFFERED, Status, unix_ms
-from orderflow.orders.tables import order_changes, order_items, orders, outbox
+from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, outbox
 
 PAGE_ITEMS_MAX = 10_000
 """How many items the orders on a page may have together. No single order has that many."""
@@ -79,6 +79,9 @@ def list_orders(
     customer_id: str | None = None,
     owner: str | None = None,
     product_id: str | None = None,
+    tracking_number: str | None = None,
+    idempotency_key: str | None = None,
+    keys_of: str | None = None,
     attention: bool | None = None,
     created_from: datetime | None = None,
     created_to: datetime | None = None,
@@ -89,7 +92,8 @@ def list_orders(
 
     The key is the order id, whose first bits are the creation time. So new orders appear before the first
     page and never shift a later one. `created_to` is exclusive. With an `owner`, no orders of other customers
-    are on it. A page ends early if its orders have many items or bytes.
+    are on it. An idempotency key is looked for among those of the caller `keys_of`, or of all callers. A page
+    ends early if its orders have many items or bytes.
     """
     # An index of the items lists the orders of a product in the same order as the page does.
     key = orders.c.order_id if product_id is None else order_items.c.order_id
@@ -102,6 +106,10 @@ def list_orders(
         conditions.append(orders.c.customer_id == owner)
     if product_id is not None:
         conditions.append(order_items.c.product_id == product_id)
+    if tracking_number is not None:
+        conditions.append(orders.c.tracking_number == tracking_number)
+    if idempotency_key is not None:
+        conditions.append(key.in_(_placed_with(idempotency_key, keys_of)))
     if attention is not None:
         column = orders.c.attention_kind
         conditions.append(column.is_not(None) if attention else column.is_(None))
@@ -121,6 +129,11 @@ def list_orders(
     found = fitting(_document(row, items[row["order_id"]]) for row in rows if row["order_id"] in items)
     more = len(rows) > len(found)
     return page(found, rows[len(found) - 1]["order_id"] if more else None)
+
+
+def _placed_with(idempotency_key: str, caller: str | None) -> sa.Select[tuple[str]]:
+    placed = sa.select(idempotency_keys.c.order_id).where(idempotency_keys.c.key == idempotency_key)
+    return placed if caller is None else placed.where(idempotency_keys.c.caller == caller)
 
 
 def first_order_id(at: datetime) -> str:

@@ -45,6 +45,12 @@ orders = sa.Table(
         "order_id",
         **partial("attention_kind IS NOT NULL"),
     ),
+    sa.Index(
+        "orders_by_tracking_number",
+        "tracking_number",
+        "order_id",
+        **partial("tracking_number IS NOT NULL"),
+    ),
 )
 
 order_items = sa.Table(
@@ -66,8 +72,9 @@ idempotency_keys = sa.Table(
     sa.Column("request_hash", sa.String(64), nullable=False),
     sa.Column("order_id", UuidText, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
-    # SQL Server would sort the rows by it, and such a key must be shorter than it can be.
-    sa.PrimaryKeyConstraint("caller", "key", mssql_clustered=False),
+    # The key comes first, so that it is found whoever its caller is. SQL Server would sort the rows by this,
+    # and such a key must be shorter than it can be.
+    sa.PrimaryKeyConstraint("key", "caller", name="idempotency_keys_pkey", mssql_clustered=False),
     sa.Index("idempotency_keys_by_order", "order_id", mssql_clustered=True),
 )
 

@@ -353,9 +353,12 @@ SELECT orders.order_id, orders.customer_id, orders.customer_name, orders.currenc
 FROM orders
 WHERE orders.order_id IN (SELECT TOP 51 order_items.order_id
 FROM order_items JOIN orders ON order_items.order_id = orders.order_id
-WHERE orders.customer_id = ? AND orders.customer_id = ? AND order_items.product_id = ? AND orders.attention_kind IS
-    NULL AND order_items.order_id >= ? AND order_items.order_id < ? AND order_items.order_id < ? GROUP BY
-    order_items.order_id ORDER BY order_items.order_id DESC) ORDER BY orders.order_id DESC
+WHERE orders.customer_id = ? AND orders.customer_id = ? AND order_items.product_id = ? AND orders.tracking_number = ?
+    AND order_items.order_id IN (SELECT idempotency_keys.order_id
+FROM idempotency_keys
+WHERE idempotency_keys.[key] = ?) AND orders.attention_kind IS NULL AND order_items.order_id >= ? AND
+    order_items.order_id < ? AND order_items.order_id < ? GROUP BY order_items.order_id ORDER BY order_items.order_id
+    DESC) ORDER BY orders.order_id DESC
 
 -- orders.queries.list_orders
 SELECT orders.order_id, orders.customer_id, orders.customer_name, orders.currency, orders.ship_to, orders.created_at,
@@ -365,8 +368,11 @@ SELECT orders.order_id, orders.customer_id, orders.customer_name, orders.currenc
 FROM orders
 WHERE orders.order_id IN (SELECT TOP 51 orders.order_id
 FROM orders
-WHERE orders.status IN (?) AND orders.customer_id = ? AND orders.customer_id = ? AND orders.attention_kind IS NOT NULL
-    AND orders.order_id >= ? AND orders.order_id < ? AND orders.order_id < ? ORDER BY orders.order_id DESC) ORDER BY
+WHERE orders.status IN (?) AND orders.customer_id = ? AND orders.customer_id = ? AND orders.tracking_number = ? AND
+    orders.order_id IN (SELECT idempotency_keys.order_id
+FROM idempotency_keys
+WHERE idempotency_keys.[key] = ? AND idempotency_keys.caller = ?) AND orders.attention_kind IS NOT NULL AND
+    orders.order_id >= ? AND orders.order_id < ? AND orders.order_id < ? ORDER BY orders.order_id DESC) ORDER BY
     orders.order_id DESC
 
 -- orders.queries.list_parked

@@ -66,7 +66,7 @@ CREATE TABLE idempotency_keys (
     request_hash NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     order_id CHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     created_at DATETIME2(6) NOT NULL, 
-    PRIMARY KEY NONCLUSTERED (caller, [key])
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY NONCLUSTERED (caller, [key])
 );
 ALTER TABLE idempotency_keys SET (LOCK_ESCALATION = DISABLE);
 
@@ -238,5 +238,23 @@ ALTER TABLE api_keys ADD CONSTRAINT api_keys_customer_id_is_exact CHECK (DATALEN
 GO
 
 UPDATE alembic_version_orders SET version_num='0007' WHERE alembic_version_orders.version_num = '0006';
+
+GO
+
+-- Running upgrade 0007 -> 0008
+
+CREATE INDEX orders_by_tracking_number ON orders (tracking_number, order_id) WHERE tracking_number IS NOT NULL;
+
+GO
+
+ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey;
+
+GO
+
+ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY ([key], caller);
+
+GO
+
+UPDATE alembic_version_orders SET version_num='0008' WHERE alembic_version_orders.version_num = '0007';
 
 GO

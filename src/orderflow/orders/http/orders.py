@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Reader
 from orderflow.orders import queries
 from orderflow.orders.http import parsing
@@ -21,6 +22,7 @@ from orderflow.orders.model import TERMINAL
 from orderflow.orders.tail import Tail
 from orderflow.web.answers import caller, json_response, json_text, owner_of
 from orderflow.web.bodies import BodyBudget, read_json_body
+from orderflow.web.front_door import Caller
 from orderflow.web.headers import header_values, idempotency_key
 from orderflow.web.problems import ProblemError, validation_problem
 
@@ -112,6 +114,9 @@ class Orders:
             customer_id=query.customer_id,
             owner=owner_of(request),
             product_id=query.product_id,
+            tracking_number=query.tracking_number,
+            idempotency_key=query.idempotency_key,
+            keys_of=_keys_of(caller(request)),
             attention=query.attention,
             created_from=query.created_from,
             created_to=query.created_to,
@@ -126,6 +131,11 @@ class Orders:
         if document is None:
             raise unknown_order()
         return json_response(document)
+
+
+def _keys_of(sender: Caller) -> str | None:
+    """The caller whose idempotency keys alone the sender may look for; None for one who may see all."""
+    return None if Scope.ADMIN in sender.principal.scopes else sender.name
 
 
 def _batch_result(request: Request, answer: Accepted | Refused | ProblemError) -> str:

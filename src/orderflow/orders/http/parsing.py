@@ -27,6 +27,8 @@ class ListQuery(PageQuery):
     status: list[Status] = Field([])
     customer_id: api.Text | None = None
     product_id: api.Text | None = None
+    tracking_number: api.Text | None = None
+    idempotency_key: api.IdempotencyKey | None = None
     attention: bool | None = None
     created_from: api.Instant | None = None
     created_to: api.Instant | None = None

@@ -70,7 +70,7 @@ def _create_idempotency_keys() -> None:
         sa.Column("order_id", UuidText, nullable=False),
         sa.Column("created_at", UtcTime, nullable=False),
         # SQL Server would sort the rows by it, and such a key must be shorter than it can be.
-        sa.PrimaryKeyConstraint("caller", "key", mssql_clustered=False),
+        sa.PrimaryKeyConstraint("caller", "key", name="idempotency_keys_pkey", mssql_clustered=False),
     )
 
 

@@ -1,0 +1,48 @@
+"""Orders are found by tracking number, and by idempotency key whoever its caller is: the key comes first in
+the primary key of the keys."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from orderflow.database.dialects import UtcTime, UuidText, partial
+
+revision = "0008"
+down_revision = "0007"
+
+TABLE = "idempotency_keys"
+PRIMARY_KEY = "idempotency_keys_pkey"
+BEFORE = "idempotency_keys_before"
+COLUMNS = "caller, key, request_hash, order_id, created_at"
+
+
+def upgrade() -> None:
+    op.create_index(
+        "orders_by_tracking_number",
+        "orders",
+        ["tracking_number", "order_id"],
+        **partial("tracking_number IS NOT NULL"),
+    )
+    if op.get_bind().dialect.name == "sqlite":
+        _copy_the_table()
+    else:
+        op.drop_constraint(PRIMARY_KEY, TABLE, type_="primary")
+        # SQL Server sorts the rows by another index already, so it does not by this key.
+        op.create_primary_key(PRIMARY_KEY, TABLE, ["key", "caller"])
+
+
+def _copy_the_table() -> None:
+    """SQLite cannot change a primary key."""
+    op.drop_index("idempotency_keys_by_order", TABLE)
+    op.rename_table(TABLE, BEFORE)
+    op.create_table(
+        TABLE,
+        sa.Column("caller", sa.String(64), nullable=False),
+        sa.Column("key", sa.String(255), nullable=False),
+        sa.Column("request_hash", sa.String(64), nullable=False),
+        sa.Column("order_id", UuidText, nullable=False),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.PrimaryKeyConstraint("key", "caller", name=PRIMARY_KEY),
+    )
+    op.execute(f"INSERT INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS} FROM {BEFORE}")  # noqa: S608
+    op.drop_table(BEFORE)
+    op.create_index("idempotency_keys_by_order", TABLE, ["order_id"])
