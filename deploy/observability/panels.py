@@ -278,6 +278,18 @@ def _trouble() -> list[Panel]:
                 Query("1 - min by (job) (orderflow_scrape_complete)", "{{job}}: gauges are missing"),
             ],
         ),
+        Panel(
+            "Findings of the audit",
+            "If `orderflow audit --every …` runs and is scraped. It says what is wrong, and what to do.",
+            "short",
+            [Query("max by (kind) (orderflow_audit_findings)", "{{kind}}")],
+        ),
+        Panel(
+            "Time since the last audit",
+            "",
+            "s",
+            [Query("time() - max(orderflow_audit_completed_timestamp_seconds)", "last audit")],
+        ),
     ]
 
 

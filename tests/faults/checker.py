@@ -91,6 +91,7 @@ def check(history: History, *, kinds_wanted: dict[str, int], recovers: tuple[str
         _sightings,
         _timelines,
         _nothing_is_stuck,
+        _audit,
         _bounds,
         _deaths,
     ]
@@ -333,6 +334,12 @@ def _nothing_is_stuck(history: History) -> Iterator[Violation]:
         causes = ATTENTION_CAUSES.get(order.attention, ())
         if not any(kind.startswith(causes) for kind in injected):
             yield Violation("attention", f"{order.order_id} has attention {order.attention} without a cause")
+
+
+def _audit(history: History) -> Iterator[Violation]:
+    """The product's own audit finds nothing either."""
+    for text in history.audit:
+        yield Violation("audit", text)
 
 
 def _bounds(history: History) -> Iterator[Violation]:

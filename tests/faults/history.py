@@ -238,6 +238,8 @@ class History:
     or no answer."""
     refusals: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
     """Changes that were refused: the order, what was asked for, and the HTTP status."""
+    audit: list[str] = field(default_factory=list[str])
+    """What `orderflow audit` found at the end."""
     rss_mib: dict[str, float] = field(default_factory=dict[str, float])
     in_flight: int = 0
     drained: bool = True

@@ -17,6 +17,7 @@ from tests.faults.load import LoadClient
 from tests.faults.observe import Observer
 from tests.faults.plan import Planned, make_plan
 from tests.faults.report import render
+from tests.faults.second_referee import audited
 from tests.faults.stage import Stage
 
 SAMPLE_PAUSE_S = 2.0
@@ -176,6 +177,13 @@ class Run:
         history.events = list(stage.events.values())
         history.log_wiped = stage.log_wiped
         history.partitions_kept = stage.partitions_kept
+        history.audit = await audited(
+            stage.source,
+            stage.direct_urls[0],
+            stage.fulfillment_urls[0],
+            stage.carrier_urls,
+            stage.payment_url,
+        )
 
     async def _sample(self) -> None:
         """Record the peaks of memory and of shipments in flight."""

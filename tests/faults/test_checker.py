@@ -207,6 +207,7 @@ PLANTED: list[tuple[str, Callable[[History], object]]] = [
     ("stuck", lambda h: _plant_order(h, status="Processing")),
     ("attention", lambda h: _plant_order(h, attention="interrupted")),
     ("not-drained", lambda h: setattr(h, "drained", False)),
+    ("audit", lambda h: h.audit.append("order-0 shipped-twice: it has 2 live shipments")),
     ("memory", lambda h: h.rss_mib.update({"api-0": RSS_MIB_MAX + 1})),
     ("in-flight", lambda h: setattr(h, "in_flight", 100_000)),
     ("load", lambda h: (setattr(h, "offered_per_s", 100.0), setattr(h, "loaded_s", 60.0))),

@@ -28,6 +28,7 @@ IN_TROUBLE_ONLY = (
     "orderflow_degraded",
     "orderflow_loop_stalls_total",
     "orderflow_streams_ended_total",  # and once a client has followed the changes
+    "orderflow_audit",  # and once somebody audits
 )
 """What has no series before something goes wrong."""
 

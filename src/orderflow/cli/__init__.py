@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from orderflow.cli import (
-    audit,
     configuration,
     customers,
     dead_letters,
@@ -26,6 +25,8 @@ from orderflow.cli import (
     simulators,
     stock,
 )
+from orderflow.cli.audit import log as audit_log
+from orderflow.cli.audit import run as audit_run
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain, use_any_encoding
 
 EXIT_FAILED = 1
@@ -111,9 +112,10 @@ def _app() -> App:
     secrets.command(keys.list_keys, name="list")
     secrets.command(keys.revoke)
     app.command(secrets)
-    trail = App(name="audit", help="Who has changed what by hand.")
-    trail.command(audit.log)
-    app.command(trail)
+    audits = App(name="audit", help="Check that nothing is lost, stuck or shipped twice; who changed what.")
+    audits.default(audit_run.audit)
+    audits.command(audit_log.log)
+    app.command(audits)
     people = App(name="customers", help="What both services know about a customer.")
     people.command(customers.erase)
     app.command(people)

@@ -67,10 +67,15 @@ class Client:
         await self._service.close()
 
     async def get(
-        self, path: str, query: Mapping[str, str] | None = None, *, timeout_s: float = ANSWER_TIMEOUT_S
+        self,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+        retries: api.Retries | None = None,
     ) -> dict[str, Any]:
         with self._in_words(of_a_query=True):
-            return await self._service.call("GET", path, query=query, timeout_s=timeout_s)
+            return await self._service.call("GET", path, query=query, timeout_s=timeout_s, retries=retries)
 
     async def pages(
         self, path: str, query: Mapping[str, str], limit: int | None

@@ -14,11 +14,13 @@ class BrokenArray(Exception):
     """The array cannot be read any further; the text says why."""
 
 
-def elements(stream: BinaryIO, *, bytes_max: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+def elements(
+    stream: BinaryIO, *, bytes_max: int, chunk_bytes: int = CHUNK_BYTES, closing: bytes = b""
+) -> Iterator[bytes]:
     """The text of each element, which need not be JSON. `stream` must be just behind the opening bracket.
 
     Raises BrokenArray for an element of more than `bytes_max` bytes, for an array that does not end, and for
-    anything that follows its end.
+    anything but `closing` that follows its end.
     """
     rest, first = b"", True
     while True:
@@ -37,10 +39,13 @@ def elements(stream: BinaryIO, *, bytes_max: int, chunk_bytes: int = CHUNK_BYTES
         if last:
             break
         first = False
-    while rest or (rest := stream.read(chunk_bytes)):
-        if rest.strip():
-            raise BrokenArray("something follows the end of the array")
-        rest = b""
+    rest = rest.strip()
+    while len(rest) <= len(closing) and (chunk := stream.read(chunk_bytes)):
+        rest = (rest + chunk).strip()
+    if not closing.startswith(rest):
+        raise BrokenArray("something follows the end of the array")
+    if rest != closing:
+        raise BrokenArray("the file ends too early")
 
 
 def _end(text: bytes) -> re.Match[bytes] | None:

@@ -2,6 +2,7 @@
 shipments and dead letters of all customers are shown together."""
 
 from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.audit_feeds import AUDITED_SHIPMENTS, AUDITED_STOCK
 from orderflow.contracts.erasure import ERASE_SHIPMENTS
 from orderflow.contracts.scopes import Scope
 from orderflow.fulfillment.http.simulation import SIMULATED_CARRIER
@@ -26,6 +27,8 @@ RULES: Rules = {
     ("GET", f"{LETTERS}/{{letter_id}}"): _READ,
     ("GET", STOCK): _READ,
     ("GET", AUDIT): Rule(Scope.ADMIN),
+    ("GET", AUDITED_SHIPMENTS): _READ,
+    ("GET", AUDITED_STOCK): _READ,
     ("POST", f"{LETTERS}/redrive"): _OPERATE,
     ("POST", f"{LETTERS}/redrives/{{redrive_id}}/stop"): _OPERATE,
     ("POST", f"{LETTERS}/{{letter_id}}/redrive"): _OPERATE,

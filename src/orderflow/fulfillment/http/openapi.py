@@ -4,6 +4,14 @@ from functools import cache
 from typing import Any
 
 from orderflow.contracts.audit import AUDIT, AuditPage, AuditQuery
+from orderflow.contracts.audit_feeds import (
+    AUDITED_SHIPMENTS,
+    AUDITED_STOCK,
+    AuditedShipments,
+    AuditedStock,
+    FeedQuery,
+    StockFeedQuery,
+)
 from orderflow.contracts.erasure import ERASE_SHIPMENTS, EraseShipmentsIn, EraseShipmentsOut
 from orderflow.contracts.orders_api import TEXT_CHARS_MAX, Problem
 from orderflow.fulfillment.http import documents as out
@@ -56,7 +64,7 @@ _ANSWERS: openapi.Models = [
             out.Behaviour,
             out.WorkerReady,
         ),
-        *(AuditPage, EraseShipmentsOut, Live, Problem),
+        *(AuditPage, AuditedShipments, AuditedStock, EraseShipmentsOut, Live, Problem),
     )
 ]
 
@@ -73,7 +81,8 @@ def openapi_document() -> dict[str, Any]:
         "paths": {**_shipments(), **_letters(), **_redrives(), **_stock(), **_simulation(), **_others()},
         "components": {
             "schemas": openapi.schemas(
-                [*_BODIES, *_ANSWERS], (ShipmentsQuery, LettersQuery, StockQuery, AuditQuery)
+                [*_BODIES, *_ANSWERS],
+                (ShipmentsQuery, LettersQuery, StockQuery, AuditQuery, FeedQuery, StockFeedQuery),
             )
         },
     }
@@ -235,6 +244,20 @@ def _others() -> Document:
                 "What people have changed here, newest first",
                 {200: answer("A page.", AuditPage)},
                 parameters=query_parameters(AuditQuery),
+            )
+        },
+        AUDITED_SHIPMENTS: {
+            "get": operation(
+                "What `orderflow audit` compares: every shipment, ascending by order id",
+                {200: answer("A page.", AuditedShipments)},
+                parameters=query_parameters(FeedQuery),
+            )
+        },
+        AUDITED_STOCK: {
+            "get": operation(
+                "What `orderflow audit` compares: every tracked product, with what orders reserve of it",
+                {200: answer("A page.", AuditedStock)},
+                parameters=query_parameters(StockFeedQuery),
             )
         },
         ERASE_SHIPMENTS: {

@@ -1,4 +1,4 @@
-"""What the Fulfillment Service shows over HTTP: shipments, dead letters and redrives."""
+"""What the Fulfillment Service shows over HTTP: shipments, dead letters, redrives, and feeds for audits."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts.audit import AuditQuery
+from orderflow.contracts.audit_feeds import FeedQuery, StockFeedQuery
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import Reader
 from orderflow.fulfillment import queries
 from orderflow.fulfillment.audit import AUDIT_LOG
+from orderflow.fulfillment.audit_feed import audited_shipments, audited_stock
 from orderflow.fulfillment.letters import LetterState
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.waiting import NOTHING_KNOWN, Known
@@ -76,6 +78,20 @@ class FulfillmentApi:
 
     async def list_audit(self, request: Request) -> Response:
         return json_text(await self._reader.run(AUDIT_LOG.page, read_query(AuditQuery, request)))
+
+    async def list_audited_shipments(self, request: Request) -> Response:
+        query = read_query(FeedQuery, request)
+        page = await self._reader.run(
+            audited_shipments, limit=query.limit, after=query.cursor, order_ids=query.order_id
+        )
+        return json_text(page)
+
+    async def list_audited_stock(self, request: Request) -> Response:
+        query = read_query(StockFeedQuery, request)
+        page = await self._reader.run(
+            audited_stock, limit=query.limit, after=query.cursor, product_ids=query.product_id
+        )
+        return json_text(page)
 
     async def list_groups(self, _request: Request) -> Response:
         return json_response(await self._reader.run(queries.dead_letter_groups))

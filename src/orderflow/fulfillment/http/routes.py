@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.audit_feeds import AUDITED_SHIPMENTS, AUDITED_STOCK
 from orderflow.contracts.erasure import ERASE_SHIPMENTS
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.http.access import LETTERS, RULES
@@ -54,6 +55,8 @@ def create_app(
         Route(f"{LETTERS}/{{letter_id}}/redrive", takes(actions.redrive), methods=["POST"]),
         Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
         Route(AUDIT, takes(service.list_audit, reads_query=True)),
+        Route(AUDITED_SHIPMENTS, takes(service.list_audited_shipments, reads_query=True)),
+        Route(AUDITED_STOCK, takes(service.list_audited_stock, reads_query=True)),
         Route(STOCK, takes(stock.list_stock, reads_query=True)),
         Route(SIMULATED_CARRIER, takes(simulation.read)),
         Route(SIMULATED_CARRIER, takes(simulation.write), methods=["PUT"]),

@@ -1,6 +1,7 @@
 """Who may use which route of the Order Service."""
 
 from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.audit_feeds import AUDITED_ORDERS
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.orders_api import STREAM
 from orderflow.contracts.scopes import Scope
@@ -29,6 +30,7 @@ RULES: Rules = {
     ("PATCH", "/api/orders/status"): _STATUS,
     ("GET", "/api/stats"): _READ_ALL,
     ("GET", AUDIT): Rule(Scope.ADMIN),
+    ("GET", AUDITED_ORDERS): _READ_ALL,
     ("GET", "/api/outbox/parked"): _READ_ALL,
     ("POST", "/api/outbox/parked/release"): Rule(Scope.ADMIN),
     ("POST", ERASE_CUSTOMER): Rule(Scope.ADMIN),

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.audit import AUDIT, AuditPage, AuditQuery
+from orderflow.contracts.audit_feeds import AUDITED_ORDERS, AuditedOrders, FeedQuery
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.pages import PageQuery
 from orderflow.messaging import Kept
@@ -146,6 +147,7 @@ def _application(
         ("/api/stats", statistics.stats, NoQuery, api.Stats),
         ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
         (AUDIT, audit.list_entries, AuditQuery, AuditPage),
+        (AUDITED_ORDERS, audit.list_orders, FeedQuery, AuditedOrders),
         (LIVE, health.live, NoQuery, Live),
         (READY, health.ready, NoQuery, Ready),
     ):

@@ -199,6 +199,18 @@ CIRCUIT = _gauge(
     "state",
 )
 
+# `orderflow audit --every`
+
+AUDIT_FINDINGS = _gauge(
+    "orderflow_audit_findings",
+    "What the last audit has found, by kind.",
+    "findings",
+    "kind",
+)
+AUDIT_COMPLETED = _gauge(
+    "orderflow_audit_completed_timestamp_seconds", "When the last audit came to its end.", "Unix seconds"
+)
+
 
 def http_request(
     method: str, route: str, status: int, seconds: float, exemplar: dict[str, str] | None = None

@@ -1,0 +1,116 @@
+"""The feeds that `orderflow audit` compares: what each service knows of every order, by ascending order id,
+in pages of bounded size. They hold no personal data and no texts that people or carriers have written.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from orderflow.contracts.orders_api import Answer, OrderId, Text
+from orderflow.contracts.pages import PageQuery, TextPageQuery
+
+AUDITED_ORDERS = "/api/audit/orders"
+AUDITED_SHIPMENTS = "/api/audit/shipments"
+AUDITED_STOCK = "/api/audit/stock"
+
+FEED_PAGE_MAX = 1_000
+SELECTED_MAX = 20
+"""Orders or products that one request may name."""
+
+_Limit = Annotated[int, Field(ge=1, le=FEED_PAGE_MAX)]
+
+
+class FeedQuery(PageQuery):
+    """With `orderId`, which may be repeated, only these orders."""
+
+    limit: _Limit = FEED_PAGE_MAX
+    order_id: list[OrderId] = Field([], max_length=SELECTED_MAX)
+
+
+class StockFeedQuery(TextPageQuery):
+    """With `productId`, which may be repeated, only these products."""
+
+    limit: _Limit = FEED_PAGE_MAX
+    product_id: list[Text] = Field([], max_length=SELECTED_MAX)
+
+
+class AuditedOrder(Answer):
+    """What the Order Service knows of an order. `attention` is its kind. `amountMinor` is what the order
+    costs, null if its items have no prices.
+
+    `events` counts its events that are still in the outbox, and `unpublished` those of them that wait to be
+    published, again or for the first time. `unpublishedSince` is when the oldest event was written that was
+    never published, and `parked` whether the log refuses one for its size. `publishedAt` is when the latest
+    event was published.
+    """
+
+    order_id: OrderId
+    status: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    attention: str | None
+    tracking_number: str | None
+    amount_minor: int | None
+    currency: str | None
+    events: int
+    unpublished: int
+    unpublished_since: datetime | None
+    parked: bool
+    published_at: datetime | None
+
+
+class AuditedOrders(Answer):
+    items: list[AuditedOrder]
+    next_cursor: str | None
+
+
+class AuditedShipment(Answer):
+    """What the Fulfillment Service knows of an order. `ended` has the steps of its saga that have ended, each
+    with `done`, `undone` or `given-up`.
+
+    `held`: a live worker has it. `dueInMs` is when its next step is due, below 0 if it has been due for so
+    long, and null if it has none. `letters` are the states of its dead letters. `attentionOwed`: its order is
+    about to be told to ask for a person. `reserved` counts the products that are reserved for it.
+    """
+
+    order_id: OrderId
+    state: str
+    step: str
+    direction: str
+    ended: dict[str, str]
+    attempts: int
+    held: bool
+    due_in_ms: int | None
+    parked: str | None
+    letters: list[str]
+    attention_owed: bool
+    has_label: bool
+    tracking_number: str | None
+    is_failure: bool
+    amount_minor: int | None
+    currency: str | None
+    reserved: int
+    ordered_at: datetime
+    received_at: datetime
+    closed_at: datetime | None
+
+
+class AuditedShipments(Answer):
+    items: list[AuditedShipment]
+    next_cursor: str | None
+
+
+class AuditedProduct(Answer):
+    """A tracked product: its record, and the sum of what is reserved of it for orders."""
+
+    product_id: str
+    on_hand: int
+    reserved: int
+    reserved_for_orders: int
+
+
+class AuditedStock(Answer):
+    items: list[AuditedProduct]
+    next_cursor: str | None
