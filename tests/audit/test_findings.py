@@ -30,6 +30,12 @@ def change(stage: Stage, table: sa.Table, order_id: str, **columns: Any) -> None
     stage.execute(where, sa.update(table).where(table.c.order_id == order_id).values(columns))
 
 
+def ledger(stage: Stage, name: str, order_id: str, **columns: Any) -> None:
+    """Change what the ledger of that name says of the order."""
+    table = {"carrier": carrier, "payments": payments}[name]
+    stage.execute(name, sa.update(table).where(table.c.order_id == order_id).values(columns))
+
+
 def remove(stage: Stage, table: sa.Table, order_id: str) -> None:
     where = "orders" if table.metadata is orders.metadata else "fulfillment"
     stage.execute(where, sa.delete(table).where(table.c.order_id == order_id))
@@ -82,7 +88,7 @@ def _never_due(stage: Stage) -> str:
 def _closed_too_early(stage: Stage) -> str:
     order_id = stage.shipped()
     change(stage, orders, order_id, status="Cancelling")
-    stage.execute("payments", sa.delete(payments))
+    ledger(stage, "payments", order_id, captured_minor=0, voided=1)
     return order_id
 
 
@@ -124,13 +130,13 @@ def _second_shipment(stage: Stage) -> str:
 
 def _voided_behind_our_back(stage: Stage) -> str:
     order_id = stage.shipped()
-    stage.execute("carrier", sa.update(carrier).values(state="voided"))
+    ledger(stage, "carrier", order_id, state="voided")
     return order_id
 
 
 def _failed_and_shipped(stage: Stage) -> str:
     order_id = stage.failed()
-    stage.execute("carrier", sa.update(carrier).values(state="live"))
+    ledger(stage, "carrier", order_id, state="live")
     return order_id
 
 
@@ -154,19 +160,19 @@ def _charged_twice(stage: Stage) -> str:
 
 def _charged_and_failed(stage: Stage) -> str:
     order_id = stage.failed()
-    stage.execute("payments", sa.update(payments).values(voided=0, captured_minor=COST))
+    ledger(stage, "payments", order_id, voided=0, captured_minor=COST)
     return order_id
 
 
 def _refunded(stage: Stage) -> str:
     order_id = stage.shipped()
-    stage.execute("payments", sa.update(payments).values(refunded_minor=COST))
+    ledger(stage, "payments", order_id, refunded_minor=COST)
     return order_id
 
 
 def _never_voided(stage: Stage) -> str:
     order_id = stage.failed()
-    stage.execute("payments", sa.update(payments).values(voided=0))
+    ledger(stage, "payments", order_id, voided=0)
     return order_id
 
 

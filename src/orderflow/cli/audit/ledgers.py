@@ -41,7 +41,7 @@ class LedgerUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """What the ledgers say of an order: the tracking numbers of its live shipments, and the payments that were
+    """What the ledgers say of an order: tracking numbers of its live shipments, and the payments that were
     granted for it."""
 
     order_id: str
