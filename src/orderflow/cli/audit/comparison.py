@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from orderflow.cli.audit.ledgers import Entries
 from orderflow.cli.audit.rules import Finding, Known, Moment, judge, judge_product
@@ -22,6 +22,7 @@ from orderflow.contracts.audit_feeds import (
     SELECTED_MAX,
     AuditedOrder,
     AuditedOrders,
+    AuditedProduct,
     AuditedShipment,
     AuditedShipments,
     AuditedStock,
@@ -101,8 +102,8 @@ class Audit:
 
     async def _first_look(self, report: Report) -> list[Finding]:
         moment = Moment(self._clock(), self._grace)
-        orders = _feed(self._orders, AUDITED_ORDERS, AuditedOrders)
-        shipments = _feed(self._fulfillment, AUDITED_SHIPMENTS, AuditedShipments)
+        orders = _feed(self._orders, AUDITED_ORDERS, _orders)
+        shipments = _feed(self._fulfillment, AUDITED_SHIPMENTS, _shipments)
         suspects: list[Finding] = []
         async for order_id, order, shipment, entries in _merged(orders, shipments, self._entries):
             report.orders += order is not None
@@ -132,7 +133,7 @@ class Audit:
 
     async def _look_at_stock(self, report: Report) -> list[Finding]:
         suspects: list[Finding] = []
-        async for product in _feed(self._fulfillment, AUDITED_STOCK, AuditedStock):
+        async for product in _feed(self._fulfillment, AUDITED_STOCK, _products):
             report.products += 1
             if len(suspects) < SUSPECTS_MAX:
                 suspects += judge_product(product)
@@ -146,11 +147,10 @@ class Audit:
             query = {"orderId": some}
             shipments = {
                 each.order_id: each
-                async for each in _feed(self._fulfillment, AUDITED_SHIPMENTS, AuditedShipments, query)
+                async for each in _feed(self._fulfillment, AUDITED_SHIPMENTS, _shipments, query)
             }
             orders = {
-                each.order_id: each
-                async for each in _feed(self._orders, AUDITED_ORDERS, AuditedOrders, query)
+                each.order_id: each async for each in _feed(self._orders, AUDITED_ORDERS, _orders, query)
             }
             for order_id in some:
                 entries = await self._look_up(order_id)
@@ -161,7 +161,7 @@ class Audit:
     async def _look_at_products(self, product_ids: Sequence[str]) -> set[Finding]:
         found: set[Finding] = set()
         for some in _in_parts(product_ids):
-            products = _feed(self._fulfillment, AUDITED_STOCK, AuditedStock, {"productId": some})
+            products = _feed(self._fulfillment, AUDITED_STOCK, _products, {"productId": some})
             found.update([each async for product in products for each in judge_product(product)])
         return found
 
@@ -172,28 +172,36 @@ def _in_parts(ids: Sequence[str]) -> Iterator[list[str]]:
         yield some
 
 
-class _Page(Protocol[T]):
-    """A page of a feed."""
-
-    items: list[T]
-    next_cursor: str | None
-
-    @classmethod
-    def model_validate(cls, obj: Any) -> _Page[T]: ...
+Page = tuple[Sequence[T], str | None]
+"""Items, and where the next page begins."""
 
 
 async def _feed(
-    get: Get, path: str, page: type[_Page[T]], query: Mapping[str, object] | None = None
+    get: Get, path: str, page: Callable[[Any], Page[T]], query: Mapping[str, object] | None = None
 ) -> AsyncIterator[T]:
-    """The items of a feed, page by page."""
+    """The items of a feed; `page` reads an answer."""
     cursor: str | None = None
     while True:
-        found = page.model_validate(await get(path, {**(query or {}), "cursor": cursor}))
-        for item in found.items:
+        items, cursor = page(await get(path, {**(query or {}), "cursor": cursor}))
+        for item in items:
             yield item
-        cursor = found.next_cursor
         if cursor is None:
             return
+
+
+def _products(answer: Any) -> Page[AuditedProduct]:
+    page = AuditedStock.model_validate(answer)
+    return page.items, page.next_cursor
+
+
+def _orders(answer: Any) -> Page[AuditedOrder]:
+    page = AuditedOrders.model_validate(answer)
+    return page.items, page.next_cursor
+
+
+def _shipments(answer: Any) -> Page[AuditedShipment]:
+    page = AuditedShipments.model_validate(answer)
+    return page.items, page.next_cursor
 
 
 Row = tuple[str, AuditedOrder | None, AuditedShipment | None, Entries | None]
