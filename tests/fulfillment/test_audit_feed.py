@@ -19,16 +19,16 @@ def now_ms() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
 
 
-def shipments(world: World, **options: Any) -> dict[str, Any]:
+def shipments(world: World, *, limit: int = 10, **options: Any) -> dict[str, Any]:
     with world.fulfillment.reader.connect() as connection:
-        page = audited_shipments(connection, **{"limit": 10, **options})
+        page = audited_shipments(connection, limit=limit, **options)
     AuditedShipments.model_validate_json(page)
     return json.loads(page)
 
 
-def products(world: World, **options: Any) -> dict[str, Any]:
+def products(world: World, *, limit: int = 10, **options: Any) -> dict[str, Any]:
     with world.fulfillment.reader.connect() as connection:
-        page = audited_stock(connection, **{"limit": 10, **options})
+        page = audited_stock(connection, limit=limit, **options)
     AuditedStock.model_validate_json(page)
     return json.loads(page)
 

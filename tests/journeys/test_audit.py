@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def priced(number: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def load(url: str) -> Iterator[list[str]]:
+def load(url: str) -> Generator[list[str]]:
     """Orders that are placed while the block runs, some of which are cancelled or held."""
     placed: list[str] = []
     over = threading.Event()
