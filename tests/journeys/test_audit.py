@@ -102,18 +102,19 @@ def load(url: str) -> Generator[list[str]]:
     placed: list[str] = []
     over = threading.Event()
 
-    def act(action: str) -> Answer:
-        return ask(f"{url}/api/orders/{random.choice(placed)}/{action}", method="POST", body={})
+    def act(order_id: str, action: str) -> Answer:
+        return ask(f"{url}/api/orders/{order_id}/{action}", method="POST", body={})
 
     def place() -> None:
         while not over.is_set():
             answer = ask(f"{url}/api/orders", method="POST", body=priced(len(placed)))
             assert answer.status == 201
             placed.append(answer.body["orderId"])
+            chosen = random.choice(placed)
             if len(placed) % 5 == 0:
-                act("cancel")
-            if len(placed) % 7 == 0 and act("hold").status == 200:
-                act("release")
+                act(chosen, "cancel")
+            if len(placed) % 7 == 0 and act(chosen, "hold").status == 200:
+                act(chosen, "release")
             time.sleep(0.01)
 
     thread = threading.Thread(target=place)
