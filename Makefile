@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-inpu
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
 .PHONY: help install run test mssql bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
-.PHONY: compose-up compose-down compose-test compose-images docs wheel image release
+.PHONY: compose-up compose-down compose-test compose-images chart docs wheel image release
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ sbom: .venv/.audit ## write build/sbom.cdx.json: what orderflow is made of (Cycl
 docs: .venv/.docs ## build the documentation site in build/site; a broken link fails it
 	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --clean
 	@echo "build/site/index.html"
+
+chart: .venv/.chart .venv/.dev ## check the Helm chart in deploy/kubernetes; needs Go, to build helm
+	@ORDERFLOW_TEST_REQUIRE=helm $(BIN)/python -m pytest -q tests/test_kubernetes.py $(ARGS)
 
 wheel: .venv/.dev ## build the wheel in dist/: it runs without a checkout
 	@$(BIN)/python deploy/release.py wheel
@@ -103,6 +106,7 @@ lock: $(UV) ## write the lock files anew; locked versions stay unless ARGS=--upg
 	$(COMPILE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(COMPILE) --extra mssql -c requirements.lock pyproject.toml -o requirements-mssql.lock
 	$(COMPILE) --group pyproject.toml:audit -o requirements-audit.lock
+	$(COMPILE) --group pyproject.toml:chart -o requirements-chart.lock
 	$(COMPILE) --group pyproject.toml:docs -o requirements-docs.lock
 	$(COMPILE) --no-deps --group pyproject.toml:postgres -o requirements-postgres.lock
 
@@ -135,6 +139,15 @@ $(BIN)/pip: | python-found
 	@echo "Installing what requirements-audit.lock names"
 	@$(BIN)/python -m venv --clear .venv/audit
 	@.venv/audit/bin/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-audit.lock
+	@touch $@
+
+HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
+.venv/.chart: requirements-chart.lock | $(BIN)/pip
+	@command -v go >/dev/null || { echo "helm is built with Go 1.26 or newer, which is missing" >&2; exit 1; }
+	@echo "Installing what requirements-chart.lock names, and building helm"
+	@$(BIN)/python -m venv --clear .venv/chart
+	@.venv/chart/bin/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-chart.lock
+	@GOBIN=$(CURDIR)/.venv/chart/bin go install $(HELM)
 	@touch $@
 
 .venv/.docs: requirements-docs.lock | $(BIN)/pip

@@ -119,6 +119,9 @@ def not_ready() -> list[str]:
         found.append(
             f"CHANGELOG.md needs the heading `## {number} - YYYY-MM-DD`, with the date of the release"
         )
+    chart = (ROOT / "deploy" / "kubernetes" / "orderflow" / "Chart.yaml").read_text()
+    if re.findall(r"^(?:v|appV)ersion: (\S+)$", chart, re.MULTILINE) != [number, number]:
+        found.append(f"Chart.yaml in deploy/kubernetes needs {number} as its version and its appVersion")
     return found
 
 

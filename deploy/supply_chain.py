@@ -21,6 +21,7 @@ LOCKS = (
     "requirements-dev.lock",
     "requirements-mssql.lock",
     "requirements-audit.lock",
+    "requirements-chart.lock",
     "requirements-docs.lock",
     "requirements-postgres.lock",
 )

@@ -30,6 +30,7 @@ PARTS = {
     "prometheus": "Prometheus",
     "compose": "Docker Compose",
     "registry": "package registry",
+    "helm": "Helm",
 }
 
 SERVERS = {"postgresql": "postgres_database", "postgres": "postgres_database", "mssql": "mssql_database"}

@@ -31,6 +31,17 @@ def test_a_decision_has_a_number_of_its_own_and_says_it_in_its_title() -> None:
         assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name
 
 
+def test_what_belongs_to_an_item_of_a_list_is_indented_by_four() -> None:
+    """GitHub takes less; on the site a paragraph or a block of code would end the list."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
+    found = [
+        f"{page.relative_to(ROOT)}: {line.strip()}"
+        for page in pages
+        for line in re.findall(r"\n\n {1,3}\S.*", page.read_text())
+    ]
+    assert found == []
+
+
 def test_every_page_is_in_the_navigation_of_the_documentation_site() -> None:
     navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
     listed = {
