@@ -72,6 +72,7 @@ TEXTS = {
     *(
         "allowed_hosts",
         "api_key",
+        "archive_dir",
         "carrier",
         "consumer_group",
         "data_dir",
@@ -96,6 +97,28 @@ def test_every_setting_refuses_what_is_out_of_bounds(name: str, monkeypatch: pyt
             settings.load()
         assert str(refused.value).startswith(f"{variable}: ")
         assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["ORDERFLOW_ORDERS_KEPT_S", "ORDERFLOW_SHIPMENTS_KEPT_S"])
+def test_orders_and_shipments_are_kept_for_ever_without_an_archive(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "31536000")
+    with pytest.raises(settings.SettingsError, match=f"^ORDERFLOW_ARCHIVE_DIR: needed beside {name}$"):
+        settings.load()
+    monkeypatch.setenv("ORDERFLOW_ARCHIVE_DIR", str(tmp_path))
+    assert settings.load().archive_dir == tmp_path
+
+
+def test_an_order_is_kept_for_as_long_as_its_idempotency_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERFLOW_ARCHIVE_DIR", str(tmp_path))
+    monkeypatch.setenv("ORDERFLOW_ORDERS_KEPT_S", "86400")
+    with pytest.raises(settings.SettingsError, match=r"^ORDERFLOW_ORDERS_KEPT_S: must be at least"):
+        settings.load()
+    monkeypatch.setenv("ORDERFLOW_IDEMPOTENCY_KEY_LIFETIME_S", "86400")
+    assert settings.load().orders_kept_s == 86_400
 
 
 def test_a_time_that_no_calendar_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,12 @@ from socket import socket
 
 from orderflow.console.console import Console
 from orderflow.database import migrate
+from orderflow.database.archive import open_archive
 from orderflow.database.engine import Database, Reader
 from orderflow.database.opening import Source, migrated, opened, prepared, sole_use_of_files
 from orderflow.fulfillment import lease
 from orderflow.fulfillment import tables as fulfillment_tables
+from orderflow.fulfillment.archiving import Archived
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.carriers.connect import open_carriers
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
@@ -281,6 +283,8 @@ async def _orders_process(
         events_kept_s=settings.events_kept_s,
         history_kept_s=settings.history_kept_s,
         stream_kept_s=settings.stream_kept_s,
+        orders_kept_s=settings.orders_kept_s,
+        archive=open_archive(settings.archive_dir, ORDERS.name),
         essential=essential,
     )
     async with _keeping_topics(bus, process.health), process.running(stop):
@@ -348,6 +352,7 @@ async def _fulfillment_service(
         tls=_client_tls(settings),
         in_flight_max=settings.shipments_in_flight_max,
         key_lifetime=timedelta(seconds=settings.carrier_key_lifetime_s),
+        archived=_archived(settings),
     )
     actions = DeadLetterActions(
         writer=worker.writer,
@@ -364,7 +369,7 @@ async def _fulfillment_service(
     )
     try:
         metrics = worker_metrics(worker.status)
-        reads = FulfillmentApi(reader, worker.known)
+        reads = FulfillmentApi(reader, worker.known, shipments_kept_s=settings.shipments_kept_s)
         health = fulfillment_health(worker.readiness, worker.status)
         adapter = carriers.current.adapter
         simulated = adapter if settings.env == "dev" and isinstance(adapter, SimulatedCarrier) else None
@@ -380,6 +385,13 @@ async def _fulfillment_service(
     finally:
         publisher.close()
         reader.close()
+
+
+def _archived(settings: Settings) -> Archived | None:
+    """Raises SettingsError."""
+    archive = open_archive(settings.archive_dir, FULFILLMENT.name)
+    after_s = settings.shipments_kept_s
+    return Archived(archive, after_s) if archive is not None and after_s is not None else None
 
 
 def _say(line: str) -> None:

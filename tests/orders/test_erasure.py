@@ -172,7 +172,7 @@ def test_the_answer_tells_what_still_holds_the_data(service: Service) -> None:
         f"events in {KEPT.place}",
         "digests of requests with an idempotency key",
         "audit log",
-        "program logs, database logs and backups",
+        "archives, program logs, database logs and backups",
     }
 
 

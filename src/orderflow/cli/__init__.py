@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from orderflow.cli import (
+    archive,
     configuration,
     customers,
     dead_letters,
@@ -116,6 +117,10 @@ def _app() -> App:
     audits.default(audit_run.audit)
     audits.command(audit_log.log)
     app.command(audits)
+    archives = App(name="archive", help="Files to which retention has moved what is old: look, put back.")
+    archives.command(archive.show)
+    archives.command(archive.restore)
+    app.command(archives)
     people = App(name="customers", help="What both services know about a customer.")
     people.command(customers.erase)
     app.command(people)

@@ -2,10 +2,11 @@
 in pages of bounded size. They hold no personal data and no texts that people or carriers have written.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
+from pydantic_core import to_json
 
 from orderflow.contracts.orders_api import Answer, OrderId, Text
 from orderflow.contracts.pages import PageQuery, TextPageQuery
@@ -17,6 +18,13 @@ AUDITED_STOCK = "/api/audit/stock"
 FEED_PAGE_MAX = 1_000
 SELECTED_MAX = 20
 """Orders or products that one request may name."""
+
+
+def with_horizon(page: bytes, kept_s: float | None, now: datetime) -> bytes:
+    """The page of a feed whose rows are kept for so many seconds, for ever if that is None."""
+    gone_before = None if kept_s is None else now - timedelta(seconds=kept_s)
+    return b'%b,"goneBefore":%b}' % (page[:-1], to_json(gone_before))
+
 
 _Limit = Annotated[int, Field(ge=1, le=FEED_PAGE_MAX)]
 
@@ -62,8 +70,11 @@ class AuditedOrder(Answer):
 
 
 class AuditedOrders(Answer):
+    """Finished orders that have not changed since `goneBefore` may have been archived."""
+
     items: list[AuditedOrder]
     next_cursor: str | None
+    gone_before: datetime | None
 
 
 class AuditedShipment(Answer):
@@ -98,8 +109,11 @@ class AuditedShipment(Answer):
 
 
 class AuditedShipments(Answer):
+    """Shipments that were closed before `goneBefore` may have been archived."""
+
     items: list[AuditedShipment]
     next_cursor: str | None
+    gone_before: datetime | None
 
 
 class AuditedProduct(Answer):

@@ -12,6 +12,7 @@ from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.readiness import Readiness
 from orderflow.fulfillment import inbox, lease
+from orderflow.fulfillment.archiving import Archived, archivers
 from orderflow.fulfillment.breaker import Circuit
 from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.carriers import Carriers
@@ -67,6 +68,8 @@ class FulfillmentWorker:
     """One worker on one database. It closes its consumer, but neither the publisher for dead letters nor the
     carriers. Migrations must have run. `worker_id` is unique among live workers.
 
+    Without `archived`, closed shipments are kept for ever.
+
     `clock` is wall time, for what people read and for the age of the carrier's keys. Leases and due times go
     by the database's clock.
     """
@@ -85,6 +88,7 @@ class FulfillmentWorker:
         tls: ClientTls | None = None,
         in_flight_max: int,
         key_lifetime: timedelta = timedelta(hours=24),
+        archived: Archived | None = None,
         worker_id: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -126,20 +130,16 @@ class FulfillmentWorker:
             pace=Pace(in_flight_max, key_lifetime, clock, monotonic, sleep),
         )
         self.dispatchers, self.sender = self.flow.dispatchers, self.flow.sender
+        writer, health = self.writer, self.health
         self.recovery = Recovery(
-            self.writer,
-            self.lease,
-            self.capacity,
-            recorder,
-            self.health,
-            carrier=carriers.current.name,
-            flow=self.flow,
+            writer, self.lease, self.capacity, recorder, health, carrier=carriers.current.name, flow=self.flow
         )
         self.inbox = Inbox(
             consumer, self.writer, self.capacity, self.health, lease=self.lease, flow=self.flow, clock=clock
         )
         self.copier = DeadLetterCopier(self.writer, publisher, self.health, topic=dead_letter_topic)
         self.redriver = Redriver(self.writer, self.health, clock=clock)
+        self.archivers = archivers(database, self.writer, archived, clock)
         self.discarder = Discarder(self.writer, carriers, self._client, key_lifetime, clock)
 
     def status(self) -> WorkerStatus:
@@ -170,6 +170,8 @@ class FulfillmentWorker:
         self.flow.bind()
         self.writer.start()
         self.inbox.loop.start()
+        for archiver in self.archivers:
+            archiver.start()
         for loop in self._loops:
             loop.start()
         try:
@@ -178,6 +180,8 @@ class FulfillmentWorker:
             await self._drain()
         finally:
             self.inbox.loop.stop()
+            for archiver in self.archivers:
+                await asyncio.to_thread(archiver.close)
             for loop in self._loops:
                 await loop.stop()
             await self._let_go()

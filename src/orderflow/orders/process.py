@@ -5,11 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from orderflow.database.archive import Archive
+from orderflow.database.archiving import Archiver
 from orderflow.database.engine import Database, Reader
 from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX, GroupCommit
 from orderflow.database.readiness import Readiness
 from orderflow.messaging import Publisher
-from orderflow.orders import counters
+from orderflow.orders import archiving, counters
 from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
@@ -30,7 +32,9 @@ class OrdersProcess:
     `topic` is the topic of the orders' events. An order from which nothing was heard for `reconcile_after_s`
     is sent again. Keys, published events and history are removed when they are as old as `keys_kept_s`,
     `events_kept_s` and `history_kept_s`, in seconds, and what is in the stream after `stream_kept_s`; None
-    keeps for ever. The process is not ready while its writer or one of the `essential` loops does not work.
+    keeps for ever. With an `archive`, events and history are written there before, and so are whole orders
+    after `orders_kept_s`. The process is not ready while its writer or one of the `essential` loops does not
+    work.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class OrdersProcess:
         events_kept_s: float,
         history_kept_s: float | None = None,
         stream_kept_s: float | None = None,
+        orders_kept_s: float | None = None,
+        archive: Archive | None = None,
         essential: Sequence[str] = (),
         queue_commands_max: int = QUEUE_COMMANDS_MAX,
         queue_seconds_max: float = INTAKE_QUEUE_SECONDS_MAX,
@@ -54,6 +60,7 @@ class OrdersProcess:
         self.clock = clock
         self.topic = topic
         self.keys_kept_s = keys_kept_s
+        self.orders_kept_s = orders_kept_s if archive is not None else None
         self.health = Health(essential=(f"writer-{WRITER}", *essential), clock=clock)
         self.writer = GroupCommit(
             database.writer,
@@ -79,20 +86,28 @@ class OrdersProcess:
         self.retention = Retention(
             self.writer,
             keys_s=keys_kept_s,
-            events_s=events_kept_s,
-            history_s=history_kept_s,
+            events_s=events_kept_s if archive is None else None,
+            history_s=history_kept_s if archive is None else None,
             stream_s=stream_kept_s,
             clock=clock,
         )
+        self.archivers: list[Archiver] = []
+        if archive is not None:
+            kinds = archiving.kinds(events_s=events_kept_s, history_s=history_kept_s, orders_s=orders_kept_s)
+            self.archivers.append(Archiver(database, self.writer, archive, kinds, clock=clock))
         self.sequencer = Sequencer(self.writer)
 
     def start(self) -> None:
         for part in (self.writer, self.relay, self.sequencer, self.reconciler, self.retention):
             part.start()
+        for archiver in self.archivers:
+            archiver.start()
 
     def close(self) -> None:
         """Stop in the order of the work's flow: first those that write through the writer, then the
         writer."""
+        for archiver in self.archivers:
+            archiver.close()
         for part in (self.retention, self.reconciler, self.sequencer, self.relay, self.writer, self.reader):
             part.close()
 

@@ -16,6 +16,7 @@ from orderflow.database.dialects import one_of
 from orderflow.orders.counters import counted
 from orderflow.orders.model import OFFERED, Status, unix_ms
 from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, outbox
+from orderflow.runtime.ids import first_uuid7
 
 PAGE_ITEMS_MAX = 10_000
 """How many items the orders on a page may have together. No single order has that many."""
@@ -114,9 +115,9 @@ def list_orders(
         column = orders.c.attention_kind
         conditions.append(column.is_not(None) if attention else column.is_(None))
     if created_from is not None:
-        conditions.append(key >= first_order_id(created_from))
+        conditions.append(key >= first_uuid7(created_from))
     if created_to is not None:
-        conditions.append(key < first_order_id(created_to))
+        conditions.append(key < first_uuid7(created_to))
     if before is not None:
         conditions.append(key < before)
     page_ids = sa.select(key).where(*conditions).order_by(key.desc()).limit(limit + 1)
@@ -134,12 +135,6 @@ def list_orders(
 def _placed_with(idempotency_key: str, caller: str | None) -> sa.Select[tuple[str]]:
     placed = sa.select(idempotency_keys.c.order_id).where(idempotency_keys.c.key == idempotency_key)
     return placed if caller is None else placed.where(idempotency_keys.c.caller == caller)
-
-
-def first_order_id(at: datetime) -> str:
-    """The smallest id that an order created in that millisecond can have."""
-    digits = f"{max(0, unix_ms(at)):012x}"[-12:]
-    return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
 
 
 def _documents(connection: Connection, rows: Sequence[RowMapping]) -> list[Document]:

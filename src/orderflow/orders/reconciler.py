@@ -19,8 +19,8 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.database.transaction import Transaction
 from orderflow.orders.commands import UpdateOrder, update_orders
 from orderflow.orders.model import Attention, AttentionChange, Status
-from orderflow.orders.queries import first_order_id
 from orderflow.orders.tables import orders, outbox
+from orderflow.runtime.ids import FIRST_UUID, first_uuid7
 from orderflow.runtime.loop import ThreadLoop
 from orderflow.runtime.telemetry.metrics import REPAIRS
 
@@ -78,8 +78,8 @@ def _reconcile(tx: Transaction, command: Reconcile) -> Reconciled:
             .where(
                 orders.c.status == status,
                 orders.c.attention_kind.is_(None),
-                orders.c.order_id > (command.behind or first_order_id(datetime.fromtimestamp(0, UTC))),
-                orders.c.order_id < first_order_id(command.now - command.patience),
+                orders.c.order_id > (command.behind or FIRST_UUID),
+                orders.c.order_id < first_uuid7(command.now - command.patience),
             )
             .order_by(orders.c.order_id)
             .limit(command.rows)
@@ -130,7 +130,7 @@ def _unpublished(tx: Transaction, before: datetime) -> str | None:
             outbox.c.parked_reason.is_(None),
             outbox.c.re_emissions == 0,
             outbox.c.created_at < before,
-            outbox.c.order_id < first_order_id(before),
+            outbox.c.order_id < first_uuid7(before),
         )
         .order_by(outbox.c.order_id)
         .limit(1)

@@ -24,8 +24,8 @@ from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.database.transaction import Transaction
 from orderflow.orders.counters import fold
 from orderflow.orders.model import TERMINAL
-from orderflow.orders.queries import first_order_id
 from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox, stream
+from orderflow.runtime.ids import FIRST_UUID, first_uuid7
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ def _remove(tx: Transaction, command: Remove) -> Removed:
     if command.kind == "stream":
         return _remove_from_stream(tx, command)
     table = _TABLES[command.kind]
-    window = [table.c.order_id > command.behind, table.c.order_id < first_order_id(command.before)]
+    window = [table.c.order_id > command.behind, table.c.order_id < first_uuid7(command.before)]
     last = tx.connection.scalar(
         sa.select(table.c.order_id)
         .where(*window)
@@ -115,7 +115,7 @@ class Retention:
         writer: GroupCommit,
         *,
         keys_s: float,
-        events_s: float,
+        events_s: float | None,
         history_s: float | None,
         stream_s: float | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -159,7 +159,7 @@ class Retention:
 
     def _remove_all(self, kind: Kind, kept_s: float) -> int:
         before = self._clock() - timedelta(seconds=kept_s)
-        behind: str | None = first_order_id(datetime.fromtimestamp(0, UTC))
+        behind: str | None = FIRST_UUID
         rows = 0
         while behind is not None:
             began = self._monotonic()

@@ -2,6 +2,7 @@
 each id costs more than the id."""
 
 import os
+from datetime import UTC, datetime, timedelta
 
 _DRAWN_BYTES = 4096
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
@@ -31,6 +32,16 @@ def new_uuid7(unix_ms: int) -> str:
     ms = f"{unix_ms:012x}"
     d = random_hex()
     return f"{ms[:8]}-{ms[8:]}-7{d[:3]}-{_VARIANT[d[3]]}{d[4:7]}-{d[7:19]}"
+
+
+def first_uuid7(at: datetime) -> str:
+    """A text that is no larger than any UUIDv7 of that millisecond, and larger than any of an earlier one."""
+    digits = f"{max(0, (at - _EPOCH) // timedelta(milliseconds=1)):012x}"[-12:]
+    return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
+
+
+FIRST_UUID = "00000000-0000-0000-0000-000000000000"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def unix_ms_of(uuid7: str) -> int:

@@ -90,6 +90,9 @@ class Settings(BaseModel):
     idempotency_key_lifetime_s: int = Field(7 * 86_400, ge=60, le=KEPT_S_MAX)
     events_kept_s: int = Field(7 * 86_400, ge=3_600, le=KEPT_S_MAX)
     history_kept_s: int | None = Field(None, ge=3_600, le=KEPT_S_MAX)
+    orders_kept_s: int | None = Field(None, ge=86_400, le=KEPT_S_MAX)
+    shipments_kept_s: int | None = Field(None, ge=86_400, le=KEPT_S_MAX)
+    archive_dir: Path | None = None
     stream_kept_s: int = Field(86_400, ge=3_600, le=KEPT_S_MAX)
     reconcile_after_s: float = Field(60, gt=0, le=86_400)
     log_format: Literal["console", "json"] | None = None
@@ -115,7 +118,7 @@ class Settings(BaseModel):
             raise ValueError("must be origins as browsers send them, such as https://shop.example.com")
         return value
 
-    @field_validator("data_dir", *_FILES)
+    @field_validator("data_dir", "archive_dir", *_FILES)
     @classmethod
     def _is_no_longer_than_a_path(cls, value: Path | None) -> Path | None:
         if value is not None and len(os.fsencode(value)) > PATH_BYTES_MAX:
@@ -200,7 +203,18 @@ class Settings(BaseModel):
         self._check_tls()
         self._check_tokens()
         self._check_kafka()
+        self._check_archive()
         return self
+
+    def _check_archive(self) -> None:
+        for name in ("orders_kept_s", "shipments_kept_s"):
+            if getattr(self, name) is not None and self.archive_dir is None:
+                raise ValueError(f"{PREFIX}ARCHIVE_DIR: needed beside {PREFIX}{name.upper()}")
+        if self.orders_kept_s is not None and self.orders_kept_s < self.idempotency_key_lifetime_s:
+            raise ValueError(
+                f"{PREFIX}ORDERS_KEPT_S: must be at least {PREFIX}IDEMPOTENCY_KEY_LIFETIME_S, because a "
+                "repeated request must find its order"
+            )
 
     def _check_tokens(self) -> None:
         names = ("jwt_issuer", "jwt_audience", "jwt_jwks_url")

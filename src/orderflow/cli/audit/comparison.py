@@ -102,8 +102,7 @@ class Audit:
 
     async def _first_look(self, report: Report) -> list[Finding]:
         moment = Moment(self._clock(), self._grace)
-        orders = _feed(self._orders, AUDITED_ORDERS, _orders)
-        shipments = _feed(self._fulfillment, AUDITED_SHIPMENTS, _shipments)
+        orders, shipments = self._feeds(moment)
         suspects: list[Finding] = []
         async for order_id, order, shipment, entries in _merged(orders, shipments, self._entries):
             report.orders += order is not None
@@ -114,6 +113,27 @@ class Audit:
             else:
                 report.has_more |= bool(found)
         return suspects
+
+    def _feeds(
+        self, moment: Moment, order_ids: Sequence[str] = ()
+    ) -> tuple[AsyncIterator[AuditedOrder], AsyncIterator[AuditedShipment]]:
+        """Both feeds, of all orders or of these. Their pages tell the moment what may be in an archive."""
+        query = {"orderId": list(order_ids)}
+
+        def of_orders(answer: Any) -> Page[AuditedOrder]:
+            page = AuditedOrders.model_validate(answer)
+            moment.orders_gone_before = page.gone_before
+            return page.items, page.next_cursor
+
+        def of_shipments(answer: Any) -> Page[AuditedShipment]:
+            page = AuditedShipments.model_validate(answer)
+            moment.shipments_gone_before = page.gone_before
+            return page.items, page.next_cursor
+
+        return (
+            _feed(self._orders, AUDITED_ORDERS, of_orders, query),
+            _feed(self._fulfillment, AUDITED_SHIPMENTS, of_shipments, query),
+        )
 
     def _known(
         self,
@@ -144,14 +164,9 @@ class Audit:
         found: set[Finding] = set()
         moment = Moment(self._clock(), self._grace)
         for some in _in_parts(order_ids):
-            query = {"orderId": some}
-            shipments = {
-                each.order_id: each
-                async for each in _feed(self._fulfillment, AUDITED_SHIPMENTS, _shipments, query)
-            }
-            orders = {
-                each.order_id: each async for each in _feed(self._orders, AUDITED_ORDERS, _orders, query)
-            }
+            of_orders, of_shipments = self._feeds(moment, some)
+            shipments = {each.order_id: each async for each in of_shipments}
+            orders = {each.order_id: each async for each in of_orders}
             for order_id in some:
                 entries = await self._look_up(order_id)
                 known = self._known(order_id, orders.get(order_id), shipments.get(order_id), entries)
@@ -191,16 +206,6 @@ async def _feed(
 
 def _products(answer: Any) -> Page[AuditedProduct]:
     page = AuditedStock.model_validate(answer)
-    return page.items, page.next_cursor
-
-
-def _orders(answer: Any) -> Page[AuditedOrder]:
-    page = AuditedOrders.model_validate(answer)
-    return page.items, page.next_cursor
-
-
-def _shipments(answer: Any) -> Page[AuditedShipment]:
-    page = AuditedShipments.model_validate(answer)
     return page.items, page.next_cursor
 
 

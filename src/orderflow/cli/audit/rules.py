@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from orderflow.contracts.audit_feeds import AuditedOrder, AuditedProduct, AuditedShipment
 from orderflow.contracts.orders_api import FINAL
+from orderflow.runtime.ids import unix_ms_of
 
 ON_HOLD = "OnHold"
 SHIPPED = "Shipped"
@@ -103,12 +104,25 @@ REMEDIES = {
 """By kind of finding."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Moment:
-    """When the audit looks, and how long everything may take by itself."""
+    """When the audit looks, and how long everything may take by itself. Finished orders that have not changed
+    since `orders_gone_before`, and shipments that were closed before `shipments_gone_before`, may be in an
+    archive; None if everything is kept."""
 
     now: datetime
     grace: timedelta
+    orders_gone_before: datetime | None = None
+    shipments_gone_before: datetime | None = None
+
+    def order_may_be_gone(self, order_id: str, closed_at: datetime | None) -> bool:
+        """Whether an order that was last heard of then, or at its creation, may be in an archive."""
+        at = closed_at or datetime.fromtimestamp(unix_ms_of(order_id) / 1000, UTC)
+        return self.orders_gone_before is not None and at < self.orders_gone_before + self.grace
+
+    def shipment_may_be_gone(self, order: AuditedOrder) -> bool:
+        before = self.shipments_gone_before
+        return before is not None and order.updated_at < before + self.grace
 
     def is_past(self, since: datetime) -> bool:
         return self.now - since > self.grace
@@ -149,12 +163,14 @@ def _event(known: Known, moment: Moment) -> Found:
 
 def _both_know_it(known: Known, moment: Moment) -> Found:
     order, shipment = known.order, known.shipment
+    if order is None and moment.order_may_be_gone(known.order_id, shipment.closed_at if shipment else None):
+        return
     if order is None:
         if shipment is not None and shipment.parked is None and not known.is_settled:
             yield "shipment-without-order", f"its shipment is {shipment.state}"
         elif shipment is None and known.live:
             yield "shipment-without-order", "only the carrier knows it, and has shipped it"
-    elif shipment is None and order.status == SHIPPED:
+    elif shipment is None and order.status == SHIPPED and not moment.shipment_may_be_gone(order):
         yield "shipment-missing", "it is Shipped, and fulfillment does not know it"
     elif shipment is None and _waits_for_fulfillment(order) and _was_published(order, moment):
         yield "unknown-to-fulfillment", f"it is {order.status}, and its event is published"
@@ -232,14 +248,15 @@ def _paid_by_record(known: Known, _moment: Moment) -> Found:
         yield "not-captured", "it was shipped, and its payment was not captured"
 
 
-def _paid_by_ledger(known: Known, _moment: Moment) -> Found:
+def _paid_by_ledger(known: Known, moment: Moment) -> Found:
     order, shipment, payments = known.order, known.shipment, known.payments
     if payments is None or known.is_settled:
         return
     charged = sum(payment.charged_minor for payment in payments)
     is_open = any(payment.is_open for payment in payments)
     if order is None:
-        if shipment is None and (charged or is_open):
+        is_gone = moment.order_may_be_gone(known.order_id, None)
+        if shipment is None and (charged or is_open) and not is_gone:
             yield "payment-without-order", f"{charged} is charged, and nobody knows the order"
         return
     if order.status != SHIPPED and charged:

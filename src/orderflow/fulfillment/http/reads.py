@@ -1,6 +1,7 @@
 """What the Fulfillment Service shows over HTTP: shipments, dead letters, redrives, and feeds for audits."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts.audit import AuditQuery
-from orderflow.contracts.audit_feeds import FeedQuery, StockFeedQuery
+from orderflow.contracts.audit_feeds import FeedQuery, StockFeedQuery, with_horizon
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.contracts.pages import PageQuery
 from orderflow.database.engine import Reader
@@ -38,11 +39,21 @@ class ShipmentsQuery(PageQuery):
 
 
 class FulfillmentApi:
-    """The endpoints that read. `known` is what the worker of this process knows now."""
+    """The endpoints that read. `known` is what the worker of this process knows now. Closed shipments are
+    archived after `shipments_kept_s`, in seconds; None keeps them for ever."""
 
-    def __init__(self, reader: Reader, known: Callable[[], Known] = lambda: NOTHING_KNOWN) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        known: Callable[[], Known] = lambda: NOTHING_KNOWN,
+        *,
+        shipments_kept_s: float | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._reader = reader
         self._known = known
+        self._shipments_kept_s = shipments_kept_s
+        self._clock = clock
 
     async def get_shipment(self, request: Request) -> Response:
         order_id = readable_order_id(request.path_params["order_id"])
@@ -84,7 +95,7 @@ class FulfillmentApi:
         page = await self._reader.run(
             audited_shipments, limit=query.limit, after=query.cursor, order_ids=query.order_id
         )
-        return json_text(page)
+        return json_text(with_horizon(page, self._shipments_kept_s, self._clock()))
 
     async def list_audited_stock(self, request: Request) -> Response:
         query = read_query(StockFeedQuery, request)

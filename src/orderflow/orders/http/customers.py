@@ -95,7 +95,7 @@ class Customers:
                 why="reasons that people gave stay, because nobody may change the log",
             ),
             Remains.model_construct(
-                place="program logs, database logs and backups",
+                place="archives, program logs, database logs and backups",
                 until=None,
                 why="requests are logged without their bodies, but errors may quote what a carrier or a "
                 "database said; how long they are kept is decided outside of Orderflow",

@@ -93,7 +93,7 @@ class OrdersApi:
                 events_kept=events_kept,
                 keys_kept_s=process.keys_kept_s,
             ),
-            audit=Audit(reader),
+            audit=Audit(reader, clock=process.clock, orders_kept_s=process.orders_kept_s),
             health=health_api(process),
             metrics=metrics_api(process),
         )

@@ -1,0 +1,188 @@
+"""What the Fulfillment Service archives: shipments that were closed long ago with the ids of their events,
+dead letters that were settled with what was done about them, and redrives that have ended."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.engine import Connection
+
+from orderflow.database.archive import Archive
+from orderflow.database.archiving import Archiver, Found, Kind, Purge, Rows, window
+from orderflow.database.dialects import locked, one_of
+from orderflow.database.engine import Database
+from orderflow.database.group_commit import GroupCommit
+from orderflow.database.transaction import Transaction
+from orderflow.fulfillment.letters import LetterState
+from orderflow.fulfillment.model import State
+from orderflow.fulfillment.tables import (
+    attentions,
+    dead_letter_actions,
+    dead_letters,
+    processed_events,
+    redrives,
+    reservations,
+    shipments,
+)
+from orderflow.runtime.ids import first_uuid7
+
+LETTERS_A_STEP_MAX = 8
+"""That are archived; more are looked at. Each may have 4 MiB."""
+
+_SETTLED = (LetterState.RESOLVED, LetterState.DISCARDED)
+
+
+class Archived(NamedTuple):
+    """Where closed shipments go, and after how many seconds."""
+
+    archive: Archive
+    after_s: float
+
+
+def archivers(
+    database: Database, writer: GroupCommit, archived: Archived | None, clock: Callable[[], datetime]
+) -> list[Archiver]:
+    """The one that is to run; none if everything is kept."""
+    if archived is None:
+        return []
+    kinds_of = kinds(shipments_s=archived.after_s)
+    return [Archiver(database, writer, archived.archive, kinds_of, clock=clock)]
+
+
+def kinds(*, shipments_s: float) -> list[Kind]:
+    """What is archived after so many seconds. A dead letter goes after its order's shipment, because it says
+    why that is as it is."""
+    return [
+        Kind("shipments", shipments_s, _find_shipments, _shipment_rows, _purge_shipments),
+        Kind("letters", shipments_s, _find_letters, _letter_rows, _purge_letters),
+        Kind("redrives", shipments_s, _find_redrives, _redrive_rows, _purge_redrives),
+    ]
+
+
+def _ids(ids: Sequence[str]) -> dict[str, str]:
+    return {"ids": to_json(ids).decode()}
+
+
+def _may_go(before: datetime) -> list[sa.ColumnElement[bool]]:
+    """Nothing is owed to its order, nothing is reserved for it, and nobody is to look at it."""
+    of_order = shipments.c.order_id
+    return [
+        shipments.c.state == State.CLOSED,
+        shipments.c.closed_at < before,
+        ~sa.exists().where(attentions.c.order_id == of_order),
+        ~sa.exists().where(reservations.c.order_id == of_order),
+        ~sa.exists().where(dead_letters.c.order_id == of_order, dead_letters.c.state.not_in(_SETTLED)),
+    ]
+
+
+def _find_shipments(connection: Connection, behind: str, before: datetime, rows: int) -> Found:
+    """No shipment is closed before its order is created, and the order's id begins with the time of that."""
+    key = shipments.c.order_id
+    conditions, last = window(connection, key, behind, rows, key < first_uuid7(before))
+    wanted = sa.select(key).where(*conditions, *_may_go(before)).order_by(key)
+    return Found(list(connection.scalars(wanted)), last)
+
+
+_EVENTS_OF = sa.select(shipments.c.event_id).where(one_of(shipments.c.order_id, "ids"))
+
+
+def _shipment_rows(connection: Connection, order_ids: Sequence[str]) -> Rows:
+    ids = _ids(order_ids)
+    events = sa.select(processed_events).where(processed_events.c.event_id.in_(_EVENTS_OF))
+    of_orders = sa.select(shipments).where(one_of(shipments.c.order_id, "ids"))
+    return [
+        *((processed_events, row) for row in connection.execute(events, ids).mappings()),
+        *((shipments, row) for row in connection.execute(of_orders, ids).mappings()),
+    ]
+
+
+def _purge_shipments(tx: Transaction, commands: Sequence[Purge]) -> list[int]:
+    # What was deleted is not found again, so this and the others may be repeated after a lost COMMIT.
+    return [_purge_closed(tx, command) for command in commands]
+
+
+def _purge_closed(tx: Transaction, command: Purge) -> int:
+    still = sa.select(shipments.c.order_id).where(
+        one_of(shipments.c.order_id, "ids"), *_may_go(command.before)
+    )
+    still = still.order_by(shipments.c.order_id)
+    going = list(tx.connection.scalars(locked(still, shipments), _ids(command.ids)))
+    events = sa.delete(processed_events).where(processed_events.c.event_id.in_(_EVENTS_OF))
+    tx.connection.execute(events, _ids(going))
+    tx.connection.execute(sa.delete(shipments).where(one_of(shipments.c.order_id, "ids")), _ids(going))
+    return len(going)
+
+
+def _letter_may_go(before: datetime) -> list[sa.ColumnElement[bool]]:
+    """It is settled, its copy is on the topic, and its order has no shipment any more."""
+    return [
+        dead_letters.c.state.in_(_SETTLED),
+        dead_letters.c.at < before,
+        dead_letters.c.copy_due_ms.is_(None),
+        ~sa.exists().where(shipments.c.order_id == dead_letters.c.order_id),
+    ]
+
+
+def _find_letters(connection: Connection, behind: str, before: datetime, rows: int) -> Found:
+    key = dead_letters.c.id
+    conditions, last = window(connection, key, behind, rows)
+    wanted = sa.select(key).where(*conditions, *_letter_may_go(before)).order_by(key)
+    found = list(connection.scalars(wanted.limit(LETTERS_A_STEP_MAX)))
+    return Found(found, found[-1] if len(found) == LETTERS_A_STEP_MAX else last)
+
+
+def _letter_rows(connection: Connection, letter_ids: Sequence[str]) -> Rows:
+    ids = _ids(letter_ids)
+    actions = sa.select(dead_letter_actions).where(one_of(dead_letter_actions.c.letter_id, "ids"))
+    letters = sa.select(dead_letters).where(one_of(dead_letters.c.id, "ids"))
+    return [
+        *((dead_letter_actions, row) for row in connection.execute(actions, ids).mappings()),
+        *((dead_letters, row) for row in connection.execute(letters, ids).mappings()),
+    ]
+
+
+def _purge_letters(tx: Transaction, commands: Sequence[Purge]) -> list[int]:
+    return [_purge_settled(tx, command) for command in commands]
+
+
+def _purge_settled(tx: Transaction, command: Purge) -> int:
+    still = sa.select(dead_letters.c.id).where(
+        one_of(dead_letters.c.id, "ids"), *_letter_may_go(command.before)
+    )
+    still = still.order_by(dead_letters.c.id)
+    going = list(tx.connection.scalars(locked(still, dead_letters), _ids(command.ids)))
+    actions = sa.delete(dead_letter_actions).where(one_of(dead_letter_actions.c.letter_id, "ids"))
+    tx.connection.execute(actions, _ids(going))
+    tx.connection.execute(sa.delete(dead_letters).where(one_of(dead_letters.c.id, "ids")), _ids(going))
+    return len(going)
+
+
+def _ended(before: datetime) -> list[sa.ColumnElement[bool]]:
+    """A redrive never runs again, and no letter names it as the one that follows it."""
+    followed = sa.exists().where(
+        dead_letters.c.redrive_id == redrives.c.id, dead_letters.c.state.not_in(_SETTLED)
+    )
+    return [redrives.c.state != "running", redrives.c.ended_at < before, ~followed]
+
+
+def _find_redrives(connection: Connection, behind: str, before: datetime, rows: int) -> Found:
+    key = redrives.c.id
+    conditions, last = window(connection, key, behind, rows)
+    return Found(list(connection.scalars(sa.select(key).where(*conditions, *_ended(before)))), last)
+
+
+def _redrive_rows(connection: Connection, ids: Sequence[str]) -> Rows:
+    wanted = sa.select(redrives).where(one_of(redrives.c.id, "ids"))
+    return [(redrives, row) for row in connection.execute(wanted, _ids(ids)).mappings()]
+
+
+def _purge_redrives(tx: Transaction, commands: Sequence[Purge]) -> list[int]:
+    return [
+        tx.connection.execute(
+            sa.delete(redrives).where(one_of(redrives.c.id, "ids"), *_ended(command.before)),
+            _ids(command.ids),
+        ).rowcount
+        for command in commands
+    ]
