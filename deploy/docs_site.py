@@ -27,7 +27,7 @@ LISTED = {DOCS / "decisions": "Decisions", DOCS / "runbooks": "Runbooks"}
 """Folders whose pages are in a list of their own instead of the navigation, by their titles."""
 OUTSIDE = "project"
 """The folder of the site that has what is not in docs/."""
-_LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)]*)?\))")
+_LINK = re.compile(r"\[([^\[\]]*)\]\(([^)#:\s]+)((?:#[^)]*)?)\)")
 _LOADED = re.compile(
     r"<(?:script|img|iframe|link rel=.?(?:stylesheet|preconnect|icon))\b[^>]*(?:https?:)?//[^>]*>"
 )
@@ -52,7 +52,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     added = {waiting[0]}
     while waiting:
         for found in _targets(waiting.pop()):
-            if DOCS in found.parents or found in added:
+            if DOCS in found.parents or found in added or found.is_dir():
                 continue
             added.add(found)
             files.append(File.generated(config, _place(found), abs_src_path=str(found)))
@@ -62,15 +62,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Have links lead to where the files are on the site."""
+    """Have links lead to where the files are on the site, where a link to a folder is only its text."""
     place = page.file.src_uri
     if place in {_place(folder) for folder in LISTED}:
         return markdown
     source = _source(place)
 
     def replaced(match: re.Match[str]) -> str:
-        there = _place(_target(source, match[2]))
-        return match[1] + os.path.relpath(there, Path(place).parent) + match[3]
+        found = _target(source, match[2])
+        if found.is_dir() and found not in LISTED:
+            return match[1]
+        return f"[{match[1]}]({os.path.relpath(_place(found), Path(place).parent)}{match[3]})"
 
     return _LINK.sub(replaced, markdown)
 
@@ -90,8 +92,6 @@ def _target(source: Path, link: str) -> Path:
     found = (source.parent / link).resolve()
     if not found.exists():
         raise PluginError(f"{source.relative_to(ROOT)} links to {link}, which is not there")
-    if found.is_dir() and found not in LISTED:
-        raise PluginError(f"{source.relative_to(ROOT)} links to the folder {link}: link to a file in it")
     return found
 
 

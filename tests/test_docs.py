@@ -31,6 +31,28 @@ def test_a_decision_has_a_number_of_its_own_and_says_it_in_its_title() -> None:
         assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name
 
 
+def test_every_link_to_a_heading_leads_to_one() -> None:
+    """The names are GitHub's, which the site has as well."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    links = [
+        (page, (page.parent / file).resolve() if file else page, name)
+        for page in pages
+        for file, name in re.findall(r"\]\(([^)#:\s]*)#([^)]+)\)", page.read_text())
+    ]
+    assert len(links) > 20
+    broken = [
+        f"{page.relative_to(ROOT)}: {file.name}#{name}"
+        for page, file, name in links
+        if name not in headings(file)
+    ]
+    assert broken == []
+
+
+def headings(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+
+
 def test_what_belongs_to_an_item_of_a_list_is_indented_by_four() -> None:
     """GitHub takes less; on the site a paragraph or a block of code would end the list."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
