@@ -12,7 +12,7 @@ from orderflow.console.console import Console
 from orderflow.database import migrate
 from orderflow.database.archive import open_archive
 from orderflow.database.engine import Database, Reader
-from orderflow.database.opening import Source, migrated, opened, prepared, sole_use_of_files
+from orderflow.database.opening import Source, opened, prepared, sole_use_of_files
 from orderflow.fulfillment import lease
 from orderflow.fulfillment import tables as fulfillment_tables
 from orderflow.fulfillment.archiving import Archived
@@ -59,14 +59,6 @@ from orderflow.web.server import address, bind, run_until_signal, server_tls, se
 
 DATA_DIR = "ORDERFLOW_DATA_DIR"
 """The setting that says where embedded databases are."""
-
-
-def run_migrate(settings: Settings) -> dict[str, list[str]]:
-    """Bring both databases to the newest schema; returns the revisions that were applied, per context.
-
-    Raises DatabaseUnavailable, DatabaseMisconfigured.
-    """
-    return {source.schema.name: migrated(source) for source in databases(settings)}
 
 
 def run_up(settings: Settings) -> int:

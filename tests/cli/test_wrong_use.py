@@ -86,6 +86,8 @@ WRONG = [
     [*SIM, "--port", "-1"],
     ["health", "nobody"],
     ["config", "show", "x"],
+    ["migrate", "--json"],
+    ["migrate", "--plan", "--contract"],
     ["audit", "log", "x"],
     ["audit", "log", "--limit", "0"],
     ["audit", "log", "--service", "carrier"],

@@ -12,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from tests.database.releases import is_of_the_code
 
 from orderflow.database.engine import Database, DatabaseMisconfigured, connect
 from orderflow.database.migrate import Schema, check, migrate, newest, scripts
+from orderflow.database.phases import kept_in
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.tables import metadata as fulfillment_metadata
 from orderflow.orders.migrations import SCHEMA as ORDERS
@@ -48,6 +50,7 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_uses(
             "version_table": context.version_table,
             "compare_type": True,
             "compare_server_default": True,
+            "include_name": is_of_the_code,
         }
         migration = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(migration, CONTEXTS[context]) == []
@@ -143,6 +146,9 @@ def test_a_schema_that_is_newer_than_the_program_is_refused_and_left_alone(
         connection.execute(
             sa.update(sa.table(context.version_table, sa.column("version_num"))), {"version_num": "9999"}
         )
+        kept = kept_in(context.contraction_table)
+        connection.execute(sa.delete(kept))
+        connection.execute(sa.insert(kept), {"revision": "9998"})
     for call in (migrate, check):
         with pytest.raises(
             DatabaseMisconfigured, match=r"schema 9999, which is newer .* knows up to " + newest(context)

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from tests.database.releases import is_of_the_code
 from tests.documented import is_documented
 from tests.fulfillment.conftest import OpenCarrier, World
 from tests.orders.conftest import KEPT
@@ -26,6 +27,7 @@ from orderflow.fulfillment.http.openapi import openapi_document
 from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app
 from orderflow.fulfillment.http.stock import StockApi
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.tables import metadata
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.web.front_door import EVERYONE, FrontDoor, Principal
@@ -291,7 +293,9 @@ def test_a_repeated_state_is_the_union_and_what_nobody_knows_is_named(
 
 def test_migrations_make_exactly_the_tables_the_code_knows(world: World) -> None:
     with world.fulfillment.reader.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table": "alembic_version_fulfillment"}
-        )
+        options = {
+            "version_table": FULFILLMENT.version_table,
+            "include_name": is_of_the_code,
+        }
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []

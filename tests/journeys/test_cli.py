@@ -206,6 +206,18 @@ def test_config_check_asks_for_a_migration_where_none_runs_at_start(tool: Tool, 
     assert tool("config", "check", **settings).returncode == 0
 
 
+def test_the_plan_of_a_migration_is_shown_and_changes_nothing(tool: Tool) -> None:
+    shown = tool("migrate", "--plan")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.splitlines()[0] == "orders: no schema yet"
+    assert "  0005 contract: The steps of an order's saga" in shown.stdout
+    planned = json.loads(tool("migrate", "--plan", "--json").stdout)
+    assert [(each["context"], each["found"]) for each in planned] == [("orders", None), ("fulfillment", None)]
+    assert planned[0]["steps"][0]["revision"] == "0001"
+    assert tool("migrate").stdout.startswith("orders: 0001")
+    assert tool("migrate", "--plan").stdout.count("nothing to apply") == 2
+
+
 def test_migrate_tells_what_it_applied_and_then_that_nothing_is_left(tool: Tool) -> None:
     assert tool("migrate").stdout.startswith("orders: 0001")
     assert tool("migrate").stdout == "orders: nothing to apply\nfulfillment: nothing to apply\n"

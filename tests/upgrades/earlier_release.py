@@ -137,13 +137,13 @@ def _id_of(case: Case, what: str) -> str:
     return str(uuid.uuid5(uuid.UUID(case.order_id), what))
 
 
-def rows() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
+def rows(cases: Mapping[str, Case]) -> Iterator[tuple[sa.Table, dict[str, Any]]]:
     """Every row of both databases, with its table as it is today."""
     of_order, of_shipment = orders.tables, fulfillment.tables
     yield of_shipment["workers"], {"worker_id": "gone", "epoch": 3, "lease_until_ms": 0}
-    for status, count in Counter(case.status for case in CASES.values()).items():
+    for status, count in Counter(case.status for case in cases.values()).items():
         yield of_order["status_counts"], {"slot": 0, "status": status, "orders": count}
-    for case in CASES.values():
+    for case in cases.values():
         yield of_order["orders"], _order(case)
         yield (
             of_order["order_items"],
@@ -162,10 +162,10 @@ def rows() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
         if case.letter_state == "redriven":
             done = {"id": _id_of(case, "action"), "letter_id": letter_id(case), "at": THEN}
             yield of_shipment["dead_letter_actions"], done | {"actor": "ada", "action": "redrive"}
-    keyed = CASES["closed, shipped"]
+    keyed = cases["closed, shipped"]
     key = {"caller": "shop", "key": "k", "request_hash": "0" * 64, "order_id": keyed.order_id}
     yield of_order["idempotency_keys"], key | {"created_at": THEN}
-    owed = {"order_id": CASES["undecodable"].order_id, "kind": "dead-letter", "reason": "see its letter"}
+    owed = {"order_id": cases["undecodable"].order_id, "kind": "dead-letter", "reason": "see its letter"}
     yield of_shipment["attentions"], owed | {"correlation_id": "abc", "due_at_ms": 0}
     group = {"id": str(uuid.uuid4()), "kind": "carrier-refused", "rate_per_s": 10, "actor": "ada"}
     group |= {"state": "running", "redriven": 0, "started_at": THEN, "step_due_ms": 0}
@@ -266,7 +266,7 @@ def fill(database: Database, metadata: sa.MetaData) -> None:
     with database.writer.begin() as connection:
         schema = sa.inspect(connection)
         tables = set(schema.get_table_names())
-        for table, row in rows():
+        for table, row in rows(CASES):
             if table.metadata is metadata and table.name in tables:
                 there = {column["name"] for column in schema.get_columns(table.name)}
                 kept = {name: value for name, value in row.items() if name in there}

@@ -18,6 +18,7 @@ from orderflow.cli import (
     demo,
     health,
     keys,
+    migration,
     orders,
     orders_import,
     orders_tail,
@@ -96,7 +97,7 @@ def _app() -> App:
     app.command(roles.fulfillment)
     app.command(simulators.carrier_sim)
     app.command(simulators.payment_sim)
-    app.command(roles.migrate)
+    app.command(migration.migrate)
     app.command(_orders())
     letters = App(name="dead-letters", help="What waits for a person: look, put back on its way, give up.")
     letters.command(dead_letters.list_letters, name="list")

@@ -215,19 +215,15 @@ def _read_only(path: Path) -> Database:
 
 
 def _schema(settings: Settings, database: Database, schema: Schema) -> str:
-    import sqlalchemy as sa
-
     from orderflow.database import migrate
 
-    needed = migrate.newest(schema)
-    with database.reader.connect() as connection:
-        found = migrate.current(connection, schema)
-        empty = found is None and not sa.inspect(connection).get_table_names()
-    known = {script.revision for script in migrate.scripts(schema).walk_revisions()}
-    if found != needed and settings.migrates_at_start and (empty or found in known):
-        return f"reachable, schema {found or 'none'}: brought to {needed} at the next start"
+    newest = migrate.newest(schema)
+    found = migrate.usable_schema(database, schema)
+    is_known = found in {None, *(script.revision for script in migrate.scripts(schema).walk_revisions())}
+    if is_known and found != newest and settings.migrates_at_start:
+        return f"reachable, schema {found or 'none'}: brought to {newest} at the next start"
     migrate.check(database, schema)
-    return f"reachable, schema {found}"
+    return f"reachable, schema {found}{'' if is_known else ', newer than this program, which can work on it'}"
 
 
 def _bus(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Commands that run a part until it is stopped, and the migration that must come first."""
+"""Commands that run a part until it is stopped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from orderflow.cli.configuration import load_settings
-from orderflow.cli.terminal import CommandFailed, WrongUse, write_line
+from orderflow.cli.terminal import CommandFailed, WrongUse
 
 
 def up() -> int:
@@ -43,20 +43,6 @@ def fulfillment() -> int:
 
     with expected_errors():
         return run_fulfillment(settings)
-
-
-def migrate() -> int:
-    """Bring both databases to the newest schema. Safe to repeat, and to run twice at once."""
-    settings = load_settings()
-    from orderflow.app import run_migrate
-    from orderflow.runtime.telemetry import configure_logging
-
-    configure_logging(settings.log_format, settings.log_level, "orderflow-migrate")
-    with expected_errors():
-        applied = run_migrate(settings)
-    for context, revisions in applied.items():
-        write_line(f"{context}: {', '.join(revisions) if revisions else 'nothing to apply'}")
-    return 0
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """Brings a database to the newest schema, safely even when many processes do so at once.
 
-Each context has a directory of Alembic revisions, which its `Schema` names. All pending revisions run in one
-transaction under a lock, so a migration that is killed leaves the old schema, and the next caller starts
-over.
+Each context has a directory of Alembic revisions, which its `Schema` names; `phases.py` says which of them
+may run while processes of the release before do. All that run, run in one transaction under a lock, so a
+migration that is killed leaves the old schema, and the next caller starts over.
 """
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,15 @@ from orderflow.database.engine import (
     refuse_unusable,
 )
 from orderflow.database.errors import SchemaMismatch
+from orderflow.database.phases import (
+    can_work_on_newer,
+    due,
+    is_contraction,
+    keep_contraction,
+    kept_in,
+    needed,
+    pending,
+)
 from orderflow.runtime.masking import mask_urls
 from orderflow.runtime.patience import until_it_works
 
@@ -55,6 +65,11 @@ class Schema:
         """Each context has its own, so that both may share one database."""
         return f"alembic_version_{self.name}"
 
+    @property
+    def contraction_table(self) -> str:
+        """Has the newest contraction of the schema."""
+        return f"last_contraction_{self.name}"
+
 
 def scripts(schema: Schema) -> ScriptDirectory:
     config = Config()
@@ -76,53 +91,67 @@ def current(connection: Connection, schema: Schema) -> str | None:
     return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
-def migrate(database: Database, schema: Schema) -> list[str]:
-    """Apply the missing revisions and return them, oldest first; empty if none was missing.
+def migrate(database: Database, schema: Schema, *, contract: bool = True) -> list[str]:
+    """Apply the missing revisions and return them, oldest first; empty if none was missing, or if the schema
+    is newer than this program, but fits it. With `contract=False` a database that has a schema already is
+    only expanded, so that processes of the release before can go on.
 
-    Raises DatabaseUnavailable, or DatabaseMisconfigured for a schema that is newer than this program or a
-    database that belongs to another application.
+    Raises DatabaseUnavailable, SchemaMismatch for a schema that this program cannot work on or cannot only
+    expand, and DatabaseMisconfigured for a database that belongs to another application.
     """
-    return _outlasting_outages(_migrate, database, schema)
+    return _outlasting_outages(partial(_migrate, contract=contract), database, schema)
 
 
-def _migrate(database: Database, schema: Schema) -> list[str]:
+def _migrate(database: Database, schema: Schema, *, contract: bool) -> list[str]:
     script = scripts(schema)
-    applied: list[str] = []
     with _connected(database) as connection:
         of(connection).lock(connection, schema.lock_key, LOCK_WAIT_S)
-        before = current(connection, schema)
-        _refuse_foreign(connection, schema, before, script)
+        before = _usable(connection, schema, script)
+        if before is not None and before not in _known(script):
+            return []
+        steps = due(script, before, contract=contract)
 
         def upgrade(revision: str, _migration: MigrationContext) -> list[object]:
-            steps = script._upgrade_revs(newest(schema), revision)  # pyright: ignore[reportPrivateUsage]
-            applied.extend(step.revision.revision for step in steps)
-            return list(steps)
+            newest_due = steps[-1].revision if steps else revision
+            return list(script._upgrade_revs(newest_due, revision))  # pyright: ignore[reportPrivateUsage]
 
         with EnvironmentContext(Config(), script, fn=upgrade) as environment:
             environment.configure(connection=connection, version_table=schema.version_table)
             environment.run_migrations()
+        found = steps[-1].revision if steps else before
+        if found is not None:
+            keep_contraction(connection, kept_in(schema.contraction_table), script, found)
         connection.commit()
-    for revision in applied:
-        log.info("database.migrated", context=schema.name, revision=revision)
-    return applied
+    for step in steps:
+        log.info("database.migrated", context=schema.name, revision=step.revision)
+    return [step.revision for step in steps]
 
 
 def check(database: Database, schema: Schema) -> None:
-    """Raises DatabaseMisconfigured unless the schema is exactly the one this program knows, and
-    DatabaseUnavailable if the database does not answer."""
-    found = _outlasting_outages(_found, database, schema)
-    if found != newest(schema):
+    """Raises SchemaMismatch unless this program can work on the schema, DatabaseMisconfigured if the database
+    belongs to another application, and DatabaseUnavailable if it does not answer."""
+    script = scripts(schema)
+    found = usable_schema(database, schema)
+    known = _known(script)
+    if found is None or (found in known and any(not is_contraction(step) for step in pending(script, found))):
         raise SchemaMismatch(
-            f"the {schema.name} database has schema {found or 'none'}, this program needs {newest(schema)}: "
+            f"the {schema.name} database has schema {found or 'none'}, this program needs {needed(script)}: "
             "run `orderflow migrate` first"
         )
 
 
-def _found(database: Database, schema: Schema) -> str | None:
-    with _connected(database) as connection:
-        found = current(connection, schema)
-        _refuse_foreign(connection, schema, found, scripts(schema))
-        return found
+def usable_schema(database: Database, schema: Schema) -> str | None:
+    """The database's schema, which may have to be migrated; None if it has none. Raises as `check`."""
+
+    def read(database: Database, schema: Schema) -> str | None:
+        with _connected(database) as connection:
+            return _usable(connection, schema, scripts(schema))
+
+    return _outlasting_outages(read, database, schema)
+
+
+def _known(script: ScriptDirectory) -> set[str]:
+    return {step.revision for step in script.walk_revisions()}
 
 
 def _outlasting_outages(action: Callable[[Database, Schema], T], database: Database, schema: Schema) -> T:
@@ -176,7 +205,10 @@ def _connected(database: Database) -> Generator[Connection]:
         try:
             yield connection
         except DBAPIError as error:
-            if classify(error) in (Failure.UNAVAILABLE, Failure.RETRY, Failure.LOCKED):
+            failure = classify(error)
+            if failure is Failure.LOCKED:
+                raise DatabaseUnavailable(f"another session keeps a table: {reason(error)}") from error
+            if failure in (Failure.UNAVAILABLE, Failure.RETRY):
                 raise DatabaseUnavailable(reason(error)) from error
             raise DatabaseMisconfigured(f"{_shown(database)}: {reason(error)}") from error
         except SQLAlchemyError as error:
@@ -206,19 +238,19 @@ def _shown(database: Database) -> str:
     return mask_urls(database.url.render_as_string(hide_password=False))
 
 
-def _refuse_foreign(
-    connection: Connection, schema: Schema, revision: str | None, script: ScriptDirectory
-) -> None:
-    if revision is not None:
-        known: Callable[[], set[str]] = lambda: {s.revision for s in script.walk_revisions()}  # noqa: E731
-        if revision not in known():
-            raise SchemaMismatch(
-                f"the {schema.name} database has schema {revision}, which is newer than this program "
-                f"(it knows up to {newest(schema)}): run the newer version of Orderflow"
+def _usable(connection: Connection, schema: Schema, script: ScriptDirectory) -> str | None:
+    found = current(connection, schema)
+    if found is None:
+        if sa.inspect(connection).has_table(schema.own_table):
+            raise DatabaseMisconfigured(
+                f"the database already has a table {schema.own_table!r} that Orderflow did not make: "
+                "it belongs to another application; name an empty database in the URL"
             )
-        return
-    if sa.inspect(connection).has_table(schema.own_table):
-        raise DatabaseMisconfigured(
-            f"the database already has a table {schema.own_table!r} that Orderflow did not make: "
-            "it belongs to another application; name an empty database in the URL"
+        return None
+    known = _known(script)
+    if found not in known and not can_work_on_newer(connection, kept_in(schema.contraction_table), known):
+        raise SchemaMismatch(
+            f"the {schema.name} database has schema {found}, which is newer than this program "
+            f"(it knows up to {newest(schema)}): run the newer version of Orderflow"
         )
+    return found

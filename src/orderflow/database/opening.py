@@ -10,6 +10,7 @@ from orderflow.database import migrate
 from orderflow.database.engine import Database, connect
 from orderflow.database.errors import DatabaseMisconfigured, SchemaMismatch
 from orderflow.database.migrate import Schema
+from orderflow.database.migration_plan import Plan, plan
 from orderflow.database.sqlite_engine import same_file, sole_use
 from orderflow.database.urls import parse_url
 from orderflow.runtime.settings_error import SettingsError
@@ -63,13 +64,25 @@ def prepared(source: Source, *, migrates: bool) -> Generator[Database]:
         yield database
 
 
-def migrated(source: Source) -> list[str]:
-    """Bring the database to the newest schema; returns the revisions that were applied. Raises as
-    `prepared`."""
+def migrated(source: Source, *, contract: bool) -> tuple[list[str], Plan]:
+    """Bring the database to the newest schema, or only expand it; returns the revisions that were applied,
+    and what is left. Raises as `prepared`."""
+    with _for_migration(source) as database:
+        return migrate.migrate(database, source.schema, contract=contract), plan(database, source.schema)
+
+
+def planned(source: Source) -> Plan:
+    """What `migrated` would do. Raises as `prepared`."""
+    with _for_migration(source) as database:
+        return plan(database, source.schema)
+
+
+@contextmanager
+def _for_migration(source: Source) -> Generator[Database]:
     application = f"orderflow-migrate-{source.schema.name}"
     with opened(source, application=application) as database, source.naming_the_setting():
         migrate.wait_for(database, source.schema, seconds_max=source.wait_s)
-        return migrate.migrate(database, source.schema)
+        yield database
 
 
 @contextmanager

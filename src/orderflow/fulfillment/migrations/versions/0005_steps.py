@@ -10,6 +10,8 @@ from orderflow.database.dialects import UtcTime
 
 revision = "0005"
 down_revision = "0004"
+# The programs before know no step but `ship`.
+contract = True
 
 
 def upgrade() -> None:
