@@ -19,6 +19,7 @@ from orderflow.cli import (
     health,
     keys,
     migration,
+    move,
     orders,
     orders_import,
     orders_tail,
@@ -98,6 +99,7 @@ def _app() -> App:
     app.command(simulators.carrier_sim)
     app.command(simulators.payment_sim)
     app.command(migration.migrate)
+    app.command(move.move)
     app.command(_orders())
     letters = App(name="dead-letters", help="What waits for a person: look, put back on its way, give up.")
     letters.command(dead_letters.list_letters, name="list")
