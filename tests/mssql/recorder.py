@@ -65,7 +65,10 @@ def t_sql(element: sa.Executable) -> str:
     def value(found: re.Match[str]) -> str:
         """What SQLAlchemy puts there when it sends the statement."""
         given = compiled.params[found["name"]]
-        return str(given) if isinstance(given, int) else ", ".join("?" for _ in given)
+        if isinstance(given, int):
+            return str(given)
+        written_out = compiled.binds[found["name"]].literal_execute
+        return ", ".join(f"'{each}'" if written_out else "?" for each in given)
 
     return re.sub(r"__\[POSTCOMPILE_(?P<name>\w+)\]", value, str(compiled))
 

@@ -29,7 +29,7 @@ from orderflow.fulfillment.tables import metadata as fulfillment_tables
 from orderflow.orders import counters, erasure, outbox, parked, queries, reconciler, retention, stream
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.model import Status
-from orderflow.orders.tables import api_keys, audit_log, order_changes, orders
+from orderflow.orders.tables import api_keys, audit_log, idempotency_keys, order_changes, orders
 from orderflow.orders.tables import metadata as orders_tables
 from orderflow.orders.tables import outbox as outbox_table
 from orderflow.runtime.health import Health
@@ -76,6 +76,7 @@ def _orders(connection: Connection) -> None:
             created_to=NOW,
             before=LAST,
         )
+    queries.list_orders(connection, statuses=("Created", "OnHold"), created_from=THEN)
     queries.timeline(connection, ids[0])
     queries.stats(connection, NOW)
     queries.list_parked(connection, limit=10)
@@ -85,7 +86,7 @@ def _orders(connection: Connection) -> None:
         counters._add(tx, slot, {Status.CREATED: 1})  # pyright: ignore[reportPrivateUsage]
     counters.fold(tx)
     old = new_uuid7(int(THEN.timestamp() * 1000))
-    for table in (orders, outbox_table):
+    for table in (orders, outbox_table, order_changes):  # retention finds one that is old, always
         of_case = table.c.order_id == CASES["published, not received"].order_id
         connection.execute(sa.update(table).where(of_case).values(order_id=old))
     reconciler.reconcile(tx, [reconciler.Reconcile(NOW, timedelta(seconds=1), "", 3)])
@@ -93,6 +94,7 @@ def _orders(connection: Connection) -> None:
     parked.unpark(tx, [parked.Taken(outbox.MarkAll([outbox.Mark(ids[0], 1, NOW, 0, 1)]), NOW)])
     parked.release(tx, [parked.Release(ids[0]), parked.Release()])
     connection.execute(sa.update(order_changes).values(reason="told"))
+    connection.execute(sa.update(idempotency_keys).values(order_id=LAST))  # and none here
     erasure.erase(tx, [erasure.Erase("c-1")])
     erasure.count(connection, erasure.Erase("c-1"))
     for kind in ("keys", "events", "history", "stream"):

@@ -86,6 +86,9 @@ def test_filters_give_what_they_name_and_nothing_else(service: Service) -> None:
         "customerId=ann&productId=PROD-2": [two],
         "status=Processing": [bob],
         "status=Created": [kept, two, ann],
+        "status=Created&status=Processing": [kept, two, bob, ann],
+        "status=Shipped&status=Processing&status=Processing": [bob],
+        "status=Created&status=Processing&customerId=ann": [kept, two, ann],
         "status=Shipped": [],
         "attention=true": [two],
         "attention=false": [kept, bob, ann],
@@ -115,6 +118,9 @@ def test_filters_give_what_they_name_and_nothing_else(service: Service) -> None:
         "",
         "status=Created",
         "customerId=ann",
+        "customerId=ann&status=Created",
+        "customerId=ann&status=Created&status=Shipped",
+        "attention=true&status=Created",
         "productId=PROD-1",
         "productId=PROD-1&status=Created",
         "attention=true",
@@ -129,6 +135,21 @@ def test_the_work_of_a_first_page_does_not_grow_with_what_is_stored(service: Ser
         connection.exec_driver_sql("ANALYZE")
     page = page_by_index(service, query)
     assert len(page["items"]) == 10
+
+
+def test_a_first_page_of_several_statuses_reads_no_more_of_each_than_fits(service: Service) -> None:
+    placed = [order for _ in range(4) for order in place_all(service, *([order_of("ann")] * 1000))]
+    for order in placed[:20]:
+        service.patch(order["orderId"], status="Processing")
+    with service.database.writer.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    # SQLite sorts the few that it has read of each status.
+    page = page_by_index(service, "status=Processing&status=Created", no=("SCAN orders", "MATERIALIZE"))
+    assert [each["orderId"] for each in page["items"]] == [
+        order["orderId"] for order in sorted(placed, key=lambda each: each["orderId"])[:-11:-1]
+    ]
+    rare = page_by_index(service, "status=Processing&status=OnHold", no=("SCAN orders", "MATERIALIZE"))
+    assert len(rare["items"]) == 10
 
 
 @pytest.mark.parametrize("query", ["trackingNumber=TRK-7", "idempotencyKey=key-7"])

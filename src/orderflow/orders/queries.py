@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.instants import utc_text
 from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page, page_of
-from orderflow.database.dialects import one_of
+from orderflow.database.dialects import by_another_index, one_of
 from orderflow.orders.counters import counted
 from orderflow.orders.model import OFFERED, Status, unix_ms
 from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, outbox
@@ -99,8 +99,6 @@ def list_orders(
     # An index of the items lists the orders of a product in the same order as the page does.
     key = orders.c.order_id if product_id is None else order_items.c.order_id
     conditions: list[sa.ColumnElement[bool]] = []
-    if statuses:
-        conditions.append(orders.c.status.in_(statuses))
     if customer_id is not None:
         conditions.append(orders.c.customer_id == customer_id)
     if owner is not None:
@@ -111,25 +109,59 @@ def list_orders(
         conditions.append(orders.c.tracking_number == tracking_number)
     if idempotency_key is not None:
         conditions.append(key.in_(_placed_with(idempotency_key, keys_of)))
-    if attention is not None:
-        column = orders.c.attention_kind
-        conditions.append(column.is_not(None) if attention else column.is_(None))
+    if attention:
+        conditions.append(orders.c.attention_kind.is_not(None))
+    has_index = bool(conditions)
+    if attention is False:
+        conditions.append(orders.c.attention_kind.is_(None))
     if created_from is not None:
         conditions.append(key >= first_uuid7(created_from))
     if created_to is not None:
         conditions.append(key < first_uuid7(created_to))
     if before is not None:
         conditions.append(key < before)
-    page_ids = sa.select(key).where(*conditions).order_by(key.desc()).limit(limit + 1)
+    wanted = sa.select(key)
     if product_id is not None:
         same = order_items.c.order_id == orders.c.order_id
-        page_ids = page_ids.join_from(order_items, orders, same).group_by(key)
+        wanted = wanted.join_from(order_items, orders, same).group_by(key)
+    page_ids = _newest(wanted.where(*conditions), key, statuses, limit + 1, has_index=has_index)
     statement = sa.select(orders).where(orders.c.order_id.in_(page_ids)).order_by(orders.c.order_id.desc())
     rows = connection.execute(statement).mappings().all()
     items = _first_items(connection, rows[:limit])
     found = fitting(_document(row, items[row["order_id"]]) for row in rows if row["order_id"] in items)
     more = len(rows) > len(found)
     return page(found, rows[len(found) - 1]["order_id"] if more else None)
+
+
+def _newest(
+    wanted: sa.Select[tuple[str]],
+    key: sa.ColumnElement[str],
+    statuses: Sequence[str],
+    limit: int,
+    *,
+    has_index: bool,
+) -> sa.Select[tuple[str]]:
+    """The newest of the wanted orders that have one of the statuses; all of them, if there are none.
+    `has_index`: whether an index finds the orders that are wanted.
+
+    Without one, the newest of each status are read, because an index has them in this order for one status,
+    but not for several together. With one, the statement has the statuses themselves, because a plan that was
+    made for any of them would be wrong for the rare ones.
+    """
+    if has_index or len(statuses) < 2:
+        if statuses:
+            column = by_another_index(orders.c.status) if has_index else orders.c.status
+            written_out = sa.bindparam(
+                "statuses", list(statuses), sa.String, expanding=True, literal_execute=True
+            )
+            wanted = wanted.where(column.in_(written_out))
+        return wanted.order_by(key.desc()).limit(limit)
+    each = [
+        sa.select(wanted.where(orders.c.status == status).order_by(key.desc()).limit(limit).subquery())
+        for status in sorted(set(statuses))
+    ]
+    newest = sa.union_all(*each).subquery()
+    return sa.select(newest.c.order_id).order_by(newest.c.order_id.desc()).limit(limit)
 
 
 def _placed_with(idempotency_key: str, caller: str | None) -> sa.Select[tuple[str]]:

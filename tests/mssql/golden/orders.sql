@@ -351,6 +351,23 @@ SELECT orders.order_id, orders.customer_id, orders.customer_name, orders.currenc
     orders.tracking_number, orders.shipped_at, orders.error_message, orders.attention_kind, orders.attention_reason,
     orders.attention_since
 FROM orders
+WHERE orders.order_id IN (SELECT TOP 51 anon_1.order_id
+FROM (SELECT anon_2.order_id AS order_id
+FROM (SELECT TOP 51 orders.order_id AS order_id
+FROM orders
+WHERE orders.order_id >= ? AND orders.status = ? ORDER BY orders.order_id DESC) AS anon_2 UNION ALL SELECT
+    anon_3.order_id AS order_id
+FROM (SELECT TOP 51 orders.order_id AS order_id
+FROM orders
+WHERE orders.order_id >= ? AND orders.status = ? ORDER BY orders.order_id DESC) AS anon_3) AS anon_1 ORDER BY
+    anon_1.order_id DESC) ORDER BY orders.order_id DESC
+
+-- orders.queries.list_orders
+SELECT orders.order_id, orders.customer_id, orders.customer_name, orders.currency, orders.ship_to, orders.created_at,
+    orders.correlation_id, orders.created_by, orders.status, orders.version, orders.updated_at, orders.carrier,
+    orders.tracking_number, orders.shipped_at, orders.error_message, orders.attention_kind, orders.attention_reason,
+    orders.attention_since
+FROM orders
 WHERE orders.order_id IN (SELECT TOP 51 order_items.order_id
 FROM order_items JOIN orders ON order_items.order_id = orders.order_id
 WHERE orders.customer_id = ? AND orders.customer_id = ? AND order_items.product_id = ? AND orders.tracking_number = ?
@@ -368,12 +385,12 @@ SELECT orders.order_id, orders.customer_id, orders.customer_name, orders.currenc
 FROM orders
 WHERE orders.order_id IN (SELECT TOP 51 orders.order_id
 FROM orders
-WHERE orders.status IN (?) AND orders.customer_id = ? AND orders.customer_id = ? AND orders.tracking_number = ? AND
-    orders.order_id IN (SELECT idempotency_keys.order_id
+WHERE orders.customer_id = ? AND orders.customer_id = ? AND orders.tracking_number = ? AND orders.order_id IN (SELECT
+    idempotency_keys.order_id
 FROM idempotency_keys
 WHERE idempotency_keys.[key] = ? AND idempotency_keys.caller = ?) AND orders.attention_kind IS NOT NULL AND
-    orders.order_id >= ? AND orders.order_id < ? AND orders.order_id < ? ORDER BY orders.order_id DESC) ORDER BY
-    orders.order_id DESC
+    orders.order_id >= ? AND orders.order_id < ? AND orders.order_id < ? AND orders.status IN ('Created') ORDER BY
+    orders.order_id DESC) ORDER BY orders.order_id DESC
 
 -- orders.queries.list_parked
 SELECT TOP 11 outbox.order_id, outbox.order_version, outbox.event_type, outbox.topic, outbox.created_at,
@@ -443,7 +460,8 @@ WHERE outbox.published_at IS NULL AND outbox.parked_reason IS NULL AND outbox.re
 DELETE FROM idempotency_keys WHERE idempotency_keys.order_id > ? AND idempotency_keys.order_id < ?
 
 -- orders.retention._remove
-DELETE FROM order_changes WHERE order_changes.order_id > ? AND order_changes.order_id < ? AND (EXISTS (SELECT *
+DELETE FROM order_changes WHERE order_changes.order_id > ? AND order_changes.order_id < ? AND order_changes.order_id
+    <= ? AND (EXISTS (SELECT *
 FROM orders
 WHERE orders.order_id = order_changes.order_id AND orders.status IN (?, ?, ?) AND orders.updated_at < ?))
 

@@ -117,6 +117,16 @@ class one_of(_Expression[bool]):
         return dialect.one_of(column, parameter, kind)
 
 
+class by_another_index(_Expression[str]):
+    """The column of a condition that chooses among rows which an index of another column finds."""
+
+    type = sa.String()
+    inherit_cache = True
+
+    def render(self, dialect: Dialect, *arguments: str) -> str:
+        return dialect.by_another_index(*arguments)
+
+
 class _lock_timeout(_Expression[bool]):
     """The condition that bounds the wait for locked rows, in milliseconds."""
 

@@ -75,6 +75,9 @@ class Dialect:
     one_of: Callable[[str, str, str], str]
     """SQL for the condition that `column` is in the JSON array that `parameter` is bound to. Its arguments
     are column, parameter and the column's type."""
+    by_another_index: Callable[[str], str]
+    """SQL for a column in a condition that shall choose among rows which an index of another column finds.
+    Only a database that does not count how many rows have a value has to be told."""
     lock_timeout: Callable[[str], str]
     """SQL for a condition that is always true. From there to the end of the transaction it bounds the wait
     for rows of other transactions to the quoted number of milliseconds. A database that has no such condition

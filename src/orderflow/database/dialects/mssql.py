@@ -235,6 +235,7 @@ MSSQL = Dialect(
     keeps_time_zone=False,
     now_ms="DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME())",
     one_of=_one_of,
+    by_another_index=str,
     lock_timeout=_lock_timeout,
     lock_rows=_lock_rows,
     rows=_rows,

@@ -136,6 +136,7 @@ POSTGRESQL = Dialect(
     keeps_time_zone=True,
     now_ms="(extract(epoch from clock_timestamp()) * 1000)::bigint",
     one_of=_one_of,
+    by_another_index=str,
     lock_timeout=_lock_timeout,
     lock_rows=_lock_rows,
     rows=_rows,

@@ -116,6 +116,7 @@ SQLITE = Dialect(
     keeps_time_zone=False,
     now_ms="cast((julianday('now') - 2440587.5) * 86400000 as integer)",
     one_of=_one_of,
+    by_another_index=lambda column: f"+{column}",
     lock_timeout=_lock_timeout,
     lock_rows=_lock_rows,
     rows=_rows,
