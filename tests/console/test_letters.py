@@ -80,8 +80,18 @@ def test_letters_of_one_kind_are_shown(up: int) -> None:
 
 
 def test_a_group_is_redriven_at_a_rate_and_its_progress_is_shown(up: int) -> None:
-    form = {"kind": "undecodable", "reason": "it is no JSON <b>", "rate": "10"}
+    form = {"kind": "undecodable", "reason": "it is no JSON <b>", "rate": "10", "why": "it is mended"}
+    assert ask(up, PAGE, {**form, "why": " "}).status == 422
     assert ask(up, PAGE, form).status == 303
-    eventually(lambda: "redriven, 10 a second, by anonymous" in ask(up, PAGE).text, "the redrive is shown")
+    shown = " of 2 redriven, 10 a second, by anonymous"
+    eventually(lambda: shown in ask(up, PAGE).text, "the redrive is shown")
     assert ask(up, PAGE, {**form, "rate": "fast"}).status == 422
     assert ask(up, f"{PAGE}/{uuid.UUID(int=1)}", {"action": "burn"}).status == 422
+
+
+def test_a_redrive_in_stages_stops_after_the_first_letter_has_failed_again(up: int) -> None:
+    form = {"kind": "undecodable", "reason": "it is no JSON <b>", "rate": "100", "why": "it is mended"}
+    assert ask(up, PAGE, {**form, "staged": "true"}).status == 303
+    shown = "1 of 2 redriven, stage 1 of 4, 100 a second, by anonymous"
+    eventually(lambda: shown in ask(up, PAGE).text, "the redrive is shown")
+    eventually(lambda: "1 of 1 failed again" in ask(up, PAGE).text, "it has stopped")

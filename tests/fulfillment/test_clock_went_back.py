@@ -11,7 +11,7 @@ from orderflow.database.dialects import now_ms
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions, claims
 from orderflow.fulfillment.attentions import Attention, ClaimAttentions
-from orderflow.fulfillment.dead_letters import copies, redrive
+from orderflow.fulfillment.dead_letters import copies, redriver
 from orderflow.fulfillment.dead_letters.copies import ClaimCopies
 from orderflow.fulfillment.tables import dead_letters, redrives, shipments
 from orderflow.runtime.ids import new_uuid4
@@ -73,5 +73,5 @@ def test_attentions_copies_and_redrives_that_are_dated_ahead_go_on(world: World)
         assert attentions.claim(tx, [ClaimAttentions(10)]) == [[]]
         (claimed_copies,) = copies.claim_copies(tx, [ClaimCopies(10)])
         assert len(claimed_copies) == 1
-        assert redrive.step(tx, [redrive.TakeStep(now)]) == [1]
-        assert redrive.step(tx, [redrive.TakeStep(now)]) == [0]
+        assert redriver.step(tx, [redriver.TakeStep(now)]) == [1]
+        assert redriver.step(tx, [redriver.TakeStep(now)]) == [0]

@@ -18,9 +18,10 @@ from orderflow.fulfillment.carriers import (
     Label,
     ShipmentRequest,
 )
-from orderflow.fulfillment.dead_letters import redrive
+from orderflow.fulfillment.dead_letters import group_redrive, redrive
 from orderflow.fulfillment.dead_letters.discard import Discarded
-from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven, StartRedrive
+from orderflow.fulfillment.dead_letters.group_redrive import StartRedrive
+from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Message
@@ -258,15 +259,15 @@ def test_a_group_is_redriven_and_stops_by_itself_when_its_items_fail_again(
                 group = StartRedrive(
                     "01a204ad-977c-7a5a-b4a3-589b3ddf62d2", "carrier-refused", None, 2, "ada", NOW
                 )
-                assert await worker.writer.submit_one(redrive.start, group)
+                assert await worker.writer.submit_one(group_redrive.start, group)
                 second = replace(group, id="01a204ad-977c-7a5a-b4a3-589b3ddf62d3")
-                assert not await worker.writer.submit_one(redrive.start, second), "one at a time"
+                assert not await worker.writer.submit_one(group_redrive.start, second), "one at a time"
                 await world.until(lambda: world.rows(redrives)[0]["state"] == "stopped", "it stops")
                 assert world.rows(redrives)[0]["redriven"] < 8
                 await world.until(lambda: set(world.states().values()) == {"parked"}, "all are back")
 
                 carrier.refuses.clear()
-                assert await worker.writer.submit_one(redrive.start, replace(second, rate_per_s=100))
+                assert await worker.writer.submit_one(group_redrive.start, replace(second, rate_per_s=100))
                 await world.until_closed(order_ids)
                 await world.until(
                     lambda: {row["state"] for row in world.rows(redrives)} == {"stopped", "done"}, "it ends"

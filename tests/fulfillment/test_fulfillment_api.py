@@ -188,7 +188,11 @@ def test_dead_letters_are_grouped_redriven_and_discarded_over_http(
                 assert (await get(f"{LETTERS}?kind=nothing"))[1]["items"] == []
 
                 carrier.answers.clear()
-                status, group = await get(f"{LETTERS}/redrive", {"kind": "carrier-refused"})
+                status, group = await get(
+                    f"{LETTERS}/redrive",
+                    {"kind": "carrier-refused", "staged": True, "why": "it is mended"},
+                )
+                assert (group["letters"], group["redriven"], group["stage"]) == (1, 0, 1)
                 assert (status, group["state"], group["actor"]) == (202, "running", "anonymous")
                 assert (await get(f"{LETTERS}/redrive", {"kind": "carrier-refused"}))[0] == 409
                 status, group = await get(f"{LETTERS}/redrives/{group['id']}/stop", {})
@@ -212,9 +216,10 @@ def test_dead_letters_are_grouped_redriven_and_discarded_over_http(
                 assert told == [
                     ("dead-letter.discard", letter_id, "seen"),
                     ("redrive.stop", group["id"], None),
-                    ("redrive.start", group["id"], None),
+                    ("redrive.start", group["id"], "it is mended"),
                 ]
-                assert audit["items"][2]["details"] == {"kind": "carrier-refused", "ratePerS": 1}
+                details = {"kind": "carrier-refused", "ratePerS": 1, "staged": True}
+                assert audit["items"][2]["details"] == details
 
     asyncio.run(scenario())
 

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from tests.fulfillment.conftest import OpenCarrier, World
 
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
-from orderflow.fulfillment.dead_letters import redrive
-from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven, StartRedrive
-from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives
+from orderflow.fulfillment.dead_letters import group_redrive, redrive
+from orderflow.fulfillment.dead_letters.group_redrive import StartRedrive
+from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
+from orderflow.fulfillment.model import State
+from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
 from orderflow.messaging import Message
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -72,8 +74,8 @@ def letter(world: World, letter_id: str) -> Any:
     return next(row for row in world.rows(dead_letters) if row["id"] == letter_id)
 
 
-def group(kind: str, rate_per_s: int = 100) -> StartRedrive:
-    return StartRedrive(str(uuid.uuid4()), kind, None, rate_per_s, "ada", NOW)
+def group(kind: str, rate_per_s: int = 100, *, staged: bool = False) -> StartRedrive:
+    return StartRedrive(str(uuid.uuid4()), kind, None, rate_per_s, "ada", NOW, staged)
 
 
 def test_an_outcome_with_the_longest_of_errors_is_cut_and_ends_no_loop(world: World) -> None:
@@ -95,7 +97,7 @@ def test_a_letter_that_cannot_be_stored_is_open_again_and_the_others_go_on(world
         letter_ids = [put_letter(world, order_id) for order_id in order_ids]
         refuse_to_store(world, order_ids[2])
         async with world.stepping(idle_carrier()) as worker:
-            await worker.writer.submit_one(redrive.start, group("unstorable"))
+            await worker.writer.submit_one(group_redrive.start, group("unstorable"))
             assert await worker.redriver.run_once() == 5
             assert set(world.states()) == set(order_ids) - {order_ids[2]}
             states = [letter(world, letter_id)["state"] for letter_id in letter_ids]
@@ -119,12 +121,52 @@ def test_a_group_whose_letters_fail_at_once_stops_though_their_orders_are_done(w
             world.put_shipment(order_id, request=b"other content")
             put_letter(world, order_id, kind="conflicting-event")
         async with world.stepping(idle_carrier()) as worker:
-            await worker.writer.submit_one(redrive.start, group("conflicting-event", rate_per_s=1))
+            await worker.writer.submit_one(group_redrive.start, group("conflicting-event", rate_per_s=1))
             for _ in range(6):
                 world.execute(sa.update(redrives).values(step_due_ms=0))
                 await worker.redriver.run_once()
         (stopped,) = world.rows(redrives)
         assert (stopped["state"], stopped["redriven"]) == ("stopped", 3)
+
+    asyncio.run(scenario())
+
+
+def test_a_redrive_in_stages_waits_for_the_outcomes_of_each_stage(world: World) -> None:
+    async def scenario() -> None:
+        for _ in range(130):
+            put_letter(world, str(uuid.uuid4()))
+        async with world.stepping(idle_carrier()) as worker:
+
+            async def step() -> int:
+                world.execute(sa.update(redrives).values(step_due_ms=0))
+                return await worker.redriver.run_once()
+
+            await worker.writer.submit_one(group_redrive.start, group("unstorable", staged=True))
+            for size in (1, 10, 100, 19):
+                assert await step() == size
+                assert await step() == 0, "nothing has become of these letters yet"
+                world.execute(sa.update(shipments).values(state=State.CLOSED))
+            await step()
+        (done,) = world.rows(redrives)
+        assert (done["state"], done["redriven"], done["letters"]) == ("done", 130, 130)
+
+    asyncio.run(scenario())
+
+
+def test_a_redrive_in_stages_stops_when_the_first_letter_fails_again(world: World) -> None:
+    async def scenario() -> None:
+        for _ in range(6):
+            order_id = str(uuid.uuid4())
+            world.put_shipment(order_id, request=b"other content")
+            put_letter(world, order_id, kind="conflicting-event")
+        async with world.stepping(idle_carrier()) as worker:
+            await worker.writer.submit_one(group_redrive.start, group("conflicting-event", staged=True))
+            for _ in range(3):
+                world.execute(sa.update(redrives).values(step_due_ms=0))
+                await worker.redriver.run_once()
+        (stopped,) = world.rows(redrives)
+        assert (stopped["state"], stopped["redriven"]) == ("stopped", 1)
+        assert stopped["note"] == "stopped by itself: 1 of 1 failed again"
 
     asyncio.run(scenario())
 

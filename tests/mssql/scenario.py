@@ -19,7 +19,7 @@ from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions, cancellation, claims, fencing, inbox, lease, letters, moves
 from orderflow.fulfillment import erasure as fulfillment_erasure
 from orderflow.fulfillment import queries as fulfillment_queries
-from orderflow.fulfillment.dead_letters import copies, discard, redrive
+from orderflow.fulfillment.dead_letters import copies, discard, group_redrive, redriver
 from orderflow.fulfillment.event_handlers import Receive
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.model import Owner, State, Step, Wait
@@ -157,11 +157,13 @@ def _attentions(connection: Connection) -> None:
 
 def _redrives(connection: Connection) -> None:
     tx = Transaction(connection)
-    redrive.step(tx, [redrive.TakeStep(NOW)])
-    redrive.start(tx, [redrive.StartRedrive(new_uuid7(5), "unstorable", None, 1, "ada", NOW)])
-    redrive.start(tx, [redrive.StartRedrive(new_uuid7(6), "interrupted", "told to a person", 1, "ada", NOW)])
-    redrive.step(tx, [redrive.TakeStep(NOW)])
-    redrive.stop(tx, [redrive.StopRedrive(new_uuid7(5), "ada", NOW)])
+    redriver.step(tx, [redriver.TakeStep(NOW)])
+    group_redrive.start(tx, [group_redrive.StartRedrive(new_uuid7(5), "unstorable", None, 1, "ada", NOW)])
+    group_redrive.start(
+        tx, [group_redrive.StartRedrive(new_uuid7(6), "interrupted", "told to a person", 1, "ada", NOW)]
+    )
+    redriver.step(tx, [redriver.TakeStep(NOW)])
+    group_redrive.stop(tx, [group_redrive.StopRedrive(new_uuid7(5), "ada", NOW)])
     connection.execute(sa.update(shipments).values(state=State.CLOSED))
     connection.execute(sa.update(dead_letters).values(step=Step.CAPTURE))
     unstorable, closed = CASES["unstorable"], CASES["closed, shipped"]
@@ -170,7 +172,7 @@ def _redrives(connection: Connection) -> None:
         .where(dead_letters.c.id == letter_id(unstorable))
         .values(state="redriven", order_id=closed.order_id)
     )
-    redrive.step(tx, [redrive.TakeStep(NOW)])
+    redriver.step(tx, [redriver.TakeStep(NOW)])
     connection.execute(sa.delete(redrives))
 
 
@@ -202,7 +204,8 @@ def _rest(connection: Connection) -> None:
     some = fulfillment_queries
     for states in ([State.PARKED], [State.RECEIVED, State.READY], [State.CLOSED]):
         some.list_shipments(connection, states=states, limit=5, after=FIRST)
-    for kind, states in ((None, ()), ("unstorable", list(letters.LetterState))):
+    every = list(letters.LetterState)
+    for kind, states in ((None, ()), (None, [letters.LetterState.OPEN]), ("unstorable", every)):
         order_id = None if kind is None else FIRST
         some.list_dead_letters(
             connection, kind=kind, order_id=order_id, states=states, limit=5, after=order_id

@@ -81,21 +81,25 @@ def redrive(
     kind: Annotated[str | None, Parameter(help="Instead of ID: every open one of this kind.")] = None,
     reason: Annotated[str | None, Parameter(help="With --kind: only those with this very reason.")] = None,
     rate: Annotated[Whole, Parameter(help="With --kind: at most so many a second, 1 to 100.")] = 1,
+    staged: Annotated[
+        bool, Parameter(negative="", help="With --kind: 1 first, then 10, then 100, then all others.")
+    ] = False,
+    why: Annotated[str | None, Parameter(help="With --kind: why, for the audit log.")] = None,
     wait: Annotated[bool, Parameter(help="With --kind: wait for the end.")] = True,
     json: Json = False,
 ) -> int:
     """Put one back on its way, or a group; a group stops by itself when its letters fail again (exit 1)."""
     if (letter_id is None) == (kind is None):
         raise WrongUse("give an ID or --kind, not both")
-    if reason is not None and kind is None:
-        raise WrongUse("--reason goes with --kind")
+    if (reason is not None or why is not None or staged) and kind is None:
+        raise WrongUse("--reason, --staged and --why go with --kind")
     if not 1 <= rate <= RATE_MAX:
         raise WrongUse(f"--rate takes 1 to {RATE_MAX}")
     settings = load_settings()
     if letter_id is not None:
         _write(asyncio.run(_call(settings, "POST", f"/{quote(letter_id, safe='')}/redrive", {})), json)
         return 0
-    body = {"kind": kind, "ratePerS": rate} | ({"reason": reason} if reason is not None else {})
+    body = {"kind": kind, "ratePerS": rate, "staged": staged, "reason": reason, "why": why}
     group = asyncio.run(_redrive_group(settings, body, wait=wait))
     if json:
         write_line(as_json(group))
@@ -115,7 +119,7 @@ async def _redrive_group(settings: Settings, body: dict[str, Any], *, wait: bool
             group = await _looked_at(client, group)
             if group["redriven"] != said:
                 said = group["redriven"]
-                complain(f"{said} redriven")
+                complain(f"{said} of {group['letters']} redriven")
         return group
 
 

@@ -44,7 +44,7 @@ class LetterPages:
         )
 
     async def act_on_group(self, request: Request, key: str | None) -> Response:
-        """Redrive a group, or stop a redrive."""
+        """Redrive a group, or stop a redrive. The Fulfillment Service does it, so nobody has to look on."""
         form = await read_form(request)
         if "stop" in form:
             path = f"{LETTERS}/redrives/{quote(form['stop'], safe='')}/stop"
@@ -53,8 +53,14 @@ class LetterPages:
             rate = form.get("rate", "1")
             if not (rate.isascii() and rate.isdecimal()):
                 raise ProblemError(422, "The rate is a number of letters a second.")
-            body: Document = {"kind": form.get("kind", ""), "reason": form.get("reason", "")}
-            await self._fulfillment.send("POST", f"{LETTERS}/redrive", key, {**body, "ratePerS": int(rate)})
+            body: Document = {
+                "kind": form.get("kind", ""),
+                "reason": form.get("reason", ""),
+                "ratePerS": int(rate),
+                "staged": form.get("staged") == "true",
+                "why": form.get("why", "").strip(),
+            }
+            await self._fulfillment.send("POST", f"{LETTERS}/redrive", key, body)
         return RedirectResponse(PAGE, 303, HEADERS)
 
     async def one(self, request: Request, key: str | None) -> Response:

@@ -18,6 +18,7 @@ from orderflow.database.dialects import now_ms
 from orderflow.fulfillment.failed_calls import told_failures
 from orderflow.fulfillment.letters import LetterState
 from orderflow.fulfillment.model import State
+from orderflow.fulfillment.redrive_stages import stage
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
 from orderflow.fulfillment.told_steps import told_steps
 from orderflow.fulfillment.waiting import NOTHING_KNOWN, Known, waits_for
@@ -68,6 +69,10 @@ def list_shipments(
     return page_of(rows, lambda found: _shipment(found, known), itemgetter("order_id"), limit)
 
 
+# Written out: only then does every database see that a partial index has these rows.
+_IS_OPEN = dead_letters.c.state == sa.literal_column("'open'")
+
+
 def list_dead_letters(
     connection: Connection,
     *,
@@ -85,7 +90,9 @@ def list_dead_letters(
         wanted = wanted.where(dead_letters.c.kind == kind)
     if order_id is not None:
         wanted = wanted.where(dead_letters.c.order_id == order_id)
-    if states:
+    if states == [LetterState.OPEN]:
+        wanted = wanted.where(_IS_OPEN)
+    elif states:
         wanted = wanted.where(dead_letters.c.state.in_(states))
     rows = connection.execute(wanted).mappings().all()
     return page_of(rows, _letter, itemgetter("id"), limit)
@@ -97,7 +104,7 @@ def dead_letter_groups(connection: Connection) -> Document:
     count = sa.func.count().label("open")
     groups = connection.execute(
         sa.select(c.kind, c.reason, count, sa.func.min(c.at), sa.func.max(c.at))
-        .where(c.state == LetterState.OPEN)
+        .where(_IS_OPEN)
         .group_by(c.kind, c.reason)
         .order_by(count.desc(), c.kind, c.reason)
         .limit(GROUPS_MAX)
@@ -138,7 +145,9 @@ def _redrive(found: RowMapping) -> Document:
         "actor": found["actor"],
         "state": found["state"],
         "note": found["note"],
+        "letters": found["letters"],
         "redriven": found["redriven"],
+        "stage": stage(found["redriven"]) if found["staged"] else None,
         "startedAt": found["started_at"],
         "endedAt": found["ended_at"],
     }

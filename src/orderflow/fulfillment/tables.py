@@ -145,6 +145,8 @@ dead_letters = sa.Table(
         **partial("copy_due_ms IS NOT NULL"),
     ),
     sa.Index("dead_letters_by_kind", "kind", "state", "id"),
+    # The few that wait for a person, among all that ever did.
+    sa.Index("dead_letters_open", "id", **partial("state = 'open'")),
     sa.Index(
         "dead_letters_by_order",
         "order_id",
@@ -180,6 +182,9 @@ redrives = sa.Table(
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("reason", sa.String(1000)),
     sa.Column("rate_per_s", sa.Integer, nullable=False),
+    sa.Column("staged", sa.Boolean, nullable=False, server_default=sa.false()),
+    # How many there were when it began; null for one that an earlier release has begun.
+    sa.Column("letters", sa.Integer),
     sa.Column("actor", sa.String(200), nullable=False),
     # running → done | stopped
     sa.Column("state", sa.String(16), nullable=False),

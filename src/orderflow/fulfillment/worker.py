@@ -18,7 +18,7 @@ from orderflow.fulfillment.capacity import Capacity
 from orderflow.fulfillment.carriers import Carriers
 from orderflow.fulfillment.dead_letters.copies import DeadLetterCopier
 from orderflow.fulfillment.dead_letters.discarder import Discarder
-from orderflow.fulfillment.dead_letters.redrive import Redriver
+from orderflow.fulfillment.dead_letters.redriver import Redriver
 from orderflow.fulfillment.dispatchers import Pace
 from orderflow.fulfillment.flow import Flow
 from orderflow.fulfillment.inbox import Inbox

@@ -169,31 +169,82 @@ WHERE shipments.order_id = ? AND shipments.state = ?
 -- fulfillment.dead_letters.discard.refuse
 UPDATE dead_letters SET state=? WHERE dead_letters.id = ? AND dead_letters.state = ? AND dead_letters.redrive_id = ?
 
--- fulfillment.dead_letters.redrive._clear_attentions
-SELECT dead_letters.order_id
-FROM dead_letters
-WHERE dead_letters.order_id IN (?) AND dead_letters.topic IS NOT NULL AND dead_letters.kind != ? AND
-    (dead_letters.state NOT IN (?, ?))
+-- fulfillment.dead_letters.group_redrive._end
+UPDATE redrives SET state=?, note=?, ended_at=? WHERE redrives.id = ? AND redrives.state = ?
 
--- fulfillment.dead_letters.redrive._due
-SELECT redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.actor, redrives.state,
-    redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at, redrives.step_due_ms
+-- fulfillment.dead_letters.group_redrive._outcomes
+SELECT TOP 200 dead_letters.state, shipments.state AS shipment_state, shipments.waits
+FROM dead_letters LEFT OUTER JOIN shipments ON shipments.order_id = dead_letters.order_id
+WHERE dead_letters.redrive_id = ? ORDER BY dead_letters.redriven_at DESC, dead_letters.at DESC, dead_letters.id DESC
+
+-- fulfillment.dead_letters.group_redrive._start
+INSERT INTO redrives (id, kind, reason, rate_per_s, staged, letters, actor, state, redriven, started_at, step_due_ms)
+    OUTPUT 1 SELECT given.id, given.kind, given.reason, given.rate_per_s, given.staged, given.letters, given.actor,
+    given.state, given.redriven, given.started_at, given.step_due_ms
+FROM (SELECT CAST(? AS CHAR(36)) AS id, CAST(? AS NVARCHAR(128)) AS kind, CAST(? AS NVARCHAR(2000)) AS reason, CAST(?
+    AS INTEGER) AS rate_per_s, CAST(? AS BIT) AS staged, (SELECT count(*) AS count_1
+FROM dead_letters
+WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ? AND dead_letters.reason = ?) AS
+    letters, CAST(? AS NVARCHAR(400)) AS actor, CAST(? AS NVARCHAR(32)) AS state, CAST(? AS INTEGER) AS redriven,
+    CAST(? AS DATETIME2(6)) AS started_at, DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
+    SYSUTCDATETIME()) AS step_due_ms) AS given
+WHERE NOT (EXISTS (SELECT 1
+FROM redrives AS there WITH (UPDLOCK, SERIALIZABLE)
+WHERE there.id = given.id)) AND NOT (EXISTS (SELECT 1
+FROM redrives AS there WITH (UPDLOCK, SERIALIZABLE)
+WHERE there.kind = given.kind AND there.state = 'running' AND given.state = 'running'))
+
+-- fulfillment.dead_letters.group_redrive._start
+INSERT INTO redrives (id, kind, reason, rate_per_s, staged, letters, actor, state, redriven, started_at, step_due_ms)
+    OUTPUT 1 SELECT given.id, given.kind, given.reason, given.rate_per_s, given.staged, given.letters, given.actor,
+    given.state, given.redriven, given.started_at, given.step_due_ms
+FROM (SELECT CAST(? AS CHAR(36)) AS id, CAST(? AS NVARCHAR(128)) AS kind, CAST(? AS NVARCHAR(2000)) AS reason, CAST(?
+    AS INTEGER) AS rate_per_s, CAST(? AS BIT) AS staged, (SELECT count(*) AS count_1
+FROM dead_letters
+WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ?) AS letters, CAST(? AS NVARCHAR(400))
+    AS actor, CAST(? AS NVARCHAR(32)) AS state, CAST(? AS INTEGER) AS redriven, CAST(? AS DATETIME2(6)) AS started_at,
+    DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AS step_due_ms) AS given
+WHERE NOT (EXISTS (SELECT 1
+FROM redrives AS there WITH (UPDLOCK, SERIALIZABLE)
+WHERE there.id = given.id)) AND NOT (EXISTS (SELECT 1
+FROM redrives AS there WITH (UPDLOCK, SERIALIZABLE)
+WHERE there.kind = given.kind AND there.state = 'running' AND given.state = 'running'))
+
+-- fulfillment.dead_letters.group_redrive._start
+SELECT redrives.id
+FROM redrives
+WHERE redrives.id = ?
+
+-- fulfillment.dead_letters.group_redrive._step
+SELECT TOP 1 dead_letters.id
+FROM dead_letters
+WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ? AND (dead_letters.redrive_id IS NULL
+    OR dead_letters.redrive_id != ?) ORDER BY dead_letters.at, dead_letters.id
+
+-- fulfillment.dead_letters.group_redrive._step
+SELECT TOP 1 dead_letters.id
+FROM dead_letters
+WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ? AND dead_letters.reason = ? AND
+    (dead_letters.redrive_id IS NULL OR dead_letters.redrive_id != ?) ORDER BY dead_letters.at, dead_letters.id
+
+-- fulfillment.dead_letters.group_redrive._step
+SELECT TOP 10 dead_letters.id
+FROM dead_letters
+WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ? AND (dead_letters.redrive_id IS NULL
+    OR dead_letters.redrive_id != ?) ORDER BY dead_letters.at, dead_letters.id
+
+-- fulfillment.dead_letters.group_redrive._step
+UPDATE redrives SET redriven=(redrives.redriven + ?), step_due_ms=(DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS
+    DATETIME2), SYSUTCDATETIME()) + ?) WHERE redrives.id = ?
+
+-- fulfillment.dead_letters.group_redrive.advance
+SELECT redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.staged, redrives.letters,
+    redrives.actor, redrives.state, redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at,
+    redrives.step_due_ms
 FROM redrives WITH (UPDLOCK, ROWLOCK, READPAST)
 WHERE redrives.state = ? AND (redrives.step_due_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
     SYSUTCDATETIME()) OR redrives.step_due_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
     SYSUTCDATETIME()) + ?) ORDER BY redrives.id
-
--- fulfillment.dead_letters.redrive._end
-UPDATE redrives SET state=?, note=?, ended_at=? WHERE redrives.id = ? AND redrives.state = ?
-
--- fulfillment.dead_letters.redrive._follow
-SELECT TOP 500 dead_letters.id, dead_letters.kind, dead_letters.topic, dead_letters.step, shipments.order_id,
-    shipments.shipment_id, shipments.direction, shipments.error, shipments.note
-FROM dead_letters WITH (UPDLOCK, ROWLOCK, READPAST) JOIN shipments ON shipments.order_id = dead_letters.order_id
-WHERE dead_letters.state = ? AND shipments.state = ? ORDER BY dead_letters.id
-
--- fulfillment.dead_letters.redrive._follow
-UPDATE dead_letters SET state=?, outcome=? WHERE dead_letters.id = ?
 
 -- fulfillment.dead_letters.redrive._put_back
 SELECT shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent, shipments.ordered_at,
@@ -219,55 +270,6 @@ UPDATE shipments SET state=CASE WHEN (shipments.direction = ? AND shipments.step
     SYSUTCDATETIME()), note=?, parked_kind=? OUTPUT inserted.order_id WHERE shipments.order_id = ? AND shipments.state
     = ?
 
--- fulfillment.dead_letters.redrive._redrive
-UPDATE dead_letters SET order_id=?, state=?, redriven_at=?, redrive_id=? WHERE dead_letters.id = ?
-
--- fulfillment.dead_letters.redrive._so_far
-SELECT TOP 200 dead_letters.state, shipments.state AS shipment_state, shipments.waits
-FROM dead_letters LEFT OUTER JOIN shipments ON shipments.order_id = dead_letters.order_id
-WHERE dead_letters.redrive_id = ? ORDER BY dead_letters.redriven_at DESC, dead_letters.at DESC, dead_letters.id DESC
-
--- fulfillment.dead_letters.redrive._start
-INSERT INTO redrives (id, kind, reason, rate_per_s, actor, state, redriven, started_at, step_due_ms) OUTPUT 1 SELECT
-    given.id, given.kind, given.reason, given.rate_per_s, given.actor, given.state, given.redriven, given.started_at,
-    given.step_due_ms
-FROM (SELECT CAST(? AS CHAR(36)) AS id, CAST(? AS NVARCHAR(128)) AS kind, CAST(? AS NVARCHAR(2000)) AS reason, CAST(?
-    AS INTEGER) AS rate_per_s, CAST(? AS NVARCHAR(400)) AS actor, CAST(? AS NVARCHAR(32)) AS state, CAST(? AS INTEGER)
-    AS redriven, CAST(? AS DATETIME2(6)) AS started_at, DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
-    SYSUTCDATETIME()) AS step_due_ms) AS given
-WHERE NOT (EXISTS (SELECT 1
-FROM redrives AS there WITH (UPDLOCK, SERIALIZABLE)
-WHERE there.id = given.id)) AND NOT (EXISTS (SELECT 1
-FROM redrives AS there WITH (UPDLOCK, SERIALIZABLE)
-WHERE there.kind = given.kind AND there.state = 'running' AND given.state = 'running'))
-
--- fulfillment.dead_letters.redrive._start
-SELECT redrives.id
-FROM redrives
-WHERE redrives.id = ?
-
--- fulfillment.dead_letters.redrive._step
-SELECT TOP 1 dead_letters.id
-FROM dead_letters
-WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ? AND (dead_letters.redrive_id IS NULL
-    OR dead_letters.redrive_id != ?) AND dead_letters.reason = ? ORDER BY dead_letters.at, dead_letters.id
-
--- fulfillment.dead_letters.redrive._step
-SELECT TOP 1 dead_letters.id
-FROM dead_letters
-WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ? AND (dead_letters.redrive_id IS NULL
-    OR dead_letters.redrive_id != ?) ORDER BY dead_letters.at, dead_letters.id
-
--- fulfillment.dead_letters.redrive._step
-SELECT TOP 10 dead_letters.id
-FROM dead_letters
-WHERE dead_letters.kind = ? AND dead_letters.state = ? AND dead_letters.at <= ? AND (dead_letters.redrive_id IS NULL
-    OR dead_letters.redrive_id != ?) ORDER BY dead_letters.at, dead_letters.id
-
--- fulfillment.dead_letters.redrive._step
-UPDATE redrives SET redriven=(redrives.redriven + ?), step_due_ms=(DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS
-    DATETIME2), SYSUTCDATETIME()) + ?) WHERE redrives.id = ?
-
 -- fulfillment.dead_letters.redrive.lock
 SELECT dead_letters.id, dead_letters.kind, dead_letters.reason, dead_letters.order_id, dead_letters.step,
     dead_letters.topic, dead_letters.partition, dead_letters.offset, dead_letters.[key], dead_letters.value,
@@ -275,6 +277,24 @@ SELECT dead_letters.id, dead_letters.kind, dead_letters.reason, dead_letters.ord
     dead_letters.redriven_at, dead_letters.redrive_id, dead_letters.copy_due_ms
 FROM dead_letters WITH (UPDLOCK, ROWLOCK)
 WHERE dead_letters.id = ?
+
+-- fulfillment.dead_letters.redrive.redrive_one
+UPDATE dead_letters SET order_id=?, state=?, redriven_at=?, redrive_id=? WHERE dead_letters.id = ?
+
+-- fulfillment.dead_letters.redriver._clear_attentions
+SELECT dead_letters.order_id
+FROM dead_letters
+WHERE dead_letters.order_id IN (?) AND dead_letters.topic IS NOT NULL AND dead_letters.kind != ? AND
+    (dead_letters.state NOT IN (?, ?))
+
+-- fulfillment.dead_letters.redriver._follow
+SELECT TOP 500 dead_letters.id, dead_letters.kind, dead_letters.topic, dead_letters.step, shipments.order_id,
+    shipments.shipment_id, shipments.direction, shipments.error, shipments.note
+FROM dead_letters WITH (UPDLOCK, ROWLOCK, READPAST) JOIN shipments ON shipments.order_id = dead_letters.order_id
+WHERE dead_letters.state = ? AND shipments.state = ? ORDER BY dead_letters.id
+
+-- fulfillment.dead_letters.redriver._follow
+UPDATE dead_letters SET state=?, outcome=? WHERE dead_letters.id = ?
 
 -- fulfillment.erasure._ERASE_SHIPMENT
 UPDATE shipments SET request=?, ended=?, error=?, note=? WHERE shipments.order_id = ?
@@ -554,8 +574,8 @@ FROM stock
 SELECT TOP 200 dead_letters.kind, dead_letters.reason, count(*) AS [open], min(dead_letters.at) AS min_1,
     max(dead_letters.at) AS max_1
 FROM dead_letters
-WHERE dead_letters.state = ? GROUP BY dead_letters.kind, dead_letters.reason ORDER BY [open] DESC, dead_letters.kind,
-    dead_letters.reason
+WHERE dead_letters.state = 'open' GROUP BY dead_letters.kind, dead_letters.reason ORDER BY [open] DESC,
+    dead_letters.kind, dead_letters.reason
 
 -- fulfillment.queries.get_dead_letter
 SELECT dead_letter_actions.at, dead_letter_actions.actor, dead_letter_actions.action, dead_letter_actions.note
@@ -595,17 +615,27 @@ SELECT TOP 6 dead_letters.id, dead_letters.kind, dead_letters.reason, dead_lette
     dead_letters.topic, dead_letters.partition, dead_letters.offset, dead_letters.[key], dead_letters.attempts,
     dead_letters.at, dead_letters.state, dead_letters.outcome, dead_letters.redriven_at, dead_letters.redrive_id,
     dead_letters.copy_due_ms, DATALENGTH(dead_letters.value) AS value_bytes
+FROM dead_letters
+WHERE dead_letters.state = 'open' ORDER BY dead_letters.id
+
+-- fulfillment.queries.list_dead_letters
+SELECT TOP 6 dead_letters.id, dead_letters.kind, dead_letters.reason, dead_letters.order_id, dead_letters.step,
+    dead_letters.topic, dead_letters.partition, dead_letters.offset, dead_letters.[key], dead_letters.attempts,
+    dead_letters.at, dead_letters.state, dead_letters.outcome, dead_letters.redriven_at, dead_letters.redrive_id,
+    dead_letters.copy_due_ms, DATALENGTH(dead_letters.value) AS value_bytes
 FROM dead_letters ORDER BY dead_letters.id
 
 -- fulfillment.queries.list_redrives
-SELECT TOP 50 redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.actor, redrives.state,
-    redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at, redrives.step_due_ms
+SELECT TOP 50 redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.staged, redrives.letters,
+    redrives.actor, redrives.state, redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at,
+    redrives.step_due_ms
 FROM redrives
 WHERE redrives.id = ? ORDER BY redrives.started_at DESC, redrives.id
 
 -- fulfillment.queries.list_redrives
-SELECT TOP 50 redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.actor, redrives.state,
-    redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at, redrives.step_due_ms
+SELECT TOP 50 redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.staged, redrives.letters,
+    redrives.actor, redrives.state, redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at,
+    redrives.step_due_ms
 FROM redrives ORDER BY redrives.started_at DESC, redrives.id
 
 -- fulfillment.queries.list_shipments

@@ -353,3 +353,21 @@ GO
 UPDATE alembic_version_fulfillment SET version_num='0011' WHERE alembic_version_fulfillment.version_num = '0010';
 
 GO
+
+-- Running upgrade 0011 -> 0012
+
+ALTER TABLE redrives ADD staged BIT NOT NULL DEFAULT 0;
+
+GO
+
+ALTER TABLE redrives ADD letters INTEGER NULL;
+
+GO
+
+CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state = 'open';
+
+GO
+
+UPDATE alembic_version_fulfillment SET version_num='0012' WHERE alembic_version_fulfillment.version_num = '0011';
+
+GO

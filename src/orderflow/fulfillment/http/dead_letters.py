@@ -17,24 +17,19 @@ from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import queries
 from orderflow.fulfillment.audit import AUDIT_LOG, if_done
-from orderflow.fulfillment.dead_letters import redrive
+from orderflow.fulfillment.dead_letters import group_redrive, redrive
 from orderflow.fulfillment.dead_letters.discard import Discarded
 from orderflow.fulfillment.dead_letters.discarder import Discarder
-from orderflow.fulfillment.dead_letters.redrive import (
-    RATE_PER_S_MAX,
-    Redrive,
-    Redriven,
-    StartRedrive,
-    StopRedrive,
-)
+from orderflow.fulfillment.dead_letters.group_redrive import RATE_PER_S_MAX, StartRedrive, StopRedrive
+from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
 from orderflow.web.problems import ProblemError
 
 NO_NUL = r"^[^\x00]*$"
 
-_START = AUDIT_LOG.recording(redrive.start, if_done)
-_STOP = AUDIT_LOG.recording(redrive.stop, if_done)
+_START = AUDIT_LOG.recording(group_redrive.start, if_done)
+_STOP = AUDIT_LOG.recording(group_redrive.stop, if_done)
 
 
 def _redriven(result: tuple[Redriven, str]) -> Details | None:
@@ -53,11 +48,14 @@ class DiscardIn(_Body):
 
 
 class RedriveIn(_Body):
-    """Redrives all open letters of a kind, or only those with exactly this reason."""
+    """Redrives all open letters of a kind, or only those with exactly this reason; `staged`: one, ten and a
+    hundred of them first. `why` is for the audit log."""
 
     kind: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
     reason: Annotated[str, StringConstraints(max_length=1_000, pattern=NO_NUL)] | None = None
     rate_per_s: Annotated[int, Field(ge=1, le=RATE_PER_S_MAX)] = 1
+    staged: bool = False
+    why: Reason | None = None
 
 
 class DeadLetterActions:
@@ -106,9 +104,11 @@ class DeadLetterActions:
 
     async def start_redrive(self, request: Request) -> Response:
         body = await read_model(RedriveIn, request)
-        details = {"kind": body.kind, "ratePerS": body.rate_per_s}
-        made = self._act(request, "redrive.start", str(uuid.uuid4()), details)
-        command = StartRedrive(made.subject, body.kind, body.reason, body.rate_per_s, made.actor, made.at)
+        details: Details = {"kind": body.kind, "ratePerS": body.rate_per_s, "staged": body.staged}
+        made = self._act(request, "redrive.start", str(uuid.uuid4()), details, body.why)
+        command = StartRedrive(
+            made.subject, body.kind, body.reason, body.rate_per_s, made.actor, made.at, body.staged
+        )
         if not await self._writer.submit_one(_START, ByHand(command, made)):
             raise _conflict("redrive-running", f"A redrive of {body.kind} runs already.")
         return await self._redrive(command.id, 202)
@@ -121,7 +121,14 @@ class DeadLetterActions:
         await self._writer.submit_one(_STOP, ByHand(StopRedrive(redrive_id, made.actor, made.at), made))
         return await self._redrive(redrive_id, 200)
 
-    def _act(self, request: Request, action: str, subject: str, details: Details | None = None) -> Act:
+    def _act(
+        self,
+        request: Request,
+        action: str,
+        subject: str,
+        details: Details | None = None,
+        why: str | None = None,
+    ) -> Act:
         sender = caller(request)
         return act(
             self._clock(),
@@ -129,6 +136,7 @@ class DeadLetterActions:
             subject,
             actor=sender.name,
             correlation_id=sender.correlation_id,
+            reason=why,
             details=details,
         )
 

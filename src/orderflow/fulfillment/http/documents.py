@@ -141,7 +141,8 @@ class DeadLetterGroups(_Document):
 
 
 class GroupRedrive(_Document):
-    """The redrive of a group. `note` says why it has ended."""
+    """The redrive of a group. `letters` is how many there were when it began, `stage` which of its
+    four stages it is in, if it has any, and `note` why it has ended."""
 
     id: str
     kind: str
@@ -150,7 +151,9 @@ class GroupRedrive(_Document):
     actor: str
     state: Literal["running", "done", "stopped"]
     note: str | None
+    letters: int | None
     redriven: int
+    stage: int | None
     started_at: datetime
     ended_at: datetime | None
 
