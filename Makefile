@@ -66,8 +66,10 @@ image: .venv/.dev ## build the container image orderflow:VERSION; needs Docker
 release: sbom .venv/.dev ## build what a release consists of, and say how to tag it
 	@$(BIN)/python deploy/release.py all
 
+SECONDS ?= 5
+
 screenshots: .venv/.dev ## pictures of the console into build/screenshots: light, dark, 375 pixels wide; needs Chromium
-	@$(BIN)/python -m tests.console.screenshots
+	@$(BIN)/python -m tests.console.screenshots $(SECONDS)
 
 SEED ?=
 MINUTES ?= 20

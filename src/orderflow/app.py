@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from socket import socket
 
@@ -16,8 +17,6 @@ from orderflow.database.opening import Source, opened, prepared, sole_use_of_fil
 from orderflow.fulfillment import lease
 from orderflow.fulfillment import tables as fulfillment_tables
 from orderflow.fulfillment.archiving import Archived
-from orderflow.fulfillment.carriers import Carriers
-from orderflow.fulfillment.carriers.connect import open_carriers
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
 from orderflow.fulfillment.http.customers import Customers
 from orderflow.fulfillment.http.dead_letters import DeadLetterActions
@@ -27,11 +26,10 @@ from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.routes import create_app as fulfillment_app
 from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
-from orderflow.fulfillment.parties.connect import close_parties
-from orderflow.fulfillment.payments import Payments
-from orderflow.fulfillment.payments.connect import open_payments
+from orderflow.fulfillment.outside import Outside, open_outside
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging.connect import Bus, open_bus
+from orderflow.messaging.cuttable import CuttablePublisher
 from orderflow.orders import outbox, relay
 from orderflow.orders import tables as orders_tables
 from orderflow.orders.http.health import health_api
@@ -40,6 +38,7 @@ from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
 from orderflow.runtime import telemetry
+from orderflow.runtime.breakable import Restartable
 from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, run_workers, stop_with_parent
@@ -92,17 +91,29 @@ def run_up(settings: Settings) -> int:
         async def run(stop: asyncio.Event) -> None:
             # A certificate seldom names an address, so with TLS the setting says how to call ourselves.
             url = settings.orders_url if tls else address(listener)
-            console = Console(settings, url, settings.fulfillment_url if tls else address(own))
+            event_log = CuttablePublisher(bus.publisher())
+            host, port = own.getsockname()[:2]
+
+            async def ship(end: asyncio.Event) -> None:
+                # The server closes its listener when it ends.
+                at = own if own.fileno() >= 0 else bind(host, port, "ORDERFLOW_FULFILLMENT_PORT")
+                with at:
+                    await _fulfillment_service(
+                        settings, fulfillment, bus, at, outside, orders_url=url, own_key=key, stop=end
+                    )
+
+            shipping = Restartable("Fulfillment Service", ship)
+            own_url = settings.fulfillment_url if tls else address(own)
+            console = Console(settings, url, own_url, breakables=[event_log, shipping])
+            cuttable = replace(bus, publisher=lambda: event_log)
             async with (
-                _outside(settings) as outside,
+                open_outside(settings, _client_tls(settings)) as outside,
                 _order_service(
-                    settings, orders, bus, listener, stop, console=console, tls=tls, own_keys=[key]
+                    settings, orders, cuttable, listener, stop, console=console, tls=tls, own_keys=[key]
                 ),
             ):
                 _say(announcement(settings, url))
-                await _fulfillment_service(
-                    settings, fulfillment, bus, own, outside, orders_url=url, own_key=key, stop=stop
-                )
+                await shipping.run(stop)
 
         return run_until_signal(run)
 
@@ -179,7 +190,7 @@ def run_fulfillment(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            async with _outside(settings) as outside:
+            async with open_outside(settings, _client_tls(settings)) as outside:
                 _say(f"Fulfillment Service: {address(listener, https=settings.tls_cert is not None)}")
                 await _fulfillment_service(
                     settings, database, bus, listener, outside, orders_url=settings.orders_url, stop=stop
@@ -221,26 +232,6 @@ def _orders_database(settings: Settings) -> Source:
 def _fulfillment_database(settings: Settings) -> Source:
     setting = "ORDERFLOW_FULFILLMENT_DATABASE_URL" if settings.fulfillment_database_url else DATA_DIR
     return Source(FULFILLMENT, settings.fulfillment_database, setting, settings.database_wait_s)
-
-
-Outside = tuple[Carriers, Payments | None]
-
-
-@asynccontextmanager
-async def _outside(settings: Settings) -> AsyncGenerator[Outside]:
-    """The carriers and payment providers. Raises SettingsError: a wrong one is reported before anything is
-    announced."""
-    tls = _client_tls(settings)
-    carriers = open_carriers(settings, tls)
-    try:
-        payments = open_payments(settings, tls)
-        try:
-            yield carriers, payments
-        finally:
-            if payments is not None:
-                await close_parties(payments)
-    finally:
-        await close_parties(carriers)
 
 
 def _client_tls(settings: Settings) -> ClientTls:

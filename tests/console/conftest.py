@@ -1,7 +1,7 @@
 """The console on a port of its own, beside real services."""
 
 import http.client
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from tests.web.conftest import in_thread, listening
 
 from orderflow.console.console import Console
 from orderflow.contracts.scopes import OF_CUSTOMERS, Scope, granted
+from orderflow.runtime.breakable import Breakable
 from orderflow.runtime.health import Health
 from orderflow.security.authentication import UNKNOWN
 from orderflow.settings import Settings
@@ -25,6 +26,7 @@ KEYS: dict[bytes | None, Principal] = {
     None: NOBODY,
     b"Bearer admin": Principal("ada", granted(frozenset((Scope.ADMIN,)))),
     b"Bearer shop": Principal("shop", OF_CUSTOMERS, "c-1"),
+    b"Bearer desk": Principal("desk", OF_CUSTOMERS),
 }
 
 
@@ -69,6 +71,7 @@ def console_beside(
     orders_url: str | None = None,
     fulfillment_url: str | None = None,
     settings: Mapping[str, object] = MappingProxyType({}),
+    breakables: Sequence[Breakable] = (),
 ) -> Generator[Stage]:
     """The console beside an Order Service and a Fulfillment Service, each of which can be elsewhere."""
     for name in ("orders", "fulfillment"):
@@ -82,7 +85,8 @@ def console_beside(
             )
             fulfillment_url = f"http://127.0.0.1:{port}"
         given = Settings.model_validate({"auth": "on" if signs_in else "off", **settings})
-        made = Console(given, orders_url or f"http://127.0.0.1:{orders}", fulfillment_url)
+        url = orders_url or f"http://127.0.0.1:{orders}"
+        made = Console(given, url, fulfillment_url, breakables=breakables)
         listener = stack.enter_context(bind("127.0.0.1", 0, "port"))
 
         @asynccontextmanager

@@ -1,12 +1,17 @@
-"""Takes pictures of every page of the console while orders flow: `make screenshots`."""
+"""Takes pictures of every page of the console while orders flow: `make screenshots SECONDS=5`, after so many
+seconds of it."""
 
 import asyncio
 import shutil
+import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from tests.console.browser import Browser, browsing
+from tests.console.conftest import ask as visit
+from tests.console.test_letters import INSERT, letter_values
 from tests.journeys.processes import Role, ask, eventually, order
 
 FOLDER = Path("build/screenshots")
@@ -20,16 +25,23 @@ def main() -> int:
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
-        settings = {"ORDERFLOW_PORT": "0", "ORDERFLOW_FULFILLMENT_PORT": "0"}
+        data = Path(directory) / "data"
+        settings = {"ORDERFLOW_PORT": "0", "ORDERFLOW_FULFILLMENT_PORT": "0", "ORDERFLOW_DATA_DIR": str(data)}
         role = Role(Path(directory), "up", environment=settings)
         try:
-            asyncio.run(_take(program, role.url()))
+            url = role.url()
+            with closing(sqlite3.connect(data / "fulfillment.db", timeout=30)) as database, database:
+                database.executemany(INSERT, map(letter_values, range(1, 13)))
+            asyncio.run(_take(program, url, float(sys.argv[1])))
         finally:
             role.end()
     return 0
 
 
-async def _take(program: str, url: str) -> None:
+async def _take(program: str, url: str, flows_s: float) -> None:
+    port = int(url.rsplit(":", 1)[1])
+    visit(port, "/console/try-it", {"action": "send", "rate": "8", "seconds": "600"})
+    await asyncio.sleep(flows_s)
     batch = {"orders": [order(number, items=number % 4 + 1) for number in range(60)]}
     placed = ask(f"{url}/api/orders/batch", method="POST", body=batch).body["results"]
     first = f"{url}/api/orders/{placed[0]['order']['orderId']}"
@@ -43,11 +55,18 @@ async def _take(program: str, url: str) -> None:
             await browser.look(**size, dark=look == "dark")
             for name, path in pages.items():
                 await _picture(browser, url + path, FOLDER / f"{name}-{look}.png")
+            await _dialog(browser, url + pages["dead-letters"], FOLDER / f"redrive-{look}.png")
 
 
 async def _picture(browser: Browser, url: str, file: Path) -> None:
     await browser.open(url)
     await browser.until("document.querySelector('h1')")
+    await browser.screenshot(file)
+
+
+async def _dialog(browser: Browser, url: str, file: Path) -> None:
+    await browser.open(url)
+    await browser.value("document.querySelector('[data-opens]').click()")
     await browser.screenshot(file)
 
 

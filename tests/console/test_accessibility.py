@@ -22,6 +22,16 @@ PATHS = (
     *("/console/payments", "/console/stock", "/console/sign-in", "/console/try-it"),
 )
 
+REDRIVE_THAT_WAITS = """
+INSERT INTO redrives
+(id, kind, rate_per_s, staged, letters, actor, state, redriven, started_at, step_due_ms) VALUES
+('00000000-0000-0000-0000-000000000009', 'malformed', 10, 1, 20, 'ada', 'running', 1,
+'2026-11-20 10:00:00.000000', 0);
+UPDATE dead_letters SET state = 'redriven', redrive_id = '00000000-0000-0000-0000-000000000009',
+redriven_at = '2026-11-20 10:00:00.000000' WHERE "offset" = 2;
+"""
+"""Nothing becomes of its first letter, so it stays where it is."""
+
 
 def test_axe_core_is_that_of_the_release() -> None:
     for line in (AXE.parent / "SHA256SUMS").read_text().splitlines():
@@ -39,6 +49,8 @@ def test_nothing_on_any_page_keeps_somebody_out(tmp_path: Path) -> None:
         url = role.url()
         with closing(sqlite3.connect(tmp_path / "data" / "fulfillment.db", timeout=30)) as database, database:
             database.execute(INSERT, letter_values(1))
+            database.execute(INSERT, letter_values(2))
+            database.executescript(REDRIVE_THAT_WAITS)
         asyncio.run(_look_everywhere(program, url))
     finally:
         role.end()

@@ -2,11 +2,14 @@
 
 import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.conftest import missing
 from tests.console.browser import Browser, browsing
+from tests.console.test_letters import INSERT, letter_values
 from tests.journeys.processes import Role, ask, order
 
 PATHS = (
@@ -65,6 +68,40 @@ async def _watch_and_cancel(program: str, url: str) -> None:
         await browser.until("document.querySelectorAll('[data-chart] canvas').length === 3")
         await browser.until("JSON.parse(document.getElementById('series').dataset.series).placed.length > 1")
         await _hide(browser)
+        assert browser.errors == []
+        assert {request.split("/")[2] for request in browser.requests} == {url.split("/")[2]}
+
+
+@pytest.mark.timeout(300)
+def test_a_person_redrives_a_group_and_breaks_a_part(tmp_path: Path) -> None:
+    program = shutil.which("chromium") or missing("chromium", "sudo apt-get install chromium")
+    settings = {"PORT": "0", "FULFILLMENT_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    role = Role(tmp_path, "up", environment={f"ORDERFLOW_{name}": value for name, value in settings.items()})
+    try:
+        url = role.url()
+        with closing(sqlite3.connect(tmp_path / "data" / "fulfillment.db", timeout=30)) as database, database:
+            for number in (1, 2):
+                database.execute(INSERT, letter_values(number))
+        asyncio.run(_redrive_and_break(program, url))
+    finally:
+        role.end()
+
+
+async def _redrive_and_break(program: str, url: str) -> None:
+    async with browsing(program) as browser:
+        await browser.open(f"{url}/console/dead-letters")
+        await browser.value("document.querySelector('[data-opens]').click()")
+        await browser.until("document.querySelector('dialog[open]').innerText.includes('Redrive 2 of')")
+        await browser.value("document.querySelector('dialog[open] [name=why]').value = 'it is mended'")
+        await browser.value("document.querySelector('dialog[open] form').requestSubmit()")
+        # The page shows how it goes on: nobody loads it again.
+        await browser.until("document.body.innerText.includes('1 of 2 redriven, stage 1 of 4')")
+        await browser.until("document.body.innerText.includes('1 of 1 failed again')")
+        await browser.open(f"{url}/console/try-it")
+        await browser.value("document.querySelector('[name=how][value=Kill]').click()")
+        await browser.until("document.querySelector('#parts').innerText.includes('stopped')")
+        await browser.value("document.querySelector('[name=how][value=Start]').click()")
+        await browser.until("document.querySelector('[name=how][value=Kill]')")
         assert browser.errors == []
         assert {request.split("/")[2] for request in browser.requests} == {url.split("/")[2]}
 

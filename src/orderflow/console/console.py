@@ -1,6 +1,6 @@
 """The console as an application: who looks, and which page answers."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -23,6 +23,7 @@ from orderflow.console.sampling import Sampler
 from orderflow.console.services import Away, Refused, Services, both_services
 from orderflow.console.sessions import KEY_CHARS_MAX, Sessions
 from orderflow.console.try_it import TRY_IT, TryItPage
+from orderflow.runtime.breakable import Breakable
 from orderflow.runtime.health import Health
 from orderflow.runtime.tls import ClientTls
 from orderflow.settings import Settings
@@ -38,8 +39,16 @@ Page = Callable[[Request, str | None], Awaitable[Response]]
 class Console:
     """What serves the console. Processes that are forked after it was made share its sessions."""
 
-    def __init__(self, settings: Settings, orders_url: str, fulfillment_url: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        orders_url: str,
+        fulfillment_url: str | None = None,
+        *,
+        breakables: Sequence[Breakable] = (),
+    ) -> None:
         self._settings = settings
+        self._breakables = breakables
         self._urls = (orders_url, fulfillment_url or settings.fulfillment_url)
         self._sessions = Sessions(behind_proxy=settings.behind_proxy)
 
@@ -58,8 +67,9 @@ class Console:
             # Where several processes answer, only one would know what is being sent.
             tries = settings.env == "dev" and settings.api_workers == 1
             samples = SampleOrders(services.orders, health) if tries else None
+            trials = TryItPage(services, samples, self._breakables) if samples else None
             console = _application(
-                services, self._sessions, sampler, samples, signs_in=settings.asks_who_calls
+                services, self._sessions, sampler, trials, signs_in=settings.asks_who_calls
             )
 
             async def either(connection: Connection, receive: Receive, send: Send) -> None:
@@ -84,13 +94,13 @@ def _application(
     services: Services,
     sessions: Sessions,
     sampler: Sampler,
-    samples: SampleOrders | None,
+    trials: TryItPage | None,
     *,
     signs_in: bool,
 ) -> ASGIApp:
     visits = _Visits(services, sessions, signs_in=signs_in)
     overview, orders, letters = (
-        OverviewPages(services, sampler, tries=samples is not None),
+        OverviewPages(services, sampler, tries=trials is not None),
         OrderPages(services),
         LetterPages(services),
     )
@@ -109,7 +119,7 @@ def _application(
         Route("/console/payments", visits.seen(payments.all)),
         Route("/console/stock", visits.seen(overview.stock)),
         Route("/console/stock", visits.seen(overview.count_stock), methods=["POST"]),
-        *_of_trials(services, samples, visits),
+        *_of_trials(trials, visits),
         Route(SIGN_IN, visits.sign_in_page),
         Route(SIGN_IN, visits.sign_in, methods=["POST"]),
         Route("/console/sign-out", visits.sign_out, methods=["POST"]),
@@ -124,10 +134,9 @@ def _application(
     return app
 
 
-def _of_trials(services: Services, samples: SampleOrders | None, visits: "_Visits") -> list[Route]:
-    if samples is None:
+def _of_trials(trials: TryItPage | None, visits: "_Visits") -> list[Route]:
+    if trials is None:
         return []
-    trials = TryItPage(services, samples)
     return [
         Route(TRY_IT, visits.seen(trials.show)),
         Route(TRY_IT, visits.seen(trials.act), methods=["POST"]),

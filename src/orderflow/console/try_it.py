@@ -1,4 +1,7 @@
-"""The page on which somebody tries the system out, in development: sample orders, and a carrier's faults."""
+"""The page on which somebody tries the system out, in development: sample orders, a carrier's faults, and
+parts that are broken on purpose."""
+
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -7,6 +10,8 @@ from orderflow.console.forms import read_form
 from orderflow.console.rendering import HEADERS, page
 from orderflow.console.sample_orders import RATE_PER_S_MAX, SECONDS_MAX, SampleOrders
 from orderflow.console.services import Away, Document, Refused, Services
+from orderflow.contracts.audit import AUDIT
+from orderflow.runtime.breakable import Breakable
 from orderflow.web.problems import ProblemError
 
 TRY_IT = "/console/try-it"
@@ -18,9 +23,10 @@ _DELAY_MS_MAX = 600_000
 class TryItPage:
     """The page."""
 
-    def __init__(self, services: Services, samples: SampleOrders) -> None:
+    def __init__(self, services: Services, samples: SampleOrders, breakables: Sequence[Breakable]) -> None:
         self._services = services
         self._samples = samples
+        self._breakables = breakables
 
     async def show(self, _request: Request, key: str | None) -> Response:
         carrier: Document | None = None
@@ -38,6 +44,7 @@ class TryItPage:
             seconds_left=self._samples.seconds_left,
             rate_max=RATE_PER_S_MAX,
             seconds_max=SECONDS_MAX,
+            breakables=self._breakables,
         )
 
     async def act(self, request: Request, key: str | None) -> Response:
@@ -50,9 +57,21 @@ class TryItPage:
             self._samples.stop()
         elif action == "carrier":
             await self._services.fulfillment.send("PUT", _CARRIER, key, _behaviour(form))
+        elif action == "break":
+            await self._break(form, key)
         else:
             raise ProblemError(422, "There is no such action.")
         return RedirectResponse(TRY_IT, 303, HEADERS)
+
+    async def _break(self, form: dict[str, str], key: str | None) -> None:
+        """Break a part of this process, or mend it. Raises Refused for a key without the scope `admin`: no
+        service is asked to do this, so the one that shows its audit log to such keys alone is asked first."""
+        await self._services.orders.get(AUDIT, key, [("limit", "1")])
+        for part in self._breakables:
+            if part.name == form.get("part") and form.get("how") in part.actions:
+                part.act(form["how"])
+                return
+        raise ProblemError(409, "That cannot be done with this part now.", title="Conflict")
 
 
 def _behaviour(form: dict[str, str]) -> Document:

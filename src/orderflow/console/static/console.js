@@ -20,8 +20,8 @@ document.addEventListener("click", (event) => {
 const isBusy = () => document.hidden || document.querySelector("dialog[open], details[open]");
 
 setInterval(() => {
-  const live = document.querySelector("[data-live]");
-  if (live && !isBusy()) live.dispatchEvent(new Event("refresh"));
+  if (isBusy()) return;
+  for (const live of document.querySelectorAll("[data-live]")) live.dispatchEvent(new Event("refresh"));
 }, REFRESH_MS);
 
 // An answer may come after somebody has opened something: it would close that again.
