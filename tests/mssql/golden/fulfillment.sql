@@ -1,3 +1,8 @@
+-- fulfillment.archiving._EVENTS_OF
+SELECT shipments.event_id
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
 -- fulfillment.attentions._PUT
 SET NOCOUNT ON;
 BEGIN TRY
@@ -41,6 +46,41 @@ DELETE FROM attentions WHERE attentions.order_id = ? AND attentions.kind = ? AND
 
 -- fulfillment.attentions.forget
 DELETE FROM attentions WHERE attentions.order_id = ?
+
+-- fulfillment.audit_feed._LETTERS
+SELECT dead_letters.order_id, dead_letters.state
+FROM dead_letters
+WHERE dead_letters.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36)
+    '$')) ORDER BY dead_letters.order_id, dead_letters.id
+
+-- fulfillment.audit_feed._OWED
+SELECT attentions.order_id
+FROM attentions
+WHERE attentions.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- fulfillment.audit_feed._RESERVED
+SELECT reservations.order_id, count(*) AS count_1
+FROM reservations
+WHERE reservations.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36)
+    '$')) GROUP BY reservations.order_id
+
+-- fulfillment.audit_feed._SHIPMENTS
+SELECT shipments.order_id, shipments.state, shipments.step, shipments.direction, shipments.ended, shipments.attempts,
+    CASE WHEN (EXISTS (SELECT *
+FROM workers
+WHERE workers.worker_id = shipments.worker_id AND workers.epoch = shipments.epoch AND workers.lease_until_ms >
+    DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AND workers.lease_until_ms <=
+    DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ?)) THEN ? ELSE ? END AS held,
+    shipments.due_at_ms - DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AS due_in_ms,
+    shipments.parked_kind, shipments.shipment_id, shipments.tracking_number, shipments.error, shipments.amount_minor,
+    shipments.currency, shipments.ordered_at, shipments.received_at, shipments.closed_at
+FROM shipments ORDER BY shipments.order_id
+
+-- fulfillment.audit_feed._STOCK
+SELECT stock.product_id, stock.on_hand, stock.reserved, coalesce(anon_1.quantity, ?) AS reserved_for_orders
+FROM stock LEFT OUTER JOIN (SELECT reservations.product_id AS product_id, sum(reservations.quantity) AS quantity
+FROM reservations GROUP BY reservations.product_id) AS anon_1 ON anon_1.product_id = stock.product_id ORDER BY
+    stock.product_id
 
 -- fulfillment.cancellation._LOCKED
 SELECT shipments.order_id, shipments.state, shipments.direction, shipments.intent_at, shipments.worker_id,

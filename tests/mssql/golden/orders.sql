@@ -1,3 +1,20 @@
+-- orders.audit_feed._COSTS
+SELECT order_items.order_id, sum(order_items.quantity * order_items.unit_price_minor) AS sum_1
+FROM order_items
+WHERE order_items.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36)
+    '$')) GROUP BY order_items.order_id
+
+-- orders.audit_feed._EVENTS
+SELECT outbox.order_id, outbox.created_at, outbox.published_at, outbox.parked_reason, outbox.re_emissions
+FROM outbox
+WHERE outbox.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+    ORDER BY outbox.order_id, outbox.order_version
+
+-- orders.audit_feed._ORDERS
+SELECT orders.order_id, orders.status, orders.version, orders.created_at, orders.updated_at, orders.attention_kind,
+    orders.tracking_number, orders.currency
+FROM orders ORDER BY orders.order_id
+
 -- orders.commands._ADD_HISTORY
 INSERT INTO order_changes (order_id, version, at, status, actor, reason, correlation_id) SELECT given.order_id,
     given.version, given.at, given.status, given.actor, given.reason, given.correlation_id
