@@ -74,7 +74,7 @@ class AuditedOrders(Answer):
 
     items: list[AuditedOrder]
     next_cursor: str | None
-    gone_before: datetime | None
+    gone_before: datetime | None = None
 
 
 class AuditedShipment(Answer):
@@ -113,7 +113,7 @@ class AuditedShipments(Answer):
 
     items: list[AuditedShipment]
     next_cursor: str | None
-    gone_before: datetime | None
+    gone_before: datetime | None = None
 
 
 class AuditedProduct(Answer):
