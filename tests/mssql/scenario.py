@@ -10,14 +10,27 @@ from tests.upgrades.earlier_release import CASES, PARTY, THEN, fill, letter_id
 
 from orderflow.contracts.audit import AuditQuery
 from orderflow.contracts.pages import encode_cursor
+from orderflow.database.archiving import Kind, Purge
 from orderflow.database.audit import AuditLog
 from orderflow.database.engine import Database, connect
 from orderflow.database.group_commit import GroupCommit
 from orderflow.database.migrate import migrate
 from orderflow.database.readiness import Probe
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment import attentions, cancellation, claims, fencing, inbox, lease, letters, moves
+from orderflow.fulfillment import archiving as fulfillment_archiving
+from orderflow.fulfillment import (
+    attentions,
+    audit_feed,
+    cancellation,
+    claims,
+    fencing,
+    inbox,
+    lease,
+    letters,
+    moves,
+)
 from orderflow.fulfillment import erasure as fulfillment_erasure
+from orderflow.fulfillment import moving as fulfillment_moving
 from orderflow.fulfillment import queries as fulfillment_queries
 from orderflow.fulfillment.dead_letters import copies, discard, group_redrive, redriver
 from orderflow.fulfillment.event_handlers import Receive
@@ -26,7 +39,19 @@ from orderflow.fulfillment.model import Owner, State, Step, Wait
 from orderflow.fulfillment.stock import records
 from orderflow.fulfillment.tables import dead_letters, redrives, shipments
 from orderflow.fulfillment.tables import metadata as fulfillment_tables
-from orderflow.orders import counters, erasure, outbox, parked, queries, reconciler, retention, stream
+from orderflow.orders import (
+    archiving,
+    counters,
+    erasure,
+    moving,
+    outbox,
+    parked,
+    queries,
+    reconciler,
+    retention,
+    stream,
+)
+from orderflow.orders.audit_feed import audited_orders
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.model import Status
 from orderflow.orders.tables import api_keys, audit_log, idempotency_keys, order_changes, orders
@@ -43,8 +68,12 @@ LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 def run(directory: Path) -> None:
     for schema, tables, parts in (
-        (ORDERS, orders_tables, (_orders, _keys)),
-        (FULFILLMENT, fulfillment_tables, (_lease, _claims, _attentions, _redrives, _discards, _rest)),
+        (ORDERS, orders_tables, (_orders, _keys, _orders_that_leave)),
+        (
+            FULFILLMENT,
+            fulfillment_tables,
+            (_lease, _claims, _attentions, _redrives, _discards, _rest, _shipments_that_leave),
+        ),
     ):
         database = connect(f"sqlite:///{directory / schema.name}.db", application="test")
         migrate(database, schema)
@@ -103,6 +132,29 @@ def _orders(connection: Connection) -> None:
     log = AuditLog(audit_log)
     log.page(connection, AuditQuery())
     log.page(connection, AuditQuery(since=NOW, actor="ada", action="hold", cursor=encode_cursor(FIRST)))
+
+
+def _leave(connection: Connection, kinds: list[Kind]) -> None:
+    for kind in kinds:
+        kind.find(connection, FIRST, NOW, 2)
+        kind.rows(connection, [LAST])
+        kind.purge(Transaction(connection), [Purge((LAST,), NOW)])
+
+
+def _orders_that_leave(connection: Connection) -> None:
+    audited_orders(connection, limit=2)
+    audited_orders(connection, limit=2, after=FIRST, order_ids=[LAST])
+    _leave(connection, archiving.kinds(events_s=1, history_s=1, orders_s=1))
+    moving.go_on(connection, "order-events")
+
+
+def _shipments_that_leave(connection: Connection) -> None:
+    audit_feed.audited_shipments(connection, limit=2)
+    audit_feed.audited_shipments(connection, limit=2, after=FIRST, order_ids=[LAST])
+    audit_feed.audited_stock(connection, limit=2)
+    audit_feed.audited_stock(connection, limit=2, after="p", product_ids=["q"])
+    _leave(connection, fulfillment_archiving.kinds(shipments_s=1))
+    fulfillment_moving.go_on(connection)
 
 
 def _keys(connection: Connection) -> None:

@@ -3,6 +3,138 @@ SELECT shipments.event_id
 FROM shipments
 WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
 
+-- fulfillment.archiving._find_letters
+SELECT TOP 8 dead_letters.id
+FROM dead_letters
+WHERE dead_letters.id > ? AND dead_letters.id <= ? AND dead_letters.state IN (?, ?) AND dead_letters.at < ? AND
+    dead_letters.copy_due_ms IS NULL AND NOT (EXISTS (SELECT *
+FROM shipments
+WHERE shipments.order_id = dead_letters.order_id)) ORDER BY dead_letters.id
+
+-- fulfillment.archiving._find_letters
+SELECT dead_letters.id
+FROM dead_letters
+WHERE dead_letters.id > ? ORDER BY dead_letters.id
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- fulfillment.archiving._find_redrives
+SELECT redrives.id
+FROM redrives
+WHERE redrives.id > ? AND redrives.state != ? AND redrives.ended_at < ? AND NOT (EXISTS (SELECT *
+FROM dead_letters
+WHERE dead_letters.redrive_id = redrives.id AND (dead_letters.state NOT IN (?, ?))))
+
+-- fulfillment.archiving._find_redrives
+SELECT redrives.id
+FROM redrives
+WHERE redrives.id > ? ORDER BY redrives.id
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- fulfillment.archiving._find_shipments
+SELECT shipments.order_id
+FROM shipments
+WHERE shipments.order_id > ? AND shipments.order_id < ? AND shipments.order_id <= ? AND shipments.state = ? AND
+    shipments.closed_at < ? AND NOT (EXISTS (SELECT *
+FROM attentions
+WHERE attentions.order_id = shipments.order_id)) AND NOT (EXISTS (SELECT *
+FROM reservations
+WHERE reservations.order_id = shipments.order_id)) AND NOT (EXISTS (SELECT *
+FROM dead_letters
+WHERE dead_letters.order_id = shipments.order_id AND (dead_letters.state NOT IN (?, ?)))) ORDER BY shipments.order_id
+
+-- fulfillment.archiving._find_shipments
+SELECT shipments.order_id
+FROM shipments
+WHERE shipments.order_id > ? AND shipments.order_id < ? ORDER BY shipments.order_id
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- fulfillment.archiving._letter_rows
+SELECT dead_letter_actions.id, dead_letter_actions.letter_id, dead_letter_actions.at, dead_letter_actions.actor,
+    dead_letter_actions.action, dead_letter_actions.note
+FROM dead_letter_actions
+WHERE dead_letter_actions.letter_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value
+    CHAR(36) '$'))
+
+-- fulfillment.archiving._letter_rows
+SELECT dead_letters.id, dead_letters.kind, dead_letters.reason, dead_letters.order_id, dead_letters.step,
+    dead_letters.topic, dead_letters.partition, dead_letters.offset, dead_letters.[key], dead_letters.value,
+    dead_letters.headers, dead_letters.attempts, dead_letters.at, dead_letters.state, dead_letters.outcome,
+    dead_letters.redriven_at, dead_letters.redrive_id, dead_letters.copy_due_ms
+FROM dead_letters
+WHERE dead_letters.id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- fulfillment.archiving._purge_closed
+DELETE FROM processed_events WHERE processed_events.event_id IN (SELECT shipments.event_id
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')))
+
+-- fulfillment.archiving._purge_closed
+DELETE FROM shipments WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH
+    (value CHAR(36) '$'))
+
+-- fulfillment.archiving._purge_closed
+SELECT shipments.order_id
+FROM shipments WITH (UPDLOCK, ROWLOCK)
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+    AND shipments.state = ? AND shipments.closed_at < ? AND NOT (EXISTS (SELECT *
+FROM attentions
+WHERE attentions.order_id = shipments.order_id)) AND NOT (EXISTS (SELECT *
+FROM reservations
+WHERE reservations.order_id = shipments.order_id)) AND NOT (EXISTS (SELECT *
+FROM dead_letters
+WHERE dead_letters.order_id = shipments.order_id AND (dead_letters.state NOT IN (?, ?)))) ORDER BY shipments.order_id
+
+-- fulfillment.archiving._purge_redrives
+DELETE FROM redrives WHERE redrives.id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value
+    CHAR(36) '$')) AND redrives.state != ? AND redrives.ended_at < ? AND NOT (EXISTS (SELECT *
+FROM dead_letters
+WHERE dead_letters.redrive_id = redrives.id AND (dead_letters.state NOT IN (?, ?))))
+
+-- fulfillment.archiving._purge_settled
+DELETE FROM dead_letter_actions WHERE dead_letter_actions.letter_id IN (SELECT value COLLATE Latin1_General_100_BIN2
+    FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- fulfillment.archiving._purge_settled
+DELETE FROM dead_letters WHERE dead_letters.id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH
+    (value CHAR(36) '$'))
+
+-- fulfillment.archiving._purge_settled
+SELECT dead_letters.id
+FROM dead_letters WITH (UPDLOCK, ROWLOCK)
+WHERE dead_letters.id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')) AND
+    dead_letters.state IN (?, ?) AND dead_letters.at < ? AND dead_letters.copy_due_ms IS NULL AND NOT (EXISTS (SELECT
+    *
+FROM shipments
+WHERE shipments.order_id = dead_letters.order_id)) ORDER BY dead_letters.id
+
+-- fulfillment.archiving._redrive_rows
+SELECT redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.staged, redrives.letters,
+    redrives.actor, redrives.state, redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at,
+    redrives.step_due_ms
+FROM redrives
+WHERE redrives.id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- fulfillment.archiving._shipment_rows
+SELECT processed_events.event_id, processed_events.order_id, processed_events.at
+FROM processed_events
+WHERE processed_events.event_id IN (SELECT shipments.event_id
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')))
+
+-- fulfillment.archiving._shipment_rows
+SELECT shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent, shipments.ordered_at,
+    shipments.received_at, shipments.request, shipments.amount_minor, shipments.currency, shipments.state,
+    shipments.step, shipments.direction, shipments.ended, shipments.attempts, shipments.waits,
+    shipments.interruptions, shipments.due_at_ms, shipments.worker_id, shipments.epoch, shipments.intent_at,
+    shipments.party, shipments.cancel_requested_at, shipments.shipment_id, shipments.carrier,
+    shipments.tracking_number, shipments.shipped_at, shipments.error, shipments.note, shipments.parked_kind,
+    shipments.failed_calls, shipments.closed_at
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
 -- fulfillment.attentions._PUT
 SET NOCOUNT ON;
 BEGIN TRY
@@ -78,6 +210,43 @@ FROM shipments ORDER BY shipments.order_id
 
 -- fulfillment.audit_feed._STOCK
 SELECT stock.product_id, stock.on_hand, stock.reserved, coalesce(anon_1.quantity, ?) AS reserved_for_orders
+FROM stock LEFT OUTER JOIN (SELECT reservations.product_id AS product_id, sum(reservations.quantity) AS quantity
+FROM reservations GROUP BY reservations.product_id) AS anon_1 ON anon_1.product_id = stock.product_id ORDER BY
+    stock.product_id
+
+-- fulfillment.audit_feed.audited_shipments
+SELECT TOP 3 shipments.order_id, shipments.state, shipments.step, shipments.direction, shipments.ended,
+    shipments.attempts, CASE WHEN (EXISTS (SELECT *
+FROM workers
+WHERE workers.worker_id = shipments.worker_id AND workers.epoch = shipments.epoch AND workers.lease_until_ms >
+    DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AND workers.lease_until_ms <=
+    DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ?)) THEN ? ELSE ? END AS held,
+    shipments.due_at_ms - DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AS due_in_ms,
+    shipments.parked_kind, shipments.shipment_id, shipments.tracking_number, shipments.error, shipments.amount_minor,
+    shipments.currency, shipments.ordered_at, shipments.received_at, shipments.closed_at
+FROM shipments
+WHERE shipments.order_id > ? AND shipments.order_id IN (?) ORDER BY shipments.order_id
+
+-- fulfillment.audit_feed.audited_shipments
+SELECT TOP 3 shipments.order_id, shipments.state, shipments.step, shipments.direction, shipments.ended,
+    shipments.attempts, CASE WHEN (EXISTS (SELECT *
+FROM workers
+WHERE workers.worker_id = shipments.worker_id AND workers.epoch = shipments.epoch AND workers.lease_until_ms >
+    DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AND workers.lease_until_ms <=
+    DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ?)) THEN ? ELSE ? END AS held,
+    shipments.due_at_ms - DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AS due_in_ms,
+    shipments.parked_kind, shipments.shipment_id, shipments.tracking_number, shipments.error, shipments.amount_minor,
+    shipments.currency, shipments.ordered_at, shipments.received_at, shipments.closed_at
+FROM shipments ORDER BY shipments.order_id
+
+-- fulfillment.audit_feed.audited_stock
+SELECT TOP 3 stock.product_id, stock.on_hand, stock.reserved, coalesce(anon_1.quantity, ?) AS reserved_for_orders
+FROM stock LEFT OUTER JOIN (SELECT reservations.product_id AS product_id, sum(reservations.quantity) AS quantity
+FROM reservations GROUP BY reservations.product_id) AS anon_1 ON anon_1.product_id = stock.product_id
+WHERE stock.product_id > ? AND stock.product_id IN (?) ORDER BY stock.product_id
+
+-- fulfillment.audit_feed.audited_stock
+SELECT TOP 3 stock.product_id, stock.on_hand, stock.reserved, coalesce(anon_1.quantity, ?) AS reserved_for_orders
 FROM stock LEFT OUTER JOIN (SELECT reservations.product_id AS product_id, sum(reservations.quantity) AS quantity
 FROM reservations GROUP BY reservations.product_id) AS anon_1 ON anon_1.product_id = stock.product_id ORDER BY
     stock.product_id
@@ -609,6 +778,10 @@ FROM (SELECT order_id COLLATE Latin1_General_100_BIN2 AS order_id, worker_id COL
 -- fulfillment.moves._SOME_STOCK
 SELECT TOP 1 ? AS anon_1
 FROM stock
+
+-- fulfillment.moving.go_on
+UPDATE dead_letters SET copy_due_ms=DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) WHERE
+    (dead_letters.state NOT IN (?, ?))
 
 -- fulfillment.queries.dead_letter_groups
 SELECT TOP 200 dead_letters.kind, dead_letters.reason, count(*) AS [open], min(dead_letters.at) AS min_1,

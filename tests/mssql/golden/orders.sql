@@ -1,3 +1,115 @@
+-- orders.archiving._find
+SELECT DISTINCT order_changes.order_id
+FROM order_changes
+WHERE order_changes.order_id > ? AND order_changes.order_id < ? AND (EXISTS (SELECT *
+FROM orders
+WHERE orders.order_id = order_changes.order_id AND orders.status IN (?, ?, ?) AND orders.updated_at < ?)) ORDER BY
+    order_changes.order_id
+
+-- orders.archiving._find
+SELECT DISTINCT orders.order_id
+FROM orders
+WHERE orders.order_id > ? AND orders.order_id < ? AND orders.status IN (?, ?, ?) AND orders.updated_at < ? AND NOT
+    (EXISTS (SELECT *
+FROM idempotency_keys
+WHERE idempotency_keys.order_id = orders.order_id)) AND NOT (EXISTS (SELECT *
+FROM outbox
+WHERE outbox.order_id = orders.order_id AND outbox.published_at IS NULL)) ORDER BY orders.order_id
+
+-- orders.archiving._find
+SELECT DISTINCT outbox.order_id
+FROM outbox
+WHERE outbox.order_id > ? AND outbox.order_id < ? AND (EXISTS (SELECT *
+FROM orders
+WHERE orders.order_id = outbox.order_id AND orders.status IN (?, ?, ?) AND orders.updated_at < ?)) AND
+    outbox.published_at IS NOT NULL ORDER BY outbox.order_id
+
+-- orders.archiving._find
+SELECT order_changes.order_id
+FROM order_changes
+WHERE order_changes.order_id > ? AND order_changes.order_id < ? ORDER BY order_changes.order_id
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- orders.archiving._find
+SELECT orders.order_id
+FROM orders
+WHERE orders.order_id > ? AND orders.order_id < ? ORDER BY orders.order_id
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- orders.archiving._find
+SELECT outbox.order_id
+FROM outbox
+WHERE outbox.order_id > ? AND outbox.order_id < ? ORDER BY outbox.order_id
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- orders.archiving._purge_some
+DELETE FROM order_changes WHERE order_changes.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM
+    OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- orders.archiving._purge_some
+DELETE FROM order_items WHERE order_items.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?)
+    WITH (value CHAR(36) '$'))
+
+-- orders.archiving._purge_some
+DELETE FROM orders WHERE orders.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value
+    CHAR(36) '$'))
+
+-- orders.archiving._purge_some
+DELETE FROM outbox WHERE outbox.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value
+    CHAR(36) '$'))
+
+-- orders.archiving._purge_some
+DELETE FROM outbox WHERE outbox.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value
+    CHAR(36) '$')) AND outbox.published_at IS NOT NULL
+
+-- orders.archiving._purge_some
+SELECT orders.order_id
+FROM orders WITH (UPDLOCK, ROWLOCK)
+WHERE orders.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')) AND
+    orders.status IN (?, ?, ?) AND orders.updated_at < ? AND NOT (EXISTS (SELECT *
+FROM idempotency_keys
+WHERE idempotency_keys.order_id = orders.order_id)) AND NOT (EXISTS (SELECT *
+FROM outbox
+WHERE outbox.order_id = orders.order_id AND outbox.published_at IS NULL)) ORDER BY orders.order_id
+
+-- orders.archiving._purge_some
+SELECT orders.order_id
+FROM orders WITH (UPDLOCK, ROWLOCK)
+WHERE orders.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')) AND
+    orders.status IN (?, ?, ?) AND orders.updated_at < ? ORDER BY orders.order_id
+
+-- orders.archiving._rows
+SELECT order_changes.order_id, order_changes.version, order_changes.at, order_changes.status, order_changes.actor,
+    order_changes.reason, order_changes.correlation_id
+FROM order_changes
+WHERE order_changes.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36)
+    '$'))
+
+-- orders.archiving._rows
+SELECT order_items.order_id, order_items.line, order_items.product_id, order_items.quantity,
+    order_items.unit_price_minor
+FROM order_items
+WHERE order_items.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36)
+    '$'))
+
+-- orders.archiving._rows
+SELECT outbox.order_id, outbox.order_version, outbox.event_id, outbox.event_type, outbox.topic, outbox.payload,
+    outbox.correlation_id, outbox.traceparent, outbox.created_at, outbox.leased_until_ms, outbox.published_at,
+    outbox.partition, outbox.offset, outbox.parked_reason, outbox.re_emissions
+FROM outbox
+WHERE outbox.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- orders.archiving._rows
+SELECT outbox.order_id, outbox.order_version, outbox.event_id, outbox.event_type, outbox.topic, outbox.payload,
+    outbox.correlation_id, outbox.traceparent, outbox.created_at, outbox.leased_until_ms, outbox.published_at,
+    outbox.partition, outbox.offset, outbox.parked_reason, outbox.re_emissions
+FROM outbox
+WHERE outbox.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')) AND
+    outbox.published_at IS NOT NULL
+
 -- orders.audit_feed._COSTS
 SELECT order_items.order_id, sum(order_items.quantity * order_items.unit_price_minor) AS sum_1
 FROM order_items
@@ -13,6 +125,17 @@ WHERE outbox.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPEN
 -- orders.audit_feed._ORDERS
 SELECT orders.order_id, orders.status, orders.version, orders.created_at, orders.updated_at, orders.attention_kind,
     orders.tracking_number, orders.currency
+FROM orders ORDER BY orders.order_id
+
+-- orders.audit_feed.audited_orders
+SELECT TOP 3 orders.order_id, orders.status, orders.version, orders.created_at, orders.updated_at,
+    orders.attention_kind, orders.tracking_number, orders.currency
+FROM orders
+WHERE orders.order_id > ? AND orders.order_id IN (?) ORDER BY orders.order_id
+
+-- orders.audit_feed.audited_orders
+SELECT TOP 3 orders.order_id, orders.status, orders.version, orders.created_at, orders.updated_at,
+    orders.attention_kind, orders.tracking_number, orders.currency
 FROM orders ORDER BY orders.order_id
 
 -- orders.commands._ADD_HISTORY
@@ -135,6 +258,15 @@ WHERE orders.customer_id = ? AND orders.order_id > ? AND 1 = 1 ORDER BY orders.o
 -- orders.erasure._erase
 UPDATE order_changes SET reason=? WHERE order_changes.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM
     OPENJSON(?) WITH (value CHAR(36) '$')) AND order_changes.reason != ?
+
+-- orders.moving.go_on
+UPDATE outbox SET partition=?, offset=?
+
+-- orders.moving.go_on
+UPDATE outbox SET topic=?, leased_until_ms=?, published_at=?, re_emissions=? WHERE outbox.order_id IN (SELECT
+    orders.order_id
+FROM orders
+WHERE (orders.status NOT IN (?, ?, ?)))
 
 -- orders.outbox._APPEND
 INSERT INTO outbox (order_id, order_version, event_id, event_type, topic, payload, correlation_id, traceparent,
