@@ -15,7 +15,7 @@ SERVICES := deploy/services/services.py
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
-.PHONY: help install run test mssql bench check audit sbom screenshots faults mutants services services-stop services-clean lock python-found
+.PHONY: help install run test mssql bench check audit sbom screenshots faults mutants upgrades services services-stop services-clean lock python-found
 .PHONY: compose-up compose-down compose-test compose-images chart docs wheel image release
 
 help: ## list the targets
@@ -79,6 +79,11 @@ faults: .venv/.dev ## attack real processes under load (SEED= replays, MINUTES=2
 
 mutants: .venv/.dev ## break the product on purpose: the fault runs must notice each time (PARTS=)
 	$(BIN)/python -m tests.faults.mutate --parts $(PARTS) $(ARGS)
+
+ROUNDS ?= 5
+upgrades: .venv/.dev ## upgrade a running deployment, there and back, under load (ROUNDS=5)
+	@ORDERFLOW_TEST_UPGRADE_ROUNDS=$(ROUNDS) exec $(BIN)/python $(SERVICES) run -- \
+	    $(BIN)/python -m pytest tests/upgrades $(ARGS)
 
 services: python-found ## start real PostgreSQL and Kafka, print the URLs to export
 	@$(PYTHON) $(SERVICES) start
