@@ -11,6 +11,7 @@ down_revision = "0007"
 
 TABLE = "idempotency_keys"
 PRIMARY_KEY = "idempotency_keys_pkey"
+BY_KEY = "idempotency_keys_by_key"
 BEFORE = "idempotency_keys_before"
 COLUMNS = "caller, key, request_hash, order_id, created_at"
 
@@ -20,10 +21,19 @@ def upgrade() -> None:
         "orders_by_tracking_number",
         "orders",
         ["tracking_number", "order_id"],
+        if_not_exists=True,
         **partial("tracking_number IS NOT NULL"),
     )
-    if op.get_bind().dialect.name == "sqlite":
+    dialect = op.get_bind().dialect.name
+    if dialect == "sqlite":
         _copy_the_table()
+    elif dialect == "postgresql":
+        # Both indexes may have been built before, beside the orders that are taken.
+        op.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {BY_KEY} ON {TABLE} (key, caller)")
+        op.execute(
+            f"ALTER TABLE {TABLE} DROP CONSTRAINT {PRIMARY_KEY}, "
+            f"ADD CONSTRAINT {PRIMARY_KEY} PRIMARY KEY USING INDEX {BY_KEY}"
+        )
     else:
         op.drop_constraint(PRIMARY_KEY, TABLE, type_="primary")
         # SQL Server sorts the rows by another index already, so it does not by this key.
