@@ -24,7 +24,7 @@ _CONVENTIONS = (
     "Lists take `limit` and `cursor`; follow `nextCursor` until it is null.",
     "Outside dev send `Authorization: Bearer KEY`; each operation names the scope that it needs.",
 )
-_PAGES = ("api.md", "client.md", "order-lifecycle.md", "security.md")
+_PAGES = ("api.md", "client.md", "order-lifecycle.md", "webhooks.md", "security.md")
 
 
 def collection(documents: dict[str, Document]) -> Document:

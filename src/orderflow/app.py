@@ -28,18 +28,18 @@ from orderflow.fulfillment.http.stock import StockApi
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.fulfillment.outside import Outside, open_outside
 from orderflow.fulfillment.worker import FulfillmentWorker
-from orderflow.messaging.connect import Bus, open_bus
+from orderflow.messaging.connect import Bus, keeping_topics, open_bus
 from orderflow.messaging.cuttable import CuttablePublisher
-from orderflow.orders import outbox, relay
+from orderflow.orders import relay
 from orderflow.orders import tables as orders_tables
 from orderflow.orders.http.health import health_api
 from orderflow.orders.http.metrics import metrics_api
 from orderflow.orders.http.routes import OrdersApi
 from orderflow.orders.migrations import SCHEMA as ORDERS
-from orderflow.orders.process import OrdersProcess
+from orderflow.orders.process import OrdersProcess, free_leases
+from orderflow.orders.webhooks.sender import Allowed, Sender
 from orderflow.runtime import telemetry
 from orderflow.runtime.breakable import Restartable
-from orderflow.runtime.health import Health
 from orderflow.runtime.identity import listener_name
 from orderflow.runtime.processes import lock_data_dir, run_workers, stop_with_parent
 from orderflow.runtime.telemetry import tracing
@@ -80,7 +80,7 @@ def run_up(settings: Settings) -> int:
         )
         wait_s = settings.database_wait_s
         if orders.embedded:
-            migrate.once_it_answers(orders, ORDERS, outbox.free_leases, seconds_max=wait_s)
+            migrate.once_it_answers(orders, ORDERS, free_leases, seconds_max=wait_s)
         if fulfillment.embedded:
             migrate.once_it_answers(fulfillment, FULFILLMENT, lease.end_all, seconds_max=wait_s)
         bus = stack.enter_context(open_bus(settings))
@@ -106,12 +106,18 @@ def run_up(settings: Settings) -> int:
             own_url = settings.fulfillment_url if tls else address(own)
             console = Console(settings, url, own_url, breakables=[event_log, shipping])
             cuttable = replace(bus, publisher=lambda: event_log)
-            async with (
-                open_outside(settings, _client_tls(settings)) as outside,
-                _order_service(
-                    settings, orders, cuttable, listener, stop, console=console, tls=tls, own_keys=[key]
-                ),
-            ):
+            orders_service = _order_service(
+                settings,
+                orders,
+                cuttable,
+                listener,
+                stop,
+                console=console,
+                tls=tls,
+                own_keys=[key],
+                delivers=True,
+            )
+            async with open_outside(settings, _client_tls(settings)) as outside, orders_service:
                 _say(announcement(settings, url))
                 await shipping.run(stop)
 
@@ -163,7 +169,7 @@ def run_relay(settings: Settings) -> int:
         bus = stack.enter_context(open_bus(settings))
 
         async def run(stop: asyncio.Event) -> None:
-            async with _orders_process(settings, database, bus, stop, essential=[relay.LOOP]) as process:
+            async with _orders_process(settings, database, bus, stop, [relay.LOOP], delivers=True) as process:
                 if listener is None:
                     await stop.wait()
                     return
@@ -217,11 +223,8 @@ def databases(settings: Settings) -> tuple[Source, Source]:
 
 def key_stores(settings: Settings) -> list[KeyStore]:
     """Where the API keys of both services are."""
-    tables = (orders_tables, fulfillment_tables)
-    return [
-        KeyStore(source, of.api_keys, of.audit_log)
-        for source, of in zip(databases(settings), tables, strict=True)
-    ]
+    services = zip(databases(settings), (orders_tables, fulfillment_tables), strict=True)
+    return [KeyStore(source, of.api_keys, of.audit_log) for source, of in services]
 
 
 def _orders_database(settings: Settings) -> Source:
@@ -238,25 +241,23 @@ def _client_tls(settings: Settings) -> ClientTls:
     return ClientTls(settings.ca, settings.tls_cert, settings.tls_key)
 
 
-@asynccontextmanager
-async def _keeping_topics(bus: Bus, health: Health) -> AsyncGenerator[None]:
-    """Look after the topics, where the event log has any."""
-    keepers = bus.topic_keepers(health)
-    for keeper in keepers:
-        keeper.start()
-    try:
-        yield
-    finally:
-        for keeper in keepers:
-            await asyncio.to_thread(keeper.close)
+def _sender(settings: Settings) -> Sender:
+    allowed = Allowed(plain=settings.env == "dev", private=settings.webhooks_private_addresses == "allowed")
+    return Sender(allowed, tls=ClientTls(settings.ca))
 
 
 @asynccontextmanager
 async def _orders_process(
-    settings: Settings, database: Database, bus: Bus, stop: asyncio.Event, *, essential: Sequence[str] = ()
+    settings: Settings,
+    database: Database,
+    bus: Bus,
+    stop: asyncio.Event,
+    essential: Sequence[str] = (),
+    *,
+    delivers: bool = False,
 ) -> AsyncGenerator[OrdersProcess]:
-    """Run what every process on the orders database has. A loop that dies or hangs sets `stop`, and its error
-    is raised at the end."""
+    """Run what every process on the orders database has, and with `delivers` what sends to webhooks. A loop
+    that dies or hangs sets `stop`, and its error is raised at the end."""
     process = OrdersProcess(
         database=database,
         publisher=bus.publisher(),
@@ -268,9 +269,10 @@ async def _orders_process(
         stream_kept_s=settings.stream_kept_s,
         orders_kept_s=settings.orders_kept_s,
         archive=open_archive(settings.archive_dir, ORDERS.name),
+        webhooks=_sender(settings) if delivers else None,
         essential=essential,
     )
-    async with _keeping_topics(bus, process.health), process.running(stop):
+    async with keeping_topics(bus, process.health), process.running(stop):
         yield process
 
 
@@ -286,16 +288,19 @@ async def _order_service(
     tls: ServerTls | None,
     admit: Admit | None = None,
     own_keys: Sequence[str] = (),
+    delivers: bool = False,
 ) -> AsyncGenerator[None]:
     """Run the Order Service on its socket. `admit` is given where several processes share it."""
     admit = admit or rate_limits(settings)
     async with (
-        _orders_process(settings, database, bus, stop) as process,
+        _orders_process(settings, database, bus, stop, delivers=delivers) as process,
         front_door(
             settings, database, orders_tables.api_keys, process.health, admit=admit, own_keys=own_keys
         ) as door,
     ):
-        api = OrdersApi(process, events_kept=lambda: bus.kept(settings.orders_topic))
+        api = OrdersApi(
+            process, events_kept=lambda: bus.kept(settings.orders_topic), sender=_sender(settings)
+        )
         async with (
             console.beside(api.app, process.health) as app,
             serving(app, listener, door=door, short_way=api.short_way, tls=tls, health=process.health),
@@ -358,7 +363,7 @@ async def _fulfillment_service(
         simulated = adapter if settings.env == "dev" and isinstance(adapter, SimulatedCarrier) else None
         app = fulfillment_app(reads, health, actions, stock, customers, metrics=metrics, simulated=simulated)
         async with (
-            _keeping_topics(bus, worker.health),
+            keeping_topics(bus, worker.health),
             front_door(
                 settings, database, fulfillment_tables.api_keys, worker.health, admit=rate_limits(settings)
             ) as door,

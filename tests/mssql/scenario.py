@@ -57,6 +57,7 @@ from orderflow.orders.model import Status
 from orderflow.orders.tables import api_keys, audit_log, idempotency_keys, order_changes, orders
 from orderflow.orders.tables import metadata as orders_tables
 from orderflow.orders.tables import outbox as outbox_table
+from orderflow.orders.webhooks import endpoints, queue
 from orderflow.runtime.health import Health
 from orderflow.runtime.ids import new_uuid7
 from orderflow.security import keys
@@ -129,6 +130,7 @@ def _orders(connection: Connection) -> None:
     for kind in ("keys", "events", "history", "stream"):
         retention.remove(tx, [retention.Remove(kind, FIRST, NOW, 1)])
     outbox.free_leases(connection)
+    _webhooks(connection)
     log = AuditLog(audit_log)
     log.page(connection, AuditQuery())
     log.page(connection, AuditQuery(since=NOW, actor="ada", action="hold", cursor=encode_cursor(FIRST)))
@@ -155,6 +157,26 @@ def _shipments_that_leave(connection: Connection) -> None:
     audit_feed.audited_stock(connection, limit=2, after="p", product_ids=["q"])
     _leave(connection, fulfillment_archiving.kinds(shipments_s=1))
     fulfillment_moving.go_on(connection)
+
+
+def _webhooks(connection: Connection) -> None:
+    tx = Transaction(connection, may_be_committed=True)
+    of = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
+    endpoints.add(tx, [endpoints.Add(of, "https://example.com", "whsec_", None, NOW)])
+    endpoints.claim(tx, [endpoints.Claim(of)])
+    endpoints.look_up(tx, [endpoints.LookUp(of)])
+    begins = stream.bounds(connection).next
+    dead = queue.Message(5, of, 1, '{"type":"order.created"}', 9, NOW, "HTTP 500", NOW)
+    command = queue.Record(of, of, begins, begins, 0, None, None, (1, 2), [dead])
+    assert queue.record(tx, [command]) == [True]
+    endpoints.listed(connection, limit=1, behind=None)
+    queue.look(connection, of, 1)
+    queue.dead_letters(connection, of, limit=1, behind=None)
+    queue.counts(connection)
+    queue.redrive(tx, [queue.Redrive(of)])
+    endpoints.release(tx, [endpoints.Release(of)])
+    endpoints.free_leases(connection)
+    endpoints.remove(tx, [endpoints.Remove(of)])
 
 
 def _keys(connection: Connection) -> None:

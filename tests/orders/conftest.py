@@ -29,6 +29,8 @@ from orderflow.orders.http.stream import StreamLimits
 from orderflow.orders.intake import KEY_WAIT_S
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
+from orderflow.orders.webhooks.deliverer import Deliverer
+from orderflow.orders.webhooks.sender import Sender
 from orderflow.runtime.tls import ServerTls
 from orderflow.web.deadlines import Limits
 from orderflow.web.exchanges import Exchange, ShortWay
@@ -165,6 +167,7 @@ class Service:
         cors_origins: Sequence[str] = (CORS_ORIGIN,),
         stream_limits: StreamLimits = SHORT_STREAMS,
         sequencing: bool = False,
+        sender: Sender | None = None,
     ) -> None:
         self.database: Database = connect(database_url, application="orderflow-test")
         migrate(self.database, ORDERS)
@@ -179,7 +182,11 @@ class Service:
             key_wait_s=key_wait_s,
         )
         self.writer, self.relay = self.process.writer, self.process.relay
-        self.api = OrdersApi(self.process, events_kept=lambda: KEPT, stream_limits=stream_limits)
+        self._sender = sender
+        self.deliverer: Deliverer | None = None
+        self.api = OrdersApi(
+            self.process, events_kept=lambda: KEPT, stream_limits=stream_limits, sender=sender
+        )
         if self.log is None:
             self.relay.close()  # it takes nothing over then
         elif writing:
@@ -232,7 +239,23 @@ class Service:
         """What happens before the server stops, while it still serves."""
         asyncio.run_coroutine_threadsafe(self.api.stop(), self._loop).result(WAIT_S_MAX)
 
+    def deliver(self, schedule_s: Sequence[float]) -> None:
+        """Deliver to webhooks from now on."""
+
+        async def begin() -> None:
+            sender = self._sender or Sender()
+            self.deliverer = Deliverer(self.writer, self.process.reader, sender, schedule_s=schedule_s)
+            self.deliverer.start()
+
+        asyncio.run_coroutine_threadsafe(begin(), self._loop).result(WAIT_S_MAX)
+
+    def stop_delivering(self) -> None:
+        deliverer, self.deliverer = self.deliverer, None
+        if deliverer is not None:
+            asyncio.run_coroutine_threadsafe(deliverer.close(), self._loop).result(WAIT_S_MAX)
+
     def close(self) -> None:
+        self.stop_delivering()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._loop.close()

@@ -59,6 +59,10 @@ BODIES_OF_WRITES: dict[tuple[str, str], Any] = {
     ("post", "/api/orders/{order_id}/release"): {},
     ("post", "/api/outbox/parked/release"): {},
     ("post", "/api/customers/erase"): {"customerId": "CUST-1"},
+    ("post", "/api/webhooks"): {"url": "https://93.184.216.34/hook"},
+    ("delete", "/api/webhooks/{webhook_id}"): None,
+    ("post", "/api/webhooks/{webhook_id}/test"): None,
+    ("post", "/api/webhooks/{webhook_id}/redrive"): None,
 }
 
 
@@ -73,7 +77,9 @@ def test_every_endpoint_that_writes_answers_a_full_queue_with_503_and_retry_afte
         waiting = thread.submit(service.place)
         eventually(lambda: service.writer.queued == 1)
         for (method, path), body in BODIES_OF_WRITES.items():
-            answer = service.send(method.upper(), path.format(order_id=UNKNOWN_ID), body)
+            answer = service.send(
+                method.upper(), path.format(order_id=UNKNOWN_ID, webhook_id=UNKNOWN_ID), body
+            )
             is_refusal(answer, "overloaded")
         service.writer.start()
         assert waiting.result().status == 201

@@ -38,6 +38,12 @@ ORDERS = {
     "PATCH /api/orders/status": "orders:status",
     "POST /api/outbox/parked/release": "admin",
     "POST /api/customers/erase": "admin",
+    "GET /api/webhooks": "admin",
+    "POST /api/webhooks": "admin",
+    f"DELETE /api/webhooks/{ID}": "admin",
+    f"POST /api/webhooks/{ID}/test": "admin",
+    f"GET /api/webhooks/{ID}/dead-letters": "admin",
+    f"POST /api/webhooks/{ID}/redrive": "admin",
     "GET /metrics": "open",  # on our own host; see below for others
     "GET /health/live": "open",
     "GET /health/ready": "open",

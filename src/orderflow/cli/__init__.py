@@ -27,6 +27,7 @@ from orderflow.cli import (
     roles,
     simulators,
     stock,
+    webhooks,
 )
 from orderflow.cli.audit import log as audit_log
 from orderflow.cli.audit import run as audit_run
@@ -111,6 +112,7 @@ def _app() -> App:
     pieces.command(stock.list_stock, name="list")
     pieces.command(stock.set_on_hand, name="set")
     app.command(pieces)
+    app.command(_webhooks())
     secrets = App(name="keys", help="API keys: who may call both services, and what for.")
     secrets.command(keys.create)
     secrets.command(keys.list_keys, name="list")
@@ -154,6 +156,17 @@ def _orders() -> App:
     events.command(parked.list_parked, name="list")
     events.command(parked.release)
     tools.command(events)
+    return tools
+
+
+def _webhooks() -> App:
+    tools = App(name="webhooks", help="Addresses that get each change of an order, signed.")
+    tools.command(webhooks.add)
+    tools.command(webhooks.list_webhooks, name="list")
+    tools.command(webhooks.remove)
+    tools.command(webhooks.send_test, name="test")
+    tools.command(webhooks.list_dead_letters, name="dead-letters")
+    tools.command(webhooks.redrive)
     return tools
 
 

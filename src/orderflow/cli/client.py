@@ -117,6 +117,10 @@ class Client:
         with self._in_words():
             return await self._service.call("PUT", path, body=body, timeout_s=timeout_s)
 
+    async def delete(self, path: str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
+        with self._in_words():
+            return await self._service.call("DELETE", path, timeout_s=timeout_s)
+
     async def lines(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str], *, silent_s_max: float
     ) -> AsyncGenerator[bytes]:

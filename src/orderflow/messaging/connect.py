@@ -1,7 +1,8 @@
 """Opens the event log that the settings name."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,6 +87,19 @@ def open_bus(settings: Settings) -> Generator[Bus]:
             )
         ],
     )
+
+
+@asynccontextmanager
+async def keeping_topics(bus: Bus, health: Health) -> AsyncGenerator[None]:
+    """Look after the topics, where the event log has any."""
+    keepers = bus.topic_keepers(health)
+    for keeper in keepers:
+        keeper.start()
+    try:
+        yield
+    finally:
+        for keeper in keepers:
+            await asyncio.to_thread(keeper.close)
 
 
 def kafka_security(settings: Settings) -> dict[str, str]:

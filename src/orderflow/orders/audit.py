@@ -5,6 +5,9 @@ from orderflow.orders.commands import Updated, UpdateResult, update_orders
 from orderflow.orders.erasure import Erased, erase
 from orderflow.orders.parked import Released, release
 from orderflow.orders.tables import audit_log
+from orderflow.orders.webhooks import endpoints, queue
+from orderflow.orders.webhooks.endpoints import Endpoint
+from orderflow.orders.webhooks.queue import Redriven
 
 AUDIT_LOG = AuditLog(audit_log)
 
@@ -22,6 +25,26 @@ def _erased(result: Erased) -> Details | None:
     return changed if any(changed.values()) else None
 
 
+def _added(is_added: bool) -> Details | None:
+    return {} if is_added else None
+
+
+def _removed(undelivered: int | None) -> Details | None:
+    return None if undelivered is None else {"undelivered": undelivered}
+
+
+def _tested(found: Endpoint | None) -> Details | None:
+    return None if found is None else {}
+
+
+def _redriven(result: Redriven | None) -> Details | None:
+    return {"messages": result.rows} if result is not None and result.rows else None
+
+
 UPDATE_ORDERS = AUDIT_LOG.recording(update_orders, _updated)
 RELEASE_PARKED = AUDIT_LOG.recording(release, _released)
 ERASE = AUDIT_LOG.recording(erase, _erased)
+ADD_WEBHOOK = AUDIT_LOG.recording(endpoints.add, _added)
+REMOVE_WEBHOOK = AUDIT_LOG.recording(endpoints.remove, _removed)
+TEST_WEBHOOK = AUDIT_LOG.recording(endpoints.look_up, _tested)
+REDRIVE_WEBHOOK = AUDIT_LOG.recording(queue.redrive, _redriven)

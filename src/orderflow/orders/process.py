@@ -5,18 +5,23 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from sqlalchemy.engine import Connection
+
 from orderflow.database.archive import Archive
 from orderflow.database.archiving import Archiver
 from orderflow.database.engine import Database, Reader
 from orderflow.database.group_commit import IN_DOUBT_SECONDS_MAX, QUEUE_COMMANDS_MAX, GroupCommit
 from orderflow.database.readiness import Readiness
 from orderflow.messaging import Publisher
-from orderflow.orders import archiving, counters
+from orderflow.orders import archiving, counters, outbox
 from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import Retention
 from orderflow.orders.sequencer import Sequencer
+from orderflow.orders.webhooks import endpoints
+from orderflow.orders.webhooks.deliverer import Deliverer
+from orderflow.orders.webhooks.sender import Sender
 from orderflow.runtime.health import Health
 from orderflow.runtime.telemetry.metrics import INTAKE_QUEUE_AGE
 
@@ -33,8 +38,8 @@ class OrdersProcess:
     is sent again. Keys, published events and history are removed when they are as old as `keys_kept_s`,
     `events_kept_s` and `history_kept_s`, in seconds, and what is in the stream after `stream_kept_s`; None
     keeps for ever. With an `archive`, events and history are written there before, and so are whole orders
-    after `orders_kept_s`. The process is not ready while its writer or one of the `essential` loops does not
-    work.
+    after `orders_kept_s`. With `webhooks` it delivers to webhooks by that sender, and closes it. The process
+    is not ready while its writer or one of the `essential` loops does not work.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class OrdersProcess:
         stream_kept_s: float | None = None,
         orders_kept_s: float | None = None,
         archive: Archive | None = None,
+        webhooks: Sender | None = None,
         essential: Sequence[str] = (),
         queue_commands_max: int = QUEUE_COMMANDS_MAX,
         queue_seconds_max: float = INTAKE_QUEUE_SECONDS_MAX,
@@ -96,6 +102,9 @@ class OrdersProcess:
             kinds = archiving.kinds(events_s=events_kept_s, history_s=history_kept_s, orders_s=orders_kept_s)
             self.archivers.append(Archiver(database, self.writer, archive, kinds, clock=clock))
         self.sequencer = Sequencer(self.writer)
+        self.deliverer = None
+        if webhooks is not None:
+            self.deliverer = Deliverer(self.writer, self.reader, webhooks, clock=clock)
 
     def start(self) -> None:
         for part in (self.writer, self.relay, self.sequencer, self.reconciler, self.retention):
@@ -116,11 +125,15 @@ class OrdersProcess:
         """Run until the block ends. A loop that dies or hangs sets `stop`; then this raises LoopDied or
         LoopStalled at the end, and the process must end."""
         self.start()
+        if self.deliverer is not None:
+            self.deliverer.start()
         watching = asyncio.create_task(self._watch(stop))
         try:
             yield
         finally:
             stop.set()
+            if self.deliverer is not None:
+                await self.deliverer.close()
             await asyncio.to_thread(self.close)
             await asyncio.wait([watching])
         watching.result()
@@ -130,3 +143,9 @@ class OrdersProcess:
             await self.health.watch(stop)
         finally:
             stop.set()
+
+
+def free_leases(connection: Connection) -> None:
+    """Free what the previous process on an embedded database had leased, because it has ended."""
+    outbox.free_leases(connection)
+    endpoints.free_leases(connection)

@@ -54,6 +54,19 @@ def change(order_id: str, after: OrderState, at: datetime, customer_id: str) -> 
     return Change(order_id, after.version, after.status.value, utc_text(at), customer_id, kind, since)
 
 
+def told(position: int, change: Change) -> dict[str, object]:
+    """The change as others are told of it: without the customer, and so without anything about a person."""
+    attention = {"kind": change.attention_kind, "since": change.attention_since}
+    return {
+        "position": position,
+        "orderId": change.order_id,
+        "status": change.status,
+        "version": change.version,
+        "at": change.at,
+        "attention": attention if change.attention_kind else None,
+    }
+
+
 def append(tx: Transaction, changes: Sequence[Change]) -> None:
     """Add at least one change in the transaction that makes it. The changes of one order are in the order of
     their versions, and the orders are locked."""

@@ -152,3 +152,38 @@ stream = sa.Table(
         **partial("first_position IS NOT NULL"),
     ),
 )
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("endpoint_id", UuidText, primary_key=True),
+    sa.Column("url", sa.String(1000), nullable=False),
+    # As it is, because each message is signed with it.
+    sa.Column("secret", sa.String(64), nullable=False),
+    # Types with spaces between; null for all.
+    sa.Column("event_types", sa.String(200)),
+    sa.Column("created_at", UtcTime, nullable=False),
+    # Every change before this position was taken by the receiver, is in `webhook_messages` or is not wanted.
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("missed", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("failing_since", UtcTime),
+    sa.Column("last_error", sa.String(200)),
+    # The process that delivers.
+    sa.Column("owner", UuidText),
+    sa.Column("leased_until_ms", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+)
+
+webhook_messages = sa.Table(
+    "webhook_messages",
+    metadata,
+    sa.Column("endpoint_id", UuidText, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("order_id", UuidText, nullable=False),
+    sa.Column("order_version", sa.Integer, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", UtcTime, nullable=False),
+    sa.Column("reason", sa.String(200)),
+    # When it became a dead letter.
+    sa.Column("dead_at", UtcTime),
+)

@@ -19,6 +19,7 @@ _PARAMETER = re.compile(r"(?P<name>(?<=[?&;])[^=&;#\s]+)=[^&;#\s'\"]+")
 _PASSWORD = re.compile(r"(?P<name>\bpass(?:word|wd)?\s*=\s*)[^\s&;]+", re.IGNORECASE)
 
 _API_KEY = re.compile(r"(?P<prefix>of_[0-9a-f]{10}_)[A-Za-z0-9_-]{20,}")
+_WEBHOOK_SECRET = re.compile(r"(?P<prefix>whsec_)[A-Za-z0-9+/=]{20,}")
 
 
 def mask_urls(text: str) -> str:
@@ -29,6 +30,8 @@ def mask_urls(text: str) -> str:
     """
     if "of_" in text:
         text = _API_KEY.sub(rf"\g<prefix>{STARS}", text)
+    if "whsec_" in text:
+        text = _WEBHOOK_SECRET.sub(rf"\g<prefix>{STARS}", text)
     if "://" in text:
         text = _URL.sub(_masked_url, text)
     return _PASSWORD.sub(rf"\g<name>{STARS}", text) if "pass" in text.lower() else text

@@ -94,6 +94,7 @@ class Settings(BaseModel):
     shipments_kept_s: int | None = Field(None, ge=86_400, le=KEPT_S_MAX)
     archive_dir: Path | None = None
     stream_kept_s: int = Field(86_400, ge=3_600, le=KEPT_S_MAX)
+    webhooks_private_addresses: Literal["refused", "allowed"] = "refused"
     reconcile_after_s: float = Field(60, gt=0, le=86_400)
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

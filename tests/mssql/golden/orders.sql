@@ -675,3 +675,175 @@ FROM stream
 WHERE stream.first_position >= coalesce((SELECT max(stream.first_position) AS max_1
 FROM stream
 WHERE stream.first_position <= ?), ?) ORDER BY stream.first_position
+
+-- orders.stream.read
+SELECT TOP 20 stream.first_position, stream.changes
+FROM stream
+WHERE stream.first_position >= coalesce((SELECT max(stream.first_position) AS max_1
+FROM stream
+WHERE stream.first_position <= ?), ?) ORDER BY stream.first_position
+
+-- orders.webhooks.endpoints._ADD
+INSERT INTO webhooks (endpoint_id, url, secret, event_types, created_at, position) OUTPUT inserted.endpoint_id SELECT
+    given.endpoint_id, given.url, given.secret, given.event_types, given.created_at, given.position
+FROM (SELECT given.endpoint_id AS endpoint_id, given.url AS url, given.secret AS secret, given.event_types AS
+    event_types, given.created_at AS created_at, given.position AS position
+FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, url COLLATE Latin1_General_100_BIN2 AS url,
+    secret COLLATE Latin1_General_100_BIN2 AS secret, event_types COLLATE Latin1_General_100_BIN2 AS event_types,
+    created_at, position FROM OPENJSON(?) WITH (endpoint_id CHAR(36) '$[0]', url NVARCHAR(2000) '$[1]', secret
+    NVARCHAR(128) '$[2]', event_types NVARCHAR(400) '$[3]', created_at DATETIME2(6) '$[4]', position BIGINT '$[5]'))
+    AS given) AS given
+WHERE NOT (EXISTS (SELECT 1
+FROM webhooks AS there WITH (UPDLOCK, SERIALIZABLE)
+WHERE there.endpoint_id = given.endpoint_id))
+
+-- orders.webhooks.endpoints._BY_ID
+SELECT webhooks.endpoint_id, webhooks.url, webhooks.secret, webhooks.event_types, webhooks.position, webhooks.missed,
+    webhooks.failing_since, webhooks.last_error
+FROM webhooks
+WHERE webhooks.endpoint_id = ?
+
+-- orders.webhooks.endpoints._COUNT
+SELECT count(*) AS count_1
+FROM webhooks
+
+-- orders.webhooks.endpoints._FREE
+SELECT webhooks.endpoint_id, webhooks.url, webhooks.secret, webhooks.event_types, webhooks.position, webhooks.missed,
+    webhooks.failing_since, webhooks.last_error
+FROM webhooks WITH (UPDLOCK, ROWLOCK, READPAST)
+WHERE webhooks.owner = ? OR webhooks.leased_until_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
+    SYSUTCDATETIME()) OR webhooks.leased_until_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
+    SYSUTCDATETIME()) + ? ORDER BY webhooks.endpoint_id
+
+-- orders.webhooks.endpoints._IDS
+SELECT webhooks.endpoint_id
+FROM webhooks
+
+-- orders.webhooks.endpoints._LEASE
+UPDATE webhooks SET owner=new.owner, leased_until_ms=(DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
+    SYSUTCDATETIME()) + ?) FROM webhooks, (SELECT given.endpoint_id AS endpoint_id, given.owner AS owner
+FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, owner COLLATE Latin1_General_100_BIN2 AS
+    owner FROM OPENJSON(?) WITH (endpoint_id CHAR(36) '$[0]', owner CHAR(36) '$[1]')) AS given) AS new WHERE
+    webhooks.endpoint_id = new.endpoint_id
+
+-- orders.webhooks.endpoints._LISTED
+SELECT webhooks.endpoint_id, webhooks.url, webhooks.event_types, webhooks.created_at, webhooks.position,
+    webhooks.missed, webhooks.failing_since, webhooks.last_error, webhooks.owner, webhooks.leased_until_ms, (SELECT
+    count(*) AS count_1
+FROM webhook_messages
+WHERE webhook_messages.endpoint_id = webhooks.endpoint_id AND webhook_messages.dead_at IS NULL) AS waiting, (SELECT
+    count(*) AS count_2
+FROM webhook_messages
+WHERE webhook_messages.endpoint_id = webhooks.endpoint_id AND webhook_messages.dead_at IS NOT NULL) AS dead
+FROM webhooks
+WHERE webhooks.endpoint_id > ? ORDER BY webhooks.endpoint_id
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- orders.webhooks.endpoints._remove
+DELETE FROM webhook_messages WHERE webhook_messages.endpoint_id = ?
+
+-- orders.webhooks.endpoints._remove
+DELETE FROM webhooks WHERE webhooks.endpoint_id = ?
+
+-- orders.webhooks.endpoints.free_leases
+UPDATE webhooks SET owner=?, leased_until_ms=?
+
+-- orders.webhooks.endpoints.release
+UPDATE webhooks SET owner=?, leased_until_ms=? WHERE webhooks.owner = ?
+
+-- orders.webhooks.queue._COUNTS
+SELECT count(CASE WHEN (webhook_messages.dead_at IS NULL) THEN ? END) AS count_1, count(webhook_messages.dead_at) AS
+    count_2
+FROM webhook_messages
+
+-- orders.webhooks.queue._DEAD
+SELECT webhook_messages.endpoint_id, webhook_messages.position, webhook_messages.order_id,
+    webhook_messages.order_version, webhook_messages.payload, webhook_messages.attempts, webhook_messages.due_at,
+    webhook_messages.reason, webhook_messages.dead_at
+FROM webhook_messages
+WHERE webhook_messages.endpoint_id = ? AND webhook_messages.dead_at IS NOT NULL AND webhook_messages.position > ?
+    ORDER BY webhook_messages.position
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- orders.webhooks.queue._KEEP
+SET NOCOUNT ON;
+BEGIN TRY
+UPDATE webhook_messages SET order_id=given.order_id, order_version=given.order_version, payload=given.payload,
+    attempts=given.attempts, due_at=given.due_at, reason=given.reason, dead_at=given.dead_at FROM webhook_messages
+    WITH (UPDLOCK, SERIALIZABLE), (SELECT given.endpoint_id AS endpoint_id, given.position AS position, given.order_id
+    AS order_id, given.order_version AS order_version, given.payload AS payload, given.attempts AS attempts,
+    given.due_at AS due_at, given.reason AS reason, given.dead_at AS dead_at
+FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, position, order_id COLLATE
+    Latin1_General_100_BIN2 AS order_id, order_version, payload COLLATE Latin1_General_100_BIN2 AS payload, attempts,
+    due_at, reason COLLATE Latin1_General_100_BIN2 AS reason, dead_at FROM OPENJSON(?) WITH (endpoint_id CHAR(36)
+    '$[0]', position BIGINT '$[1]', order_id CHAR(36) '$[2]', order_version INTEGER '$[3]', payload NVARCHAR(max)
+    '$[4]', attempts INTEGER '$[5]', due_at DATETIME2(6) '$[6]', reason NVARCHAR(400) '$[7]', dead_at DATETIME2(6)
+    '$[8]')) AS given) AS given WHERE webhook_messages.endpoint_id = given.endpoint_id AND webhook_messages.position =
+    given.position;
+INSERT INTO webhook_messages (endpoint_id, position, order_id, order_version, payload, attempts, due_at, reason,
+    dead_at) SELECT given.endpoint_id, given.position, given.order_id, given.order_version, given.payload,
+    given.attempts, given.due_at, given.reason, given.dead_at
+FROM (SELECT given.endpoint_id AS endpoint_id, given.position AS position, given.order_id AS order_id,
+    given.order_version AS order_version, given.payload AS payload, given.attempts AS attempts, given.due_at AS
+    due_at, given.reason AS reason, given.dead_at AS dead_at
+FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, position, order_id COLLATE
+    Latin1_General_100_BIN2 AS order_id, order_version, payload COLLATE Latin1_General_100_BIN2 AS payload, attempts,
+    due_at, reason COLLATE Latin1_General_100_BIN2 AS reason, dead_at FROM OPENJSON(?) WITH (endpoint_id CHAR(36)
+    '$[0]', position BIGINT '$[1]', order_id CHAR(36) '$[2]', order_version INTEGER '$[3]', payload NVARCHAR(max)
+    '$[4]', attempts INTEGER '$[5]', due_at DATETIME2(6) '$[6]', reason NVARCHAR(400) '$[7]', dead_at DATETIME2(6)
+    '$[8]')) AS given) AS given
+WHERE NOT (EXISTS (SELECT 1
+FROM webhook_messages AS there WITH (UPDLOCK, SERIALIZABLE)
+WHERE there.endpoint_id = given.endpoint_id AND there.position = given.position));
+END TRY
+BEGIN CATCH
+THROW;
+END CATCH
+
+-- orders.webhooks.queue._OWNERS
+SELECT webhooks.endpoint_id, webhooks.owner, webhooks.position
+FROM webhooks WITH (UPDLOCK, ROWLOCK)
+WHERE webhooks.endpoint_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36)
+    '$')) AND 1 = 1 ORDER BY webhooks.endpoint_id
+
+-- orders.webhooks.queue._STATE
+UPDATE webhooks SET position=new.position, missed=new.missed, failing_since=new.failing_since,
+    last_error=new.last_error FROM webhooks, (SELECT given.endpoint_id AS endpoint_id, given.position AS position,
+    given.missed AS missed, given.failing_since AS failing_since, given.last_error AS last_error
+FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, position, missed, failing_since, last_error
+    COLLATE Latin1_General_100_BIN2 AS last_error FROM OPENJSON(?) WITH (endpoint_id CHAR(36) '$[0]', position BIGINT
+    '$[1]', missed BIGINT '$[2]', failing_since DATETIME2(6) '$[3]', last_error NVARCHAR(400) '$[4]')) AS given) AS
+    new WHERE webhooks.endpoint_id = new.endpoint_id
+
+-- orders.webhooks.queue._WAITING
+SELECT TOP 1000 webhook_messages.position, webhook_messages.order_id, webhook_messages.order_version,
+    webhook_messages.payload, webhook_messages.attempts, webhook_messages.due_at, webhook_messages.reason,
+    webhook_messages.dead_at
+FROM webhook_messages
+WHERE webhook_messages.endpoint_id = ? AND webhook_messages.dead_at IS NULL ORDER BY webhook_messages.position
+
+-- orders.webhooks.queue._redrive
+SELECT webhook_messages.position
+FROM webhook_messages
+WHERE webhook_messages.endpoint_id = ? AND webhook_messages.position >= ? ORDER BY webhook_messages.position
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
+-- orders.webhooks.queue._redrive
+SELECT webhooks.endpoint_id
+FROM webhooks
+WHERE webhooks.endpoint_id = ?
+
+-- orders.webhooks.queue._redrive
+UPDATE webhook_messages SET attempts=?, due_at=?, dead_at=? WHERE webhook_messages.endpoint_id = ? AND
+    webhook_messages.position >= ?
+
+-- orders.webhooks.queue.dead_letters
+SELECT webhooks.endpoint_id
+FROM webhooks
+WHERE webhooks.endpoint_id = ?
+
+-- orders.webhooks.queue.record
+DELETE FROM webhook_messages WHERE webhook_messages.endpoint_id = ? AND webhook_messages.position IN (?, ?)

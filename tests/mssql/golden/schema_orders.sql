@@ -258,3 +258,43 @@ GO
 UPDATE alembic_version_orders SET version_num='0008' WHERE alembic_version_orders.version_num = '0007';
 
 GO
+
+-- Running upgrade 0008 -> 0009
+
+CREATE TABLE webhooks (
+    endpoint_id CHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    url NVARCHAR(2000) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    secret NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    event_types NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, 
+    created_at DATETIME2(6) NOT NULL, 
+    position BIGINT NOT NULL, 
+    missed BIGINT NOT NULL DEFAULT 0, 
+    failing_since DATETIME2(6) NULL, 
+    last_error NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, 
+    owner CHAR(36) COLLATE Latin1_General_100_BIN2 NULL, 
+    leased_until_ms BIGINT NOT NULL DEFAULT 0, 
+    PRIMARY KEY (endpoint_id)
+);
+ALTER TABLE webhooks SET (LOCK_ESCALATION = DISABLE);
+
+GO
+
+CREATE TABLE webhook_messages (
+    endpoint_id CHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    position BIGINT NOT NULL, 
+    order_id CHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    order_version INTEGER NOT NULL, 
+    payload NVARCHAR(max) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    attempts INTEGER NOT NULL, 
+    due_at DATETIME2(6) NOT NULL, 
+    reason NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, 
+    dead_at DATETIME2(6) NULL, 
+    PRIMARY KEY (endpoint_id, position)
+);
+ALTER TABLE webhook_messages SET (LOCK_ESCALATION = DISABLE);
+
+GO
+
+UPDATE alembic_version_orders SET version_num='0009' WHERE alembic_version_orders.version_num = '0008';
+
+GO

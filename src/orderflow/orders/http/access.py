@@ -5,6 +5,7 @@ from orderflow.contracts.audit_feeds import AUDITED_ORDERS
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.orders_api import STREAM
 from orderflow.contracts.scopes import Scope
+from orderflow.contracts.webhooks import WEBHOOKS
 from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
 from orderflow.web.asyncapi_page import ASYNCAPI, PAGE, STYLE
 from orderflow.web.metrics import METRICS
@@ -15,6 +16,7 @@ _READ = Rule(Scope.ORDERS_READ, for_customers=True)
 _READ_ALL = Rule(Scope.ORDERS_READ)
 _WRITE = Rule(Scope.ORDERS_WRITE, for_customers=True)
 _STATUS = Rule(Scope.ORDERS_STATUS)
+_ADMIN = Rule(Scope.ADMIN)
 
 RULES: Rules = {
     ("POST", "/api/orders"): PLACE,
@@ -29,11 +31,18 @@ RULES: Rules = {
     ("PATCH", "/api/orders/{order_id}/status"): _STATUS,
     ("PATCH", "/api/orders/status"): _STATUS,
     ("GET", "/api/stats"): _READ_ALL,
-    ("GET", AUDIT): Rule(Scope.ADMIN),
+    ("GET", AUDIT): _ADMIN,
     ("GET", AUDITED_ORDERS): _READ_ALL,
     ("GET", "/api/outbox/parked"): _READ_ALL,
-    ("POST", "/api/outbox/parked/release"): Rule(Scope.ADMIN),
-    ("POST", ERASE_CUSTOMER): Rule(Scope.ADMIN),
+    ("POST", "/api/outbox/parked/release"): _ADMIN,
+    ("POST", ERASE_CUSTOMER): _ADMIN,
+    # A webhook gets the changes of everybody's orders, and its address may hold a secret.
+    ("GET", WEBHOOKS): _ADMIN,
+    ("POST", WEBHOOKS): _ADMIN,
+    ("DELETE", f"{WEBHOOKS}/{{webhook_id}}"): _ADMIN,
+    ("POST", f"{WEBHOOKS}/{{webhook_id}}/test"): _ADMIN,
+    ("GET", f"{WEBHOOKS}/{{webhook_id}}/dead-letters"): _ADMIN,
+    ("POST", f"{WEBHOOKS}/{{webhook_id}}/redrive"): _ADMIN,
     ("GET", METRICS): METRICS_RULE,
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,

@@ -9,6 +9,14 @@ from pydantic import BaseModel
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCustomerOut
+from orderflow.contracts.webhooks import (
+    WEBHOOKS,
+    WebhookCreated,
+    WebhookIn,
+    WebhookRedriven,
+    WebhookRemoved,
+    WebhookTested,
+)
 from orderflow.orders.http.access import RULES
 from orderflow.orders.http.parsing import StreamQuery
 from orderflow.web import openapi
@@ -55,14 +63,20 @@ _IN_PATH = path_parameter("order_id", {"type": "string", "format": "uuid"}, _ORD
 _NO_ORDER = problem(404, "no such order", "unknown-order")
 _OTHER_VERSION = problem(412, "the order has another version")
 _ILLEGAL = problem(409, "the order's status does not allow it", "illegal-transition")
-_WITH_404 = ("/api/orders/{order_id}", "/api/orders/{order_id}/timeline")
+_OF_WEBHOOK = path_parameter("webhook_id", {"type": "string", "format": "uuid"}, _ORDER_ID)
+_NO_WEBHOOK = problem(404, "no such webhook")
+_WITH_404 = {
+    "/api/orders/{order_id}": _NO_ORDER,
+    "/api/orders/{order_id}/timeline": _NO_ORDER,
+    f"{WEBHOOKS}/{{webhook_id}}/dead-letters": _NO_WEBHOOK,
+}
 
 _MODELS: openapi.Models = [
     *(
         (model, "validation")
         for model in (
             *(api.OrderIn, api.BatchIn, api.StatusPatch, api.StatusUpdatesIn, api.ActionIn, api.ReleaseIn),
-            EraseCustomerIn,
+            *(EraseCustomerIn, WebhookIn),
         )
     ),
     *(
@@ -70,6 +84,7 @@ _MODELS: openapi.Models = [
         for model in (
             *(api.Problem, api.BatchOut, api.StatusUpdatesOut, api.ReleaseOut, api.OrderOut),
             *(api.OrderChange, api.StreamReset),
+            *(WebhookCreated, WebhookRemoved, WebhookTested, WebhookRedriven),
             *(EraseCustomerOut, Live, Ready),
         )
     ),
@@ -90,16 +105,18 @@ def document_the_rest(app: FastAPI) -> None:
             made = generate()
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(openapi.schemas(_MODELS) | schemas)
-            for path in _WITH_404:
+            for path, missing in _WITH_404.items():
                 read = made["paths"][path]["get"]
-                read["responses"]["404"] = _NO_ORDER
+                read["responses"]["404"] = missing
                 read["parameters"] = [
                     each | {"example": _ORDER_ID} if each["in"] == "path" else each
                     for each in read["parameters"]
                 ]
             found = made["paths"]["/api/orders/{order_id}"]["get"]["responses"]["200"]
             found |= answer(found["description"], api.OrderOut, "ETag")
-            for path, methods in (_writes() | _stream() | openapi.shared_operations(Ready)).items():
+            for path, methods in (
+                _writes() | _webhooks() | _stream() | openapi.shared_operations(Ready)
+            ).items():
                 made["paths"][path] = made["paths"].get(path, {}) | methods
             app.openapi_schema = openapi.completed(made, RULES)
         return app.openapi_schema
@@ -213,6 +230,41 @@ def _writes() -> Document:
                 "Erase a customer's name and address in finished orders, a step at a time",
                 {200: answer("What the step has changed.", EraseCustomerOut)},
                 requestBody=body(EraseCustomerIn, {"customerId": "CUST-1", "dryRun": True}),
+            )
+        },
+    }
+
+
+def _webhooks() -> Document:
+    removed = answer("How many messages had not been delivered.", WebhookRemoved)
+    tested = answer("What the receiver has done with it.", WebhookTested)
+    redriven = answer("How many messages are tried at once.", WebhookRedriven)
+    example = {"url": "https://shop.example.com/orderflow", "eventTypes": ["order.shipped"]}
+    return {
+        WEBHOOKS: {
+            "post": operation(
+                "Send the changes of orders from now on to an address",
+                {
+                    201: answer("The webhook with its secret, which is shown this once.", WebhookCreated),
+                    409: problem(409, "there are 100 webhooks already", "too-many"),
+                },
+                requestBody=body(WebhookIn, example),
+            )
+        },
+        f"{WEBHOOKS}/{{webhook_id}}": {
+            "delete": operation(
+                "Remove a webhook and the messages that wait for it",
+                {200: removed, 404: _NO_WEBHOOK},
+                parameters=[_OF_WEBHOOK],
+            )
+        },
+        **{
+            f"{WEBHOOKS}/{{webhook_id}}/{name}": {
+                "post": operation(summary, {200: told, 404: _NO_WEBHOOK}, parameters=[_OF_WEBHOOK])
+            }
+            for name, summary, told in (
+                ("test", "Send a test message now", tested),
+                ("redrive", "Try dead letters and waiting messages of a webhook at once", redriven),
             )
         },
     }

@@ -52,7 +52,7 @@ class OrderQuery(BaseModel):
     timeout_ms: Annotated[int, Field(ge=0, le=WAIT_MS_MAX)] = 30_000
 
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ORDER: TypeAdapter[api.OrderIn] = TypeAdapter(api.OrderIn)
 BATCH: TypeAdapter[api.BatchIn] = TypeAdapter(api.BatchIn)
 PATCH: TypeAdapter[api.StatusPatch] = TypeAdapter(api.StatusPatch)
@@ -64,7 +64,7 @@ M = TypeVar("M", bound=BaseModel)
 
 def order_id(text: str) -> str:
     order_id = text.lower()
-    if not _UUID.fullmatch(order_id):
+    if not UUID.fullmatch(order_id):
         raise unknown_order()
     return order_id
 

@@ -14,6 +14,7 @@ from orderflow.contracts.audit import AUDIT, AuditPage, AuditQuery
 from orderflow.contracts.audit_feeds import AUDITED_ORDERS, AuditedOrders, FeedQuery
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.pages import PageQuery
+from orderflow.contracts.webhooks import WEBHOOKS, LetterQuery, WebhookLetterPage, WebhookPage
 from orderflow.messaging import Kept
 from orderflow.orders import queries
 from orderflow.orders.http import asyncapi, openapi, parsing, problems
@@ -30,8 +31,10 @@ from orderflow.orders.http.status import StatusUpdates
 from orderflow.orders.http.stream import OrderStream, StreamLimits
 from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
+from orderflow.orders.http.webhooks import Webhooks
 from orderflow.orders.process import OrdersProcess
 from orderflow.orders.tail import Tail
+from orderflow.orders.webhooks.sender import Sender
 from orderflow.web import asyncapi_page, docs_page
 from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS
@@ -55,6 +58,7 @@ class OrdersApi:
         *,
         events_kept: Callable[[], Kept],
         stream_limits: StreamLimits | None = None,
+        sender: Sender | None = None,
     ) -> None:
         writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
@@ -63,6 +67,7 @@ class OrdersApi:
         self._stream = OrderStream(self._tail, reader, limits)
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
         self._tail.observe(self._waiters.changed)
+        self._sender = sender or Sender()
         self.short_way = PostOrder(intake)
         self.app = _application(
             orders=Orders(
@@ -93,6 +98,7 @@ class OrdersApi:
                 events_kept=events_kept,
                 keys_kept_s=process.keys_kept_s,
             ),
+            webhooks=Webhooks(writer=writer, reader=reader, sender=self._sender, clock=process.clock),
             audit=Audit(reader, clock=process.clock, orders_kept_s=process.orders_kept_s),
             health=health_api(process),
             metrics=metrics_api(process),
@@ -103,6 +109,7 @@ class OrdersApi:
         self._waiters.close()
         self._stream.close()
         await self._tail.close()
+        await self._sender.close()
 
 
 def _application(
@@ -114,6 +121,7 @@ def _application(
     statistics: Statistics,
     parked: ParkedEvents,
     customers: Customers,
+    webhooks: Webhooks,
     audit: Audit,
     health: HealthApi,
     metrics: MetricsApi,
@@ -137,6 +145,10 @@ def _application(
         ("POST", "/api/orders/{order_id}/release", takes(transitions.release, versions=True)),
         ("POST", "/api/outbox/parked/release", takes(parked.release)),
         ("POST", ERASE_CUSTOMER, takes(customers.erase)),
+        ("POST", WEBHOOKS, takes(webhooks.add)),
+        ("DELETE", f"{WEBHOOKS}/{{webhook_id}}", takes(webhooks.remove)),
+        ("POST", f"{WEBHOOKS}/{{webhook_id}}/test", takes(webhooks.test)),
+        ("POST", f"{WEBHOOKS}/{{webhook_id}}/redrive", takes(webhooks.redrive)),
     ):
         app.router.routes.append(Route(path, endpoint, methods=[method]))
     app.router.routes.append(Route(api.STREAM, stream, methods=["GET"]))
@@ -146,6 +158,13 @@ def _application(
         ("/api/orders/{order_id}/timeline", orders.timeline, NoQuery, api.Timeline),
         ("/api/stats", statistics.stats, NoQuery, api.Stats),
         ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
+        (WEBHOOKS, webhooks.list_webhooks, PageQuery, WebhookPage),
+        (
+            f"{WEBHOOKS}/{{webhook_id}}/dead-letters",
+            webhooks.list_dead_letters,
+            LetterQuery,
+            WebhookLetterPage,
+        ),
         (AUDIT, audit.list_entries, AuditQuery, AuditPage),
         (AUDITED_ORDERS, audit.list_orders, FeedQuery, AuditedOrders),
         (LIVE, health.live, NoQuery, Live),

@@ -308,16 +308,7 @@ def _wanted(query: parsing.StreamQuery, owner: str | None) -> Wanted:
 def event(position: int, change: Change) -> bytes:
     """A change as an event, EVENT_BYTES_MAX at most. Clients of a process want the same ones at about the
     same time."""
-    attention = {"kind": change.attention_kind, "since": change.attention_since}
-    document = {
-        "position": position,
-        "orderId": change.order_id,
-        "status": change.status,
-        "version": change.version,
-        "at": change.at,
-        "attention": attention if change.attention_kind else None,
-    }
-    return b"id: %d\nevent: order\ndata: %b\n\n" % (position, to_json(document))
+    return b"id: %d\nevent: order\ndata: %b\n\n" % (position, to_json(stream.told(position, change)))
 
 
 async def _gone(receive: Receive) -> None:

@@ -139,6 +139,12 @@ STREAMS_ENDED = _counter(
     "streams",
     "reason",
 )
+WEBHOOK_ATTEMPTS = _counter(
+    "orderflow_webhook_attempts_total",
+    "Messages sent to webhooks; `outcome` is delivered or failed.",
+    "messages",
+    "outcome",
+)
 ORDERS = _gauge("orderflow_orders", "Orders in each status.", "orders", "status")
 ORDERS_ATTENTION = _gauge("orderflow_orders_attention", "Orders that need a person.", "orders")
 OUTBOX_BACKLOG = _gauge(
@@ -150,6 +156,16 @@ OUTBOX_OLDEST_AGE = _gauge(
     "seconds",
 )
 OUTBOX_PARKED = _gauge("orderflow_outbox_parked", "Events that the log refuses for their size.", "events")
+WEBHOOK_WAITING = _gauge(
+    "orderflow_webhook_waiting",
+    "Messages to webhooks that are tried again, or wait for an earlier one of their order.",
+    "messages",
+)
+WEBHOOK_DEAD_LETTERS = _gauge(
+    "orderflow_webhook_dead_letters",
+    "Messages that a webhook did not take within the whole schedule, until they are redriven.",
+    "messages",
+)
 
 # The Fulfillment Service: fulfillment and up
 

@@ -1,0 +1,172 @@
+"""Webhooks over HTTP: endpoints are added, listed, tested and removed, and dead letters tried again."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orderflow.contracts.instants import utc_text
+from orderflow.contracts.pages import PageQuery, encode_cursor, encode_text_cursor, page_of
+from orderflow.contracts.webhooks import LetterQuery, Nothing, WebhookIn
+from orderflow.database.audit import ByHand, act
+from orderflow.database.batch import NotWritten, UseCase
+from orderflow.database.engine import Reader
+from orderflow.database.group_commit import GroupCommit
+from orderflow.orders.audit import ADD_WEBHOOK, REDRIVE_WEBHOOK, REMOVE_WEBHOOK, TEST_WEBHOOK
+from orderflow.orders.http import parsing
+from orderflow.orders.http.problems import write_problem
+from orderflow.orders.webhooks import endpoints, messages, queue
+from orderflow.orders.webhooks.endpoints import ENDPOINTS_MAX, Add, LookUp, Remove
+from orderflow.orders.webhooks.queue import Redrive
+from orderflow.orders.webhooks.sender import Sender
+from orderflow.runtime.ids import new_uuid4, new_uuid7
+from orderflow.web.answers import caller, json_response, json_text
+from orderflow.web.bodies import SMALL_BODY_BYTES_MAX, read_model, read_optional_json_body
+from orderflow.web.problems import ProblemError, broken_contract, field_error, validation_problem
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+
+class Webhooks:
+    """The endpoints. `sender` sends test messages, and says which addresses are called."""
+
+    def __init__(
+        self, *, writer: GroupCommit, reader: Reader, sender: Sender, clock: Callable[[], datetime]
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._sender = sender
+        self._clock = clock
+
+    async def add(self, request: Request) -> Response:
+        body = await read_model(WebhookIn, request)
+        if (refusal := await self._sender.refusal(body.url)) is not None:
+            raise broken_contract([field_error(("url",), refusal)])
+        now = self._clock()
+        endpoint_id, secret = new_uuid7(int(now.timestamp() * 1000)), messages.new_secret()
+        wanted = None if body.event_types is None else tuple(sorted(set(body.event_types)))
+        command = Add(endpoint_id, body.url, secret, wanted, now)
+        if not await self._write(request, ADD_WEBHOOK, command, "webhooks.add", endpoint_id):
+            raise ProblemError(
+                409,
+                f"There are {ENDPOINTS_MAX} webhooks already: remove one.",
+                kind="too-many",
+                title="Too many",
+            )
+        answer = {
+            "id": endpoint_id,
+            "url": body.url,
+            "eventTypes": wanted,
+            "createdAt": utc_text(now),
+            "secret": secret,
+        }
+        return json_response(answer, 201)
+
+    async def list_webhooks(self, query: Annotated[PageQuery, Query()]) -> Response:
+        rows = await self._reader.run(endpoints.listed, limit=query.limit, behind=query.cursor)
+        return json_text(page_of(rows, _as_it_is, lambda row: row["id"], query.limit, encode_cursor))
+
+    async def remove(self, request: Request) -> Response:
+        await _read_nothing(request)
+        endpoint_id = _endpoint_id(request)
+        undelivered = await self._write(
+            request, REMOVE_WEBHOOK, Remove(endpoint_id), "webhooks.remove", endpoint_id
+        )
+        if undelivered is None:
+            raise _unknown()
+        return json_response({"undelivered": undelivered})
+
+    async def test(self, request: Request) -> Response:
+        await _read_nothing(request)
+        endpoint_id = _endpoint_id(request)
+        found = await self._write(request, TEST_WEBHOOK, LookUp(endpoint_id), "webhooks.test", endpoint_id)
+        if found is None:
+            raise _unknown()
+        sent = await self._sender.send(
+            found.url, found.secret, f"test_{new_uuid4()}", messages.test_payload(self._clock())
+        )
+        return json_response({"delivered": sent.delivered, "detail": sent.detail})
+
+    async def list_dead_letters(self, webhook_id: str, query: Annotated[LetterQuery, Query()]) -> Response:
+        behind = None if query.cursor is None else int(query.cursor)
+        rows = await self._reader.run(
+            queue.dead_letters, _known(webhook_id), limit=query.limit, behind=behind
+        )
+        if rows is None:
+            raise _unknown()
+        return json_text(
+            page_of(rows, _as_it_is, lambda row: str(row["position"]), query.limit, encode_text_cursor)
+        )
+
+    async def redrive(self, request: Request) -> Response:
+        """Redrive step by step, so that no order waits behind many messages. If a step fails, those before it
+        have taken effect, and may be repeated."""
+        await _read_nothing(request)
+        command: Redrive | None = Redrive(_endpoint_id(request))
+        redriven, has_begun = 0, False
+        while command is not None:
+            endpoint_id = command.endpoint_id
+            step = await self._write(
+                request, REDRIVE_WEBHOOK, command, "webhooks.redrive", endpoint_id, later=has_begun
+            )
+            if step is None:
+                raise _unknown()
+            has_begun = True
+            redriven += step.rows
+            command = None if step.position is None else Redrive(endpoint_id, step.position)
+        return json_response({"redriven": redriven})
+
+    async def _write(
+        self,
+        request: Request,
+        use_case: UseCase[ByHand[C], R],
+        command: C,
+        action: str,
+        endpoint_id: str,
+        *,
+        later: bool = False,
+    ) -> R:
+        """The command's result. Raises ProblemError if it was not written."""
+        sender = caller(request)
+        made = act(
+            self._clock(), action, endpoint_id, actor=sender.name, correlation_id=sender.correlation_id
+        )
+        (outcome,) = await self._writer.submit(use_case, [ByHand(command, made)], later=later)
+        if isinstance(outcome, NotWritten):
+            raise write_problem(outcome.cause)
+        return outcome
+
+
+def _unknown() -> ProblemError:
+    return ProblemError(404, "There is no webhook with this id.")
+
+
+def _endpoint_id(request: Request) -> str:
+    return _known(request.path_params["webhook_id"])
+
+
+def _known(webhook_id: str) -> str:
+    """The id as it is stored. Raises ProblemError 404 for what is none."""
+    text = webhook_id.lower()
+    if not parsing.UUID.fullmatch(text):
+        raise _unknown()
+    return text
+
+
+async def _read_nothing(request: Request) -> None:
+    """Raises ProblemError 422 for a body that says something: nothing is dropped silently."""
+    body = await read_optional_json_body(request, SMALL_BODY_BYTES_MAX)
+    if body is not None:
+        try:
+            Nothing.model_validate_json(body)
+        except ValidationError as error:
+            raise validation_problem(error) from None
+
+
+def _as_it_is(row: dict[str, Any]) -> dict[str, Any]:
+    return row
