@@ -58,7 +58,8 @@ class Case:
     letter: str | None = None
     letter_state: str = "open"
     value: bytes | None = None
-    order_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    # It sorts behind every id that begins with a time, so what looks at times finds the same in each run.
+    order_id: str = field(default_factory=lambda: f"f{str(uuid.uuid4())[1:]}")
 
 
 CASES = {
