@@ -41,6 +41,9 @@ NEXT = {
 def previous_release(directory: Path) -> Path:
     if not (ROOT / ".git").exists():
         pytest.skip("no repository: the release before cannot be taken from it")
+    known = subprocess.run(["git", "cat-file", "-e", PREVIOUS], cwd=ROOT, check=False, capture_output=True)
+    if known.returncode != 0:
+        pytest.skip(f"{PREVIOUS} is not in this clone: git fetch --unshallow --tags")
     return copy_of_source(directory / "previous", commit=PREVIOUS)
 
 
