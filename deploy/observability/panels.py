@@ -279,6 +279,21 @@ def _trouble() -> list[Panel]:
             ],
         ),
         Panel(
+            "Messages to webhooks",
+            "A second: those that were taken, and attempts that failed.",
+            "ops",
+            [Query(rate("orderflow_webhook_attempts_total", "outcome"), "{{outcome}}")],
+        ),
+        Panel(
+            "Messages that webhooks did not take",
+            "`orderflow webhooks list` says which webhooks.",
+            "short",
+            [
+                Query("max(orderflow_webhook_waiting)", "tried again, or behind one that is"),
+                Query("max(orderflow_webhook_dead_letters)", "given up"),
+            ],
+        ),
+        Panel(
             "Findings of the audit",
             "If `orderflow audit --every …` runs and is scraped. It says what is wrong, and what to do.",
             "short",

@@ -110,6 +110,7 @@ def alerts(spans: Spans) -> list[Alert]:
         *_of_roles(),
         *_of_queues(spans),
         *_of_orders(spans),
+        *_of_audits(),
         *_burns("OrderflowIntakeErrors", "intake_errors", AVAILABILITY, "POST is refused", "intake-errors"),
         *_burns("OrderflowShippedLate", "shipped_late", SHIPPED_IN_TIME, "Orders ship late", "shipped-late"),
     ]
@@ -173,6 +174,14 @@ def _of_queues(spans: Spans) -> list[Alert]:
             "Messages or shipments were given up as {{ $labels.kind }}",
             "dead-letters",
         ),
+        Alert(
+            "OrderflowWebhookDeadLetters",
+            "max(orderflow_webhook_dead_letters) > 0",
+            0,
+            "ticket",
+            "Webhooks did not take {{ $value }} messages within the whole schedule",
+            "webhook-dead-letters",
+        ),
     ]
 
 
@@ -207,6 +216,19 @@ def _of_orders(spans: Spans) -> list[Alert]:
             "Orders wait, and {{ $value }} a second end: less than a tenth of the last day's average",
             "throughput-low",
         ),
+    ]
+
+
+def _of_audits() -> list[Alert]:
+    return [
+        Alert(
+            "OrderflowAuditFindings",
+            "max by (kind) (orderflow_audit_findings) > 0",
+            0,
+            "ticket",
+            "The last audit has {{ $value }} findings of the kind {{ $labels.kind }}",
+            "audit-findings",
+        )
     ]
 
 

@@ -1,7 +1,8 @@
 """Faults of a running system that a real Prometheus scrapes: each fires the alerts it is about, and no other.
 
-Every time span of the rules is a twentieth here. Two alerts are left to promtool, because they need what
-cannot be made in minutes: OrderflowThroughputLow a day to compare with, OrderflowShippedLate late orders.
+Every time span of the rules is a twentieth here. Some alerts are left to promtool, because they need what
+cannot be made in minutes: OrderflowThroughputLow a day to compare with, OrderflowShippedLate late orders,
+OrderflowWebhookDeadLetters a receiver that is away for seventeen hours, OrderflowAuditFindings a defect.
 """
 
 import threading
@@ -44,7 +45,12 @@ LETTERS = "OrderflowDeadLetters"
 STUCK = Alert("OrderflowOrdersStuck")
 ATTENTION = Alert("OrderflowOrdersNeedAttention")
 REFUSED = Alert("OrderflowIntakeErrors")
-BY_PROMTOOL = {"OrderflowThroughputLow", "OrderflowShippedLate"}
+BY_PROMTOOL = {
+    "OrderflowThroughputLow",
+    "OrderflowShippedLate",
+    "OrderflowWebhookDeadLetters",
+    "OrderflowAuditFindings",
+}
 ENDS_BY_TIME = {LETTERS, REFUSED.name}
 """These go on firing for a while after the fault is mended."""
 

@@ -29,6 +29,7 @@ IN_TROUBLE_ONLY = (
     "orderflow_loop_stalls_total",
     "orderflow_streams_ended_total",  # and once a client has followed the changes
     "orderflow_audit",  # and once somebody audits
+    "orderflow_webhook_attempts_total",  # and once there is a webhook
 )
 """What has no series before something goes wrong."""
 
