@@ -36,11 +36,12 @@ BOUNDED = {
     "attentions": "a row is deleted once its order has been told",
     "reservations": "a row is deleted once its order has shipped or turned back",
     "stock": "one row for each product",
+    "webhooks": "people make them, and there are at most 100",
 }
 """Tables that do not grow with the orders of the past, and why."""
 
 GOES = {
-    *("orders", "order_items", "order_changes", "outbox", "idempotency_keys", "stream"),
+    *("orders", "order_items", "order_changes", "outbox", "idempotency_keys", "stream", "webhook_messages"),
     *("shipments", "processed_events", "dead_letters", "dead_letter_actions", "redrives"),
 }
 """Tables whose old rows are removed."""
@@ -92,7 +93,7 @@ LETTER = "b3f1c2d4-5e6f-5a7b-8c9d-0e1f2a3b4c5d"
 
 def _value(column: sa.Column[Any]) -> Any:
     kind = column.type.python_type if not isinstance(column.type, sa.TypeDecorator) else datetime
-    values: dict[type, Any] = {datetime: OLD, int: 1, bytes: b"{}", str: "1"}
+    values: dict[type, Any] = {datetime: OLD, int: 1, bool: True, bytes: b"{}", str: "1"}
     return values[kind]
 
 
@@ -121,7 +122,9 @@ def run_all(databases: dict[str, Database], directory: Path) -> None:
         writer = GroupCommit(database.writer, name)
         writer.start()
         if name == "orders":
-            Retention(writer, keys_s=DAY_S, events_s=None, history_s=None, stream_s=DAY_S).run_once()
+            Retention(
+                writer, keys_s=DAY_S, events_s=None, history_s=None, stream_s=DAY_S, webhook_letters_s=DAY_S
+            ).run_once()
             kinds = of_orders.kinds(events_s=DAY_S, history_s=DAY_S, orders_s=DAY_S)
         else:
             kinds = of_fulfillment.kinds(shipments_s=DAY_S)

@@ -253,6 +253,10 @@ def _parties() -> list[Panel]:
 
 
 def _trouble() -> list[Panel]:
+    attempts = rate("orderflow_webhook_attempts_total", "outcome")
+    waiting, dead = "max(orderflow_webhook_waiting)", "max(orderflow_webhook_dead_letters)"
+    untaken = [Query(waiting, "waiting"), Query(dead, "given up")]
+    audited = "time() - max(orderflow_audit_completed_timestamp_seconds)"
     return [
         Panel(
             "Dead letters",
@@ -278,33 +282,15 @@ def _trouble() -> list[Panel]:
                 Query("1 - min by (job) (orderflow_scrape_complete)", "{{job}}: gauges are missing"),
             ],
         ),
-        Panel(
-            "Messages to webhooks",
-            "A second: those that were taken, and attempts that failed.",
-            "ops",
-            [Query(rate("orderflow_webhook_attempts_total", "outcome"), "{{outcome}}")],
-        ),
-        Panel(
-            "Messages that webhooks did not take",
-            "`orderflow webhooks list` says which webhooks.",
-            "short",
-            [
-                Query("max(orderflow_webhook_waiting)", "tried again, or behind one that is"),
-                Query("max(orderflow_webhook_dead_letters)", "given up"),
-            ],
-        ),
+        Panel("Messages to webhooks", "", "ops", [Query(attempts, "{{outcome}}")]),
+        Panel("Messages that webhooks have not taken", "", "short", untaken),
         Panel(
             "Findings of the audit",
             "If `orderflow audit --every …` runs and is scraped. It says what is wrong, and what to do.",
             "short",
             [Query("max by (kind) (orderflow_audit_findings)", "{{kind}}")],
         ),
-        Panel(
-            "Time since the last audit",
-            "",
-            "s",
-            [Query("time() - max(orderflow_audit_completed_timestamp_seconds)", "last audit")],
-        ),
+        Panel("Time since the last audit", "", "s", [Query(audited, "last audit")]),
     ]
 
 

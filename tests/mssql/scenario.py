@@ -127,7 +127,7 @@ def _orders(connection: Connection) -> None:
     connection.execute(sa.update(idempotency_keys).values(order_id=LAST))  # and none here
     erasure.erase(tx, [erasure.Erase("c-1")])
     erasure.count(connection, erasure.Erase("c-1"))
-    for kind in ("keys", "events", "history", "stream"):
+    for kind in ("keys", "events", "history", "stream", "webhook_letters"):
         retention.remove(tx, [retention.Remove(kind, FIRST, NOW, 1)])
     outbox.free_leases(connection)
     _webhooks(connection)

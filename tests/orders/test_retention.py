@@ -13,8 +13,16 @@ from tests.orders.conftest import ORDER, Service, Start, eventually
 from orderflow.database.dialects import of
 from orderflow.orders import counters
 from orderflow.orders.model import Status
-from orderflow.orders.retention import STEP_ROWS, Retention
-from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox, status_counts
+from orderflow.orders.retention import STEP_ROWS, WEBHOOK_LETTERS_KEPT_S, Retention
+from orderflow.orders.tables import (
+    idempotency_keys,
+    order_changes,
+    orders,
+    outbox,
+    status_counts,
+    webhook_messages,
+)
+from orderflow.runtime.ids import new_uuid4
 
 DAY = timedelta(days=1)
 
@@ -173,3 +181,29 @@ def test_counters_of_ended_processes_are_folded(service: Service) -> None:
     assert len(service.rows("SELECT DISTINCT slot FROM status_counts")) == 2
     service.placed()
     assert service.get("/api/stats")["statuses"][Status.CREATED] == 3
+
+
+def test_what_a_webhook_did_not_take_is_forgotten_after_its_time(service: Service) -> None:
+    ages = {1: 31, 2: 31, 3: 31, 4: 29, 5: None}
+    with service.database.writer.begin() as connection:
+        for position, days in ages.items():
+            dead_at = None if days is None else datetime.now(UTC) - days * DAY
+            row = {
+                "endpoint_id": new_uuid4(),
+                "position": position,
+                "order_id": new_uuid4(),
+                "order_version": 1,
+            }
+            row |= {"payload": "{}", "attempts": 9, "due_at": datetime.now(UTC), "dead_at": dead_at}
+            connection.execute(sa.insert(webhook_messages).values(row))
+    removing = Retention(
+        service.writer,
+        keys_s=DAY.total_seconds(),
+        events_s=None,
+        history_s=None,
+        webhook_letters_s=WEBHOOK_LETTERS_KEPT_S,
+        step_rows=2,
+    )
+    assert removing.run_once()["webhook_letters"] == 3
+    with service.database.reader.connect() as connection:
+        assert set(connection.scalars(sa.select(webhook_messages.c.position))) == {4, 5}

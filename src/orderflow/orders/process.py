@@ -17,7 +17,7 @@ from orderflow.orders import archiving, counters, outbox
 from orderflow.orders.intake import KEY_WAIT_S, Intake
 from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
-from orderflow.orders.retention import Retention
+from orderflow.orders.retention import WEBHOOK_LETTERS_KEPT_S, Retention
 from orderflow.orders.sequencer import Sequencer
 from orderflow.orders.webhooks import endpoints
 from orderflow.orders.webhooks.deliverer import Deliverer
@@ -95,6 +95,7 @@ class OrdersProcess:
             events_s=events_kept_s if archive is None else None,
             history_s=history_kept_s if archive is None else None,
             stream_s=stream_kept_s,
+            webhook_letters_s=WEBHOOK_LETTERS_KEPT_S,
             clock=clock,
         )
         self.archivers: list[Archiver] = []

@@ -1,11 +1,12 @@
-"""Retention: removes idempotency keys, published events, the history of finished orders and the beginning of
-the stream after a time.
+"""Retention: removes idempotency keys, published events, the history of finished orders, the beginning of the
+stream and what webhooks did not take after a time.
 
 It works in small steps, so that intake never waits for a large one. The age of a key counts from its order's
 creation, that of events and history from the order's last change. Events and history of an unfinished order
 are kept.
 
-A step reads the first rows of the stream, or a range of another table by order id. No order ends before it
+A step reads the first rows of the stream, the oldest dead letters of webhooks, or a range of another table by
+order id. No order ends before it
 is created, and the id begins with the time of creation, so the id limits what can be old enough; the order's
 own row, found by its key, decides.
 """
@@ -24,7 +25,7 @@ from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
 from orderflow.database.transaction import Transaction
 from orderflow.orders.counters import fold
 from orderflow.orders.model import TERMINAL
-from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox, stream
+from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox, stream, webhook_messages
 from orderflow.runtime.ids import FIRST_UUID, first_uuid7
 from orderflow.runtime.loop import ThreadLoop
 
@@ -32,10 +33,11 @@ log = structlog.get_logger()
 
 STEP_ROWS = 500
 ROUND_PAUSE_S = 60.0
+WEBHOOK_LETTERS_KEPT_S = 30 * 86_400.0
 SHARE_OF_WRITER = 0.1
 """The share of the writer's time that removing may take at most."""
 
-Kind = Literal["keys", "events", "history", "stream"]
+Kind = Literal["keys", "events", "history", "stream", "webhook_letters"]
 
 _TABLES = {"keys": idempotency_keys, "events": outbox, "history": order_changes}
 _FINISHED = sorted(status.value for status in TERMINAL)
@@ -70,6 +72,8 @@ def remove(tx: Transaction, commands: Sequence[Remove]) -> list[Removed]:
 def _remove(tx: Transaction, command: Remove) -> Removed:
     if command.kind == "stream":
         return _remove_from_stream(tx, command)
+    if command.kind == "webhook_letters":
+        return _remove_webhook_letters(tx, command)
     table = _TABLES[command.kind]
     window = [table.c.order_id > command.behind, table.c.order_id < first_uuid7(command.before)]
     last = tx.connection.scalar(
@@ -106,6 +110,18 @@ def _remove_from_stream(tx: Transaction, command: Remove) -> Removed:
     return Removed(removed.rowcount, command.behind if removed.rowcount == command.rows else None)
 
 
+def _remove_webhook_letters(tx: Transaction, command: Remove) -> Removed:
+    dead_at = webhook_messages.c.dead_at
+    old = dead_at < command.before
+    last = tx.connection.scalar(
+        sa.select(dead_at).where(old).order_by(dead_at).offset(command.rows - 1).limit(1)
+    )
+    removed = tx.connection.execute(
+        sa.delete(webhook_messages).where(old if last is None else dead_at <= last)
+    )
+    return Removed(removed.rowcount, None if last is None else command.behind)
+
+
 class Retention:
     """One thread that removes what is older than the given times, in seconds; None keeps it for ever. A step
     looks at `step_rows` rows at most."""
@@ -118,6 +134,7 @@ class Retention:
         events_s: float | None,
         history_s: float | None,
         stream_s: float | None = None,
+        webhook_letters_s: float | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         step_rows: int = STEP_ROWS,
         monotonic: Callable[[], float] = time.monotonic,
@@ -129,6 +146,7 @@ class Retention:
             "events": events_s,
             "history": history_s,
             "stream": stream_s,
+            "webhook_letters": webhook_letters_s,
         }
         self._clock = clock
         self._monotonic = monotonic

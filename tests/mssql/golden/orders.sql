@@ -647,6 +647,16 @@ FROM stream
 WHERE stream.first_position < (SELECT max(stream.first_position) AS max_1
 FROM stream) ORDER BY stream.first_position) AND stream.at < ?
 
+-- orders.retention._remove_webhook_letters
+DELETE FROM webhook_messages WHERE webhook_messages.dead_at < ?
+
+-- orders.retention._remove_webhook_letters
+SELECT webhook_messages.dead_at
+FROM webhook_messages
+WHERE webhook_messages.dead_at < ? ORDER BY webhook_messages.dead_at
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY
+
 -- orders.sequencer._ASSIGN
 UPDATE stream SET first_position=new.first_position FROM stream, (SELECT given.id AS id, given.first_position AS
     first_position
