@@ -124,7 +124,8 @@ def test_a_command_gets_the_services_that_can_be_had_and_they_end_with_it(
     postgres_url: str, tmp_path: Path
 ) -> None:
     def services(action: str, *command: str) -> subprocess.CompletedProcess[str]:
-        without_java = {**os.environ, "PATH": str(tmp_path)}
+        rest = {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}
+        without_java = {**rest, "PATH": str(tmp_path)}
         words = [sys.executable, str(SERVICES), "--directory", str(tmp_path / "services"), action, *command]
         return subprocess.run(words, env=without_java, capture_output=True, text=True, check=False)
 

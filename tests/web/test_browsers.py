@@ -12,13 +12,13 @@ ORDER = b'{"customer":{"customerId":"c-1","name":"Ada"},"items":[{"productId":"p
 
 
 def request(method: str, path: str, *lines: bytes, body: bytes = b"") -> bytes:
-    head = [f"{method} {path} HTTP/1.1".encode(), b"Host: shop.example", *lines]
+    head = [f"{method} {path} HTTP/1.1".encode(), b"Host: shop.example", b"Connection: close", *lines]
     return b"\r\n".join([*head, b"Content-Length: %d" % len(body), b"", body])
 
 
 def headers(port: int, sent: bytes) -> tuple[int, dict[str, str]]:
     """The status and the headers of the first answer."""
-    head = received(port, sent).partition(b"\r\n\r\n")[0].decode()
+    head = received(port, sent, silent_s=10).partition(b"\r\n\r\n")[0].decode()
     lines = [line.partition(": ") for line in head.split("\r\n")[1:]]
     given = {name: value for name, _, value in lines}
     assert len(given) == len(lines), "no header is sent twice"
