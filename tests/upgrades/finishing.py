@@ -20,7 +20,7 @@ from orderflow.fulfillment.dead_letters.discard import Discarded
 from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
 from orderflow.fulfillment.parties import Parties, Party
 from orderflow.fulfillment.payments.simulated import SimulatedPayments
-from orderflow.fulfillment.tables import dead_letters, reservations, shipments, stock
+from orderflow.fulfillment.tables import attentions, dead_letters, reservations, shipments, stock
 from orderflow.fulfillment.worker import FulfillmentWorker
 from orderflow.messaging import Message
 from orderflow.orders.tables import orders, outbox
@@ -132,6 +132,7 @@ async def _until_letters_are_done(world: World, cases: Cases) -> None:
     await world.until(
         lambda: not any(row["copy_due_ms"] for row in world.rows(dead_letters)), "letters are on the topic"
     )
+    await world.until(lambda: not world.rows(attentions), "orders have been told who needs a person")
 
 
 async def _check_orders(world: World, cases: Cases, made: Mapping[str, str]) -> None:
