@@ -35,6 +35,9 @@ def _whole(_type: object, tokens: Sequence[Token]) -> int:
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
 Whole = Annotated[int, Parameter(converter=_whole)]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead.")]
+JsonArray = Annotated[
+    bool, Parameter(name="--json", negative="", help="Print a JSON array instead, with one entry a line.")
+]
 
 
 Level = Literal["ok", "warning", "wrong"]
@@ -216,10 +219,11 @@ def _read_only(path: Path) -> Database:
 
 def _schema(settings: Settings, database: Database, schema: Schema) -> str:
     from orderflow.database import migrate
+    from orderflow.database.phases import known_revisions
 
     newest = migrate.newest(schema)
     found = migrate.usable_schema(database, schema)
-    is_known = found in {None, *(script.revision for script in migrate.scripts(schema).walk_revisions())}
+    is_known = found is None or found in known_revisions(migrate.scripts(schema))
     if is_known and found != newest and settings.migrates_at_start:
         return f"reachable, schema {found or 'none'}: brought to {newest} at the next start"
     migrate.check(database, schema)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, Whole, load_settings
+from orderflow.cli.configuration import Json, JsonArray, Whole, load_settings
 from orderflow.cli.terminal import (
     CommandFailed,
     WrongUse,
@@ -38,9 +38,7 @@ def list_letters(
     kind: Annotated[str | None, Parameter(help="Such as carrier-unavailable, newer-schema.")] = None,
     state: Annotated[str | None, Parameter(help="open, redriven, resolved, discarding or discarded.")] = None,
     limit: Annotated[Whole, Parameter(help="At most this many.")] = 50,
-    json: Annotated[
-        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
-    ] = False,
+    json: JsonArray = False,
 ) -> int:
     """List dead letters: what could not be processed or shipped, and waits for a person."""
     if limit < 1:

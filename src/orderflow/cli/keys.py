@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, load_settings
+from orderflow.cli.configuration import Json, JsonArray, load_settings
 from orderflow.cli.terminal import (
     CommandFailed,
     WrongUse,
@@ -77,9 +77,7 @@ def create(
 
 def list_keys(
     *,
-    json: Annotated[
-        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
-    ] = False,
+    json: JsonArray = False,
 ) -> int:
     """List all keys, without the keys themselves."""
     with _stores() as stores:

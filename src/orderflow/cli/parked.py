@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, Whole, load_settings
+from orderflow.cli.configuration import Json, JsonArray, Whole, load_settings
 from orderflow.cli.terminal import WrongUse, as_json, write_line, write_list, write_table
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
@@ -20,9 +20,7 @@ PATH = "/api/outbox/parked"
 def list_parked(
     *,
     limit: Annotated[Whole, Parameter(help="At most this many.")] = 50,
-    json: Annotated[
-        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
-    ] = False,
+    json: JsonArray = False,
 ) -> int:
     """List parked events: the event log refuses them for their size, and their orders wait."""
     if limit < 1:

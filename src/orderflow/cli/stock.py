@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, Whole, load_settings
+from orderflow.cli.configuration import Json, JsonArray, Whole, load_settings
 from orderflow.cli.terminal import WrongUse, as_json, write_line, write_list, write_table
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
@@ -26,9 +26,7 @@ def list_stock(
     *,
     product: Annotated[str | None, Parameter(help="Only the product with this very id.")] = None,
     limit: Annotated[Whole, Parameter(help="At most this many.")] = 50,
-    json: Annotated[
-        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
-    ] = False,
+    json: JsonArray = False,
 ) -> int:
     """List tracked products: what is on hand, and what of it is reserved for orders."""
     if limit < 1:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, Whole, load_settings
+from orderflow.cli.configuration import Json, JsonArray, Whole, load_settings
 from orderflow.cli.terminal import (
     WrongUse,
     as_json,
@@ -25,9 +25,6 @@ if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow ver
 PATH = "/api/webhooks"
 
 Id = Annotated[str, Parameter(name="ID", help="As `orderflow webhooks list` shows it.")]
-Listed = Annotated[
-    bool, Parameter(name="--json", negative="", help="Print a JSON array instead, with one entry a line.")
-]
 
 
 def add(
@@ -57,7 +54,7 @@ def add(
 
 
 def list_webhooks(
-    *, limit: Annotated[Whole, Parameter(help="At most this many.")] = 50, json: Listed = False
+    *, limit: Annotated[Whole, Parameter(help="At most this many.")] = 50, json: JsonArray = False
 ) -> int:
     """List webhooks: how far behind each is, and what it did not take."""
     items = asyncio.run(_list(load_settings(), "", limit))
@@ -93,7 +90,7 @@ def list_dead_letters(
     /,
     *,
     limit: Annotated[Whole, Parameter(help="At most this many.")] = 50,
-    json: Listed = False,
+    json: JsonArray = False,
 ) -> int:
     """List what a webhook did not take within the whole schedule of attempts."""
     items = asyncio.run(_list(load_settings(), f"/{quote(endpoint_id, safe='')}/dead-letters", limit))

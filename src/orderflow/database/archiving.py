@@ -19,11 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orderflow.database.archive import Archive
 from orderflow.database.batch import NotWritten, UseCase
-from orderflow.database.dialects import of
+from orderflow.database.dialects import ids_parameter, locked, of, one_of
 from orderflow.database.engine import Database, DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, GroupCommit, OutcomeUnknown, QueueFull
+from orderflow.database.steps import Step, in_steps
+from orderflow.database.transaction import Transaction
 from orderflow.runtime.crashpoints import crash_point
-from orderflow.runtime.ids import FIRST_UUID
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
@@ -123,24 +124,16 @@ class Archiver:
 
     def _archive_all(self, kind: Kind) -> int:
         before = self._clock() - timedelta(seconds=kind.kept_s)
-        behind: str | None = FIRST_UUID
-        gone = 0
-        while behind is not None:
-            began = self._monotonic()
+
+        def step(behind: str) -> Step | None:
             try:
-                step = self._step(kind, behind, before)
+                return self._step(kind, behind, before)
             except SQLAlchemyError as error:
                 raise DatabaseUnavailable(reason(error)) from error
-            if step is None:
-                break
-            count, behind = step
-            gone += count
-            took_s = self._monotonic() - began
-            if behind is not None and self.loop.sleep(took_s * (1 / SHARE_OF_TIME - 1)):
-                break
-        return gone
 
-    def _step(self, kind: Kind, behind: str, before: datetime) -> tuple[int, str | None] | None:
+        return in_steps(self.loop, step, share=SHARE_OF_TIME, monotonic=self._monotonic)
+
+    def _step(self, kind: Kind, behind: str, before: datetime) -> Step | None:
         """How much went, and where the next step begins. None if another process archives, or the database
         does not take it now."""
         with self._alone() as is_alone:
@@ -150,7 +143,7 @@ class Archiver:
                 found = kind.find(connection, behind, before, self._step_rows)
                 rows = kind.rows(connection, found.ids) if found.ids else ()
             if not rows:
-                return 0, found.behind
+                return Step(0, found.behind)
             self._archive.append(rows)
             crash_point("archive.written")
             try:
@@ -158,7 +151,7 @@ class Archiver:
             except QueueFull:  # the writer is closed
                 return None
         if not isinstance(outcome, NotWritten):
-            return outcome, found.behind
+            return Step(outcome, found.behind)
         if not isinstance(outcome.cause, _PASSING):
             log.error("archive.failed", kind=kind.name, reason=reason(outcome.cause))
         return None
@@ -174,11 +167,21 @@ class Archiver:
             yield of(connection).try_lock(connection, LOCK)
 
 
-def window(
-    connection: Connection, key: sa.ColumnElement[Any], behind: str, rows: int, *more: sa.ColumnElement[bool]
-) -> tuple[list[sa.ColumnElement[bool]], str | None]:
-    """The conditions for the next `rows` rows whose key is behind that id, and the last of these keys if
-    there may be more."""
-    conditions = [key > behind, *more]
-    last = connection.scalar(sa.select(key).where(*conditions).order_by(key).offset(rows - 1).limit(1))
-    return conditions if last is None else [*conditions, key <= last], last
+def rows_of(
+    connection: Connection,
+    table: sa.Table,
+    key: sa.ColumnElement[Any],
+    ids: Sequence[str],
+    *more: sa.ColumnElement[bool],
+) -> Rows:
+    """The rows of a table whose key is one of these ids."""
+    wanted = sa.select(table).where(one_of(key, "ids"), *more)
+    return [(table, row) for row in connection.execute(wanted, ids_parameter(ids)).mappings()]
+
+
+def still_going(
+    tx: Transaction, key: sa.Column[Any], ids: Sequence[str], may_go: Sequence[sa.ColumnElement[bool]]
+) -> list[str]:
+    """Those of the ids whose rows may still go, locked: something may have happened since they were read."""
+    still = sa.select(key).where(one_of(key, "ids"), *may_go).order_by(key)
+    return list(tx.connection.scalars(locked(still, key.table), ids_parameter(ids)))

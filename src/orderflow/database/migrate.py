@@ -36,6 +36,7 @@ from orderflow.database.phases import (
     is_contraction,
     keep_contraction,
     kept_in,
+    known_revisions,
     needed,
     pending,
 )
@@ -107,7 +108,7 @@ def _migrate(database: Database, schema: Schema, *, contract: bool) -> list[str]
     with _connected(database) as connection:
         of(connection).lock(connection, schema.lock_key, LOCK_WAIT_S)
         before = _usable(connection, schema, script)
-        if before is not None and before not in _known(script):
+        if before is not None and before not in known_revisions(script):
             return []
         steps = due(script, before, contract=contract)
 
@@ -132,7 +133,7 @@ def check(database: Database, schema: Schema) -> None:
     belongs to another application, and DatabaseUnavailable if it does not answer."""
     script = scripts(schema)
     found = usable_schema(database, schema)
-    known = _known(script)
+    known = known_revisions(script)
     if found is None or (found in known and any(not is_contraction(step) for step in pending(script, found))):
         raise SchemaMismatch(
             f"the {schema.name} database has schema {found or 'none'}, this program needs {needed(script)}: "
@@ -148,10 +149,6 @@ def usable_schema(database: Database, schema: Schema) -> str | None:
             return _usable(connection, schema, scripts(schema))
 
     return _outlasting_outages(read, database, schema)
-
-
-def _known(script: ScriptDirectory) -> set[str]:
-    return {step.revision for step in script.walk_revisions()}
 
 
 def _outlasting_outages(action: Callable[[Database, Schema], T], database: Database, schema: Schema) -> T:
@@ -247,7 +244,7 @@ def _usable(connection: Connection, schema: Schema, script: ScriptDirectory) -> 
                 "it belongs to another application; name an empty database in the URL"
             )
         return None
-    known = _known(script)
+    known = known_revisions(script)
     if found not in known and not can_work_on_newer(connection, kept_in(schema.contraction_table), known):
         raise SchemaMismatch(
             f"the {schema.name} database has schema {found}, which is newer than this program "

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from orderflow.database.dialects import of
 from orderflow.database.engine import Database
 from orderflow.database.migrate import Schema, scripts, usable_schema
-from orderflow.database.phases import is_contraction, pending
+from orderflow.database.phases import is_contraction, known_revisions, pending
 
 
 class Waits(StrEnum):
@@ -59,8 +59,7 @@ def plan(database: Database, schema: Schema) -> Plan:
     """Raises as `migrate.check`, but not for a schema that has to be migrated."""
     script = scripts(schema)
     found = usable_schema(database, schema)
-    known = {step.revision for step in script.walk_revisions()}
-    steps = pending(script, found) if found is None or found in known else []
+    steps = pending(script, found) if found is None or found in known_revisions(script) else []
     with database.reader.connect() as connection:
         schema_now = sa.inspect(connection)
         tables = {name: name for name in schema_now.get_table_names()}

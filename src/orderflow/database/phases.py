@@ -22,6 +22,11 @@ def is_contraction(step: Script) -> bool:
     return getattr(step.module, "contract", False) is True
 
 
+def known_revisions(script: ScriptDirectory) -> set[str]:
+    """All that this program has."""
+    return {step.revision for step in script.walk_revisions()}
+
+
 def pending(script: ScriptDirectory, found: str | None) -> list[Script]:
     """The migrations that a database with that schema lacks, oldest first."""
     return list(reversed(list(script.iterate_revisions("heads", found or "base"))))

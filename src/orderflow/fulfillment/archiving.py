@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.database.archive import Archive
-from orderflow.database.archiving import Archiver, Found, Kind, Purge, Rows, window
-from orderflow.database.dialects import locked, one_of
+from orderflow.database.archiving import Archiver, Found, Kind, Purge, Rows, rows_of, still_going
+from orderflow.database.dialects import ids_parameter, one_of
 from orderflow.database.engine import Database
 from orderflow.database.group_commit import GroupCommit
+from orderflow.database.steps import window
 from orderflow.database.transaction import Transaction
-from orderflow.fulfillment.letters import LetterState
+from orderflow.fulfillment.letters import SETTLED
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.tables import (
     attentions,
@@ -30,8 +30,6 @@ from orderflow.runtime.ids import first_uuid7
 
 LETTERS_A_STEP_MAX = 8
 """That are archived; more are looked at. Each may have 4 MiB."""
-
-_SETTLED = (LetterState.RESOLVED, LetterState.DISCARDED)
 
 
 class Archived(NamedTuple):
@@ -61,10 +59,6 @@ def kinds(*, shipments_s: float) -> list[Kind]:
     ]
 
 
-def _ids(ids: Sequence[str]) -> dict[str, str]:
-    return {"ids": to_json(ids).decode()}
-
-
 def _may_go(before: datetime) -> list[sa.ColumnElement[bool]]:
     """Nothing is owed to its order, nothing is reserved for it, and nobody is to look at it."""
     of_order = shipments.c.order_id
@@ -73,7 +67,7 @@ def _may_go(before: datetime) -> list[sa.ColumnElement[bool]]:
         shipments.c.closed_at < before,
         ~sa.exists().where(attentions.c.order_id == of_order),
         ~sa.exists().where(reservations.c.order_id == of_order),
-        ~sa.exists().where(dead_letters.c.order_id == of_order, dead_letters.c.state.not_in(_SETTLED)),
+        ~sa.exists().where(dead_letters.c.order_id == of_order, dead_letters.c.state.not_in(SETTLED)),
     ]
 
 
@@ -89,12 +83,10 @@ _EVENTS_OF = sa.select(shipments.c.event_id).where(one_of(shipments.c.order_id, 
 
 
 def _shipment_rows(connection: Connection, order_ids: Sequence[str]) -> Rows:
-    ids = _ids(order_ids)
     events = sa.select(processed_events).where(processed_events.c.event_id.in_(_EVENTS_OF))
-    of_orders = sa.select(shipments).where(one_of(shipments.c.order_id, "ids"))
     return [
-        *((processed_events, row) for row in connection.execute(events, ids).mappings()),
-        *((shipments, row) for row in connection.execute(of_orders, ids).mappings()),
+        *((processed_events, row) for row in connection.execute(events, ids_parameter(order_ids)).mappings()),
+        *rows_of(connection, shipments, shipments.c.order_id, order_ids),
     ]
 
 
@@ -104,21 +96,18 @@ def _purge_shipments(tx: Transaction, commands: Sequence[Purge]) -> list[int]:
 
 
 def _purge_closed(tx: Transaction, command: Purge) -> int:
-    still = sa.select(shipments.c.order_id).where(
-        one_of(shipments.c.order_id, "ids"), *_may_go(command.before)
-    )
-    still = still.order_by(shipments.c.order_id)
-    going = list(tx.connection.scalars(locked(still, shipments), _ids(command.ids)))
+    going = still_going(tx, shipments.c.order_id, command.ids, _may_go(command.before))
     events = sa.delete(processed_events).where(processed_events.c.event_id.in_(_EVENTS_OF))
-    tx.connection.execute(events, _ids(going))
-    tx.connection.execute(sa.delete(shipments).where(one_of(shipments.c.order_id, "ids")), _ids(going))
+    closed = sa.delete(shipments).where(one_of(shipments.c.order_id, "ids"))
+    for statement in (events, closed):
+        tx.connection.execute(statement, ids_parameter(going))
     return len(going)
 
 
 def _letter_may_go(before: datetime) -> list[sa.ColumnElement[bool]]:
     """It is settled, its copy is on the topic, and its order has no shipment any more."""
     return [
-        dead_letters.c.state.in_(_SETTLED),
+        dead_letters.c.state.in_(SETTLED),
         dead_letters.c.at < before,
         dead_letters.c.copy_due_ms.is_(None),
         ~sa.exists().where(shipments.c.order_id == dead_letters.c.order_id),
@@ -134,12 +123,9 @@ def _find_letters(connection: Connection, behind: str, before: datetime, rows: i
 
 
 def _letter_rows(connection: Connection, letter_ids: Sequence[str]) -> Rows:
-    ids = _ids(letter_ids)
-    actions = sa.select(dead_letter_actions).where(one_of(dead_letter_actions.c.letter_id, "ids"))
-    letters = sa.select(dead_letters).where(one_of(dead_letters.c.id, "ids"))
     return [
-        *((dead_letter_actions, row) for row in connection.execute(actions, ids).mappings()),
-        *((dead_letters, row) for row in connection.execute(letters, ids).mappings()),
+        *rows_of(connection, dead_letter_actions, dead_letter_actions.c.letter_id, letter_ids),
+        *rows_of(connection, dead_letters, dead_letters.c.id, letter_ids),
     ]
 
 
@@ -148,21 +134,18 @@ def _purge_letters(tx: Transaction, commands: Sequence[Purge]) -> list[int]:
 
 
 def _purge_settled(tx: Transaction, command: Purge) -> int:
-    still = sa.select(dead_letters.c.id).where(
-        one_of(dead_letters.c.id, "ids"), *_letter_may_go(command.before)
-    )
-    still = still.order_by(dead_letters.c.id)
-    going = list(tx.connection.scalars(locked(still, dead_letters), _ids(command.ids)))
+    going = still_going(tx, dead_letters.c.id, command.ids, _letter_may_go(command.before))
     actions = sa.delete(dead_letter_actions).where(one_of(dead_letter_actions.c.letter_id, "ids"))
-    tx.connection.execute(actions, _ids(going))
-    tx.connection.execute(sa.delete(dead_letters).where(one_of(dead_letters.c.id, "ids")), _ids(going))
+    settled = sa.delete(dead_letters).where(one_of(dead_letters.c.id, "ids"))
+    for statement in (actions, settled):
+        tx.connection.execute(statement, ids_parameter(going))
     return len(going)
 
 
 def _ended(before: datetime) -> list[sa.ColumnElement[bool]]:
     """A redrive never runs again, and no letter names it as the one that follows it."""
     followed = sa.exists().where(
-        dead_letters.c.redrive_id == redrives.c.id, dead_letters.c.state.not_in(_SETTLED)
+        dead_letters.c.redrive_id == redrives.c.id, dead_letters.c.state.not_in(SETTLED)
     )
     return [redrives.c.state != "running", redrives.c.ended_at < before, ~followed]
 
@@ -174,15 +157,14 @@ def _find_redrives(connection: Connection, behind: str, before: datetime, rows: 
 
 
 def _redrive_rows(connection: Connection, ids: Sequence[str]) -> Rows:
-    wanted = sa.select(redrives).where(one_of(redrives.c.id, "ids"))
-    return [(redrives, row) for row in connection.execute(wanted, _ids(ids)).mappings()]
+    return rows_of(connection, redrives, redrives.c.id, ids)
 
 
 def _purge_redrives(tx: Transaction, commands: Sequence[Purge]) -> list[int]:
     return [
         tx.connection.execute(
             sa.delete(redrives).where(one_of(redrives.c.id, "ids"), *_ended(command.before)),
-            _ids(command.ids),
+            ids_parameter(command.ids),
         ).rowcount
         for command in commands
     ]

@@ -6,11 +6,10 @@ from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.pages import encode_text_cursor, page_of
-from orderflow.database.dialects import now_ms, one_of
+from orderflow.database.dialects import ids_parameter, now_ms, one_of
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.model import decode_ended
 from orderflow.fulfillment.tables import attentions, dead_letters, reservations, shipments, stock
@@ -30,7 +29,7 @@ def audited_shipments(
     if order_ids:
         wanted = wanted.where(c.order_id.in_(order_ids))
     rows = connection.execute(wanted).mappings().all()
-    ids = {"ids": to_json([row["order_id"] for row in rows[:limit]]).decode()}
+    ids = ids_parameter([row["order_id"] for row in rows[:limit]])
     reserved = dict(connection.execute(_RESERVED, ids).all())
     owed = set(connection.scalars(_OWED, ids))
     letters: dict[str, list[str]] = defaultdict(list)

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 
-from orderflow.database.dialects import locked, now_ms, one_of
+from orderflow.database.dialects import ids_parameter, locked, now_ms, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.model import Owner, State
 from orderflow.fulfillment.tables import shipments
@@ -42,7 +41,7 @@ def request(tx: Transaction, commands: Sequence[Cancel | LookAgain]) -> list[Non
     """
     cancelled = {command.order_id: command for command in commands if isinstance(command, Cancel)}
     order_ids = sorted({command.order_id for command in commands})
-    found = tx.connection.execute(_LOCKED, {"ids": to_json(order_ids).decode()}).all()
+    found = tx.connection.execute(_LOCKED, ids_parameter(order_ids)).all()
     for shipment in found:
         values: dict[str, Any] = {}
         cancel = cancelled.get(shipment.order_id)

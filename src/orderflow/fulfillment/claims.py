@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.engine import RowMapping
 
-from orderflow.database.dialects import locked, now_ms, one_of
+from orderflow.database.dialects import ids_parameter, locked, now_ms, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.capacity import within
@@ -90,7 +90,7 @@ def _recall(tx: Transaction) -> int:
     order_ids = list(tx.connection.scalars(_DATED_AHEAD))
     if order_ids:
         due_now = sa.update(shipments).where(one_of(row.order_id, "ids")).values(due_at_ms=now_ms())
-        tx.connection.execute(due_now, {"ids": to_json(order_ids).decode()})
+        tx.connection.execute(due_now, ids_parameter(order_ids))
     return len(order_ids)
 
 
@@ -152,7 +152,7 @@ def _claim(
             interruptions=row.interruptions + sa.case((_IN_CALL, 1), else_=0),
         )
         .returning(*_CLAIMED),
-        {"ids": to_json(order_ids).decode()},
+        ids_parameter(order_ids),
     ).mappings()
     by_id = {found["order_id"]: found for found in claimed}
     found_as = {order_id: State(state) for order_id, _, state in due}

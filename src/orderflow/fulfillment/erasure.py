@@ -7,7 +7,7 @@ erased: until then a worker may have to repeat the carrier's request byte for by
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.erasure import ERASED, ORDERS_A_STEP_MAX, erased_json
-from orderflow.database.dialects import locked, one_of
+from orderflow.database.dialects import ids_parameter, locked, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.model import State, decode_ended, encode_ended
 from orderflow.fulfillment.tables import attentions, dead_letter_actions, shipments
 from orderflow.fulfillment.tables import dead_letters as letters
+from orderflow.runtime.ids import FIRST_UUID
 
-FIRST = "00000000-0000-0000-0000-000000000000"
 LETTERS_A_STEP_MAX = 50
 STRAYS_A_STEP_MAX = 20
 """Dead letters that are read to find out whose they are; each may have 4 MiB."""
@@ -42,7 +42,7 @@ class EraseStrays(NamedTuple):
     """Asks for the dead letters with ids after `behind` that name this customer, but no order."""
 
     customer_id: str
-    behind: str = FIRST
+    behind: str = FIRST_UUID
 
     @property
     def rows(self) -> int:
@@ -74,9 +74,11 @@ def _erase_orders(tx: Transaction, command: EraseOrders) -> Erased:
         tx.connection.execute(_ERASE_SHIPMENT, changes)
     free = _free(command, step)
     if step.attentions:
-        tx.connection.execute(sa.update(attentions).where(*_ATTENTIONS).values(reason=ERASED), _ids(free))
+        tx.connection.execute(
+            sa.update(attentions).where(*_ATTENTIONS).values(reason=ERASED), ids_parameter(free)
+        )
     if step.dead_letters:
-        _erase_letters(tx, tx.connection.scalars(_LETTERS, _ids(free)).all())
+        _erase_letters(tx, tx.connection.scalars(_LETTERS, ids_parameter(free)).all())
     return step
 
 
@@ -93,7 +95,7 @@ def _free(command: EraseOrders, step: Erased) -> list[str]:
 def _look(
     connection: Connection, command: EraseOrders, query: sa.Select[*tuple[Any, ...]]
 ) -> tuple[Erased, list[dict[str, Any]]]:
-    found = connection.execute(query, _ids(command.order_ids)).mappings().all()
+    found = connection.execute(query, ids_parameter(command.order_ids)).mappings().all()
     closed = [row for row in found if row["state"] == State.CLOSED]
     there = {row["order_id"] for row in found}
     changes = [change for row in closed if (change := _shipment_change(row))]
@@ -102,7 +104,7 @@ def _look(
         under_way=tuple((row["order_id"], row["state"]) for row in found if row["state"] != State.CLOSED),
         without_shipment=tuple(order_id for order_id in command.order_ids if order_id not in there),
     )
-    free = _ids(_free(command, step))
+    free = ids_parameter(_free(command, step))
     of_orders = len(connection.scalars(_LETTERS, free).all())
     asking = connection.scalar(sa.select(sa.func.count()).select_from(attentions).where(*_ATTENTIONS), free)
     more = of_orders == LETTERS_A_STEP_MAX
@@ -141,10 +143,6 @@ _LETTERS = (
 )
 
 
-def _ids(order_ids: Iterable[str]) -> dict[str, str]:
-    return {"ids": to_json(list(order_ids)).decode()}
-
-
 def _shipment_change(row: RowMapping) -> dict[str, Any] | None:
     """The parameters of _ERASE_SHIPMENT; None if there is nothing left to erase."""
     ended = decode_ended(row["ended"])
@@ -161,7 +159,7 @@ def _shipment_change(row: RowMapping) -> dict[str, Any] | None:
 
 def _erase_letters(tx: Transaction, letter_ids: Sequence[str]) -> None:
     """What such a letter holds may be anything, so nothing of it stays. Its order needs it no more."""
-    ids = {"ids": to_json(letter_ids).decode()}
+    ids = ids_parameter(letter_ids)
     content = {"key": None, "value": ERASED.encode(), "headers": b"[]", "reason": ERASED}
     outcome = sa.case((letters.c.outcome.is_not(None), ERASED), else_=None)
     tx.connection.execute(

@@ -39,6 +39,10 @@ class LetterState(StrEnum):
     DISCARDED = "discarded"
 
 
+SETTLED = (LetterState.RESOLVED, LetterState.DISCARDED)
+"""Nobody has to do with such a letter any more."""
+
+
 class Action(StrEnum):
     REDRIVE = "redrive"
     FAILED_AGAIN = "failed-again"

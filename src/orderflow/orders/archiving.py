@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
-from orderflow.database.archiving import Found, Kind, Purge, Rows, window
-from orderflow.database.dialects import locked, one_of
+from orderflow.database.archiving import Found, Kind, Purge, Rows, rows_of, still_going
+from orderflow.database.dialects import ids_parameter, one_of
+from orderflow.database.steps import window
 from orderflow.database.transaction import Transaction
-from orderflow.orders.model import TERMINAL
+from orderflow.orders.model import FINISHED
 from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, outbox
 from orderflow.runtime.ids import first_uuid7
 
-_FINISHED = sorted(status.value for status in TERMINAL)
 _ALL = (outbox, order_changes, order_items, orders)
 """An order's own row is the last to go."""
 
@@ -43,7 +41,7 @@ def _kind(name: str, kept_s: float, tables: Sequence[sa.Table]) -> Kind:
 
 
 def _ended(before: datetime) -> list[sa.ColumnElement[bool]]:
-    return [orders.c.status.in_(_FINISHED), orders.c.updated_at < before]
+    return [orders.c.status.in_(FINISHED), orders.c.updated_at < before]
 
 
 def _has_no_key() -> sa.ColumnElement[bool]:
@@ -72,13 +70,10 @@ def _is_published() -> sa.ColumnElement[bool]:
 
 
 def _rows(tables: Sequence[sa.Table], connection: Connection, order_ids: Sequence[str]) -> Rows:
-    ids = {"ids": to_json(order_ids).decode()}
     return [
-        (table, row)
+        each
         for table in tables
-        for row in connection.execute(
-            sa.select(table).where(one_of(table.c.order_id, "ids"), *_only_published(tables)), ids
-        ).mappings()
+        for each in rows_of(connection, table, table.c.order_id, order_ids, *_only_published(tables))
     ]
 
 
@@ -93,14 +88,13 @@ def _purge(tables: Sequence[sa.Table], tx: Transaction, commands: Sequence[Purge
 
 
 def _purge_some(tables: Sequence[sa.Table], tx: Transaction, command: Purge) -> int:
-    still = sa.select(orders.c.order_id).where(one_of(orders.c.order_id, "ids"), *_ended(command.before))
+    may_go = _ended(command.before)
     if orders in tables:
-        still = still.where(_has_no_key(), _is_published())
-    ids = {"ids": to_json(command.ids).decode()}
-    going = list(tx.connection.scalars(locked(still.order_by(orders.c.order_id), orders), ids))
-    gone: dict[str, Any] = {"ids": to_json(going).decode()}
+        may_go += [_has_no_key(), _is_published()]
+    going = still_going(tx, orders.c.order_id, command.ids, may_go)
     for table in tables:
         tx.connection.execute(
-            sa.delete(table).where(one_of(table.c.order_id, "ids"), *_only_published(tables)), gone
+            sa.delete(table).where(one_of(table.c.order_id, "ids"), *_only_published(tables)),
+            ids_parameter(going),
         )
     return len(going)

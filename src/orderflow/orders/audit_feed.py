@@ -6,12 +6,11 @@ from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.instants import utc_text
 from orderflow.contracts.pages import page_of
-from orderflow.database.dialects import one_of
+from orderflow.database.dialects import ids_parameter, one_of
 from orderflow.orders.tables import order_items, orders, outbox
 
 Document = dict[str, Any]
@@ -27,7 +26,7 @@ def audited_orders(
     if order_ids:
         wanted = wanted.where(orders.c.order_id.in_(order_ids))
     rows = connection.execute(wanted).mappings().all()
-    ids = {"ids": to_json([row["order_id"] for row in rows[:limit]]).decode()}
+    ids = ids_parameter([row["order_id"] for row in rows[:limit]])
     costs = dict(connection.execute(_COSTS, ids).all())
     events = {
         order_id: list(of_order)

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from sqlalchemy.engine import RowMapping
 
 from orderflow.database import bulk
-from orderflow.database.dialects import locked, one_of
+from orderflow.database.dialects import ids_parameter, locked, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.orders import events, observed, outbox, stream
 from orderflow.orders.counters import count_moves
@@ -269,7 +269,7 @@ def _history(tx: Transaction, order_ids: Sequence[str]) -> dict[str, dict[tuple[
     """The changes of each order, by their instant and correlation id."""
     history: dict[str, dict[tuple[datetime, str], _Move]] = {}
     last: dict[str, Status] = {}
-    for row in tx.connection.execute(_CHANGES, {"ids": to_json(order_ids).decode()}):
+    for row in tx.connection.execute(_CHANGES, ids_parameter(order_ids)):
         move = _Move(last.get(row.order_id, Status.CREATED), Status(row.status))
         history.setdefault(row.order_id, {})[row.at, row.correlation_id] = move
         last[row.order_id] = move.after
@@ -317,7 +317,7 @@ def _event(event_type: str, command: UpdateOrder, after: OrderState) -> outbox.O
 
 def _lock_orders(tx: Transaction, order_ids: set[str]) -> dict[str, RowMapping]:
     """Lock the orders in the order of their ids, so that two batches never deadlock; returns them by id."""
-    rows = tx.connection.execute(_LOCKED, {"ids": to_json(order_ids).decode()}).mappings()
+    rows = tx.connection.execute(_LOCKED, ids_parameter(order_ids)).mappings()
     return {row["order_id"]: row for row in rows}
 
 

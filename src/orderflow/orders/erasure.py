@@ -14,20 +14,19 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.erasure import ERASED, ORDERS_A_STEP_MAX, erased_address, erased_json
 from orderflow.contracts.order_events import ORDER_CREATED
-from orderflow.database.dialects import locked, one_of
+from orderflow.database.dialects import ids_parameter, locked, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.orders.commands import ROW_LOCK_TIMEOUT_MS
 from orderflow.orders.model import TERMINAL, Status
 from orderflow.orders.tables import order_changes, orders, outbox
-
-FIRST = "00000000-0000-0000-0000-000000000000"
+from orderflow.runtime.ids import FIRST_UUID
 
 
 class Erase(NamedTuple):
     """Asks for one step: the next ORDERS_A_STEP_MAX orders of the customer, with ids after `behind`."""
 
     customer_id: str
-    behind: str = FIRST
+    behind: str = FIRST_UUID
 
     @property
     def rows(self) -> int:
@@ -65,7 +64,7 @@ def _erase(tx: Transaction, command: Erase) -> Erased:
         tx.connection.execute(_ERASE_EVENT, changes.events)
     if step.reasons:
         tx.connection.execute(
-            sa.update(order_changes).where(*_HAS_REASON).values(reason=ERASED), _ids(step.finished)
+            sa.update(order_changes).where(*_HAS_REASON).values(reason=ERASED), ids_parameter(step.finished)
         )
     return step
 
@@ -82,12 +81,14 @@ def _look(
     found = connection.execute(query, sought).mappings().all()
     finished = [row for row in found if Status(row["status"]) in TERMINAL]
     ids = [row["order_id"] for row in finished]
-    events: Sequence[RowMapping] = connection.execute(_EVENTS, _ids(ids)).mappings().all() if ids else ()
+    events: Sequence[RowMapping] = (
+        connection.execute(_EVENTS, ids_parameter(ids)).mappings().all() if ids else ()
+    )
     changes = _Changes(
         [change for row in finished if (change := _order_change(row))],
         [change for row in events if (change := _event_change(row))],
     )
-    reasons = connection.scalar(_COUNT_REASONS, _ids(ids)) if ids else 0
+    reasons = connection.scalar(_COUNT_REASONS, ids_parameter(ids)) if ids else 0
     step = Erased(
         len(changes.orders),
         len(changes.events),
@@ -137,10 +138,6 @@ _ERASE_EVENT = (
     .where(outbox.c.order_id == sa.bindparam("of_order"), outbox.c.order_version == sa.bindparam("version"))
     .values(payload=sa.bindparam("content"))
 )
-
-
-def _ids(order_ids: Sequence[str]) -> dict[str, str]:
-    return {"ids": to_json(order_ids).decode()}
 
 
 def _order_change(row: RowMapping) -> dict[str, Any] | None:

@@ -88,6 +88,8 @@ EVENT_TYPES: Final = {
 """The types of the events about moves, by the status before and after; the other moves have no event."""
 
 TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
+FINISHED: Final = sorted(status.value for status in TERMINAL)
+"""The same as rows have them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,14 @@
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from orderflow.orders.model import TERMINAL
+from orderflow.orders.model import FINISHED
 from orderflow.orders.tables import orders, outbox
-
-_FINISHED = sorted(status.value for status in TERMINAL)
 
 
 def go_on(connection: Connection, topic: str) -> None:
     """Have the events of unfinished orders sent to the new log: not all of them were read from the old one.
     Positions there mean nothing any more."""
-    unfinished = sa.select(orders.c.order_id).where(orders.c.status.not_in(_FINISHED))
+    unfinished = sa.select(orders.c.order_id).where(orders.c.status.not_in(FINISHED))
     connection.execute(sa.update(outbox).values(partition=None, offset=None))
     connection.execute(
         sa.update(outbox)

@@ -11,11 +11,10 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.database import bulk
-from orderflow.database.dialects import has_passed, locked, now_ms, one_of
+from orderflow.database.dialects import has_passed, ids_parameter, locked, now_ms, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.orders.tables import outbox
 
@@ -112,7 +111,7 @@ def _claim(tx: Transaction, rows_max: int) -> list[OutboxRow]:
     later = sorted({row.order_id for row in free if row.order_version > 1})
     firsts: dict[str, int] = {}
     if later:
-        firsts = dict(tx.connection.execute(_FIRSTS, {"ids": to_json(later).decode()}).all())
+        firsts = dict(tx.connection.execute(_FIRSTS, ids_parameter(later)).all())
     claimed: list[OutboxRow] = []
     blocked: list[OutboxRow] = []
     for row in free:

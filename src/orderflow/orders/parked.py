@@ -21,6 +21,7 @@ from orderflow.orders.commands import UpdateOrder, update_orders
 from orderflow.orders.model import Attention, AttentionChange
 from orderflow.orders.outbox import TRIED_AGAIN_AFTER_MS, UNPUBLISHED, MarkAll, mark
 from orderflow.orders.tables import orders, outbox
+from orderflow.runtime.ids import FIRST_UUID
 
 TOO_LARGE = "event-too-large"
 """The kind of the attention."""
@@ -70,7 +71,7 @@ class Release(NamedTuple):
     rows of the orders with ids after `behind`."""
 
     order_id: str | None = None
-    behind: str = "00000000-0000-0000-0000-000000000000"
+    behind: str = FIRST_UUID
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from orderflow.contracts.instants import utc_text
 from orderflow.contracts.pages import PAGE_DEFAULT, fitting, page, page_of
-from orderflow.database.dialects import by_another_index, one_of
+from orderflow.database.dialects import by_another_index, ids_parameter, one_of
 from orderflow.orders.counters import counted
 from orderflow.orders.model import OFFERED, Status, unix_ms
 from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, outbox
@@ -28,7 +28,7 @@ Document = dict[str, Any]
 
 def get_order(connection: Connection, order_id: str, *, owner: str | None = None) -> Document | None:
     """The order, or None if there is none or, with an `owner`, if it is another customer's."""
-    rows = connection.execute(_ORDERS, {"ids": to_json([order_id]).decode()}).mappings().all()
+    rows = connection.execute(_ORDERS, ids_parameter([order_id])).mappings().all()
     if not rows or owner not in (None, rows[0]["customer_id"]):
         return None
     return _documents(connection, rows)[0]
@@ -39,7 +39,7 @@ _ORDERS = sa.select(orders).where(one_of(orders.c.order_id, "ids"))
 
 def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
     """The answers to the creation of these orders, by order id, rendered from their immutable columns."""
-    rows = connection.execute(_ORDERS, {"ids": to_json(order_ids).decode()}).mappings().all()
+    rows = connection.execute(_ORDERS, ids_parameter(order_ids)).mappings().all()
     items = _items(connection, rows)
     return {
         row["order_id"]: created_json(
@@ -54,7 +54,7 @@ def get_created(connection: Connection, order_ids: Sequence[str]) -> dict[str, s
 
 def statuses(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
     """The statuses by order id; unknown orders are left out."""
-    return dict(connection.execute(_STATUSES, {"ids": to_json(order_ids).decode()}).all())
+    return dict(connection.execute(_STATUSES, ids_parameter(order_ids)).all())
 
 
 _STATUSES = sa.select(orders.c.order_id, orders.c.status).where(one_of(orders.c.order_id, "ids"))
@@ -178,7 +178,7 @@ def _items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list
     """The items of these orders, by order id."""
     currencies = {row["order_id"]: row["currency"] for row in rows}
     items: dict[str, list[Document]] = {order_id: [] for order_id in currencies}
-    found = connection.execute(_ITEMS, {"ids": to_json(list(items)).decode()}).mappings() if items else ()
+    found = connection.execute(_ITEMS, ids_parameter(items)).mappings() if items else ()
     for item in found:
         items[item["order_id"]].append(_item(item, currencies[item["order_id"]]))
     return items
@@ -193,7 +193,7 @@ def _first_items(connection: Connection, rows: Sequence[RowMapping]) -> dict[str
     currencies = {row["order_id"]: row["currency"] for row in rows}
     read = 0
     order_id = rows[0]["order_id"]
-    for item in connection.execute(_FIRST_ITEMS, {"ids": to_json(list(items)).decode()}).mappings():
+    for item in connection.execute(_FIRST_ITEMS, ids_parameter(items)).mappings():
         read += 1
         order_id = item["order_id"]
         items[order_id].append(_item(item, currencies[order_id]))

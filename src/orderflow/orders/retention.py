@@ -22,11 +22,12 @@ import structlog
 from orderflow.database.batch import NotWritten
 from orderflow.database.engine import DatabaseUnavailable, reason
 from orderflow.database.group_commit import Contended, GroupCommit, QueueFull
+from orderflow.database.steps import Step, in_steps, window
 from orderflow.database.transaction import Transaction
 from orderflow.orders.counters import fold
-from orderflow.orders.model import TERMINAL
+from orderflow.orders.model import FINISHED
 from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox, stream, webhook_messages
-from orderflow.runtime.ids import FIRST_UUID, first_uuid7
+from orderflow.runtime.ids import first_uuid7
 from orderflow.runtime.loop import ThreadLoop
 
 log = structlog.get_logger()
@@ -40,7 +41,6 @@ SHARE_OF_WRITER = 0.1
 Kind = Literal["keys", "events", "history", "stream", "webhook_letters"]
 
 _TABLES = {"keys": idempotency_keys, "events": outbox, "history": order_changes}
-_FINISHED = sorted(status.value for status in TERMINAL)
 
 
 class Remove(NamedTuple):
@@ -53,48 +53,35 @@ class Remove(NamedTuple):
     rows: int
 
 
-class Removed(NamedTuple):
-    """`behind` is where the next step begins; None when there is nothing more to look at."""
-
-    rows: int
-    behind: str | None
-
-
-def remove(tx: Transaction, commands: Sequence[Remove]) -> list[Removed]:
+def remove(tx: Transaction, commands: Sequence[Remove]) -> list[Step]:
     """Make one step for each command. One process at a time does so; in the others this removes nothing."""
     # This may be repeated after a lost COMMIT: what was removed is not found any more.
     if not tx.dialect.try_lock(tx.connection, "orderflow-retention"):
-        return [Removed(0, None) for _ in commands]
+        return [Step(0, None) for _ in commands]
     fold(tx)
     return [_remove(tx, command) for command in commands]
 
 
-def _remove(tx: Transaction, command: Remove) -> Removed:
+def _remove(tx: Transaction, command: Remove) -> Step:
     if command.kind == "stream":
         return _remove_from_stream(tx, command)
     if command.kind == "webhook_letters":
         return _remove_webhook_letters(tx, command)
     table = _TABLES[command.kind]
-    window = [table.c.order_id > command.behind, table.c.order_id < first_uuid7(command.before)]
-    last = tx.connection.scalar(
-        sa.select(table.c.order_id)
-        .where(*window)
-        .order_by(table.c.order_id)
-        .offset(command.rows - 1)
-        .limit(1)
+    key = table.c.order_id
+    conditions, last = window(
+        tx.connection, key, command.behind, command.rows, key < first_uuid7(command.before)
     )
-    if last is not None:
-        window.append(table.c.order_id <= last)
     if command.kind != "keys":
-        ended = [orders.c.status.in_(_FINISHED), orders.c.updated_at < command.before]
-        window.append(sa.exists().where(orders.c.order_id == table.c.order_id, *ended))
+        ended = [orders.c.status.in_(FINISHED), orders.c.updated_at < command.before]
+        conditions.append(sa.exists().where(orders.c.order_id == table.c.order_id, *ended))
     if command.kind == "events":
-        window.append(table.c.published_at.is_not(None))
-    removed = tx.connection.execute(sa.delete(table).where(*window))
-    return Removed(removed.rowcount, last)
+        conditions.append(table.c.published_at.is_not(None))
+    removed = tx.connection.execute(sa.delete(table).where(*conditions))
+    return Step(removed.rowcount, last)
 
 
-def _remove_from_stream(tx: Transaction, command: Remove) -> Removed:
+def _remove_from_stream(tx: Transaction, command: Remove) -> Step:
     """Remove the first rows, which are the oldest. The last row stays, because its positions tell the next
     one."""
     newest = sa.select(sa.func.max(stream.c.first_position)).scalar_subquery()
@@ -107,10 +94,10 @@ def _remove_from_stream(tx: Transaction, command: Remove) -> Removed:
     removed = tx.connection.execute(
         sa.delete(stream).where(stream.c.first_position.in_(oldest), stream.c.at < command.before)
     )
-    return Removed(removed.rowcount, command.behind if removed.rowcount == command.rows else None)
+    return Step(removed.rowcount, command.behind if removed.rowcount == command.rows else None)
 
 
-def _remove_webhook_letters(tx: Transaction, command: Remove) -> Removed:
+def _remove_webhook_letters(tx: Transaction, command: Remove) -> Step:
     dead_at = webhook_messages.c.dead_at
     old = dead_at < command.before
     last = tx.connection.scalar(
@@ -119,7 +106,7 @@ def _remove_webhook_letters(tx: Transaction, command: Remove) -> Removed:
     removed = tx.connection.execute(
         sa.delete(webhook_messages).where(old if last is None else dead_at <= last)
     )
-    return Removed(removed.rowcount, None if last is None else command.behind)
+    return Step(removed.rowcount, None if last is None else command.behind)
 
 
 class Retention:
@@ -177,21 +164,13 @@ class Retention:
 
     def _remove_all(self, kind: Kind, kept_s: float) -> int:
         before = self._clock() - timedelta(seconds=kept_s)
-        behind: str | None = FIRST_UUID
-        rows = 0
-        while behind is not None:
-            began = self._monotonic()
-            step = self._step(Remove(kind, behind, before, self._step_rows))
-            if step is None:
-                break
-            rows += step.rows
-            behind = step.behind
-            took_s = self._monotonic() - began
-            if behind is not None and self.loop.sleep(took_s * (1 / SHARE_OF_WRITER - 1)):
-                break
-        return rows
 
-    def _step(self, command: Remove) -> Removed | None:
+        def step(behind: str) -> Step | None:
+            return self._step(Remove(kind, behind, before, self._step_rows))
+
+        return in_steps(self.loop, step, share=SHARE_OF_WRITER, monotonic=self._monotonic)
+
+    def _step(self, command: Remove) -> Step | None:
         """Make one step. Returns None if this is not possible now; the next round starts over."""
         try:
             (outcome,) = self._writer.submit_blocking(remove, [command])

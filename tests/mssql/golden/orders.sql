@@ -834,6 +834,11 @@ SELECT TOP 1000 webhook_messages.position, webhook_messages.order_id, webhook_me
 FROM webhook_messages
 WHERE webhook_messages.endpoint_id = ? AND webhook_messages.dead_at IS NULL ORDER BY webhook_messages.position
 
+-- orders.webhooks.queue._is_there
+SELECT webhooks.endpoint_id
+FROM webhooks
+WHERE webhooks.endpoint_id = ?
+
 -- orders.webhooks.queue._redrive
 SELECT webhook_messages.position
 FROM webhook_messages
@@ -842,18 +847,8 @@ WHERE webhook_messages.endpoint_id = ? AND webhook_messages.position >= ? ORDER 
  FETCH FIRST ? ROWS ONLY
 
 -- orders.webhooks.queue._redrive
-SELECT webhooks.endpoint_id
-FROM webhooks
-WHERE webhooks.endpoint_id = ?
-
--- orders.webhooks.queue._redrive
 UPDATE webhook_messages SET attempts=?, due_at=?, dead_at=? WHERE webhook_messages.endpoint_id = ? AND
     webhook_messages.position >= ?
-
--- orders.webhooks.queue.dead_letters
-SELECT webhooks.endpoint_id
-FROM webhooks
-WHERE webhooks.endpoint_id = ?
 
 -- orders.webhooks.queue.record
 DELETE FROM webhook_messages WHERE webhook_messages.endpoint_id = ? AND webhook_messages.position IN (?, ?)

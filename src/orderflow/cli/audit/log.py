@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import load_settings
+from orderflow.cli.configuration import JsonArray, load_settings
 from orderflow.cli.terminal import WrongUse, complain, write_list, write_table
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
@@ -30,9 +30,7 @@ def log(
         Literal["orders", "fulfillment"] | None, Parameter(help="Only this service; both, if none is named.")
     ] = None,
     limit: Annotated[int, Parameter(help="At most this many.")] = 50,
-    json: Annotated[
-        bool, Parameter(negative="", help="Print a JSON array instead, with one entry a line.")
-    ] = False,
+    json: JsonArray = False,
 ) -> int:
     """List what people have changed by hand, newest first: orders, dead letters, stock and keys."""
     if limit < 1:

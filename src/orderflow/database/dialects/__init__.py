@@ -4,11 +4,12 @@ in all of them.
 A statement made of these is written once, as a constant, and compiled for each database that runs it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine import Dialect as SqlAlchemyDialect
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, OperationalError
@@ -115,6 +116,11 @@ class one_of(_Expression[bool]):
         column, parameter = arguments
         kind = next(iter(self.clauses)).type.compile(dialect=dialect.compiler)
         return dialect.one_of(column, parameter, kind)
+
+
+def ids_parameter(ids: Iterable[str]) -> dict[str, str]:
+    """The parameter `ids` of a statement that asks for `one_of(…, "ids")`."""
+    return {"ids": to_json(list(ids)).decode()}
 
 
 class by_another_index(_Expression[str]):

@@ -14,7 +14,7 @@ from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import attentions
 from orderflow.fulfillment.dead_letters import group_redrive
 from orderflow.fulfillment.inbox import CONFLICTING_EVENT
-from orderflow.fulfillment.letters import PROGRAM, Action, LetterState, record
+from orderflow.fulfillment.letters import PROGRAM, SETTLED, Action, LetterState, record
 from orderflow.fulfillment.model import ERROR_CHARS_MAX, State, Step, clean
 from orderflow.fulfillment.tables import dead_letters as letters
 from orderflow.fulfillment.tables import shipments
@@ -103,7 +103,7 @@ def _clear_attentions(tx: Transaction, order_ids: set[str]) -> None:
             letters.c.order_id.in_(sorted(order_ids)),
             letters.c.topic.is_not(None),
             letters.c.kind != CONFLICTING_EVENT,
-            letters.c.state.not_in((LetterState.RESOLVED, LetterState.DISCARDED)),
+            letters.c.state.not_in(SETTLED),
         )
     )
     for order_id in sorted(order_ids - set(asking.scalars())):

@@ -19,7 +19,6 @@ from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment.audit import AUDIT_LOG
 from orderflow.fulfillment.erasure import (
-    FIRST,
     Erased,
     EraseOrders,
     EraseStrays,
@@ -29,6 +28,7 @@ from orderflow.fulfillment.erasure import (
     erase_strays,
 )
 from orderflow.messaging import Kept
+from orderflow.runtime.ids import FIRST_UUID
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
 
@@ -82,7 +82,7 @@ class Customers:
     async def _count(self, body: EraseShipmentsIn) -> Erased:
         if body.order_ids is not None:
             return await self._reader.run(count_orders, EraseOrders(tuple(body.order_ids)))
-        return await self._reader.run(count_strays, EraseStrays(body.customer_id, body.cursor or FIRST))
+        return await self._reader.run(count_strays, EraseStrays(body.customer_id, body.cursor or FIRST_UUID))
 
     async def _erase(self, body: EraseShipmentsIn, request: Request) -> Erased:
         sender = caller(request)
@@ -96,7 +96,7 @@ class Customers:
         if body.order_ids is not None:
             command = EraseOrders(tuple(body.order_ids))
             return await self._writer.submit_one(_ERASE_ORDERS, ByHand(command, made))
-        strays = EraseStrays(body.customer_id, body.cursor or FIRST)
+        strays = EraseStrays(body.customer_id, body.cursor or FIRST_UUID)
         return await self._writer.submit_one(_ERASE_STRAYS, ByHand(strays, made))
 
     async def _remains(self) -> list[Remains]:

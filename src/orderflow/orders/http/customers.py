@@ -17,8 +17,9 @@ from orderflow.database.group_commit import GroupCommit
 from orderflow.messaging import Kept
 from orderflow.orders import erasure
 from orderflow.orders.audit import ERASE
-from orderflow.orders.erasure import FIRST, Erase, Erased
+from orderflow.orders.erasure import Erase, Erased
 from orderflow.orders.http.problems import write_problem
+from orderflow.runtime.ids import FIRST_UUID
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
 
@@ -45,7 +46,7 @@ class Customers:
 
     async def erase(self, request: Request) -> Response:
         body = await read_model(EraseCustomerIn, request)
-        command = Erase(body.customer_id, body.cursor or FIRST)
+        command = Erase(body.customer_id, body.cursor or FIRST_UUID)
         step = await self._count(command) if body.dry_run else await self._erase(command, request)
         ended = step.behind is None
         answer = EraseCustomerOut.model_construct(

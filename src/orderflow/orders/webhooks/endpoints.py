@@ -17,10 +17,10 @@ from orderflow.database.dialects import has_passed, locked, now_ms
 from orderflow.database.transaction import Transaction
 from orderflow.orders.stream import bounds
 from orderflow.orders.tables import webhook_messages, webhooks
+from orderflow.runtime.ids import FIRST_UUID
 
 ENDPOINTS_MAX = 100
 LEASE_MS = 30_000
-FIRST = "00000000-0000-0000-0000-000000000000"
 
 
 class Add(NamedTuple):
@@ -138,7 +138,7 @@ def free_leases(connection: Connection) -> None:
 
 def listed(connection: Connection, *, limit: int, behind: str | None) -> list[dict[str, Any]]:
     """Endpoints as they are shown, by id, one more than `limit` if there are more."""
-    rows = connection.execute(_LISTED, {"behind": behind or FIRST, "most": limit + 1}).all()
+    rows = connection.execute(_LISTED, {"behind": behind or FIRST_UUID, "most": limit + 1}).all()
     following = bounds(connection).next
     return [
         {

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from sqlalchemy.engine import Connection
 
 from orderflow.contracts.instants import utc_text
 from orderflow.database import bulk
-from orderflow.database.dialects import locked, one_of
+from orderflow.database.dialects import ids_parameter, locked, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.orders import stream
 from orderflow.orders.commands import ROW_LOCK_TIMEOUT_MS
@@ -104,7 +104,7 @@ def record(tx: Transaction, commands: Sequence[Record]) -> list[bool]:
     another process has it or had it since the round began."""
     # Recording twice changes nothing, so this may be repeated after a lost COMMIT.
     ids = sorted({command.endpoint_id for command in commands})
-    found = {row.endpoint_id: row for row in tx.connection.execute(_OWNERS, {"ids": to_json(ids).decode()})}
+    found = {row.endpoint_id: row for row in tx.connection.execute(_OWNERS, ids_parameter(ids))}
     valid = [_is_valid(command, found.get(command.endpoint_id)) for command in commands]
     mine = [command for command, is_valid in zip(commands, valid, strict=True) if is_valid]
     for command in mine:
@@ -133,8 +133,7 @@ def redrive(tx: Transaction, commands: Sequence[Redrive]) -> list[Redriven | Non
 
 
 def _redrive(tx: Transaction, command: Redrive) -> Redriven | None:
-    known = sa.select(webhooks.c.endpoint_id).where(webhooks.c.endpoint_id == command.endpoint_id)
-    if tx.connection.scalar(known) is None:
+    if not _is_there(tx.connection, command.endpoint_id):
         return None
     c = webhook_messages.c
     window = [c.endpoint_id == command.endpoint_id, c.position >= command.position]
@@ -152,8 +151,7 @@ def dead_letters(
 ) -> list[dict[str, Any]] | None:
     """Dead letters as they are shown, oldest first, one more than `limit` if there are more. None for an
     endpoint that there is not."""
-    known = sa.select(webhooks.c.endpoint_id).where(webhooks.c.endpoint_id == endpoint_id)
-    if connection.scalar(known) is None:
+    if not _is_there(connection, endpoint_id):
         return None
     sought = {"endpoint": endpoint_id, "behind": -1 if behind is None else behind, "most": limit + 1}
     return [
@@ -169,6 +167,11 @@ def dead_letters(
         }
         for row in connection.execute(_DEAD, sought)
     ]
+
+
+def _is_there(connection: Connection, endpoint_id: str) -> bool:
+    named = sa.select(webhooks.c.endpoint_id).where(webhooks.c.endpoint_id == endpoint_id)
+    return connection.scalar(named) is not None
 
 
 def counts(connection: Connection) -> tuple[int, int]:
