@@ -193,6 +193,7 @@ def _outbox() -> list[Panel]:
 
 def _consumers() -> list[Panel]:
     lag = "max by (partition) (orderflow_consumer_lag)"
+    moved = rate("orderflow_partitions_moved_total", "change")
     return [
         Panel(
             "Events that wait for the workers",
@@ -202,6 +203,8 @@ def _consumers() -> list[Panel]:
             bounds=[LAG_MESSAGES_MAX],
         ),
         Panel("By partition", "", "short", [Query(lag, "{{partition}}")]),
+        Panel("Partitions by worker", "", "short", [Query("orderflow_consumer_partitions", "{{instance}}")]),
+        Panel("Partitions that moved", "As workers come and go.", "ops", [Query(moved, "{{change}}")]),
     ]
 
 

@@ -98,6 +98,7 @@ def test_gauges_of_a_worker_show_each_partition_and_each_circuit(
             now = await scraped(worker)
             partitions = [s.labels["partition"] for s in now if s.name == "orderflow_consumer_lag"]
             assert len(partitions) == len(set(partitions)) == 12
+            assert value(now, "orderflow_consumer_partitions") == 12
             circuits = {
                 s.labels["state"]: s.value
                 for s in now

@@ -21,6 +21,7 @@ def metrics_api(status: Callable[[], WorkerStatus]) -> MetricsApi:
         ]
         return [
             *((metrics.CONSUMER_LAG, (str(of),), lag) for of, lag in (now.consumer.lags or {}).items()),
+            (metrics.CONSUMER_PARTITIONS, (), len(now.consumer.assignment)),
             (metrics.IN_FLIGHT, (), now.in_flight),
             (metrics.HELD, (), now.held),
             (metrics.STATUS_UPDATE_BACKLOG, (), now.owed),

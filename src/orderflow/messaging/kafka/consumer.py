@@ -13,6 +13,7 @@ from confluent_kafka import Message as KafkaMessage
 from orderflow.messaging import BusMisconfigured, BusUnavailable, ConsumerState, Record
 from orderflow.messaging.kafka.cluster import NOT_ALLOWED, Settings, client_settings, explained
 from orderflow.messaging.kafka.group import GroupWatch, Mend
+from orderflow.runtime.telemetry import metrics
 
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_INTERVAL_MS = 500
@@ -149,14 +150,16 @@ class KafkaConsumer:
                     self._begun_anew.add(each.partition)
             consumer.incremental_assign(partitions)
         self._delivered.update({each.partition: range(0) for each in partitions})
+        metrics.PARTITIONS_MOVED.labels("assigned").inc(len(partitions))
         self._forget_lag()
 
-    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._due:
             self._send_commit()
-        self._on_lost(_consumer, partitions)
+        self._on_lost(consumer, partitions, "revoked")
 
-    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition], change: str = "lost") -> None:
+        metrics.PARTITIONS_MOVED.labels(change).inc(len(partitions))
         for each in partitions:
             self._delivered.pop(each.partition, None)
             self._due.pop(each.partition, None)

@@ -202,6 +202,16 @@ CONSUMER_LAG = _gauge(
     "messages",
     "partition",
 )
+CONSUMER_PARTITIONS = _gauge(
+    "orderflow_consumer_partitions", "Partitions of the event log that this worker reads.", "partitions"
+)
+PARTITIONS_MOVED = _counter(
+    "orderflow_partitions_moved_total",
+    "Partitions that a rebalance gave to this worker or took away; `change` is assigned, revoked or lost "
+    "(the group had gone on without the worker).",
+    "partitions",
+    "change",
+)
 IN_FLIGHT = _gauge("orderflow_in_flight", "Calls of carriers and payment providers under way.", "calls")
 HELD = _gauge("orderflow_held_shipments", "Shipments that the worker has in memory.", "shipments")
 STATUS_UPDATE_BACKLOG = _gauge(
