@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.console.conftest import ask
+from tests.console.test_console import tell
 from tests.journeys.processes import Role, eventually
 
 INSERT = """INSERT INTO dead_letters
@@ -18,14 +19,20 @@ INSERT = """INSERT INTO dead_letters
 PAGE = "/console/dead-letters"
 
 
+PAYMENT = """INSERT INTO dead_letters (id, kind, reason, order_id, headers, attempts, at, state) VALUES
+(?, 'payment', ?, ?, '[]', 1, '2026-11-20 10:00:00.000000', 'open')"""
+
+
 def letter_values(number: int) -> tuple[str, int]:
     return str(uuid.UUID(int=number)), number
 
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[int]:
-    """The port of an `up` that has two dead letters without an order, whose values nobody can read."""
+    """The port of an `up` with payments. It has two dead letters without an order, whose values nobody can
+    read."""
     settings = {"PORT": "0", "FULFILLMENT_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    settings |= {"PAYMENTS": "simulated", "CARRIER_FAILURE_RATE": "0"}
     role = Role(tmp_path, "up", environment={f"ORDERFLOW_{name}": value for name, value in settings.items()})
     try:
         port = int(role.url().rsplit(":", 1)[1])
@@ -95,3 +102,24 @@ def test_a_redrive_in_stages_stops_after_the_first_letter_has_failed_again(up: i
     shown = "1 of 2 redriven, stage 1 of 4, 100 a second, by anonymous"
     eventually(lambda: shown in ask(up, PAGE).text, "the redrive is shown")
     eventually(lambda: "1 of 1 failed again" in ask(up, PAGE).text, "it has stopped")
+
+
+def test_a_payment_in_trouble_is_shown_with_what_its_order_s_steps_tell(up: int, tmp_path: Path) -> None:
+    items = [{"productId": "p", "quantity": 1, "unitPrice": {"amountMinor": 500, "currency": "EUR"}}]
+    body = {"customer": {"customerId": "c", "name": "Ada"}, "items": items}
+    order_id = tell(up, "POST", "/api/orders", body)["orderId"]
+    shipped = lambda: "Shipped" in ask(up, f"/console/orders/{order_id}").text  # noqa: E731
+    eventually(shipped, "the order is shipped and paid for")
+    letters = [("of an order", order_id), ("of an unknown order", str(uuid.UUID(int=9))), ("of none", None)]
+    with closing(sqlite3.connect(tmp_path / "data" / "fulfillment.db", timeout=30)) as database, database:
+        for number, (reason, named) in enumerate(letters):
+            database.execute(PAYMENT, (str(uuid.UUID(int=100 + number)), reason, named))
+
+    def rows() -> list[str]:
+        return ask(up, "/console/payments").text.split("<tr>")[2:]
+
+    eventually(lambda: "capture done" in rows()[0], "the shipment's steps are shown")
+    of_order, *others = rows()
+    assert "of an order" in of_order
+    assert "<td>charged</td>" in of_order
+    assert ["<td>nothing</td>" in row for row in others] == [True, True]

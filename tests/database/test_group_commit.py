@@ -62,6 +62,17 @@ def test_what_nobody_waits_for_is_written_though_nothing_else_comes(
     assert stored(noted) == [1]
 
 
+def test_what_goes_ahead_takes_what_can_wait_with_it_and_waits_for_nothing(writer: GroupCommit) -> None:
+    handler, told = WriteNotes(), list[list[Any]]()
+    stopped = 0.0  # the clock: nothing that can wait would ever be due
+    writer.monotonic = lambda: stopped
+    writer.start()
+    writer.submit_later(handler, [Note(1)], told.append)
+    assert asyncio.run(writer.submit(handler, [Note(2)], ahead=True)) == [2]
+    assert told == [[1]]
+    assert writer.committed_transactions == 1
+
+
 def test_closing_writes_what_nobody_waits_for(noted: Database, writer: GroupCommit) -> None:
     told: list[list[Any]] = []
     writer.start()

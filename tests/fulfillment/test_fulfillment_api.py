@@ -39,6 +39,7 @@ Get = Callable[..., Awaitable[tuple[int, Any]]]
 """Gets a path, or posts to it where a body is given."""
 
 LETTERS = "/api/fulfillment/dead-letters"
+UNKNOWN = "01a204ad-977c-7a5a-b4a3-589b3ddf62d2"
 
 
 @asynccontextmanager
@@ -106,6 +107,15 @@ def test_shipments_and_dead_letters_are_listed_without_personal_data(
                     break
                 cursor = f"&cursor={page['nextCursor']}"
             assert seen == order_ids
+            named = f"orderId={order_ids[3].upper()}&orderId={order_ids[1]}&orderId={UNKNOWN}"
+            for query, found in (
+                (named, [order_ids[1], order_ids[3]]),
+                (f"{named}&limit=1", [order_ids[1]]),
+                (f"{named}&state=parked", []),
+                (f"orderId={UNKNOWN}", []),
+            ):
+                _, page = await get(f"/api/fulfillment/shipments?{query}")
+                assert [item["orderId"] for item in page["items"]] == found
             for state in ("received", "parked", "calling"):
                 assert (await get(f"/api/fulfillment/shipments?state={state}"))[1]["items"] == []
             assert (await get("/api/fulfillment/dead-letters"))[1] == {"items": [], "nextCursor": None}
@@ -123,7 +133,9 @@ def test_errors_are_problems(world: World, http_carrier: OpenCarrier) -> None:
         ):
             for path, expected in (
                 ("/api/fulfillment/shipments/nonsense", 404),
-                ("/api/fulfillment/shipments/01a204ad-977c-7a5a-b4a3-589b3ddf62d2", 404),
+                (f"/api/fulfillment/shipments/{UNKNOWN}", 404),
+                ("/api/fulfillment/shipments?orderId=nonsense", 422),
+                ("/api/fulfillment/shipments?" + f"orderId={UNKNOWN}&" * 101, 422),
                 ("/api/fulfillment/shipments?state=lost", 422),
                 ("/api/fulfillment/shipments?limit=0", 422),
                 ("/api/fulfillment/shipments?cursor=%00", 422),

@@ -278,6 +278,7 @@ def _rest(connection: Connection) -> None:
     some = fulfillment_queries
     for states in ([State.PARKED], [State.RECEIVED, State.READY], [State.CLOSED]):
         some.list_shipments(connection, states=states, limit=5, after=FIRST)
+    some.list_shipments(connection, states=(), limit=5, after=None, order_ids=[FIRST])
     every = list(letters.LetterState)
     for kind, states in ((None, ()), (None, [letters.LetterState.OPEN]), ("unstorable", every)):
         order_id = None if kind is None else FIRST

@@ -10,10 +10,11 @@ from orderflow.console.letters import LETTERS
 from orderflow.console.rendering import page
 from orderflow.console.services import Document, Services
 
+SHIPMENTS = "/api/fulfillment/shipments"
 KINDS = ("payment", "compensation")
 """Kinds of the dead letters. Whatever could not be undone is a compensation, a shipment as well."""
 SHOWN_MAX = 25
-"""Letters of each kind that are shown; each is asked for with its shipment."""
+"""Letters of each kind that are shown."""
 
 _HELD = {
     ("capture", "done"): "charged",
@@ -32,13 +33,12 @@ class PaymentPages:
 
     async def all(self, _request: Request, key: str | None) -> Response:
         lists = await asyncio.gather(*(self._listed(kind, key) for kind in KINDS))
-        letters = await asyncio.gather(
-            *(self._fulfillment.get(f"{LETTERS}/{letter['id']}", key) for each in lists for letter in each)
-        )
+        letters = [letter for each in lists for letter in each]
+        shipments = await self._shipments({letter["orderId"] for letter in letters} - {None}, key)
         return page(
             "payments.html",
             signs_in=key is not None,
-            letters=[(letter, held(letter["shipment"])) for letter in letters if letter["state"] == "open"],
+            letters=[_with_shipment(letter, shipments.get(letter["orderId"])) for letter in letters],
             kinds=KINDS,
             is_cut=any(len(each) == SHOWN_MAX for each in lists),
         )
@@ -46,6 +46,18 @@ class PaymentPages:
     async def _listed(self, kind: str, key: str | None) -> list[Any]:
         query = [("state", "open"), ("kind", kind), ("limit", str(SHOWN_MAX))]
         return (await self._fulfillment.get(LETTERS, key, query))["items"]
+
+    async def _shipments(self, order_ids: set[str], key: str | None) -> dict[str, Document]:
+        """The shipments of these orders, by order id. An order may have none."""
+        if not order_ids:
+            return {}
+        query = [("orderId", order_id) for order_id in sorted(order_ids)]
+        found = await self._fulfillment.get(SHIPMENTS, key, [*query, ("limit", str(len(query)))])
+        return {shipment["orderId"]: shipment for shipment in found["items"]}
+
+
+def _with_shipment(letter: Document, shipment: Document | None) -> Document:
+    return letter | {"shipment": shipment, "held": held(shipment)}
 
 
 def held(shipment: Document | None) -> str:

@@ -100,6 +100,7 @@ class GroupCommit:
     _queue: deque[Entry] = field(default_factory=deque[Entry], init=False)
     _queued_rows: int = field(default=0, init=False)
     _later: deque[Entry] = field(default_factory=deque[Entry], init=False)
+    _later_due_at: float = field(default=math.inf, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _closing: bool = field(default=False, init=False)
     loop: ThreadLoop = field(init=False)
@@ -131,12 +132,13 @@ class GroupCommit:
         return len(self._queue)
 
     async def submit(
-        self, use_case: UseCase[C, R], commands: Sequence[C], *, later: bool = False
+        self, use_case: UseCase[C, R], commands: Sequence[C], *, later: bool = False, ahead: bool = False
     ) -> list[Outcome[R]]:
         """Write the commands and return one outcome for each, after COMMIT. Raises QueueFull when there is no
         room.
 
-        With `later`, nobody is in a hurry; see `submit_later`.
+        With `later`, nobody is in a hurry; see `submit_later`. With `ahead`, they are written at once, before
+        everything that is queued.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Any]] = loop.create_future()
@@ -145,8 +147,8 @@ class GroupCommit:
             if not future.done():  # a caller that went away has cancelled it
                 future.set_result(outcomes)
 
-        if later and commands:
-            self.submit_later(use_case, commands, resolve, loop=loop)
+        if (later or ahead) and commands:
+            self.submit_later(use_case, commands, resolve, loop=loop, within_s=0.0 if ahead else LATER_S)
         else:
             self._enqueue(use_case, commands, resolve, loop)
         return await future
@@ -182,9 +184,10 @@ class GroupCommit:
         then: Callable[[list[Outcome[R]]], object],
         *,
         loop: asyncio.AbstractEventLoop | None = None,
+        within_s: float = LATER_S,
     ) -> None:
         """As `submit_then`, for commands that nobody waits for: they go with the next batch, or by themselves
-        after LATER_S. Without a loop `then` is called on the writer's thread, and must not block.
+        after `within_s`. Without a loop `then` is called on the writer's thread, and must not block.
 
         Any thread may call this. As with `submit_blocking` there is always room. Raises QueueFull once
         closed.
@@ -194,11 +197,12 @@ class GroupCommit:
         with self._lock:
             if self._closing:
                 raise QueueFull
-            is_first = not self._later
+            is_sooner = now + within_s < self._later_due_at
+            self._later_due_at = min(self._later_due_at, now + within_s)
             self._later.extend(
                 [Entry(ticket, index, use_case, command) for index, command in enumerate(commands)]
             )
-        if is_first:
+        if is_sooner:
             self.loop.wake()
 
     def _enqueue(
@@ -258,12 +262,8 @@ class GroupCommit:
 
     def _pause_s(self) -> float:
         """The time until something must be written, in seconds: 0 if commands are queued, otherwise until the
-        oldest command that can wait is due."""
-        if self._queue:
-            return 0.0
-        if not self._later:
-            return math.inf
-        return self._later[0].ticket.queued_at + LATER_S - self.monotonic()
+        first command that can wait is due."""
+        return 0.0 if self._queue else self._later_due_at - self.monotonic()
 
     def _take_batch(self) -> list[Entry]:
         batch: list[Entry] = []
@@ -276,6 +276,8 @@ class GroupCommit:
             if queue is self._queue:
                 self._queued_rows -= more
             batch.append(queue.popleft())
+        if not self._later:
+            self._later_due_at = math.inf
         return batch
 
     def _take_waiting(self) -> list[Entry]:

@@ -42,7 +42,7 @@ class Readiness:
         """Return once a write was committed. Otherwise raises DatabaseUnavailable, with the write's error or
         after `seconds_max` (2 s by default)."""
         if self._asking is None or self._asking.done():
-            probing = self._writer.submit(self._probe, [Probe()], later=True)
+            probing = self._writer.submit(self._probe, [Probe()], ahead=True)
             self._asking = asyncio.create_task(probing)
         asking = self._asking
         done, _ = await asyncio.wait({asking}, timeout=self._seconds_max)

@@ -889,6 +889,19 @@ FROM shipments
 WHERE shipments.order_id > ? AND shipments.state IN (?, ?) AND shipments.due_at_ms IS NOT NULL ORDER BY
     shipments.order_id
 
+-- fulfillment.queries.list_shipments
+SELECT TOP 6 shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent,
+    shipments.ordered_at, shipments.received_at, shipments.amount_minor, shipments.currency, shipments.state,
+    shipments.step, shipments.direction, shipments.ended, shipments.attempts, shipments.waits,
+    shipments.interruptions, shipments.due_at_ms, shipments.worker_id, shipments.epoch, shipments.intent_at,
+    shipments.party, shipments.cancel_requested_at, shipments.shipment_id, shipments.carrier,
+    shipments.tracking_number, shipments.shipped_at, shipments.error, shipments.note, shipments.parked_kind,
+    shipments.failed_calls, shipments.closed_at, DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
+    SYSUTCDATETIME()) AS now_ms
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+    ORDER BY shipments.order_id
+
 -- fulfillment.shipments._CLOSE
 UPDATE shipments SET state=new.state, due_at_ms=NULL, worker_id=NULL, epoch=NULL, note=new.note,
     closed_at=new.closed_at OUTPUT inserted.order_id FROM shipments, (SELECT given.order_id AS order_id,

@@ -26,6 +26,8 @@ from orderflow.web.problems import ProblemError
 
 NO_SHIPMENT = "There is no shipment for such an order."
 NO_LETTER = "There is no such dead letter."
+NAMED_MAX = 100
+"""Orders that one request may name."""
 
 
 class LettersQuery(PageQuery):
@@ -35,7 +37,10 @@ class LettersQuery(PageQuery):
 
 
 class ShipmentsQuery(PageQuery):
+    """With `orderId`, which may be repeated, only the shipments of these orders."""
+
     state: list[State] = Field([])
+    order_id: list[UUID] = Field([], max_length=NAMED_MAX)
 
 
 class FulfillmentApi:
@@ -71,6 +76,7 @@ class FulfillmentApi:
             states=query.state,
             limit=query.limit,
             after=query.cursor,
+            order_ids=[str(each) for each in query.order_id],
             known=self._known(),
         )
         return json_text(page)
