@@ -131,7 +131,6 @@ def test_product_ids_are_the_same_only_if_every_character_is(database: Database)
         "café",
         "cafe",
         "cafe\u0301",
-        "caf\u00e9 ",
         "CAFE",
         "ß",
         "ss",
@@ -153,7 +152,7 @@ def test_product_ids_are_the_same_only_if_every_character_is(database: Database)
     assert in_order == sorted_ids
 
 
-@pytest.mark.parametrize("product_id", ["x" * 201, "x" * 1000, "x" * 200 + "\0", "x\0", "\0"])
+@pytest.mark.parametrize("product_id", ["x" * 201, "x" * 1000, "x" * 200 + "\0", "x\0", "\0", "x "])
 def test_an_id_that_no_record_can_have_is_not_tracked_and_harms_no_other_order(
     database: Database, product_id: str
 ) -> None:

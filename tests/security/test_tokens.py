@@ -113,7 +113,7 @@ def test_a_token_with_a_customer_is_bound_to_it(tokens: Tokens) -> None:
     assert (bound.customer_id, bound.scopes) == ("c-1", {Scope.ORDERS_READ, Scope.ORDERS_WRITE})
 
 
-@pytest.mark.parametrize("customer_id", ["", " ", 7, ["c-1"], {}, "x" * 201, "a\nb"])
+@pytest.mark.parametrize("customer_id", ["", " ", 7, ["c-1"], {}, "x" * 201, "a\nb", "c-1 "])
 def test_a_customer_that_is_none_never_becomes_all_customers(tokens: Tokens, customer_id: Any) -> None:
     assert is_invalid(tokens, signed(customer_id=customer_id))
 

@@ -161,12 +161,14 @@ def _scopes(given: list[str], customer: str | None) -> frozenset[Scope]:
 def _customer(given: str | None) -> str | None:
     from pydantic import TypeAdapter, ValidationError
 
-    from orderflow.contracts.orders_api import Text
+    from orderflow.contracts.orders_api import Id
 
     try:
-        return None if given is None else TypeAdapter[str](Text).validate_python(given)
+        return None if given is None else TypeAdapter[str](Id).validate_python(given)
     except ValidationError:
-        raise WrongUse("--customer takes a customer id: 1 to 200 printable characters") from None
+        raise WrongUse(
+            "--customer takes a customer id: 1 to 200 printable characters, no white space at the end"
+        ) from None
 
 
 def _end(expires: str | None, now: datetime) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_core import to_json
 
-from orderflow.contracts.orders_api import Answer, OrderId, Text
+from orderflow.contracts.orders_api import Answer, Id, OrderId
 from orderflow.contracts.pages import PageQuery, TextPageQuery
 
 AUDITED_ORDERS = "/api/audit/orders"
@@ -40,7 +40,7 @@ class StockFeedQuery(TextPageQuery):
     """With `productId`, which may be repeated, only these products."""
 
     limit: _Limit = FEED_PAGE_MAX
-    product_id: list[Text] = Field([], max_length=SELECTED_MAX)
+    product_id: list[Id] = Field([], max_length=SELECTED_MAX)
 
 
 class AuditedOrder(Answer):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import from_json, to_json
 
-from orderflow.contracts.orders_api import Answer, Contract, OrderId, Text
+from orderflow.contracts.orders_api import Answer, Contract, Id, OrderId
 from orderflow.contracts.pages import decode_cursor
 
 ERASE_CUSTOMER = "/api/customers/erase"
@@ -53,7 +53,7 @@ class Remains(Answer):
 class EraseCustomerIn(Contract):
     """One step. With `dryRun` nothing is changed, only counted."""
 
-    customer_id: Text
+    customer_id: Id
     cursor: _Cursor | None = None
     dry_run: bool = False
 
@@ -82,7 +82,7 @@ class EraseShipmentsIn(Contract):
     """Erases what the Fulfillment Service has of these finished orders, or, without orders, the dead letters
     that name no order but this customer."""
 
-    customer_id: Text
+    customer_id: Id
     order_ids: Annotated[list[OrderId], Field(min_length=1, max_length=ORDERS_A_STEP_MAX)] | None = None
     cursor: _Cursor | None = None
     dry_run: bool = False

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+IdT = TypeVar("IdT")
 TextT = TypeVar("TextT")
 LinesT = TypeVar("LinesT")
 AmountT = TypeVar("AmountT")
@@ -19,8 +20,8 @@ ItemsT = TypeVar("ItemsT")
 ShipToT = TypeVar("ShipToT")
 
 
-class CustomerFields(BaseModel, Generic[TextT]):
-    customer_id: TextT
+class CustomerFields(BaseModel, Generic[IdT, TextT]):
+    customer_id: IdT
     name: TextT
 
 
@@ -29,8 +30,8 @@ class PriceFields(BaseModel, Generic[AmountT, CurrencyT]):
     currency: CurrencyT
 
 
-class ItemFields(BaseModel, Generic[TextT, QuantityT, PriceT]):
-    product_id: TextT
+class ItemFields(BaseModel, Generic[IdT, QuantityT, PriceT]):
+    product_id: IdT
     quantity: QuantityT
     unit_price: PriceT | None = None
 

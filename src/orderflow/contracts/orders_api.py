@@ -1,8 +1,8 @@
 """Requests and answers of the Order Service.
 
-Texts have 1 to 200 characters, not only blanks, and no control characters. Unknown fields are refused, so
-that a misspelt one is noticed and nothing that the client sent is dropped silently. If a JSON key is
-repeated, the last one counts.
+Texts have 1 to 200 characters, not only blanks, and no control characters. Ids also do not end with white
+space, which a database may ignore. Unknown fields are refused, so that a misspelt one is noticed and nothing
+that the client sent is dropped silently. If a JSON key is repeated, the last one counts.
 """
 
 from collections.abc import Iterator
@@ -34,8 +34,14 @@ STREAM = "/api/orders/stream"
 
 # Control characters by number: the pattern is in the OpenAPI document, and not every engine knows \p{Cc}.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$"
+_PRINTABLE_ID = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s]$"
+PATTERN_WORDS = {
+    _PRINTABLE: "must not be blank, and must have no control characters",
+    _PRINTABLE_ID: "must not be blank or end with white space, and must have no control characters",
+}
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX, pattern=_PRINTABLE)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX, pattern=_PRINTABLE_ID)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_CHARS_MAX, pattern=_PRINTABLE)]
 
 
@@ -120,14 +126,14 @@ class Answer(Contract):
     model_config = ConfigDict(extra="ignore", strict=False)
 
 
-class Customer(Contract, CustomerFields[Text]): ...
+class Customer(Contract, CustomerFields[Id, Text]): ...
 
 
 class Money(Contract, PriceFields[AmountMinor, Currency]):
     """An amount in the currency's minor unit (pence, cents); never a float."""
 
 
-class Item(Contract, ItemFields[Text, Quantity, Money]): ...
+class Item(Contract, ItemFields[Id, Quantity, Money]): ...
 
 
 class ShipTo(Contract, ShipToFields[Text, AddressLines]): ...
@@ -224,7 +230,7 @@ class AttentionOut(Answer):
     since: datetime
 
 
-class CustomerOut(Answer, CustomerFields[str]): ...
+class CustomerOut(Answer, CustomerFields[str, str]): ...
 
 
 class MoneyOut(Answer, PriceFields[int, str]): ...

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jwt
 from pydantic import TypeAdapter, ValidationError
 
-from orderflow.contracts.orders_api import Text
+from orderflow.contracts.orders_api import Id
 from orderflow.contracts.scopes import Scope, granted
 from orderflow.security.signing_keys import SigningKeys
 from orderflow.web.front_door import ANONYMOUS, Denial, Principal
@@ -21,7 +21,7 @@ REMEMBERED_MAX = 10_000
 
 _REQUIRED = ["exp", "iss", "aud", "sub"]
 _PLAIN = re.compile(r"[A-Za-z0-9][\x21-\x7e]{0,59}")
-_CUSTOMER_ID: TypeAdapter[str] = TypeAdapter(Text)
+_CUSTOMER_ID: TypeAdapter[str] = TypeAdapter(Id)
 _SCOPES = frozenset(Scope)
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from orderflow.contracts.orders_api import IdempotencyKey
 from orderflow.web.front_door import SAFE_METHODS
-from orderflow.web.problems import ProblemError, broken_contract, field_error
+from orderflow.web.problems import ProblemError, broken_contract, field_error, words
 
 _ENTITY_TAG = re.compile(rb'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _VERSION = re.compile(rb"[1-9][0-9]{0,8}")
@@ -126,7 +126,7 @@ def read_query(model: type[Q], request: Request) -> Q:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        violations = error.errors(include_input=False, include_context=False, include_url=False)
+        violations = error.errors(include_input=False, include_url=False)
         raise broken_contract(
-            [field_error(v["loc"][:1], v["msg"].removeprefix("Value error, "), "query") for v in violations]
+            [field_error(violation["loc"][:1], words(violation), "query") for violation in violations]
         ) from None

@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 
 from orderflow.contracts.answers import PROBLEM_TYPE_PREFIX
+from orderflow.contracts.orders_api import PATTERN_WORDS
 
 PROBLEM_ERRORS_MAX = 100
 INSTANCE_CHARS_MAX = 500
@@ -107,11 +108,17 @@ def validation_problem(error: ValidationError, *, at: tuple[str | int, ...] = ()
         many = f"breaks the contract in {error.error_count()} places, too many to list"
         return broken_contract([field_error(at, many)])
     errors: list[dict[str, str]] = []
-    for item in error.errors(include_input=False, include_context=False, include_url=False):
+    for item in error.errors(include_input=False, include_url=False):
         if item["type"] == "json_invalid":
             return ProblemError(400, f"The body is not JSON: {item['msg'].removeprefix('Invalid JSON: ')}.")
-        errors.append(field_error((*at, *item["loc"]), item["msg"].removeprefix("Value error, ")))
+        errors.append(field_error((*at, *item["loc"]), words(item)))
     return broken_contract(errors)
+
+
+def words(violation: ErrorDetails) -> str:
+    """What is wrong, without the input: the pattern of a text would tell people nothing."""
+    pattern = violation.get("ctx", {}).get("pattern", "")
+    return PATTERN_WORDS.get(pattern, violation["msg"].removeprefix("Value error, "))
 
 
 def field_error(location: Sequence[str | int], message: str, within: str | None = None) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orderflow.contracts.orders_api import Reason, Text, Whole
+from orderflow.contracts.orders_api import Id, Reason, Whole
 from orderflow.contracts.pages import TextPageQuery
 from orderflow.database.audit import ByHand, act
 from orderflow.database.engine import Reader
@@ -27,11 +27,11 @@ STOCK = "/api/fulfillment/stock"
 
 _SET_ON_HAND = AUDIT_LOG.recording(records.set_on_hand, lambda record: {"onHand": record.on_hand})
 
-_PRODUCT_ID: TypeAdapter[str] = TypeAdapter(Text)
+_PRODUCT_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 class StockQuery(TextPageQuery):
-    product_id: Text | None = None
+    product_id: Id | None = None
 
 
 class CountIn(BaseModel):
@@ -81,5 +81,5 @@ def _product_id(request: Request) -> str:
         path = unquote(request.scope["raw_path"].decode("ascii"), errors="strict")
         return _PRODUCT_ID.validate_python(path.removeprefix(f"{STOCK}/"))
     except (UnicodeDecodeError, ValidationError):
-        why = "must be a product id: 1 to 200 printable characters"
+        why = "must be a product id: 1 to 200 printable characters, no white space at the end"
         raise broken_contract([field_error(("productId",), why, "path")]) from None

@@ -200,10 +200,11 @@ class _Ledger:
 
 def _needs(command: Reserve) -> dict[str, int]:
     """The quantity of each product. Products that no record can name are left out: events of the past may
-    hold such ids, and a database would cut them or refuse them."""
+    hold such ids, and a database would cut them, refuse them or take them for others."""
     needs: Counter[str] = Counter()
     for product_id, quantity in command.lines:
-        if len(product_id) <= PRODUCT_ID_CHARS_MAX and "\0" not in product_id:
+        is_storable = len(product_id) <= PRODUCT_ID_CHARS_MAX and "\0" not in product_id
+        if is_storable and not product_id.endswith(" "):
             needs[product_id] += quantity
     return needs
 

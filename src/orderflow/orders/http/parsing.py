@@ -25,8 +25,8 @@ class ListQuery(PageQuery):
     """Filters of `GET /api/orders`; times are ISO 8601 with an offset, `createdTo` is exclusive."""
 
     status: list[Status] = Field([])
-    customer_id: api.Text | None = None
-    product_id: api.Text | None = None
+    customer_id: api.Id | None = None
+    product_id: api.Id | None = None
     tracking_number: api.Text | None = None
     idempotency_key: api.IdempotencyKey | None = None
     attention: bool | None = None
@@ -40,7 +40,7 @@ class StreamQuery(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     status: list[Status] = Field([])
-    customer_id: api.Text | None = None
+    customer_id: api.Id | None = None
 
 
 class OrderQuery(BaseModel):
