@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tests.upgrades.earlier_release import CASES, PARTY, THEN, fill, letter_id
+from tests.upgrades.earlier_release import CASES, PARTY, THEN, event, fill, letter_id
 
 from orderflow.contracts.audit import AuditQuery
 from orderflow.contracts.pages import encode_cursor
@@ -32,6 +32,7 @@ from orderflow.fulfillment import (
 from orderflow.fulfillment import erasure as fulfillment_erasure
 from orderflow.fulfillment import moving as fulfillment_moving
 from orderflow.fulfillment import queries as fulfillment_queries
+from orderflow.fulfillment import restored as fulfillment_restored
 from orderflow.fulfillment.dead_letters import copies, discard, group_redrive, redriver
 from orderflow.fulfillment.event_handlers import Receive
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
@@ -39,6 +40,7 @@ from orderflow.fulfillment.model import Owner, State, Step, Wait
 from orderflow.fulfillment.stock import records
 from orderflow.fulfillment.tables import dead_letters, redrives, shipments
 from orderflow.fulfillment.tables import metadata as fulfillment_tables
+from orderflow.messaging import Record
 from orderflow.orders import (
     archiving,
     counters,
@@ -51,7 +53,9 @@ from orderflow.orders import (
     retention,
     stream,
 )
+from orderflow.orders import restored as orders_restored
 from orderflow.orders.audit_feed import audited_orders
+from orderflow.orders.commands import UpdateOrder
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.model import Status
 from orderflow.orders.tables import api_keys, audit_log, idempotency_keys, order_changes, orders
@@ -69,11 +73,20 @@ LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 def run(directory: Path) -> None:
     for schema, tables, parts in (
-        (ORDERS, orders_tables, (_orders, _keys, _orders_that_leave)),
+        (ORDERS, orders_tables, (_orders_that_come_back, _orders, _keys, _orders_that_leave)),
         (
             FULFILLMENT,
             fulfillment_tables,
-            (_lease, _claims, _attentions, _redrives, _discards, _rest, _shipments_that_leave),
+            (
+                _shipments_that_come_back,
+                _lease,
+                _claims,
+                _attentions,
+                _redrives,
+                _discards,
+                _rest,
+                _shipments_that_leave,
+            ),
         ),
     ):
         database = connect(f"sqlite:///{directory / schema.name}.db", application="test")
@@ -148,6 +161,27 @@ def _orders_that_leave(connection: Connection) -> None:
     audited_orders(connection, limit=2, after=FIRST, order_ids=[LAST])
     _leave(connection, archiving.kinds(events_s=1, history_s=1, orders_s=1))
     moving.go_on(connection, "order-events")
+
+
+def _orders_that_come_back(connection: Connection) -> None:
+    """As `orderflow recover` takes them back."""
+    sent = [each for some in orders_restored.shipped(connection, THEN - timedelta(days=1)) for each in some]
+    records = [Record("order-events", 0, 0, None, each.event, (), 0) for each in sent]
+    orders_restored.lost(connection, orders_restored.logged(records), "order-events", None)
+    list(orders_restored.unfinished(connection))
+    orders_restored.take_back(Transaction(connection), [[_update(sent[0].order_id)]])
+    stream.shift(connection)
+
+
+def _update(order_id: str) -> UpdateOrder:
+    return UpdateOrder(order_id, Status.SHIPPED, None, None, NOW, "recover", None, "c")
+
+
+def _shipments_that_come_back(connection: Connection) -> None:
+    case = CASES["closed, failed"]
+    fulfillment_restored.outcomes(connection, [case.order_id])
+    shipped = fulfillment_restored.Shipped(case.order_id, event(case), None, "c", "t", NOW)
+    fulfillment_restored.take_back(Transaction(connection), [shipped], NOW)
 
 
 def _shipments_that_leave(connection: Connection) -> None:

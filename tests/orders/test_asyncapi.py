@@ -45,7 +45,9 @@ def published(event_type: str) -> Message:
     """What the relay publishes of such an event."""
     if event_type == ORDER_CREATED:
         content = json.dumps(ORDER)
-        payload = order_created(content, EVENT_ID, ORDER_ID, utc_text(NOW), "checkout-42")
+        payload = order_created(
+            content, EVENT_ID, ORDER_ID, utc_text(NOW), "checkout-42", placed_by="shop", key="k"
+        )
         return message(
             OutboxRow(ORDER_ID, 1, EVENT_ID, event_type, TOPIC, payload, "checkout-42", TRACEPARENT, NOW)
         )

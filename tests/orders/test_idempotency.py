@@ -47,7 +47,7 @@ def test_a_key_belongs_to_its_caller(service: Service) -> None:
             f"00-{'1' * 32}-{'2' * 16}-00",
             event_id,
             "order-events",
-            order_created(content, event_id, order_id, "2026-02-10T00:00:00.000Z", "c"),
+            order_created(content, event_id, order_id, "2026-02-10T00:00:00.000Z", "c", placed_by=caller),
             1,
             caller,
             "the same key",

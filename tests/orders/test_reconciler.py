@@ -43,7 +43,7 @@ class World:
         )
         event_id = new_uuid4()
         content = order.model_dump_json(exclude_none=True)
-        event = order_created(content, event_id, order_id, utc_text(self.now), "test")
+        event = order_created(content, event_id, order_id, utc_text(self.now), "test", placed_by="test")
         command = commands.PlaceOrder(
             order_id, self.now, "test", TRACEPARENT, event_id, "order-events", event, 1, "test"
         )

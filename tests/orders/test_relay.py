@@ -38,7 +38,7 @@ on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=T
 def event(number: int, version: int = 1) -> OutboxRow:
     order_id = f"019c0000-0000-7000-8000-{number:012d}"
     event_id = new_uuid4()
-    first = order_created(json.dumps(ORDER), event_id, order_id, utc_text(NOW), "c")
+    first = order_created(json.dumps(ORDER), event_id, order_id, utc_text(NOW), "c", placed_by="shop")
     payload = first.replace('"orderVersion":1', f'"orderVersion":{version}')
     return OutboxRow(order_id, version, event_id, "OrderCreated", TOPIC, payload, "c", None, NOW)
 

@@ -24,6 +24,7 @@ from orderflow.cli import (
     orders_import,
     orders_tail,
     parked,
+    recover,
     roles,
     simulators,
     stock,
@@ -101,6 +102,7 @@ def _app() -> App:
     app.command(simulators.payment_sim)
     app.command(migration.migrate)
     app.command(move.move)
+    app.command(recover.recover)
     app.command(_orders())
     letters = App(name="dead-letters", help="What waits for a person: look, put back on its way, give up.")
     letters.command(dead_letters.list_letters, name="list")

@@ -1,16 +1,17 @@
 """Opens the event log that the settings name."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from orderflow.messaging import DEAD_LETTER_BYTES_MAX, BusUnavailable, Consumer, Kept, Publisher
+from orderflow.messaging import DEAD_LETTER_BYTES_MAX, BusUnavailable, Consumer, Kept, Publisher, Record
 from orderflow.runtime.health import Health
 from orderflow.runtime.patience import until_it_works
 from orderflow.settings import Settings
@@ -35,6 +36,9 @@ class Bus:
     dead_letter_publisher: Callable[[], Publisher]
     consumer: Callable[[str], Consumer]
     """Makes the consumer of the worker with this id."""
+    history: Callable[[datetime], Iterator[Record]]
+    """Reads the orders topic from that time on, one partition after the other, without being a consumer of
+    it. Raises BusUnavailable."""
     kept: Callable[[str], Kept]
     """How long messages of the topic with this name are kept. It may ask a broker, for 5 s at most."""
     topic_keepers: Callable[[Health], Sequence["TopicKeeper"]] = lambda _health: ()
@@ -49,18 +53,30 @@ def open_bus(settings: Settings) -> Generator[Bus]:
     what only a person can mend, BusUnavailable for a file that still cannot be written.
     """
     if settings.bus_url == "embedded:":
+        from orderflow.messaging.embedded_history import history as embedded_history
+
         event_log = _embedded_log(settings.data_dir / "events.db", seconds_max=settings.database_wait_s)
         try:
             yield Bus(
                 event_log.publisher,
                 event_log.publisher,
                 lambda _worker_id: event_log.consumer(settings.orders_topic, settings.consumer_group),
+                history=lambda since: embedded_history(
+                    settings.data_dir / "events.db", settings.orders_topic, _unix_ms(since)
+                ),
                 kept=_kept_embedded,
             )
         finally:
             event_log.close()
         return
-    from orderflow.messaging.kafka import KafkaConsumer, KafkaPublisher, TopicKeeper, bootstrap_servers, kept
+    from orderflow.messaging.kafka import (
+        KafkaConsumer,
+        KafkaPublisher,
+        TopicKeeper,
+        bootstrap_servers,
+        history,
+        kept,
+    )
 
     bootstrap = bootstrap_servers(settings.bus_url)
     security = kafka_security(settings)
@@ -76,6 +92,7 @@ def open_bus(settings: Settings) -> Generator[Bus]:
             instance=worker_id,
             settings=security,
         ),
+        history=lambda since: history(bootstrap, settings.orders_topic, _unix_ms(since), settings=security),
         kept=lambda topic: kept(bootstrap, topic, settings=security),
         topic_keepers=lambda health: [
             TopicKeeper(
@@ -87,6 +104,10 @@ def open_bus(settings: Settings) -> Generator[Bus]:
             )
         ],
     )
+
+
+def _unix_ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 @asynccontextmanager

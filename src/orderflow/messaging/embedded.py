@@ -334,7 +334,7 @@ class EmbeddedConsumer:
                 select, (self._topic, partition, start, min(share, left))
             ).fetchall():
                 offset, key, value, headers, timestamp_ms = row
-                record = Record(self._topic, partition, offset, key, value, _unpacked(headers), timestamp_ms)
+                record = Record(self._topic, partition, offset, key, value, unpacked(headers), timestamp_ms)
                 found[partition].append(record)
             left -= len(found[partition])
             self._turn = (partition + 1) % self._log.partitions
@@ -396,5 +396,5 @@ def _packed(headers: Headers) -> str:
     return json.dumps([(name, value.decode("latin-1")) for name, value in headers])
 
 
-def _unpacked(headers: str) -> Headers:
+def unpacked(headers: str) -> Headers:
     return tuple((name, value.encode("latin-1")) for name, value in json.loads(headers))

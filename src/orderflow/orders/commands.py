@@ -151,6 +151,8 @@ class UpdateOrder:
     traceparent: str | None = None
     owner: str | None = None
     """If it is given, the orders of other customers do not exist for this update."""
+    version: int | None = None
+    """For a move that was made before, and is taken back from its event: the version that it made."""
 
     @property
     def rows(self) -> int:
@@ -211,6 +213,8 @@ def update_orders(tx: Transaction, commands: Sequence[UpdateOrder]) -> list[Upda
         if isinstance(after, IllegalTransition):
             results.append(after)
             continue
+        if command.version is not None and after is not before:
+            after = replace(after, version=max(after.version, command.version))
         results.append(Updated(after is not before, after.status))
         if after is not before:
             states[command.order_id] = after

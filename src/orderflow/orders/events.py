@@ -19,13 +19,25 @@ class EventTooLarge:
     size_bytes: int
 
 
-def order_created(content: str, event_id: str, order_id: str, created_at: str, correlation_id: str) -> str:
-    """The first event of an order as JSON; `content` is its customer, items and shipTo as a JSON object. The
-    other arguments need no escaping: the front door accepts only correlation ids that need none."""
+def order_created(
+    content: str,
+    event_id: str,
+    order_id: str,
+    created_at: str,
+    correlation_id: str,
+    *,
+    placed_by: str,
+    key: str | None = None,
+) -> str:
+    """The first event of an order as JSON; `content` is its customer, items and shipTo as a JSON object, and
+    `key` its idempotency key. Ids and times need no escaping: the front door accepts only correlation ids
+    that need none."""
+    with_key = "" if key is None else f',"idempotencyKey":{to_json(key).decode()}'
     return (
         f'{{"eventType":"{ORDER_CREATED}","schemaVersion":{SCHEMA_VERSION},"eventId":"{event_id}",'
         f'"orderId":"{order_id}","orderVersion":1,{content[1:-1]},"createdAt":"{created_at}",'
-        f'"metadata":{{"source":"{SOURCE}","correlationId":"{correlation_id}"}}}}'
+        f'"metadata":{{"source":"{SOURCE}","correlationId":"{correlation_id}",'
+        f'"placedBy":{to_json(placed_by).decode()}{with_key}}}}}'
     )
 
 

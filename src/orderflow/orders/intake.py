@@ -57,6 +57,16 @@ class Prepared(NamedTuple):
 _NO_CONTENT = {"idempotency_key"}
 
 
+def content_of(order: OrderIn) -> str:
+    """The canonical validated order as JSON."""
+    return order.model_dump_json(exclude_none=True, exclude=_NO_CONTENT)
+
+
+def request_hash(content: str) -> str:
+    """What two requests with one idempotency key must have in common."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
 class Intake:
     """Places orders through the writer.
 
@@ -156,8 +166,10 @@ class Intake:
         created_at, at = _instant(unix_ms)
         order_id = new_uuid7(unix_ms)
         event_id = new_uuid4()
-        content = order.model_dump_json(exclude_none=True, exclude=_NO_CONTENT)
-        event = order_created(content, event_id, order_id, at, caller.correlation_id)
+        content = content_of(order)
+        event = order_created(
+            content, event_id, order_id, at, caller.correlation_id, placed_by=caller.name, key=key
+        )
         if refused := too_large(event):
             return refused
         command = commands.PlaceOrder(
@@ -171,7 +183,7 @@ class Intake:
             len(order.items),
             caller.name,
             key,
-            None if key is None else hashlib.sha256(content.encode()).hexdigest(),
+            None if key is None else request_hash(content),
         )
         return Prepared(command, queries.created_json(content, order_id, at, caller.correlation_id))
 

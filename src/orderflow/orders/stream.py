@@ -16,7 +16,7 @@ from orderflow.contracts.instants import utc_text
 from orderflow.database.bulk import Insert
 from orderflow.database.transaction import Transaction
 from orderflow.orders.model import OrderState
-from orderflow.orders.tables import stream
+from orderflow.orders.tables import stream, webhooks
 
 
 class Change(NamedTuple):
@@ -113,3 +113,15 @@ def read(connection: Connection, position: int, *, rows_max: int) -> Page:
         for index, change in enumerate(from_json(row.changes))
     ]
     return Page([each for each in found if each[0] >= position], len(rows) == rows_max)
+
+
+SHIFT = 1_000_000_000
+"""More changes than there can be between a backup and its restore."""
+
+
+def shift(connection: Connection) -> None:
+    """Move the stream, and the webhooks in it, to positions that were never given out: after a restore,
+    others have seen positions with changes that the database has lost. Clients of the stream get a reset."""
+    behind = sa.update(stream).where(stream.c.first_position.is_not(None))
+    connection.execute(behind.values(first_position=stream.c.first_position + SHIFT))
+    connection.execute(sa.update(webhooks).values(position=webhooks.c.position + SHIFT))

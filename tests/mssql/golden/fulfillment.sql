@@ -124,17 +124,6 @@ WHERE processed_events.event_id IN (SELECT shipments.event_id
 FROM shipments
 WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')))
 
--- fulfillment.archiving._shipment_rows
-SELECT shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent, shipments.ordered_at,
-    shipments.received_at, shipments.request, shipments.amount_minor, shipments.currency, shipments.state,
-    shipments.step, shipments.direction, shipments.ended, shipments.attempts, shipments.waits,
-    shipments.interruptions, shipments.due_at_ms, shipments.worker_id, shipments.epoch, shipments.intent_at,
-    shipments.party, shipments.cancel_requested_at, shipments.shipment_id, shipments.carrier,
-    shipments.tracking_number, shipments.shipped_at, shipments.error, shipments.note, shipments.parked_kind,
-    shipments.failed_calls, shipments.closed_at
-FROM shipments
-WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
-
 -- fulfillment.attentions._PUT
 SET NOCOUNT ON;
 BEGIN TRY
@@ -901,6 +890,21 @@ SELECT TOP 6 shipments.order_id, shipments.event_id, shipments.correlation_id, s
 FROM shipments
 WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
     ORDER BY shipments.order_id
+
+-- fulfillment.restored._SHIPMENTS
+SELECT shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent, shipments.ordered_at,
+    shipments.received_at, shipments.request, shipments.amount_minor, shipments.currency, shipments.state,
+    shipments.step, shipments.direction, shipments.ended, shipments.attempts, shipments.waits,
+    shipments.interruptions, shipments.due_at_ms, shipments.worker_id, shipments.epoch, shipments.intent_at,
+    shipments.party, shipments.cancel_requested_at, shipments.shipment_id, shipments.carrier,
+    shipments.tracking_number, shipments.shipped_at, shipments.error, shipments.note, shipments.parked_kind,
+    shipments.failed_calls, shipments.closed_at
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- fulfillment.restored.take_back
+UPDATE shipments SET state=?, due_at_ms=?, worker_id=?, epoch=?, shipment_id=?, carrier=?, tracking_number=?,
+    shipped_at=?, note=?, closed_at=? WHERE shipments.order_id = ? AND shipments.state = ?
 
 -- fulfillment.shipments._CLOSE
 UPDATE shipments SET state=new.state, due_at_ms=NULL, worker_id=NULL, epoch=NULL, note=new.note,

@@ -262,7 +262,7 @@ UPDATE order_changes SET reason=? WHERE order_changes.order_id IN (SELECT value 
 -- orders.moving.go_on
 UPDATE outbox SET partition=?, offset=?
 
--- orders.moving.go_on
+-- orders.moving.send_again
 UPDATE outbox SET topic=?, leased_until_ms=?, published_at=?, re_emissions=? WHERE outbox.order_id IN (SELECT
     orders.order_id
 FROM orders
@@ -605,6 +605,32 @@ FROM outbox
 WHERE outbox.published_at IS NULL AND outbox.parked_reason IS NULL AND outbox.re_emissions = ? AND outbox.created_at <
     ? AND outbox.order_id < ? ORDER BY outbox.order_id
 
+-- orders.restored._SENT
+SELECT orders.order_id, outbox.payload, outbox.traceparent, orders.carrier, orders.tracking_number, orders.shipped_at
+FROM orders JOIN outbox ON outbox.order_id = orders.order_id
+WHERE orders.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')) AND
+    outbox.order_version = ?
+
+-- orders.restored._SHIPPED
+SELECT TOP 10000 orders.order_id, orders.updated_at
+FROM orders
+WHERE orders.status = ? AND orders.order_id > ? ORDER BY orders.order_id
+
+-- orders.restored._THERE
+SELECT orders.order_id
+FROM orders
+WHERE orders.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+
+-- orders.restored._VERSION
+SELECT orders.version
+FROM orders
+WHERE orders.order_id = ?
+
+-- orders.restored.unfinished
+SELECT orders.order_id, orders.status
+FROM orders
+WHERE (orders.status NOT IN (?, ?, ?)) ORDER BY orders.order_id
+
 -- orders.retention._remove
 DELETE FROM idempotency_keys WHERE idempotency_keys.order_id > ? AND idempotency_keys.order_id < ?
 
@@ -692,6 +718,12 @@ FROM stream
 WHERE stream.first_position >= coalesce((SELECT max(stream.first_position) AS max_1
 FROM stream
 WHERE stream.first_position <= ?), ?) ORDER BY stream.first_position
+
+-- orders.stream.shift
+UPDATE stream SET first_position=(stream.first_position + ?) WHERE stream.first_position IS NOT NULL
+
+-- orders.stream.shift
+UPDATE webhooks SET position=(webhooks.position + ?)
 
 -- orders.webhooks.endpoints._ADD
 INSERT INTO webhooks (endpoint_id, url, secret, event_types, created_at, position) OUTPUT inserted.endpoint_id SELECT

@@ -78,9 +78,9 @@ REMEDIES = {
     "unknown-to-fulfillment": "see that workers run and read their partitions: `orderflow health "
     "fulfillment`; the reconciler sends the event again by itself",
     "shipment-missing": "the fulfillment database has lost it, or somebody else has reported Shipped: "
-    "compare with the carrier, and see `orderflow orders show`",
+    "compare with the carrier, and see `orderflow orders show`; after a restore, `orderflow recover`",
     "shipment-without-order": "the orders database has lost the order, or it came from elsewhere: "
-    "compare with a backup",
+    "after a restore, `orderflow recover` takes it back; otherwise compare with a backup",
     "shipment-waits": "start a worker that can ask its carrier and payment provider",
     "shipment-without-timer": "restart the workers; if it stays, its row was changed by hand",
     "shipment-closed": "see `orderflow orders show`; the reconciler asks for a person in the end, or cancel "
@@ -263,11 +263,13 @@ def _paid_by_ledger(known: Known, moment: Moment) -> Found:
         yield "charged-wrongly", f"it is {order.status}, and {charged} is charged"
     if order.status not in FINAL or (shipment is not None and shipment.state != CLOSED):
         return
-    if is_open:
+    if is_open and order.status == SHIPPED and not charged:
+        yield "not-captured", "it is Shipped, and money is still set aside"
+    elif is_open:
         yield "authorization-kept", f"it is {order.status}, and money is still set aside"
-    if order.status == SHIPPED and shipment is not None:
+    elif order.status == SHIPPED and shipment is not None:
         pays = shipment.ended.get("authorize") == DONE
-        due = (shipment.amount_minor or 0) if pays else 0
+        due = (shipment.amount_minor or 0) if pays or (charged and not shipment.attempts) else 0
         if charged != due:
             yield "charged-wrongly", f"it is Shipped, {charged} is charged, and {due} is due"
 

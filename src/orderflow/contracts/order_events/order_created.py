@@ -35,7 +35,6 @@ class _Order(EventModel, OrderFields[EventCustomer, _Items, EventShipTo]):
 
     order_id: Uuid
     created_at: UtcInstant
-    metadata: Metadata
 
 
 class OrderCreatedV1(_Order):
@@ -43,6 +42,15 @@ class OrderCreatedV1(_Order):
 
     event_type: Literal["OrderCreated"]
     schema_version: Literal[1] = 1
+    metadata: Metadata
+
+
+class PlacedMetadata(Metadata):
+    """Who placed the order, and with which idempotency key: an order that is taken back from its event is
+    still the answer to a repeated request."""
+
+    placed_by: BoundedText | None = None
+    idempotency_key: BoundedText | None = None
 
 
 class OrderCreated(_Order):
@@ -52,6 +60,7 @@ class OrderCreated(_Order):
     schema_version: Literal[2]
     event_id: Uuid
     order_version: Annotated[int, Field(ge=1)]
+    metadata: PlacedMetadata
 
 
 def from_version_1(event: OrderCreatedV1) -> OrderCreated:

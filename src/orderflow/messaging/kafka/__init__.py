@@ -6,6 +6,7 @@ That library's asynchronous classes are not used, because they refuse headers an
 
 from orderflow.messaging.kafka.cluster import Settings
 from orderflow.messaging.kafka.consumer import KafkaConsumer
+from orderflow.messaging.kafka.history import history
 from orderflow.messaging.kafka.publisher import KafkaPublisher
 from orderflow.messaging.kafka.retention import kept
 from orderflow.messaging.kafka.topics import (
@@ -24,6 +25,7 @@ __all__ = [
     "TopicKeeper",
     "bootstrap_servers",
     "ensure_topics",
+    "history",
     "kept",
     "makes_topics_by_itself",
     "partitions_of",

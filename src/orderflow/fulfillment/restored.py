@@ -1,0 +1,97 @@
+"""What fulfillment still knows, and takes back, after one of the databases was restored from a backup."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from orderflow.database.dialects import ids_parameter, one_of
+from orderflow.database.transaction import Transaction
+from orderflow.fulfillment.decisions import UNKNOWN_ORDER
+from orderflow.fulfillment.event_handlers import Receive, received
+from orderflow.fulfillment.inbox import receive
+from orderflow.fulfillment.model import NOBODY, State
+from orderflow.fulfillment.tables import shipments
+
+
+class Outcome(NamedTuple):
+    """How far a shipment has come. `is_begun`: the Order Service had acknowledged Processing. `status` is the
+    status that it has reported as the last one, if any; carrier, tracking number and the time are those of
+    Shipped, `error` is that of Failed. `parked` and `note` are why a person must look."""
+
+    is_begun: bool
+    status: str | None = None
+    carrier: str | None = None
+    tracking_number: str | None = None
+    shipped_at: datetime | None = None
+    error: str | None = None
+    parked: str | None = None
+    note: str | None = None
+
+
+def outcomes(connection: Connection, order_ids: Sequence[str]) -> dict[str, Outcome]:
+    """What is known of these orders, by id."""
+    rows = connection.execute(_SHIPMENTS, ids_parameter(order_ids))
+    return {row.order_id: _outcome(row) for row in rows}
+
+
+_SHIPMENTS = sa.select(shipments).where(one_of(shipments.c.order_id, "ids"))
+
+
+def _outcome(row: sa.Row[tuple[object, ...]]) -> Outcome:
+    is_begun = row.state not in (State.RECEIVED, State.CLOSED) and (
+        row.state != State.PARKED or row.attempts > 0 or row.shipment_id is not None
+    )
+    if row.state == State.PARKED and row.parked_kind != UNKNOWN_ORDER:
+        return Outcome(is_begun, parked=row.parked_kind, note=row.note)
+    if row.shipment_id is not None and row.direction == "do":
+        reported = "Shipped" if row.state == State.CLOSED or row.step == "capture" else None
+        return Outcome(True, reported, row.carrier, row.tracking_number, row.shipped_at)
+    if row.state == State.CLOSED and row.direction == "undo":
+        return Outcome(True, "Cancelled" if row.error is None else "Failed", error=row.error)
+    return Outcome(is_begun)
+
+
+NOTE = "it had shipped before the database was restored; what it was paid with, nobody here knows"
+
+
+class Shipped(NamedTuple):
+    """An order that has shipped, with its event and with what it has shipped."""
+
+    order_id: str
+    event: bytes
+    traceparent: str | None
+    carrier: str | None
+    tracking_number: str | None
+    shipped_at: datetime | None
+
+
+def take_back(tx: Transaction, orders: Sequence[Shipped], at: datetime) -> int:
+    """Close the shipments of these orders that were lost, or had not begun; nobody calls a party for them any
+    more. Returns their number."""
+    commands: list[Receive] = []
+    for order in orders:
+        headers = (("traceparent", order.traceparent.encode()),) if order.traceparent else ()
+        command = received(order.event, headers, NOBODY, at)
+        if isinstance(command, Receive):
+            commands.append(command)
+    receive(tx, commands)
+    closed = 0
+    for order in orders:
+        given = {
+            "state": State.CLOSED.value,
+            "due_at_ms": None,
+            "worker_id": None,
+            "epoch": None,
+            "shipment_id": order.tracking_number,
+            "carrier": order.carrier,
+            "tracking_number": order.tracking_number,
+            "shipped_at": order.shipped_at,
+            "closed_at": at,
+            "note": NOTE,
+        }
+        here = sa.and_(shipments.c.order_id == order.order_id, shipments.c.state == State.RECEIVED.value)
+        closed += tx.connection.execute(sa.update(shipments).where(here).values(given)).rowcount
+    return closed

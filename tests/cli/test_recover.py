@@ -1,0 +1,219 @@
+"""`orderflow recover` on the files of an embedded deployment that does not run."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from orderflow import cli
+from orderflow.contracts.instants import utc_text
+from orderflow.database.engine import Database, connect
+from orderflow.database.migrate import migrate
+from orderflow.database.transaction import Transaction
+from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.messaging import Message
+from orderflow.messaging.embedded import EmbeddedLog
+from orderflow.orders import stream
+from orderflow.orders.commands import place_orders
+from orderflow.orders.events import of_move, order_created
+from orderflow.orders.migrations import SCHEMA as ORDERS
+from orderflow.orders.placement import PlaceOrder
+from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox
+from orderflow.runtime.ids import new_uuid4, new_uuid7
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+TOPIC = "order-events"
+CONTENT = '{"customer":{"customerId":"c","name":"n"},"items":[{"productId":"p","quantity":1}]}'
+TRACEPARENT = f"00-{'1' * 32}-{'2' * 16}-00"
+
+
+class Restored:
+    """An orders database that lacks what its topic has."""
+
+    def __init__(self, directory: Path) -> None:
+        data = directory / ".orderflow"
+        data.mkdir()
+        self._log_file = data / "events.db"
+        self.orders: Database = connect(f"sqlite:///{data / 'orders.db'}", application="test")
+        fulfillment = connect(f"sqlite:///{data / 'fulfillment.db'}", application="test")
+        migrate(self.orders, ORDERS)
+        migrate(fulfillment, FULFILLMENT)
+        fulfillment.dispose()
+        self.publish([])
+
+    def publish(self, payloads: list[tuple[str, str]]) -> None:
+        log = EmbeddedLog(self._log_file)
+        headers = (("traceparent", TRACEPARENT.encode()),)
+        messages = [Message(TOPIC, order_id, text.encode(), headers) for order_id, text in payloads]
+        log.publisher().publish(messages)
+        log.close()
+
+    def order(self, key: str | None = None, at: datetime = NOW) -> PlaceOrder:
+        order_id, event_id = new_uuid7(int(at.timestamp() * 1000)), new_uuid4()
+        event = order_created(CONTENT, event_id, order_id, utc_text(at), "c", placed_by="shop", key=key)
+        hashed = None if key is None else "another"
+        return PlaceOrder(order_id, at, "c", TRACEPARENT, event_id, TOPIC, event, 1, "shop", key, hashed)
+
+    def lose(self, key: str | None = None, at: datetime = NOW) -> str:
+        """An order that only the topic has."""
+        placed = self.order(key, at)
+        self.publish([(placed.order_id, placed.payload)])
+        return placed.order_id
+
+    def place(self, placed: PlaceOrder) -> str:
+        with self.orders.writer.begin() as connection:
+            tx = Transaction(connection)
+            place_orders(tx, [placed])
+            tx.send()
+        return placed.order_id
+
+    def move(self, order_id: str, event_type: str, version: int) -> None:
+        event = of_move(
+            event_type,
+            topic=TOPIC,
+            order_id=order_id,
+            order_version=version,
+            at=NOW,
+            correlation_id="c",
+            traceparent=None,
+        )
+        self.publish([(order_id, event.payload)])
+
+    def status(self, order_id: str) -> tuple[str, int] | None:
+        found = self.rows(sa.select(orders.c.status, orders.c.version).where(orders.c.order_id == order_id))
+        return (found[0][0], found[0][1]) if found else None
+
+    def rows(self, query: Any) -> list[Any]:
+        with self.orders.reader.connect() as connection:
+            return list(connection.execute(query).all())
+
+
+@pytest.fixture
+def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restored]:
+    monkeypatch.chdir(tmp_path)
+    made = Restored(tmp_path)
+    yield made
+    made.orders.dispose()
+
+
+def recover(*options: str) -> int:
+    return cli.run(["recover", "--since", "1h", *(options or ("--yes",))])
+
+
+def test_a_lost_order_comes_back_with_its_key_and_its_event(restored: Restored) -> None:
+    order_id = restored.lose('k"é')
+    assert recover() == 0
+    assert restored.status(order_id) == ("Created", 1)
+    ((key, by),) = restored.rows(
+        sa.select(idempotency_keys.c.key, orders.c.created_by).select_from(
+            idempotency_keys.join(orders, orders.c.order_id == idempotency_keys.c.order_id)
+        )
+    )
+    assert (key, by) == ('k"é', "shop")
+    ((published_at, payload),) = restored.rows(sa.select(outbox.c.published_at, outbox.c.payload))
+    assert published_at is None
+    assert order_id in str(payload)
+    assert recover() == 0
+    assert restored.status(order_id) == ("Created", 1)
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(
+    restored: Restored, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order_id = restored.lose()
+    assert recover("--dry-run") == 0
+    told = capsys.readouterr().out
+    assert "1 lost orders would be taken back" in told
+    assert restored.status(order_id) is None
+    assert recover() == 0
+    assert capsys.readouterr().out == told.replace("would be ", "")
+
+
+def test_an_order_whose_key_was_used_again_is_left_to_a_person(
+    restored: Restored, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = restored.lose("k")
+    again = restored.place(restored.order("k"))
+    assert recover() == 1
+    assert f"order {lost} is not taken back" in capsys.readouterr().err
+    assert restored.status(lost) is None
+    assert restored.status(again) == ("Created", 1)
+
+
+@pytest.mark.parametrize(
+    ("moves", "expected"),
+    [
+        ([("OrderReleased", 3)], ("Created", 3)),
+        ([("OrderCancelled", 2)], ("Cancelled", 2)),
+        ([("OrderReleased", 3), ("OrderReleased", 5), ("OrderCancelled", 8)], ("Cancelled", 8)),
+    ],
+    ids=["released", "cancelled", "one after the other"],
+)
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "old"])
+def test_lost_moves_are_made_again_with_their_versions(
+    restored: Restored, moves: list[tuple[str, int]], expected: tuple[str, int], is_lost: bool
+) -> None:
+    order_id = restored.lose() if is_lost else restored.place(restored.order())
+    for event_type, version in moves:
+        restored.move(order_id, event_type, version)
+    assert recover() == 0
+    assert restored.status(order_id) == expected
+    events = restored.rows(sa.select(outbox.c.event_id).where(outbox.c.order_version > 1))
+    assert len(events) == len(moves)
+    history = restored.rows(sa.select(order_changes.c.version))
+    assert recover() == 0, "once more"
+    assert restored.status(order_id) == expected
+    assert restored.rows(sa.select(order_changes.c.version)) == history
+
+
+def test_a_cancellation_that_fulfillment_has_forgotten_is_left_to_a_person(
+    restored: Restored, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order_id = restored.lose()
+    restored.move(order_id, "OrderCancellationRequested", 3)
+    assert recover() == 0
+    assert "1 cancellations left to a person" in capsys.readouterr().out
+    assert restored.status(order_id) == ("OnHold", 3)
+    ((kind,),) = restored.rows(sa.select(orders.c.attention_kind))
+    assert kind == "cancellation-in-doubt"
+    assert recover() == 0, "once more"
+    assert restored.status(order_id) == ("OnHold", 3)
+
+
+def test_what_others_write_on_the_topic_is_no_order_of_ours(restored: Restored) -> None:
+    placed = restored.order()
+    foreign = placed.payload.replace('"source":"OrderService"', '"source":"elsewhere"')
+    restored.publish([(placed.order_id, foreign), ("x", "{"), ("x", '{"eventType":"Unknown"}')])
+    assert recover() == 0
+    assert restored.status(placed.order_id) is None
+
+
+def test_orders_that_may_have_been_archived_are_not_taken_back(
+    restored: Restored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old, young = restored.lose(at=NOW - timedelta(days=9)), restored.lose()
+    monkeypatch.setenv("ORDERFLOW_ORDERS_KEPT_S", str(8 * 86_400))
+    monkeypatch.setenv("ORDERFLOW_ARCHIVE_DIR", str(tmp_path / "archive"))
+    assert recover() == 0
+    assert restored.status(old) is None
+    assert restored.status(young) == ("Created", 1)
+
+
+def test_the_stream_goes_on_at_positions_that_nobody_has_seen(restored: Restored) -> None:
+    with restored.orders.writer.begin() as connection:
+        row = {"changes": "[]", "size": 3, "first_position": 7, "at": NOW}
+        connection.execute(sa.insert(stream.stream).values(row))
+    assert recover() == 0
+    with restored.orders.reader.connect() as connection:
+        found = stream.bounds(connection)
+    assert found == (7 + stream.SHIFT, 10 + stream.SHIFT), "whoever resumes from before gets a reset"
+
+
+def test_it_must_be_said_whether_it_is_meant(restored: Restored) -> None:
+    assert cli.run(["recover", "--since", "1h"]) == 2
+    assert recover("--yes", "--dry-run") == 2
+    assert cli.run(["recover", "--since", "yesterday", "--yes"]) == 2
+    assert cli.run(["recover", "--since", "2026-02-10T09:30:00", "--yes"]) == 2
