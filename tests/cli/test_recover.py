@@ -13,6 +13,7 @@ from orderflow.contracts.instants import utc_text
 from orderflow.database.engine import Database, connect
 from orderflow.database.migrate import migrate
 from orderflow.database.transaction import Transaction
+from orderflow.fulfillment import lease
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
 from orderflow.messaging import Message
 from orderflow.messaging.embedded import EmbeddedLog
@@ -41,7 +42,7 @@ class Restored:
         fulfillment = connect(f"sqlite:///{data / 'fulfillment.db'}", application="test")
         migrate(self.orders, ORDERS)
         migrate(fulfillment, FULFILLMENT)
-        fulfillment.dispose()
+        self.fulfillment = fulfillment
         self.publish([])
 
     def publish(self, payloads: list[tuple[str, str]]) -> None:
@@ -97,6 +98,7 @@ def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
     made = Restored(tmp_path)
     yield made
     made.orders.dispose()
+    made.fulfillment.dispose()
 
 
 def recover(*options: str) -> int:
@@ -217,3 +219,14 @@ def test_it_must_be_said_whether_it_is_meant(restored: Restored) -> None:
     assert recover("--yes", "--dry-run") == 2
     assert cli.run(["recover", "--since", "yesterday", "--yes"]) == 2
     assert cli.run(["recover", "--since", "2026-02-10T09:30:00", "--yes"]) == 2
+
+
+def test_nothing_is_taken_back_while_a_worker_runs(
+    restored: Restored, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order_id = restored.lose()
+    with restored.fulfillment.writer.begin() as connection:
+        lease.acquire(Transaction(connection), [lease.Acquire("w")])
+    assert recover() == 1
+    assert "stop all roles first" in capsys.readouterr().err
+    assert restored.status(order_id) is None

@@ -179,6 +179,7 @@ def _update(order_id: str) -> UpdateOrder:
 
 def _shipments_that_come_back(connection: Connection) -> None:
     case = CASES["closed, failed"]
+    fulfillment_restored.is_worked_on(connection)
     fulfillment_restored.outcomes(connection, [case.order_id])
     shipped = fulfillment_restored.Shipped(case.order_id, event(case), None, "c", "t", NOW)
     fulfillment_restored.take_back(Transaction(connection), [shipped], NOW)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from orderflow.cli.configuration import load_settings
-from orderflow.cli.terminal import WrongUse, complain, write_line
+from orderflow.cli.terminal import CommandFailed, WrongUse, complain, write_line
 
 if TYPE_CHECKING:  # SQLAlchemy and the settings cost more time than `orderflow version` may take
+    from orderflow.database.engine import Database
     from orderflow.database.transaction import Transaction
     from orderflow.fulfillment.restored import Outcome
     from orderflow.orders.commands import UpdateOrder
@@ -112,6 +113,7 @@ def _recover(settings: Settings, since: datetime, *, dry_run: bool) -> Recovered
         of_orders, of_fulfillment = (
             stack.enter_context(prepared(source, migrates=settings.migrates_at_start)) for source in sources
         )
+        _refuse_workers(of_fulfillment)
         kept_s = settings.orders_kept_s
         kept_since = None if kept_s is None else datetime.now(UTC) - timedelta(seconds=kept_s)
         with of_orders.reader.connect() as reader:
@@ -134,6 +136,14 @@ def _recover(settings: Settings, since: datetime, *, dry_run: bool) -> Recovered
             if dry_run:
                 transaction.rollback()
     return done
+
+
+def _refuse_workers(fulfillment: Database) -> None:
+    from orderflow.fulfillment.restored import is_worked_on
+
+    with fulfillment.reader.connect() as connection:
+        if is_worked_on(connection):
+            raise CommandFailed("a fulfillment worker runs, or ended some seconds ago: stop all roles first")
 
 
 def _compare(tx: Transaction, fulfillment: Transaction, lost: Lost, topic: str, done: Recovered) -> None:

@@ -55,12 +55,13 @@ def is_live(worker_id: sa.ColumnElement[str | None], epoch: sa.ColumnElement[int
     """Whether a lease with exactly this worker and epoch is live."""
     return (
         sa.exists()
-        .where(workers.c.worker_id == worker_id, workers.c.epoch == epoch, _has_not_ended())
+        .where(workers.c.worker_id == worker_id, workers.c.epoch == epoch, has_not_ended())
         .correlate(shipments)
     )
 
 
-def _has_not_ended() -> sa.ColumnElement[bool]:
+def has_not_ended() -> sa.ColumnElement[bool]:
+    """Whether the row of a worker shows a live lease."""
     until = workers.c.lease_until_ms
     return sa.and_(until > now_ms(), until <= now_ms() + LEASE_MS)
 
@@ -94,7 +95,7 @@ def _acquire(tx: Transaction, command: Acquire) -> Owner | None:
 
 def _is_another_alive(tx: Transaction, command: Acquire) -> bool:
     another = sa.select(workers.c.epoch).where(
-        workers.c.worker_id == command.worker_id, workers.c.epoch != command.former_epoch, _has_not_ended()
+        workers.c.worker_id == command.worker_id, workers.c.epoch != command.former_epoch, has_not_ended()
     )
     return tx.connection.execute(another).first() is not None
 
@@ -106,7 +107,7 @@ _NEW_WORKER = bulk.InsertAbsent(
 
 def reachable_parties(tx: Transaction) -> set[str]:
     """The carriers that live workers can ask."""
-    known = sa.select(workers.c.parties).where(_has_not_ended(), workers.c.parties.is_not(None))
+    known = sa.select(workers.c.parties).where(has_not_ended(), workers.c.parties.is_not(None))
     return {party for parties in tx.connection.execute(known).scalars() for party in from_json(parties)}
 
 
@@ -124,7 +125,7 @@ def heartbeat(tx: Transaction, commands: Sequence[OfOwner]) -> list[bool]:
 def _prolong(tx: Transaction, owner: Owner) -> bool:
     prolonged = tx.connection.execute(
         sa.update(workers)
-        .where(workers.c.worker_id == owner.worker_id, workers.c.epoch == owner.epoch, _has_not_ended())
+        .where(workers.c.worker_id == owner.worker_id, workers.c.epoch == owner.epoch, has_not_ended())
         .values(lease_until_ms=now_ms() + LEASE_MS)
         .returning(workers.c.epoch)
     )

@@ -9,11 +9,20 @@ from sqlalchemy.engine import Connection
 
 from orderflow.database.dialects import ids_parameter, one_of
 from orderflow.database.transaction import Transaction
+from orderflow.fulfillment import lease
 from orderflow.fulfillment.decisions import UNKNOWN_ORDER
 from orderflow.fulfillment.event_handlers import Receive, received
 from orderflow.fulfillment.inbox import receive
 from orderflow.fulfillment.model import NOBODY, State
-from orderflow.fulfillment.tables import shipments
+from orderflow.fulfillment.tables import shipments, workers
+
+
+def is_worked_on(connection: Connection) -> bool:
+    """Whether a worker has a live lease."""
+    return connection.execute(_LIVE).first() is not None
+
+
+_LIVE = sa.select(workers.c.worker_id).where(lease.has_not_ended()).limit(1)
 
 
 class Outcome(NamedTuple):

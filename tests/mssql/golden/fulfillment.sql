@@ -891,6 +891,12 @@ FROM shipments
 WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
     ORDER BY shipments.order_id
 
+-- fulfillment.restored._LIVE
+SELECT TOP 1 workers.worker_id
+FROM workers
+WHERE workers.lease_until_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AND
+    workers.lease_until_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ?
+
 -- fulfillment.restored._SHIPMENTS
 SELECT shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent, shipments.ordered_at,
     shipments.received_at, shipments.request, shipments.amount_minor, shipments.currency, shipments.state,
