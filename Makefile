@@ -31,9 +31,8 @@ test: .venv/.dev ## run every test (ARGS="-k words"), with the PostgreSQL and Ka
 	then exec $(BIN)/python -m pytest $(ARGS); \
 	else exec $(BIN)/python $(SERVICES) run -- $(BIN)/python -m pytest $(ARGS); fi
 
-mssql: .venv/.dev ## run the suites on the SQL Server that ORDERFLOW_TEST_MSSQL_URL names, and write build/mssql.md
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-mssql.lock
-	@$(BIN)/python -m tests.mssql.report
+mssql: .venv/.dev .venv/.mssql ## run suites and journeys on a SQL Server (MSSQL=url), and write build/mssql.md
+	@exec $(BIN)/python $(SERVICES) run -- $(if $(MSSQL),env ORDERFLOW_TEST_MSSQL_URL='$(MSSQL)') $(BIN)/python -m tests.mssql.report
 
 bench: .venv/.runtime ## measure, beside limits and a peer (ARGS="--quick", "--only intake,e2e"); needs `make services`
 	@eval "$$($(BIN)/python $(SERVICES) env)"; exec $(BIN)/python -m bench $(ARGS)
@@ -85,8 +84,9 @@ upgrades: .venv/.dev ## upgrade a running deployment, there and back, under load
 	@ORDERFLOW_TEST_UPGRADE_ROUNDS=$(ROUNDS) exec $(BIN)/python $(SERVICES) run -- \
 	    $(BIN)/python -m pytest tests/upgrades $(ARGS)
 
-services: python-found ## start real PostgreSQL and Kafka, print the URLs to export
-	@$(PYTHON) $(SERVICES) start
+MSSQL ?=
+services: python-found $(if $(MSSQL),.venv/.mssql) ## start real PostgreSQL and Kafka, print the URLs to export (MSSQL=url: the databases are there)
+	@$(PYTHON) $(SERVICES) start $(if $(MSSQL),--mssql '$(MSSQL)')
 
 services-stop: python-found ## stop them; their data and ports stay
 	@$(PYTHON) $(SERVICES) stop
@@ -139,6 +139,11 @@ $(BIN)/pip: | python-found
 .venv/.dev: requirements-dev.lock .venv/.runtime
 	@echo "Installing what requirements-dev.lock adds"
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock | $(ONLY_NAMES)
+	@touch $@
+
+.venv/.mssql: requirements-mssql.lock .venv/.runtime
+	@echo "Installing what requirements-mssql.lock adds"
+	@$(PIP_INSTALL) --require-hashes -r requirements-mssql.lock | $(ONLY_NAMES)
 	@touch $@
 
 # In environments of their own: they need other versions than what they look at.

@@ -130,6 +130,12 @@ def mssql_database() -> Iterator[str]:
         server.dispose()
 
 
+@pytest.fixture(params=["postgresql", "mssql"])
+def server_database(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of this test's own that several processes may share, on each server."""
+    return str(request.getfixturevalue(SERVERS[request.param]))
+
+
 @pytest.fixture(scope="session")
 def start_pgbouncer(postgres_url: str) -> Iterator[Callable[..., PgBouncer]]:
     """Starts poolers in front of the server, and ends them all."""

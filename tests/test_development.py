@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,3 +144,27 @@ sys.exit(3 + ("ORDERFLOW_TEST_KAFKA_URL" in os.environ))
         assert services("env").stdout == ""
     finally:
         services("clean")
+
+
+def test_a_sql_server_that_runs_elsewhere_takes_the_place_of_postgresql_in_the_exports(
+    tmp_path: Path,
+) -> None:
+    def services(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(SERVICES), "--directory", str(tmp_path), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        url = f"mssql://sa:p@127.0.0.1:{server.getsockname()[1]}"
+        chosen = {"postgres_home": "postgres", "postgres_port": 1, "postgres_password": "p"}
+        chosen |= {"mssql_url": f"{url}/master?encrypt=no"}
+        chosen |= {"kafka_port": 1, "kafka_controller_port": 1, "kafka_cluster_id": "c"}
+        (tmp_path / "choices.json").write_text(json.dumps(chosen))
+        assert services("env").stdout.splitlines() == [
+            f"export ORDERFLOW_DATABASE_URL='{url}/orderflow_orders?encrypt=no'",
+            f"export ORDERFLOW_FULFILLMENT_DATABASE_URL='{url}/orderflow_fulfillment?encrypt=no'",
+            f"export ORDERFLOW_TEST_MSSQL_URL='{url}/master?encrypt=no'",
+        ]
+    assert services("env").stdout == ""
+    assert "--mssql is for `start`" in services("stop", "--mssql", url).stderr

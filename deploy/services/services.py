@@ -15,6 +15,8 @@ is known by its command line, which names its own directory. Linux and the stand
 Tests that kill these parts have some of their own: `--directory DIR` instead of `.services`, and there
 `--advertised-kafka-port PORT` at the first start sends Kafka's clients through a proxy, and
 `--kafka-setting NAME=VALUE`, any number of them, makes a broker that differs from ours.
+`start --mssql URL` is told where a SQL Server is: it makes Orderflow's databases there, and the exports name
+them instead of PostgreSQL's, until a `start` of both parts without it.
 Exit codes: 0 done, 1 failed, 2 wrong use.
 """
 
@@ -40,6 +42,7 @@ from broker import Kafka
 from machine import Failed, free_ports, say, write_private
 from postgres import Postgres
 from postgres_wheel import PostgresWheel
+from sql_server import SqlServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / ".services"
@@ -47,7 +50,7 @@ KAFKA_LIBS = SERVICES / "kafka-libs"
 CHOICES = "choices.json"
 ENV = "env"
 
-Part = Postgres | Kafka
+Part = Postgres | Kafka | SqlServer
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Choices:
     kafka_cluster_id: str
     kafka_advertised_port: int | None = None
     kafka_settings: Sequence[str] = ()
+    mssql_url: str | None = None
 
 
 def choices(directory: Path, advertised_kafka_port: int | None, kafka_settings: Sequence[str]) -> Choices:
@@ -127,7 +131,9 @@ def parts_of(directory: Path, chosen: Choices) -> dict[str, Part]:
         advertised_port=chosen.kafka_advertised_port or chosen.kafka_port,
         settings=chosen.kafka_settings,
     )
-    return {"postgres": postgres, "kafka": kafka}
+    parts: dict[str, Part] = {"postgres": postgres, "kafka": kafka}
+    # It comes last, because its exports take the place of PostgreSQL's.
+    return parts if chosen.mssql_url is None else {**parts, "mssql": SqlServer(chosen.mssql_url)}
 
 
 def start(parts: list[Part]) -> None:
@@ -154,12 +160,18 @@ def act(
     directory: Path,
     action: str,
     names: list[str],
+    *,
     advertised_kafka_port: int | None,
     kafka_settings: Sequence[str],
+    mssql_url: str | None,
 ) -> None:
     if action != "start" and not (directory / CHOICES).exists():
         return  # nothing was ever started
-    parts = parts_of(directory, choices(directory, advertised_kafka_port, kafka_settings))
+    chosen = choices(directory, advertised_kafka_port, kafka_settings)
+    if action == "start" and not names and chosen.mssql_url != mssql_url:
+        chosen = replace(chosen, mssql_url=mssql_url)
+        write_private(directory / CHOICES, json.dumps(asdict(chosen), indent=2) + "\n")
+    parts = parts_of(directory, chosen)
     wanted = [part for name, part in parts.items() if not names or name in names]
     if action == "start":
         start(wanted)
@@ -228,12 +240,15 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, default=SERVICES, help="where everything lies")
     parser.add_argument("--advertised-kafka-port", type=int, metavar="PORT")
     parser.add_argument("--kafka-setting", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--mssql", metavar="URL", help="the database `master` of a SQL Server that runs")
     arguments = parser.parse_args()
     if arguments.action == "run":
         if not arguments.parts:
             parser.error("run needs a command")
     elif unknown := set(arguments.parts) - {"postgres", "kafka"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if arguments.mssql is not None and (arguments.action != "start" or arguments.parts):
+        parser.error("--mssql is for `start` without parts")
     if arguments.action in {"clean", "env"} and arguments.parts:
         parser.error(f"{arguments.action} is about both parts")
     os.umask(0o022)  # the user that runs PostgreSQL passes through what is made here
@@ -248,8 +263,9 @@ def main() -> int:
                 directory,
                 arguments.action,
                 arguments.parts,
-                arguments.advertised_kafka_port,
-                arguments.kafka_setting,
+                advertised_kafka_port=arguments.advertised_kafka_port,
+                kafka_settings=arguments.kafka_setting,
+                mssql_url=arguments.mssql,
             )
     except Failed as failure:
         say(str(failure))

@@ -68,11 +68,11 @@ def test_what_the_former_carrier_may_have_is_concluded_there_after_a_restart(
 
 
 def test_a_rolling_deployment_of_another_carrier_ships_every_order_once(
-    start: StartRole, postgres_database: str, names: dict[str, str], tmp_path: Path
+    start: StartRole, server_database: str, names: dict[str, str], tmp_path: Path
 ) -> None:
     old, new = Sim(start, tmp_path / "old.db", 1), Sim(start, tmp_path / "new.db", 2)
-    url = start("api", DATABASE_URL=postgres_database, PORT="0", **names).url()
-    settings = {"FULFILLMENT_DATABASE_URL": postgres_database, "ORDERS_URL": url, "CARRIER": "http", **names}
+    url = start("api", DATABASE_URL=server_database, PORT="0", **names).url()
+    settings = {"FULFILLMENT_DATABASE_URL": server_database, "ORDERS_URL": url, "CARRIER": "http", **names}
     old.misbehave(DOUBTFUL)
     workers = [start("fulfillment", FULFILLMENT_PORT="0", CARRIER_URL=old.url, **settings) for _ in range(2)]
     for worker in workers:

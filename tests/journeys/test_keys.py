@@ -128,11 +128,11 @@ def test_a_key_that_somebody_brings_along_is_stored_once(orderflow: Orderflow, t
 
 
 @pytest.fixture
-def services(postgres_database: str, fulfillment_database: str, kafka_url: str) -> Generator[dict[str, str]]:
+def services(server_database: str, fulfillment_database: str, kafka_url: str) -> Generator[dict[str, str]]:
     """The settings of services on servers, with a topic of the test's own."""
     topic = f"test-{uuid.uuid4()}"
     yield {
-        "DATABASE_URL": postgres_database,
+        "DATABASE_URL": server_database,
         "FULFILLMENT_DATABASE_URL": fulfillment_database,
         "BUS_URL": kafka_url,
         "ORDERS_TOPIC": topic,
@@ -145,9 +145,9 @@ def services(postgres_database: str, fulfillment_database: str, kafka_url: str) 
 
 
 @pytest.fixture
-def fulfillment_database(postgres_database: str) -> str:
+def fulfillment_database(server_database: str) -> str:
     """Both services may share a database: their tables have different names."""
-    return postgres_database
+    return server_database
 
 
 def test_a_revoked_key_is_refused_within_a_second_by_every_process(

@@ -12,11 +12,11 @@ TOGETHER_S = 12.0
 
 
 def test_workers_of_one_host_and_port_live_beside_each_other(
-    start: StartRole, postgres_database: str, kafka_url: str
+    start: StartRole, server_database: str, kafka_url: str
 ) -> None:
     topic = f"test-{uuid.uuid4()}"
     settings = {
-        "FULFILLMENT_DATABASE_URL": postgres_database,
+        "FULFILLMENT_DATABASE_URL": server_database,
         "BUS_URL": kafka_url,
         "ORDERS_TOPIC": topic,
         "CONSUMER_GROUP": topic,

@@ -47,8 +47,8 @@ def trusted(secrets: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def parts(postgres_database: str, names: dict[str, str]) -> dict[str, str]:
-    return {**names, "DATABASE_URL": postgres_database, "FULFILLMENT_DATABASE_URL": postgres_database}
+def parts(server_database: str, names: dict[str, str]) -> dict[str, str]:
+    return {**names, "DATABASE_URL": server_database, "FULFILLMENT_DATABASE_URL": server_database}
 
 
 def of_compose(service: str) -> dict[str, Any]:

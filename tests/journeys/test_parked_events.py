@@ -47,14 +47,14 @@ def topic(kafka_url: str) -> Iterator[Topic]:
 
 
 def test_small_events_ship_whatever_their_batch_weighs_and_the_large_one_ships_when_it_is_released(
-    start: StartRole, postgres_database: str, kafka_url: str, topic: Topic
+    start: StartRole, server_database: str, kafka_url: str, topic: Topic
 ) -> None:
-    settings = {"DATABASE_URL": postgres_database, "BUS_URL": kafka_url, "ORDERS_TOPIC": topic.name}
+    settings = {"DATABASE_URL": server_database, "BUS_URL": kafka_url, "ORDERS_TOPIC": topic.name}
     api = start("api", PORT="0", **settings).url()
     start(
         "fulfillment",
         FULFILLMENT_PORT="0",
-        FULFILLMENT_DATABASE_URL=postgres_database,
+        FULFILLMENT_DATABASE_URL=server_database,
         CONSUMER_GROUP=topic.name,
         CARRIER_DELAY_MS="0-0",
         CARRIER_FAILURE_RATE="0",

@@ -82,17 +82,17 @@ def orders_arriving(url: str) -> Generator[list[str]]:
 
 
 def test_workers_join_leave_sleep_and_die_under_load_and_every_order_ships_at_most_once(
-    start: StartRole, postgres_database: str, names: dict[str, str], tmp_path: Path
+    start: StartRole, server_database: str, names: dict[str, str], tmp_path: Path
 ) -> None:
     carrier = start("carrier-sim", "--port", "0", "--delay-ms", "0-300", "--failure-rate", "0.1",
                     "--ledger", str(tmp_path / "ledger.db"))  # fmt: skip
-    api = start("api", DATABASE_URL=postgres_database, PORT="0", **names)
+    api = start("api", DATABASE_URL=server_database, PORT="0", **names)
     eventually(lambda: "http://" in carrier.output, "carrier-sim listens")
     carrier_url = carrier.output.split()[3].rstrip(",")
     workers = Workers(
         start,
         {
-            "FULFILLMENT_DATABASE_URL": postgres_database,
+            "FULFILLMENT_DATABASE_URL": server_database,
             "ORDERS_URL": api.url(),
             "CARRIER": "http",
             "CARRIER_URL": carrier_url,

@@ -30,13 +30,13 @@ WAITING = {"DATABASE_URL": NOWHERE, "FULFILLMENT_DATABASE_URL": NOWHERE, "PORT":
 
 
 @pytest.fixture
-def api(start: StartRole, postgres_database: str, kafka_url: str) -> Generator[Role]:
+def api(start: StartRole, server_database: str, kafka_url: str) -> Generator[Role]:
     topic = f"test-{uuid.uuid4()}"
     yield start(
         "api",
         API_WORKERS="2",
         PORT="0",
-        DATABASE_URL=postgres_database,
+        DATABASE_URL=server_database,
         BUS_URL=kafka_url,
         ORDERS_TOPIC=topic,
     )

@@ -22,9 +22,9 @@ from conftest import StartRole
 
 
 @pytest.fixture
-def api(start: StartRole, postgres_database: str, kafka_url: str) -> Generator[Role]:
+def api(start: StartRole, server_database: str, kafka_url: str) -> Generator[Role]:
     topic = f"test-{uuid.uuid4()}"
-    names = {"DATABASE_URL": postgres_database, "BUS_URL": kafka_url, "ORDERS_TOPIC": topic}
+    names = {"DATABASE_URL": server_database, "BUS_URL": kafka_url, "ORDERS_TOPIC": topic}
     yield start("api", API_WORKERS="2", PORT="0", **names)
     admin: Any = AdminClient({"bootstrap.servers": kafka_url.removeprefix("kafka://")})
     for deleted in admin.delete_topics([topic]).values():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from processes import Role, ask, eventually, order
+from tests.conftest import SERVERS
 from tests.otlp_receiver import Receiver, Span, receiving
 from tests.ports import free_port
 
@@ -27,7 +28,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Receiver]:
         yield receiver
 
 
-@pytest.fixture(params=["embedded", "postgresql-kafka"])
+@pytest.fixture(params=["embedded", "postgresql", "mssql"])
 def parts(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     plain = {
         "DATA_DIR": str(tmp_path / "data"),
@@ -37,7 +38,7 @@ def parts(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     }
     if request.param == "embedded":
         return plain
-    database: str = request.getfixturevalue("postgres_database")
+    database: str = request.getfixturevalue(SERVERS[request.param])
     names: dict[str, str] = request.getfixturevalue("names")
     return {**plain, **names, "DATABASE_URL": database, "FULFILLMENT_DATABASE_URL": database}
 

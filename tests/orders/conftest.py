@@ -350,6 +350,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return request.getfixturevalue(SERVERS[request.param])
 
 
+on_a_server = pytest.mark.parametrize("database_url", ["postgresql", "mssql"], indirect=True)
+"""For tests that need several writers or sessions, which an SQLite file does not have."""
+
+
 @pytest.fixture
 def start(database_url: str) -> Iterator[Start]:
     """Starts services on this test's database, and ends them all."""

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.orders.conftest import ORDER, Answer, Service, Start, eventually
+from tests.orders.conftest import ORDER, Answer, Service, Start, eventually, on_a_server
 
 from orderflow.database.batch import Outcome
 from orderflow.orders import commands
@@ -128,8 +128,9 @@ def test_fifty_requests_at_once_with_one_key_make_one_order(service: Service) ->
     assert service.orders == 1
 
 
-def test_two_processes_that_get_one_key_at_once_make_one_order(start: Start, postgres_database: str) -> None:
-    processes = [start(url=postgres_database), start(url=postgres_database)]
+@on_a_server
+def test_two_processes_that_get_one_key_at_once_make_one_order(start: Start) -> None:
+    processes = [start(), start()]
     for round_ in range(10):
         answers = at_once(8, lambda i, key=f"k{round_}": processes[i % 2].place(key=key))
         assert {(answer.status, answer.body) for answer in answers} == {(201, answers[0].body)}
@@ -157,11 +158,12 @@ class Held:
 
 
 @pytest.fixture
-def in_time(start: Start, postgres_database: str) -> Service:
-    """A service on PostgreSQL, the only database with two writers, that waits half a second for a key."""
-    return start(url=postgres_database, key_wait_s=0.5)
+def in_time(start: Start) -> Service:
+    """A service on a server, which may have two writers, that waits half a second for a key."""
+    return start(key_wait_s=0.5)
 
 
+@on_a_server
 def test_a_key_that_stays_open_elsewhere_is_answered_409_and_stops_no_other_order(in_time: Service) -> None:
     held = Held(in_time, "k")
     try:
@@ -181,6 +183,7 @@ def test_a_key_that_stays_open_elsewhere_is_answered_409_and_stops_no_other_orde
     assert in_time.orders == others
 
 
+@on_a_server
 def test_a_batch_with_an_open_key_places_its_other_orders(in_time: Service) -> None:
     held = Held(in_time, "k")
     try:
@@ -192,10 +195,9 @@ def test_a_batch_with_an_open_key_places_its_other_orders(in_time: Service) -> N
     assert in_time.orders == 2
 
 
-def test_a_key_whose_other_transaction_rolls_back_makes_the_order(
-    start: Start, postgres_database: str
-) -> None:
-    service = start(url=postgres_database)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_key_whose_other_transaction_rolls_back_makes_the_order(start: Start) -> None:
+    service = start()
     held = Held(service, "k")
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(service.place, ORDER, "k")
@@ -205,10 +207,9 @@ def test_a_key_whose_other_transaction_rolls_back_makes_the_order(
     assert (answer.status, "idempotent-replayed" in answer.headers) == (201, False)
 
 
-def test_a_key_whose_other_transaction_commits_in_time_is_replayed(
-    start: Start, postgres_database: str
-) -> None:
-    service = start(url=postgres_database)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_key_whose_other_transaction_commits_in_time_is_replayed(start: Start) -> None:
+    service = start()
     first = service.place(key="k")
     with service.session() as other:
         # The winner's own row, taken out and put back within one open transaction.

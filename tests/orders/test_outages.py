@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-from tests.orders.conftest import ORDER, UNKNOWN_ID, Answer, Service, Start, eventually
+from tests.orders.conftest import ORDER, UNKNOWN_ID, Answer, Service, Start, eventually, on_a_server
 
 from orderflow.database.engine import Database
 
@@ -247,10 +247,9 @@ def test_reads_and_writes_of_a_database_that_is_away_are_definite_refusals(
     assert service.get(f"/api/orders/{order_id}")["version"] == 1
 
 
-def test_a_commit_that_is_lost_with_the_database_is_outcome_unknown(
-    start: Start, postgres_database: str
-) -> None:
-    service = start(url=postgres_database, in_doubt_s_max=0.3)
+@on_a_server
+def test_a_commit_that_is_lost_with_the_database_is_outcome_unknown(start: Start) -> None:
+    service = start(in_doubt_s_max=0.3)
     lose_answers(service.database, times=-1)
     is_refusal(service.place(key="k"), "outcome-unknown")
     assert service.orders == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from tests.orders.conftest import ORDER, Service, Start, eventually
+from tests.orders.conftest import ORDER, Service, Start, eventually, on_a_server
 
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.orders.http.waiting import WAITERS_MAX, Waiters
@@ -308,8 +308,9 @@ def test_a_long_poll_answers_with_the_order_as_it_is_at_the_time_out(service: Se
     assert service.get(f"/api/orders/{order_id}?wait=Shipped&timeoutMs=0")["status"] == "Created"
 
 
-def test_a_long_poll_sees_a_change_that_another_process_made(start: Start, postgres_database: str) -> None:
-    here, there = start(url=postgres_database), start(url=postgres_database)
+@on_a_server
+def test_a_long_poll_sees_a_change_that_another_process_made(start: Start) -> None:
+    here, there = start(), start()
     order_id = here.placed()["orderId"]
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(here.get, f"/api/orders/{order_id}?wait=Processing&timeoutMs=60000")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.orders.conftest import ORDER, TOPIC, Flaky, Service, Start, eventually
+from tests.orders.conftest import ORDER, TOPIC, Flaky, Service, Start, eventually, on_a_server
 
 from orderflow.contracts.instants import utc_text
 from orderflow.database.dialects import now_ms
@@ -29,10 +29,6 @@ from orderflow.orders.tables import outbox
 from orderflow.runtime.ids import new_uuid4
 
 NOW = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
-
-
-on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-"""For tests that need several writers or sessions, which an SQLite file does not have."""
 
 
 def event(number: int, version: int = 1) -> OutboxRow:

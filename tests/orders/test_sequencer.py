@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.orders.conftest import ORDER, Service, Start, eventually, patiently
+from tests.orders.conftest import ORDER, Service, Start, eventually, on_a_server, patiently
 
 from orderflow.database.transaction import Transaction
 from orderflow.orders import sequencer, stream
@@ -71,10 +71,9 @@ def test_an_update_that_changes_nothing_is_not_in_the_stream(service: Service) -
     assert len(sequenced(service)) == 3
 
 
-def test_a_change_without_commit_gets_no_position_and_leaves_no_gap(
-    start: Start, postgres_database: str
-) -> None:
-    service = start(url=postgres_database)
+@on_a_server
+def test_a_change_without_commit_gets_no_position_and_leaves_no_gap(start: Start) -> None:
+    service = start()
     late = Change("019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60", 1, "Created", "2026-11-26T12:00:00.000Z", "CUST-2")
     with service.session() as connection:
         tx = Transaction(connection)
@@ -86,8 +85,9 @@ def test_a_change_without_commit_gets_no_position_and_leaves_no_gap(
     assert [(p, c.order_id) for p, c in sequenced(service)] == [(1, early), (2, late.order_id)]
 
 
-def test_while_another_process_gives_positions_nobody_else_does(start: Start, postgres_database: str) -> None:
-    service = start(url=postgres_database)
+@on_a_server
+def test_while_another_process_gives_positions_nobody_else_does(start: Start) -> None:
+    service = start()
     service.placed()
     with service.session() as connection:
         tx = Transaction(connection)

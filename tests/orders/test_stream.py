@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.orders.conftest import ORDER, Service, Start, eventually, is_problem, patiently
+from tests.orders.conftest import ORDER, Service, Start, eventually, is_problem, on_a_server, patiently
 from tests.orders.followed import STREAM, Event, Followed
 
 from orderflow.contracts.orders_api import OrderChange
@@ -155,10 +155,9 @@ def test_a_client_that_comes_back_after_retention_is_reset_and_goes_on(start: St
         assert client.orders(1)[0][0] == 6
 
 
-def test_a_client_goes_on_at_another_process_without_a_gap_or_a_repeat(
-    start: Start, postgres_database: str
-) -> None:
-    here, there = (start(url=postgres_database, stream_limits=LONG, sequencing=True) for _ in range(2))
+@on_a_server
+def test_a_client_goes_on_at_another_process_without_a_gap_or_a_repeat(start: Start) -> None:
+    here, there = (start(stream_limits=LONG, sequencing=True) for _ in range(2))
     with follow(here, after=0) as client:
         for _ in range(3):
             there.placed()
@@ -175,8 +174,9 @@ def test_a_client_goes_on_at_another_process_without_a_gap_or_a_repeat(
     assert len({order_id for _, order_id, _ in found}) == 6
 
 
-def test_many_clients_get_the_same_while_several_write(start: Start, postgres_database: str) -> None:
-    services = [start(url=postgres_database, stream_limits=LONG, sequencing=True) for _ in range(2)]
+@on_a_server
+def test_many_clients_get_the_same_while_several_write(start: Start) -> None:
+    services = [start(stream_limits=LONG, sequencing=True) for _ in range(2)]
     rounds, clients = 15, 6
 
     def write(mine: Service, other: Service) -> None:

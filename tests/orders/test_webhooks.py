@@ -36,9 +36,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def pair(postgres_database: str) -> Iterator[tuple[Service, Service]]:
+def pair(server_database: str) -> Iterator[tuple[Service, Service]]:
     """Two processes on one database."""
-    services = [Service(postgres_database, sequencing=True, sender=sender()) for _ in range(2)]
+    services = [Service(server_database, sequencing=True, sender=sender()) for _ in range(2)]
     for service in services:
         service.deliver(LONG)
     yield services[0], services[1]
