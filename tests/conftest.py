@@ -136,6 +136,15 @@ def server_database(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(SERVERS[request.param]))
 
 
+def renaming(dialect: str, old: str, new: str) -> str:
+    """The statement that takes a table away from whoever reads or writes it, or gives it back."""
+    return f"EXEC sp_rename '{old}', '{new}'" if dialect == "mssql" else f"ALTER TABLE {old} RENAME TO {new}"
+
+
+def rename_table(connection: sa.Connection, old: str, new: str) -> None:
+    connection.exec_driver_sql(renaming(connection.dialect.name, old, new))
+
+
 @pytest.fixture(scope="session")
 def start_pgbouncer(postgres_url: str) -> Iterator[Callable[..., PgBouncer]]:
     """Starts poolers in front of the server, and ends them all."""

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
+from tests.conftest import rename_table
 from tests.database.conftest import Note, WriteNotes, notes, stored
 from tests.database.test_group_commit import queue
 
@@ -102,7 +103,7 @@ def writer(noted: Database) -> Iterator[GroupCommit]:
 
 def rename(database: Database, old: str, new: str) -> None:
     with database.writer.begin() as connection:
-        connection.execute(sa.text(f"ALTER TABLE {old} RENAME TO {new}"))
+        rename_table(connection, old, new)
 
 
 def test_an_unknown_error_that_all_commands_meet_is_an_outage_and_ends_with_it(
@@ -146,6 +147,7 @@ def make_session_read_only(database: Database) -> None:
             raw.commit()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql", "pgbouncer"], indirect=True)
 def test_a_session_that_stays_read_only_after_a_failover_leaves_the_pool(
     noted: Database, writer: GroupCommit
 ) -> None:

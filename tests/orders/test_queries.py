@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from tests.orders.conftest import ORDER, Service, Start, eventually, on_a_server
+from tests.orders.conftest import ORDER, Service, Start, eventually, on_a_server, with_plans
 
 from orderflow.database.engine import DatabaseUnavailable
 from orderflow.orders.http.waiting import WAITERS_MAX, Waiters
@@ -112,6 +112,7 @@ def test_filters_give_what_they_name_and_nothing_else(service: Service) -> None:
         assert walk(service, f"&{query}") == sorted((o["orderId"] for o in orders), reverse=True), query
 
 
+@with_plans
 @pytest.mark.parametrize(
     "query",
     [
@@ -137,6 +138,7 @@ def test_the_work_of_a_first_page_does_not_grow_with_what_is_stored(service: Ser
     assert len(page["items"]) == 10
 
 
+@with_plans
 def test_a_first_page_of_several_statuses_reads_no_more_of_each_than_fits(service: Service) -> None:
     placed = [order for _ in range(4) for order in place_all(service, *([order_of("ann")] * 1000))]
     for order in placed[:20]:
@@ -152,6 +154,7 @@ def test_a_first_page_of_several_statuses_reads_no_more_of_each_than_fits(servic
     assert len(rare["items"]) == 10
 
 
+@with_plans
 @pytest.mark.parametrize("query", ["trackingNumber=TRK-7", "idempotencyKey=key-7"])
 def test_an_order_is_found_by_index(service: Service, query: str) -> None:
     keyed = [order_of("ann") | {"idempotencyKey": f"key-{number}"} for number in range(1_000)]

@@ -326,7 +326,7 @@ def test_closing_publishes_what_was_handed_off(start: Start, tmp_path: Path) -> 
     assert {order_id for order_id, _ in service.published()} == ids
 
 
-@on_a_server
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_claim_looks_at_what_it_takes_whatever_the_statistics_say(bench: Bench) -> None:
     """The statistics are from before the backlog. When the claim was one statement with an anti-join, it once
     took minutes."""

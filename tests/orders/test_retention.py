@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
-from tests.orders.conftest import ORDER, Service, Start, eventually
+from tests.orders.conftest import ORDER, Service, Start, eventually, with_plans
 
 from orderflow.database.dialects import of
 from orderflow.orders import counters
@@ -109,6 +109,7 @@ def test_events_and_history_age_from_the_end_of_their_order(service: Service) ->
     assert retention(service, later=33 * DAY + timedelta(hours=1)).run_once()["events"] == 1
 
 
+@with_plans
 @pytest.mark.parametrize("step_rows", [1, 7])
 def test_a_step_reads_its_own_stretch_and_no_whole_table(service: Service, step_rows: int) -> None:
     """The plans of the three deletions use nothing but keys and indexes of order ids."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.orders.conftest import ORDER, Service, Start, eventually, on_a_server, patiently
+from tests.orders.conftest import ORDER, Service, Start, eventually, on_a_server, patiently, with_plans
 
 from orderflow.database.transaction import Transaction
 from orderflow.orders import sequencer, stream
@@ -193,6 +193,7 @@ def test_a_pass_whose_commit_was_answered_too_late_is_repeated_without_harm(serv
     assert service.rows("SELECT count(*) FROM stream WHERE first_position IS NULL") == [(0,)]
 
 
+@with_plans
 def test_the_planner_finds_waiting_rows_by_their_index(service: Service) -> None:
     with service.database.writer.connect() as connection:
         plan = "EXPLAIN " if not service.database.embedded else "EXPLAIN QUERY PLAN "

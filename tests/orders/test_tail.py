@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+from tests.conftest import renaming
 from tests.orders.conftest import ORDER, Service
 
 from orderflow.database.engine import DatabaseUnavailable, Reader
@@ -108,11 +109,11 @@ def test_whoever_subscribes_is_told_when_the_database_was_set_back(service: Serv
         async with tail_of(service) as tail, tail.subscribed() as subscription:
             await placed(service, 3)
             await tail.run_once()
-            service.write(sa.text("ALTER TABLE stream RENAME TO away"))
+            service.write(sa.text(renaming(service.database.writer.dialect.name, "stream", "away")))
             with suppress(DatabaseUnavailable, SQLAlchemyError):
                 await tail.run_once()
             service.write(sa.text("DELETE FROM away WHERE first_position = 3"))
-            service.write(sa.text("ALTER TABLE away RENAME TO stream"))
+            service.write(sa.text(renaming(service.database.writer.dialect.name, "away", "stream")))
             await tail.run_once()
             assert subscription.is_lost
             assert subscription.signal.is_set()

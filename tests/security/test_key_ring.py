@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
+from tests.conftest import rename_table
 from tests.security.conftest import BORN, new_key, revoke, stored
 
 from orderflow.contracts.scopes import Scope
@@ -130,7 +131,7 @@ def test_keys_are_accepted_for_a_while_without_the_database_and_then_nobody_is_k
     key = stored(database, Scope.ORDERS_READ)
     ring.refresh()
     with database.writer.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE api_keys RENAME TO elsewhere"))
+        rename_table(connection, "api_keys", "elsewhere")
     times.s += STALE_S_MAX
     ring.refresh()
     assert health.is_degraded(PART)
@@ -138,7 +139,7 @@ def test_keys_are_accepted_for_a_while_without_the_database_and_then_nobody_is_k
     times.s += 0.1
     assert ring.find(key.encode()).denial is ring.find(b"nonsense").denial is Denial.UNDECIDED
     with database.writer.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE elsewhere RENAME TO api_keys"))
+        rename_table(connection, "elsewhere", "api_keys")
     ring.refresh()
     assert ring.find(key.encode()).denial is None
     assert not health.is_degraded(PART)
