@@ -352,9 +352,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 on_a_server = pytest.mark.parametrize("database_url", ["postgresql", "mssql"], indirect=True)
 """For tests that need several writers or sessions, which an SQLite file does not have."""
-
+# For tests that read plans, in the words of these two.
 with_plans = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-"""For tests that read plans, in the words of these two."""
 
 
 @pytest.fixture

@@ -276,10 +276,13 @@ def timeline(connection: Connection, order_id: str, *, owner: str | None = None)
     order = connection.execute(sa.select(orders).where(orders.c.order_id == order_id)).mappings().first()
     if order is None or owner not in (None, order["customer_id"]):
         return None
-    changes = connection.execute(
-        sa.select(order_changes).where(order_changes.c.order_id == order_id)
-    ).mappings()
-    events = connection.execute(sa.select(outbox).where(outbox.c.order_id == order_id)).mappings()
+    # All rows at once: SQL Server takes no other statement while some have not been read.
+    changes = (
+        connection.execute(sa.select(order_changes).where(order_changes.c.order_id == order_id))
+        .mappings()
+        .all()
+    )
+    events = connection.execute(sa.select(outbox).where(outbox.c.order_id == order_id)).mappings().all()
     creation = {
         "at": order["created_at"],
         "version": 1,
