@@ -32,6 +32,7 @@ PROVIDER = "payments provider"
 SEED = 1
 ON_HAND = 1_000
 QUANTITY = 2
+WEBHOOK_SECRET = "whsec_" + 43 * "A" + "="
 CANCELLING = "Cancelling"
 
 PAYING = {**CALLED, "party": PROVIDER, "step": "authorize"}
@@ -261,3 +262,17 @@ def more_rows() -> Iterator[tuple[sa.Table, dict[str, Any]]]:
         of_shipment["dead_letter_actions"],
         action | {"id": str(uuid.uuid4()), "letter_id": letter_id(discarded)},
     )
+    endpoint = {"endpoint_id": str(uuid.uuid4()), "url": "https://example.com/hook", "created_at": THEN}
+    failing = {"failing_since": THEN, "last_error": "503", "position": 3}
+    yield (
+        of_order["webhooks"],
+        endpoint | failing | {"secret": WEBHOOK_SECRET, "event_types": "order.created"},
+    )
+    message = {"endpoint_id": endpoint["endpoint_id"], "order_id": ALL["received"].order_id, "due_at": THEN}
+    for position, state in (
+        (1, {"attempts": 9, "reason": "503", "dead_at": THEN}),
+        (2, {"attempts": 3, "reason": "503"}),
+        (3, {"attempts": 0}),
+    ):
+        payload = {"payload": '{"type":"order.created"}', "order_version": position}
+        yield of_order["webhook_messages"], message | payload | {"position": position} | state

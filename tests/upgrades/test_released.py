@@ -115,6 +115,15 @@ def test_the_dump_has_orders_in_every_status_and_shipments_in_every_state_and_at
     assert found_in(world.fulfillment, "redrives", "state") == {"running", "done", "stopped"}
 
 
+def test_the_dump_has_rows_in_every_table(world: World) -> None:
+    for database in (world.orders, world.fulfillment):
+        with database.reader.connect() as connection:
+            names = sa.inspect(connection).get_table_names()
+            counts = {name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) for name in names}  # noqa: S608
+        empty = {name for name, count in counts.items() if not count}
+        assert empty <= {"last_contraction_orders"}  # the orders have had no contraction yet
+
+
 @pytest.mark.parametrize("schema", [ORDERS, FULFILLMENT], ids=lambda schema: schema.name)
 def test_the_last_release_is_upgraded_without_a_stop(schema: Schema) -> None:
     """Its expansions come before its contractions, so `orderflow migrate` goes through."""
