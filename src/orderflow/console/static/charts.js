@@ -19,6 +19,7 @@ function describe(place, names) {
   return {
     width: place.clientWidth,
     height: HIGH_PX,
+    padding: [null, 32, null, null], // half of the last label of the time axis
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
