@@ -15,7 +15,7 @@ SERVICES := deploy/services/services.py
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 ONLY_NAMES = sed -un -E 's/^Collecting ([^ ]+)==([^ ]+) .*/  \1 \2/p'
 
-.PHONY: help install run test mssql bench check audit sbom screenshots faults mutants upgrades services services-stop services-clean lock python-found
+.PHONY: help install run test mssql bench loadtest check audit sbom screenshots faults mutants upgrades services services-stop services-clean lock python-found
 .PHONY: compose-up compose-down compose-test compose-images chart docs wheel image release
 
 help: ## list the targets
@@ -36,6 +36,9 @@ mssql: .venv/.dev .venv/.mssql ## run suites and journeys on a SQL Server (MSSQL
 
 bench: .venv/.runtime ## measure, beside limits and a peer (ARGS="--quick", "--only intake,e2e"); needs `make services`
 	@eval "$$($(BIN)/python $(SERVICES) env)"; exec $(BIN)/python -m bench $(ARGS)
+
+loadtest: .venv/.k6 .venv/.runtime ## k6 while workers come and go, and a report (ARGS="--seconds 30"); needs `make services`, and Go
+	@eval "$$($(BIN)/python $(SERVICES) env)"; exec $(BIN)/python -m loadtest $(ARGS)
 
 check: .venv/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -160,6 +163,13 @@ HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 	@$(BIN)/python -m venv --clear .venv/chart
 	@.venv/chart/bin/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements-chart.lock
 	@GOBIN=$(CURDIR)/.venv/chart/bin go install $(HELM)
+	@touch $@
+
+K6 := go.k6.io/k6@v1.8.1
+.venv/.k6: | $(BIN)/pip
+	@command -v go >/dev/null || { echo "k6 is built with Go 1.25 or newer, which is missing" >&2; exit 1; }
+	@echo "Building k6"
+	@GOBIN=$(CURDIR)/.venv/k6 go install $(K6)
 	@touch $@
 
 .venv/.docs: requirements-docs.lock | $(BIN)/pip

@@ -86,6 +86,13 @@ class Processes:
         process.wait(STOP_SECONDS_MAX)
         self._running.remove(process)
 
+    def kill(self, pid: int) -> None:
+        """End one of them at once, as a crash does."""
+        process = next(process for process in self._running if process.pid == pid)
+        process.kill()
+        process.wait(STOP_SECONDS_MAX)
+        self._running.remove(process)
+
     def check(self) -> None:
         """Raises BenchError when one of them has ended."""
         if any(process.poll() is not None for process in self._running):

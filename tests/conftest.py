@@ -31,6 +31,7 @@ PARTS = {
     "compose": "Docker Compose",
     "registry": "package registry",
     "helm": "Helm",
+    "k6": "k6",
 }
 
 SERVERS = {"postgresql": "postgres_database", "postgres": "postgres_database", "mssql": "mssql_database"}

@@ -92,7 +92,7 @@ def test_the_house_has_few_rooms() -> None:
 
 
 def our_files() -> list[Path]:
-    rooms = ("src", "tests", "bench", "deploy", "examples")
+    rooms = ("src", "tests", "bench", "loadtest", "deploy", "examples")
     files = [file for room in rooms for file in (ROOT / room).rglob("*.py")]
     assert len(files) > 100
     return files
