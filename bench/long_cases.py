@@ -42,7 +42,7 @@ def stored_orders(
     at a fixed rate, before and during the purge of their events."""
     empty = intake(stage, orders_file, seconds=seconds, connections=connections)
     empty_pages = _first_pages_ms(stage)
-    _store(stage.database, stored)
+    store(stage.database, stored)
     full = intake(stage, orders_file, seconds=seconds, connections=connections)
     full_pages = _first_pages_ms(stage)
     quiet = latency(stage, scratch, rate=PURGE_RATE, seconds=seconds)
@@ -98,7 +98,7 @@ def _first_pages_ms(stage: Stage) -> dict[str, float]:
     return found
 
 
-def _store(database: str, orders: int) -> None:
+def store(database: str, orders: int) -> None:
     statement = bodies.insert_statement(STORE_STEP, shipped_days_ago=OLD_DAYS)
     for name, value in {":ship": "0", ":slot": "63"}.items():
         statement = statement.replace(name, value)

@@ -154,6 +154,12 @@ def _tree(roots: Sequence[int], processes: Mapping[int, _Stat]) -> set[int]:
     return tree
 
 
+def cpu_by_process(roots: Sequence[int]) -> dict[int, float]:
+    """The CPU seconds of each process in the trees."""
+    processes = _all_processes()
+    return {pid: processes[pid].cpu_s for pid in _tree(roots, processes)}
+
+
 def peak_rss_mb(root: int) -> float:
     """The largest peak resident size of one process in the tree, in MB of 10^6 bytes."""
     peaks = [0.0]

@@ -121,7 +121,7 @@ def find_servers() -> Servers:
         said = error.args[0].str() if error.args and isinstance(error.args[0], KafkaError) else error
         raise BenchError(f"a server does not answer: {said}") from None
     return Servers(
-        admin_url, broker, _listener(urlsplit(admin_url).port or 5432), _listener(int(broker.split(":")[1]))
+        admin_url, broker, listener(urlsplit(admin_url).port or 5432), listener(int(broker.split(":")[1]))
     )
 
 
@@ -132,7 +132,7 @@ def scalar(url: str, query: str) -> Any:
     return row[0] if row else None
 
 
-def _listener(port: int) -> int | None:
+def listener(port: int) -> int | None:
     """The process of this machine that listens on the port (proc(5), net/tcp and fd)."""
     loopback = f"{struct.unpack('=I', socket.inet_aton('127.0.0.1'))[0]:08X}"
     listens = {f"{address}:{port:04X}" for address in (loopback, "0" * 8, "0" * 32)}
