@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
-from bench.processes import run
+from bench.processes import BenchError, run
 from bench.servers import Servers, listener, scalar
 
 SERVICES = Path(__file__).resolve().parent.parent / "deploy" / "services" / "services.py"
@@ -109,6 +109,8 @@ def own_servers(home: Path) -> Generator[OwnServers]:
 def _postgres(directory: Path) -> str:
     """The URL of a new PostgreSQL that counts statements, which takes a restart."""
     url = _exports(_services("start", directory, "postgres"))["ORDERFLOW_TEST_POSTGRES_URL"]
+    if not scalar(url, "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_stat_statements'"):
+        raise BenchError("this PostgreSQL has no pg_stat_statements: sudo apt-get install postgresql")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
     _services("stop", directory, "postgres")
