@@ -14,7 +14,8 @@ from typing import Any
 
 from bench import report, tools
 from bench.cases import CASES, GROUPS, Case, Run, warm_up
-from bench.processes import BenchError
+from bench.processes import BenchError, end_on_sigterm
+from bench.report import say
 from bench.scenarios import Sample
 from bench.servers import find_servers
 
@@ -95,23 +96,14 @@ def measure_all(
     return results, failed
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def _on_alarm(_number: int, _frame: FrameType | None) -> None:
     raise OutOfTime("it took too long")
-
-
-def _on_terminate(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(143)
 
 
 def main() -> int:
     options = arguments()
     signal.signal(signal.SIGALRM, _on_alarm)
-    signal.signal(signal.SIGTERM, _on_terminate)
+    end_on_sigterm()
     seconds = QUICK_SECONDS if options.quick else options.seconds
     rounds = 1 if options.quick else options.rounds
     cases = chosen(options.only, with_long=options.long, quick=options.quick)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Self
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -24,6 +25,15 @@ _libc = ctypes.CDLL(None)
 
 class BenchError(Exception):
     """The run cannot go on; the text says why and what to do."""
+
+
+def end_on_sigterm() -> None:
+    """From now on SIGTERM ends this program as an exception does, so that it ends what it has started."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(143)
 
 
 def die_with_parent() -> None:

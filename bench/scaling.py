@@ -8,20 +8,19 @@ same, whether every order is published and shipped once, and whether the process
 import argparse
 import json
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from bench import report, tools
 from bench.own_servers import own_servers
-from bench.processes import BenchError
+from bench.processes import BenchError, end_on_sigterm
 from bench.replicas import PARTS, ROLES, deployment, full, idle, steady
+from bench.report import say
 from bench.scenarios import Sample
 
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench" / "scaling"
@@ -136,18 +135,9 @@ def marks(results: Measured) -> list[str]:
     ]
 
 
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _on_terminate(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(143)
-
-
 def main() -> int:
     options = arguments()
-    signal.signal(signal.SIGTERM, _on_terminate)
+    end_on_sigterm()
     logs = OUTPUT / "logs"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)

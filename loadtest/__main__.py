@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -11,12 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from bench import bodies
-from bench.processes import BenchError, run
-from bench.report import machine
+from bench.processes import BenchError, end_on_sigterm, run
+from bench.report import machine, say
 from bench.servers import Servers, find_servers
 
 from loadtest import k6
@@ -226,18 +224,9 @@ def write(report: Report, page: Path, images: Path) -> None:
     page.write_text(report.markdown(drawn))
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _on_terminate(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(143)
-
-
 def main() -> int:
     options = arguments()
-    signal.signal(signal.SIGTERM, _on_terminate)
+    end_on_sigterm()
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         k6.found()

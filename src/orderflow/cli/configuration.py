@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
@@ -38,6 +38,15 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON in
 JsonArray = Annotated[
     bool, Parameter(name="--json", negative="", help="Print a JSON array instead, with one entry a line.")
 ]
+
+_AGO = re.compile(r"([0-9]{1,5})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def ago(given: str) -> datetime | None:
+    """The time so long ago, for 30m, 24h or 7d; None for any other text."""
+    found = _AGO.fullmatch(given)
+    return None if found is None else datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 Level = Literal["ok", "warning", "wrong"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import load_settings
+from orderflow.cli.configuration import ago, load_settings
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain, write_line
 
 if TYPE_CHECKING:  # SQLAlchemy and the settings cost more time than `orderflow version` may take
@@ -27,8 +26,6 @@ if TYPE_CHECKING:  # SQLAlchemy and the settings cost more time than `orderflow 
 MARGIN = timedelta(minutes=10)
 """Before the time that was given: clocks differ, and what was placed last may have missed the backup."""
 ORDERS_A_WRITE = 500
-_AGO = re.compile(r"([0-9]{1,5})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(slots=True)
@@ -81,11 +78,8 @@ def recover(
 
 
 def _time(since: str) -> datetime:
-    ago = _AGO.fullmatch(since)
-    if ago is not None:
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
-        at = datetime.fromisoformat(since)
+        at = ago(since) or datetime.fromisoformat(since)
     except ValueError:
         raise WrongUse("--since takes a time such as 2026-02-10T09:30:00Z, or 30m, 24h, 7d") from None
     if at.tzinfo is None:
@@ -164,7 +158,7 @@ def _compare(tx: Transaction, fulfillment: Transaction, lost: Lost, topic: str, 
     for statuses in restored.unfinished(tx.connection):
         known = outcomes(fulfillment.connection, list(statuses))
         reached = [_updates(each, statuses[each], outcome, topic) for each, outcome in known.items()]
-        done.changed |= restored.take_back(tx, [moves for moves in reached if moves])
+        done.changed |= restored.take_back(tx, reached)
 
 
 def _close(tx: Transaction, fulfillment: Transaction, since: datetime) -> int:

@@ -198,13 +198,13 @@ def in_doubt(cancelling: Moves, now: datetime) -> Moves:
 def take_back(tx: Transaction, all_moves: Iterable[Moves]) -> set[str]:
     """Make these moves, as far as they are legal and were not made yet; returns the orders that changed."""
     changed: set[str] = set()
-    for moves in all_moves:
-        for order_id in {move.order_id for move in moves}:
-            version = tx.connection.scalar(_VERSION, {"id": order_id})
-            if version is None or version >= (moves[-1].version or version + 1):
-                continue
-            if any(isinstance(each, Updated) and each.changed for each in update_orders(tx, moves)):
-                changed.add(order_id)
+    for moves in filter(None, all_moves):
+        order_id, last = moves[-1].order_id, moves[-1].version
+        version = tx.connection.scalar(_VERSION, {"id": order_id})
+        if version is None or (last is not None and version >= last):
+            continue
+        if any(isinstance(each, Updated) and each.changed for each in update_orders(tx, moves)):
+            changed.add(order_id)
     return changed
 
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import JsonArray, load_settings
+from orderflow.cli.configuration import JsonArray, ago, load_settings
 from orderflow.cli.terminal import WrongUse, complain, write_list, write_table
 
 if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow version` may take
     from orderflow.settings import Settings
-
-_AGO = re.compile(r"([0-9]{1,5})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def log(
@@ -47,10 +42,8 @@ def log(
 
 
 def _time(since: str | None) -> str | None:
-    ago = _AGO.fullmatch(since or "")
-    if ago is None:
-        return since
-    return (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+    at = ago(since or "")
+    return since if at is None else at.isoformat()
 
 
 async def _entries(
