@@ -152,6 +152,31 @@ def test_what_callers_have_sent_is_shown_as_text(tmp_path: Path) -> None:
         assert SCRIPT not in ask(stage.console, "/console/orders?q=%3Cscript%3Ealert(1)%3C/script%3E").text
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "status", "said"),
+    [
+        ("/console", None, 404, "There is nothing at this address."),
+        ("/console/", None, 404, "There is nothing at this address."),
+        ("/console/nothing", None, 404, "There is nothing at this address."),
+        ("/console/static/nothing.js", None, 404, "There is nothing at this address."),
+        ("/console/payments", {}, 405, "Allowed here: GET, HEAD."),
+    ],
+)
+def test_what_a_browser_asks_in_vain_is_a_page_and_a_problem_for_programs(
+    tmp_path: Path, path: str, form: dict[str, str] | None, status: int, said: str
+) -> None:
+    with console_beside(tmp_path) as stage:
+        shown = ask(stage.console, path, form, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        told = ask(stage.console, path, form)
+    assert (shown.status, told.status) == (status, status)
+    assert shown.headers["content-type"].startswith("text/html")
+    assert 'role="alert"' in shown.text
+    assert said in shown.text
+    assert "content-security-policy" in shown.headers
+    assert told.headers["content-type"] == "application/problem+json"
+    assert shown.headers.get("allow") == told.headers.get("allow")
+
+
 def test_nothing_is_shown_without_signing_in(tmp_path: Path) -> None:
     with console_beside(tmp_path, authenticate=asks_for_keys) as stage:
         order = place(stage.orders)

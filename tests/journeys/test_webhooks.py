@@ -42,6 +42,17 @@ def test_a_webhook_is_added_tried_listed_and_removed(start: StartRole, receiver:
     assert receiver.secret not in webhooks(url, "list").stdout
     assert webhooks(url, "dead-letters", webhook_id, "--json").stdout == "[]\n"
     assert webhooks(url, "redrive", webhook_id).stdout == "0 are tried now\n"
+    former, receiver.secret = receiver.secret, webhooks(url, "rotate", webhook_id).stdout.strip()
+    assert receiver.secret.startswith("whsec_")
+    assert receiver.secret != former
+    receiver.answering = lambda _kind, _data: 204
+    assert webhooks(url, "test", webhook_id).returncode == 0
+    wrong = webhooks(url, "rotate", webhook_id, "--overlap", "soon")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    for action in (("redrive", webhook_id, "7"), ("discard", webhook_id, "7", "--reason", "why")):
+        refused = webhooks(url, *action)
+        assert refused.returncode == 1
+        assert "no such dead letter" in refused.stderr
     assert webhooks(url, "remove", webhook_id).stdout == "removed; 0 undelivered messages are gone\n"
     gone = webhooks(url, "remove", webhook_id)
     assert (gone.returncode, gone.stdout) == (1, "")

@@ -198,16 +198,21 @@ def _webhooks(connection: Connection) -> None:
     tx = Transaction(connection, may_be_committed=True)
     of = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
     endpoints.add(tx, [endpoints.Add(of, "https://example.com", "whsec_", None, NOW)])
-    endpoints.claim(tx, [endpoints.Claim(of)])
+    endpoints.rotate(tx, [endpoints.Rotate(of, "whsec_2", THEN, NOW)])
+    endpoints.claim(tx, [endpoints.Claim(of, NOW)])
     endpoints.look_up(tx, [endpoints.LookUp(of)])
     begins = stream.bounds(connection).next
     dead = queue.Message(5, of, 1, '{"type":"order.created"}', 9, NOW, "HTTP 500", NOW)
     command = queue.Record(of, of, begins, begins, 0, None, None, (1, 2), [dead])
     assert queue.record(tx, [command]) == [True]
     endpoints.listed(connection, limit=1, behind=None)
-    queue.look(connection, of, 1)
+    stream.read(connection, 1, rows_max=20)
+    queue.waiting(connection, of)
+    queue.due(connection, of, NOW)
     queue.dead_letters(connection, of, limit=1, behind=None)
     queue.counts(connection)
+    queue.redrive_letter(tx, [queue.Letter(of, 1)])
+    queue.discard_letter(tx, [queue.Letter(of, 1)])
     queue.redrive(tx, [queue.Redrive(of)])
     endpoints.release(tx, [endpoints.Release(of)])
     endpoints.free_leases(connection)

@@ -29,6 +29,7 @@ from orderflow.orders.http.stream import StreamLimits
 from orderflow.orders.intake import KEY_WAIT_S
 from orderflow.orders.migrations import SCHEMA as ORDERS
 from orderflow.orders.process import OrdersProcess
+from orderflow.orders.tail import CHANGES_MAX
 from orderflow.orders.webhooks.deliverer import Deliverer
 from orderflow.orders.webhooks.sender import Sender
 from orderflow.runtime.tls import ServerTls
@@ -166,6 +167,7 @@ class Service:
         behind_proxy: bool = False,
         cors_origins: Sequence[str] = (CORS_ORIGIN,),
         stream_limits: StreamLimits = SHORT_STREAMS,
+        tail_changes_max: int = CHANGES_MAX,
         sequencing: bool = False,
         sender: Sender | None = None,
     ) -> None:
@@ -173,20 +175,19 @@ class Service:
         migrate(self.database, ORDERS)
         self.log = EmbeddedLog(log_path) if log_path else None
         self.publisher = Flaky(self.log.publisher() if self.log else NoLog())
-        self.process = orders_process(
+        self.process = process = orders_process(
             self.database,
             self.publisher,
             queue_commands_max=queue_commands_max,
             queue_seconds_max=math.inf,
             in_doubt_s_max=in_doubt_s_max,
             key_wait_s=key_wait_s,
+            tail_changes_max=tail_changes_max,
         )
-        self.writer, self.relay = self.process.writer, self.process.relay
+        self.writer, self.relay = process.writer, process.relay
         self._sender = sender
         self.deliverer: Deliverer | None = None
-        self.api = OrdersApi(
-            self.process, events_kept=lambda: KEPT, stream_limits=stream_limits, sender=sender
-        )
+        self.api = OrdersApi(process, events_kept=lambda: KEPT, stream_limits=stream_limits, sender=sender)
         if self.log is None:
             self.relay.close()  # it takes nothing over then
         elif writing:
@@ -194,7 +195,7 @@ class Service:
         if writing:
             self.writer.start()
         if sequencing:
-            self.process.sequencer.start()
+            process.sequencer.start()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self._limits = limits
@@ -243,8 +244,9 @@ class Service:
         """Deliver to webhooks from now on."""
 
         async def begin() -> None:
-            sender = self._sender or Sender()
-            self.deliverer = Deliverer(self.writer, self.process.reader, sender, schedule_s=schedule_s)
+            process, sender = self.process, self._sender or Sender()
+            parts = (process.writer, process.reader, process.tail, sender)
+            self.deliverer = Deliverer(*parts, schedule_s=schedule_s)
             self.deliverer.start()
 
         asyncio.run_coroutine_threadsafe(begin(), self._loop).result(WAIT_S_MAX)
@@ -276,11 +278,7 @@ class Service:
     ) -> Answer:
         """Send one request on a connection of its own; anything but bytes is sent as JSON."""
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        sent = (
-            {"content-type": "application/json", **(headers or {})}
-            if raw is not None
-            else dict(headers or {})
-        )
+        sent = ({} if raw is None else {"content-type": "application/json"}) | dict(headers or {})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             connection.request(method, path, raw, sent)

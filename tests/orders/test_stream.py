@@ -206,8 +206,8 @@ def test_many_clients_get_the_same_while_several_write(start: Start) -> None:
 
 
 def test_a_client_that_does_not_keep_up_is_dropped_and_resumes_without_a_gap(start: Start) -> None:
-    limits = StreamLimits(life_s=lambda: 3_600, changes_max=100)
-    service = start(stream_limits=limits, sequencing=True)
+    limits = StreamLimits(life_s=lambda: 3_600)
+    service = start(stream_limits=limits, tail_changes_max=100, sequencing=True)
     service.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
     batches = 3
     total = batches * len(BATCH["orders"])

@@ -33,7 +33,7 @@ def send(url: str, allowed: Allowed = EVERYTHING, *, timeout_s: float = 5, body:
     async def run() -> Attempt:
         sender = Sender(allowed, timeout_s=timeout_s)
         try:
-            return await sender.send(url, SECRET, "id-1", body)
+            return await sender.send(url, [SECRET], "id-1", body)
         finally:
             await sender.close()
 
@@ -52,12 +52,14 @@ def test_the_signature_is_the_one_of_the_standards_example() -> None:
 
 def test_a_receiver_tells_a_message_of_ours_from_any_other() -> None:
     now = datetime.now(UTC)
-    headers = messages.headers(SECRET, "id-1", now, b"body")
+    headers = messages.headers([SECRET], "id-1", now, b"body")
     assert wrong_with(SECRET, headers, b"body") is None
     assert wrong_with(SECRET, headers, b"bodY") == "wrong signature"
     assert wrong_with(messages.new_secret(), headers, b"body") == "wrong signature"
     assert wrong_with(SECRET, headers | {"webhook-id": "id-2"}, b"body") == "wrong signature"
-    long_ago = messages.headers(SECRET, "id-1", datetime(2026, 1, 1, tzinfo=UTC), b"body")
+    both = messages.headers([messages.new_secret(), SECRET], "id-1", now, b"body")
+    assert wrong_with(SECRET, both, b"body") is None
+    long_ago = messages.headers([SECRET], "id-1", datetime(2026, 1, 1, tzinfo=UTC), b"body")
     assert wrong_with(SECRET, long_ago, b"body") == "too old"
 
 
@@ -168,7 +170,7 @@ def test_a_certificate_of_nobody_we_trust_is_refused_and_one_of_our_authority_is
         attempts: list[Attempt] = []
         for tls in (None, ClientTls(authority.file)):
             sender = Sender(EVERYTHING, tls=tls)
-            attempts.append(await sender.send(url, SECRET, "id-1", "{}"))
+            attempts.append(await sender.send(url, [SECRET], "id-1", "{}"))
             await sender.close()
         server.close()
         return attempts[0], attempts[1]

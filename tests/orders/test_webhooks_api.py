@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from tests.orders.receiver import Receiver
 
 from orderflow.contracts.audit import AUDIT
 from orderflow.contracts.webhooks import WEBHOOKS
-from orderflow.orders.webhooks.endpoints import ENDPOINTS_MAX
+from orderflow.database.transaction import Transaction
+from orderflow.orders.webhooks import endpoints
+from orderflow.orders.webhooks.endpoints import ENDPOINTS_MAX, FORMER_SECRETS_MAX
 from orderflow.orders.webhooks.sender import PLAIN, PRIVATE, Allowed, Sender
 
 PUBLIC = "https://93.184.216.34/hook"
@@ -44,6 +47,7 @@ def test_a_secret_is_shown_once(service: Service) -> None:
         "missed": 0,
         "failingSince": None,
         "lastError": None,
+        "formerSecretUntil": None,
     }
     everywhere = page.body + json.dumps(service.get(AUDIT)).encode()
     assert made["secret"].removeprefix("whsec_").encode() not in everywhere
@@ -120,17 +124,30 @@ def test_there_may_be_a_hundred_webhooks(service: Service) -> None:
 
 @pytest.mark.parametrize("webhook_id", [UNKNOWN_ID, "nobody", "%00", "a" * 300])
 @pytest.mark.parametrize(
-    ("method", "action"), [("DELETE", ""), ("POST", "/test"), ("POST", "/redrive"), ("GET", "/dead-letters")]
+    ("method", "action"),
+    [
+        ("DELETE", ""),
+        ("POST", "/test"),
+        ("POST", "/rotate"),
+        ("POST", "/redrive"),
+        ("GET", "/dead-letters"),
+        ("POST", "/dead-letters/7/redrive"),
+        ("POST", "/dead-letters/7/discard"),
+    ],
 )
 def test_a_webhook_that_there_is_not_is_404(
     service: Service, method: str, action: str, webhook_id: str
 ) -> None:
-    answer = service.send(method, f"{WEBHOOKS}/{webhook_id}{action}")
+    body = {"reason": "r"} if action.endswith("discard") else None
+    answer = service.send(method, f"{WEBHOOKS}/{webhook_id}{action}", body)
     is_problem(answer, 422 if webhook_id == "%00" else 404)
     assert service.get(AUDIT)["items"] == []
 
 
-@pytest.mark.parametrize(("method", "action"), [("DELETE", ""), ("POST", "/test"), ("POST", "/redrive")])
+@pytest.mark.parametrize(
+    ("method", "action"),
+    [("DELETE", ""), ("POST", "/test"), ("POST", "/redrive"), ("POST", "/dead-letters/7/redrive")],
+)
 def test_a_body_that_says_something_is_not_ignored(service: Service, method: str, action: str) -> None:
     path = f"{WEBHOOKS}/{add(service)['id']}{action}"
     is_problem(service.send(method, path, {"dryRun": True}), 422)
@@ -170,3 +187,100 @@ def test_the_audit_log_tells_who_did_what_to_which_webhook(start: Start, receive
         ("webhooks.test", made["id"], {}),
         ("webhooks.remove", made["id"], {"undelivered": 0}),
     ]
+
+
+def test_messages_are_signed_with_the_former_secret_as_well_for_a_while(
+    start: Start, receiver: Receiver
+) -> None:
+    service = start(sender=Sender(Allowed(plain=True, private=True)))
+    made = add(service, receiver.url)
+    path = f"{WEBHOOKS}/{made['id']}"
+    rotated = service.send("POST", f"{path}/rotate").document
+    assert rotated.keys() == {"id", "secret", "formerSecretUntil"}
+    assert rotated["secret"] != made["secret"]
+    assert timedelta(hours=23) < _from_now(rotated["formerSecretUntil"]) <= timedelta(hours=24)
+    assert service.get(WEBHOOKS)["items"][0]["formerSecretUntil"] == rotated["formerSecretUntil"]
+    for receiver.secret in (made["secret"], rotated["secret"]):
+        assert service.send("POST", f"{path}/test").document["delivered"]
+    # Whoever did not see an answer asks again: what the receiver knows is in use all the same.
+    third = service.send("POST", f"{path}/rotate", {"overlapSeconds": 60}).document
+    for receiver.secret in (made["secret"], rotated["secret"], third["secret"]):
+        assert service.send("POST", f"{path}/test").document["delivered"]
+    assert _from_now(service.get(WEBHOOKS)["items"][0]["formerSecretUntil"]) <= timedelta(seconds=60)
+    last = service.send("POST", f"{path}/rotate", {"overlapSeconds": 0}).document
+    assert service.get(WEBHOOKS)["items"][0]["formerSecretUntil"] is None
+    for receiver.secret in (made["secret"], rotated["secret"], third["secret"]):
+        assert not service.send("POST", f"{path}/test").document["delivered"]
+    receiver.secret = last["secret"]
+    assert service.send("POST", f"{path}/test").document["delivered"]
+    entries = service.get(f"{AUDIT}?action=webhooks.rotate")
+    assert [each["details"] for each in entries["items"]] == [
+        {"overlapSeconds": seconds} for seconds in (0, 60, 86_400)
+    ]
+    everywhere = json.dumps(entries) + json.dumps(service.get(WEBHOOKS))
+    assert not any(each["secret"] in everywhere for each in (made, rotated, third, last))
+
+
+def _from_now(at: str) -> timedelta:
+    return datetime.fromisoformat(at) - datetime.now(UTC)
+
+
+def test_a_few_former_secrets_may_be_in_use(service: Service) -> None:
+    path = f"{WEBHOOKS}/{add(service)['id']}/rotate"
+    for _ in range(FORMER_SECRETS_MAX):
+        assert service.send("POST", path).status == 200
+    problem = is_problem(service.send("POST", path), 409)
+    assert problem["type"].endswith(":too-many")
+    assert service.send("POST", path, {"overlapSeconds": 0}).status == 200
+
+
+@pytest.mark.parametrize("overlap", [-1, 604_801, 1.5, "60", None, True])
+def test_an_overlap_has_bounds(service: Service, overlap: Any) -> None:
+    path = f"{WEBHOOKS}/{add(service)['id']}/rotate"
+    problem = is_problem(service.send("POST", path, {"overlapSeconds": overlap}), 422)
+    assert problem["errors"][0]["pointer"] == "/overlapSeconds"
+
+
+def test_a_rotation_whose_commit_was_lost_is_not_made_twice(service: Service) -> None:
+    made = add(service)
+    at = datetime.now(UTC)
+    command = endpoints.Rotate(made["id"], "whsec_new", at, at + timedelta(days=1))
+    for may_be_committed in (False, True):
+        with service.database.writer.begin() as connection:
+            tx = Transaction(connection, may_be_committed=may_be_committed)
+            assert endpoints.rotate(tx, [command]) == ["rotated"]
+            tx.send()
+    with service.database.writer.begin() as connection:
+        found = endpoints.look_up(Transaction(connection), [endpoints.LookUp(made["id"])])[0]
+    assert found is not None
+    assert found.secrets_at(at) == ["whsec_new", made["secret"]]
+    assert found.secrets_at(at + timedelta(days=1)) == ["whsec_new"]
+
+
+def test_two_rotations_in_one_transaction_both_count(service: Service) -> None:
+    made = add(service)
+    at = datetime.now(UTC)
+    until = at + timedelta(days=1)
+    with service.database.writer.begin() as connection:
+        tx = Transaction(connection)
+        commands = [endpoints.Rotate(made["id"], f"whsec_{number}", at, until) for number in (1, 2)]
+        assert endpoints.rotate(tx, commands) == ["rotated"] * 2
+        tx.send()
+        found = endpoints.look_up(tx, [endpoints.LookUp(made["id"])])[0]
+    assert found is not None
+    assert found.secrets_at(at) == ["whsec_2", "whsec_1", made["secret"]]
+
+
+def test_secrets_that_are_over_are_forgotten(service: Service) -> None:
+    made = [add(service)["id"] for _ in range(2)]
+    at = datetime.now(UTC)
+    with service.database.writer.begin() as connection:
+        tx = Transaction(connection)
+        for days in (1, 2):
+            until = at + timedelta(days=days)
+            endpoints.rotate(tx, [endpoints.Rotate(made[0], f"whsec_{days}", at, until)])
+        for days, left in ((0.5, [2, 0]), (1.5, [1, 0]), (2.5, [0, 0])):
+            endpoints.claim(tx, [endpoints.Claim(UNKNOWN_ID, at + timedelta(days=days))])
+            tx.send()
+            found = endpoints.look_up(tx, [endpoints.LookUp(each) for each in made])
+            assert [len(each.former_secrets) for each in found if each] == left, days

@@ -44,6 +44,9 @@ ORDERS = {
     f"POST /api/webhooks/{ID}/test": "admin",
     f"GET /api/webhooks/{ID}/dead-letters": "admin",
     f"POST /api/webhooks/{ID}/redrive": "admin",
+    f"POST /api/webhooks/{ID}/rotate": "admin",
+    f"POST /api/webhooks/{ID}/dead-letters/7/redrive": "admin",
+    f"POST /api/webhooks/{ID}/dead-letters/7/discard": "admin",
     "GET /metrics": "open",  # on our own host; see below for others
     "GET /health/live": "open",
     "GET /health/ready": "open",

@@ -169,6 +169,8 @@ def _webhooks() -> App:
     tools.command(webhooks.send_test, name="test")
     tools.command(webhooks.list_dead_letters, name="dead-letters")
     tools.command(webhooks.redrive)
+    tools.command(webhooks.discard)
+    tools.command(webhooks.rotate)
     return tools
 
 

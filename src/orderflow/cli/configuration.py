@@ -39,14 +39,20 @@ JsonArray = Annotated[
     bool, Parameter(name="--json", negative="", help="Print a JSON array instead, with one entry a line.")
 ]
 
-_AGO = re.compile(r"([0-9]{1,5})([mhd])")
+_SPAN = re.compile(r"([0-9]{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def span(given: str) -> timedelta | None:
+    """The time that 30m, 24h or 7d last; None for any other text."""
+    found = _SPAN.fullmatch(given)
+    return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def ago(given: str) -> datetime | None:
     """The time so long ago, for 30m, 24h or 7d; None for any other text."""
-    found = _AGO.fullmatch(given)
-    return None if found is None else datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    lasts = span(given)
+    return None if lasts is None else datetime.now(UTC) - lasts
 
 
 Level = Literal["ok", "warning", "wrong"]

@@ -1,4 +1,5 @@
-"""`webhooks add`, `list`, `remove`, `test`, `dead-letters` and `redrive`: who gets the changes of orders."""
+"""`webhooks add`, `list`, `remove`, `test`, `rotate`, `dead-letters`, `redrive` and `discard`: who gets the
+changes of orders."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from orderflow.cli.configuration import Json, JsonArray, Whole, load_settings
+from orderflow.cli.configuration import Json, JsonArray, Whole, load_settings, span
 from orderflow.cli.terminal import (
     WrongUse,
     as_json,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # aiohttp and the settings cost more time than `orderflow ver
     from orderflow.settings import Settings
 
 PATH = "/api/webhooks"
+
+OF_LETTER = "Of a dead letter, as `orderflow webhooks dead-letters` shows it."
 
 Id = Annotated[str, Parameter(name="ID", help="As `orderflow webhooks list` shows it.")]
 
@@ -97,15 +100,71 @@ def list_dead_letters(
     if json:
         write_list(items)
     else:
-        write_table(items, ("id", "type", "attempts", "at", "reason"))
+        write_table(items, ("position", "id", "type", "attempts", "at", "reason"))
     return 0
 
 
-def redrive(endpoint_id: Id, /, *, json: Json = False) -> int:
-    """Try the dead letters of a webhook again, and at once what waits for a later attempt."""
-    answer = asyncio.run(_post(load_settings(), f"/{quote(endpoint_id, safe='')}/redrive", {}))
-    write_line(as_json(answer) if json else f"{answer['redriven']} are tried now")
+def redrive(
+    endpoint_id: Id,
+    position: Annotated[Whole | None, Parameter(name="POSITION", help=OF_LETTER)] = None,
+    /,
+    *,
+    json: Json = False,
+) -> int:
+    """Try the dead letters of a webhook again, and at once what waits for a later attempt; or one letter."""
+    if position is None:
+        answer = asyncio.run(_post(load_settings(), f"/{quote(endpoint_id, safe='')}/redrive", {}))
+        write_line(as_json(answer) if json else f"{answer['redriven']} are tried now")
+        return 0
+    answer = asyncio.run(_post(load_settings(), f"{_letter(endpoint_id, position)}/redrive", {}))
+    write_line(as_json(answer) if json else "it is tried now")
     return 0
+
+
+def discard(
+    endpoint_id: Id,
+    position: Annotated[Whole, Parameter(name="POSITION", help=OF_LETTER)],
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why; the audit log keeps it.")],
+    json: Json = False,
+) -> int:
+    """Forget one dead letter of a webhook."""
+    path = f"{_letter(endpoint_id, position)}/discard"
+    answer = asyncio.run(_post(load_settings(), path, {"reason": reason}))
+    write_line(as_json(answer) if json else "discarded")
+    return 0
+
+
+def rotate(
+    endpoint_id: Id,
+    /,
+    *,
+    overlap: Annotated[
+        str,
+        Parameter(help="For how long the former secret signs as well: 30m, 24h or 7d; 0m if others know it."),
+    ] = "24h",
+    json: Json = False,
+) -> int:
+    """Give a webhook another secret, and show it, this once."""
+    lasts = span(overlap)
+    if lasts is None:
+        raise WrongUse("--overlap takes a time such as 30m, 24h or 7d")
+    body = {"overlapSeconds": int(lasts.total_seconds())}
+    made = asyncio.run(_post(load_settings(), f"/{quote(endpoint_id, safe='')}/rotate", body))
+    if json:
+        write_line(as_json(made))
+    else:
+        write_line(made["secret"])
+        complain(
+            "keep the secret safe: it is not shown again. "
+            f"The former one signs as well until {made['formerSecretUntil']}."
+        )
+    return 0
+
+
+def _letter(endpoint_id: str, position: int) -> str:
+    return f"/{quote(endpoint_id, safe='')}/dead-letters/{position}"
 
 
 async def _list(settings: Settings, path: str, limit: int) -> list[Any]:

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import quote
 
+from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -34,6 +36,7 @@ SIGN_IN = "/console/sign-in"
 
 Page = Callable[[Request, str | None], Awaitable[Response]]
 """Answers a request of whoever has this key; None where nobody is asked who they are."""
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Console:
@@ -87,7 +90,7 @@ class Console:
 
 
 def is_of_console(path: str) -> bool:
-    return path == "/" or path.startswith("/console/")
+    return path in ("/", "/console") or path.startswith("/console/")
 
 
 def _application(
@@ -129,9 +132,27 @@ def _application(
     # caller's own key.
     asked = [(method, route.path) for route in routes for method in route.methods or () if method != "HEAD"]
     guard(routes, dict.fromkeys(asked, OPEN))
-    app = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
+    handlers = {kind: _for_people(handler, signs_in=signs_in) for kind, handler in EXCEPTION_HANDLERS.items()}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
+
+
+def _for_people(handler: Handler, *, signs_in: bool) -> Handler:
+    """The problem as a page, for a browser: it says that it wants one."""
+
+    async def answered(request: Request, error: Exception) -> Response:
+        problem = await handler(request, error)
+        if "text/html" not in request.headers.get("accept", ""):
+            return problem
+        told: dict[str, Any] = from_json(bytes(problem.body))
+        shown = page(
+            "trouble.html", problem.status_code, signs_in=signs_in, title=told["title"], text=told["detail"]
+        )
+        shown.headers.update({name: problem.headers[name] for name in ("allow",) if name in problem.headers})
+        return shown
+
+    return answered
 
 
 def _of_trials(trials: TryItPage | None, visits: "_Visits") -> list[Route]:

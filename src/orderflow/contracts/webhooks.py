@@ -9,12 +9,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from orderflow.contracts.orders_api import Answer, Contract, OrderId
+from orderflow.contracts.orders_api import Answer, Contract, OrderId, Reason
 from orderflow.contracts.pages import PAGE_DEFAULT, PAGE_MAX, decode_text_cursor
 
 WEBHOOKS = "/api/webhooks"
+WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
+WEBHOOK_LETTERS = f"{WEBHOOK}/dead-letters"
 URL_CHARS_MAX = 1_000
 POSITION_MAX = 2**62
+OVERLAP_S = 86_400
+OVERLAP_S_MAX = 7 * 86_400
 
 EventType = Literal[
     "order.created",
@@ -59,6 +63,19 @@ class WebhookIn(Contract):
     event_types: Annotated[list[EventType], Field(max_length=len(EVENT_OF_STATUS))] | None = None
 
 
+class RotateIn(Contract):
+    """For how many seconds messages are signed with the former secrets as well. 0 is for a secret that others
+    have got to know."""
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_S_MAX)] = OVERLAP_S
+
+
+class DiscardIn(Contract):
+    """Why a dead letter is forgotten. The audit log keeps it."""
+
+    reason: Reason
+
+
 class Nothing(Contract):
     """The body of an operation that takes none, if there is one."""
 
@@ -66,7 +83,8 @@ class Nothing(Contract):
 class Webhook(Answer):
     """`behind` counts the changes that it has not got yet, `waiting` those of them that are tried again or
     wait for an earlier one of their order. `deadLetters` were tried for as long as the schedule goes.
-    `missed` changes were removed from the stream before they could be sent."""
+    `missed` changes were removed from the stream before they could be sent. Messages are signed with its
+    former secrets as well until `formerSecretUntil`."""
 
     id: OrderId
     url: str
@@ -78,6 +96,7 @@ class Webhook(Answer):
     missed: int
     failing_since: datetime | None
     last_error: str | None
+    former_secret_until: datetime | None
 
 
 class WebhookCreated(Answer):
@@ -88,6 +107,15 @@ class WebhookCreated(Answer):
     event_types: list[str] | None
     created_at: datetime
     secret: str
+
+
+class WebhookRotated(Answer):
+    """The new secret, which is shown this once, and until when messages are signed with the former ones as
+    well."""
+
+    id: OrderId
+    secret: str
+    former_secret_until: datetime
 
 
 class WebhookPage(Answer):
@@ -124,6 +152,12 @@ class WebhookLetter(Answer):
 class WebhookLetterPage(Answer):
     items: list[WebhookLetter]
     next_cursor: str | None
+
+
+class WebhookLetterDone(Answer):
+    """The dead letter that is tried again or forgotten."""
+
+    position: int
 
 
 class WebhookRedriven(Answer):

@@ -19,6 +19,7 @@ from orderflow.orders.reconciler import Reconciler
 from orderflow.orders.relay import Relay
 from orderflow.orders.retention import WEBHOOK_LETTERS_KEPT_S, Retention
 from orderflow.orders.sequencer import Sequencer
+from orderflow.orders.tail import CHANGES_MAX, Tail
 from orderflow.orders.webhooks import endpoints
 from orderflow.orders.webhooks.deliverer import Deliverer
 from orderflow.orders.webhooks.sender import Sender
@@ -32,14 +33,16 @@ INTAKE_QUEUE_SECONDS_MAX = 2.0
 
 class OrdersProcess:
     """What every process on the orders database has: its writer and readers, an intake, a relay, a sequencer,
-    a reconciler and retention. It closes the publisher, but not the database. Migrations must have run.
+    the tail of the stream, a reconciler and retention. It closes the publisher, but not the database.
+    Migrations must have run.
 
     `topic` is the topic of the orders' events. An order from which nothing was heard for `reconcile_after_s`
     is sent again. Keys, published events and history are removed when they are as old as `keys_kept_s`,
     `events_kept_s` and `history_kept_s`, in seconds, and what is in the stream after `stream_kept_s`; None
     keeps for ever. With an `archive`, events and history are written there before, and so are whole orders
-    after `orders_kept_s`. With `webhooks` it delivers to webhooks by that sender, and closes it. The process
-    is not ready while its writer or one of the `essential` loops does not work.
+    after `orders_kept_s`. The tail keeps `tail_changes_max` changes. With `webhooks` it delivers to webhooks
+    by that sender, and closes it. The process is not ready while its writer or one of the `essential` loops
+    does not work.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class OrdersProcess:
         stream_kept_s: float | None = None,
         orders_kept_s: float | None = None,
         archive: Archive | None = None,
+        tail_changes_max: int = CHANGES_MAX,
         webhooks: Sender | None = None,
         essential: Sequence[str] = (),
         queue_commands_max: int = QUEUE_COMMANDS_MAX,
@@ -103,9 +107,10 @@ class OrdersProcess:
             kinds = archiving.kinds(events_s=events_kept_s, history_s=history_kept_s, orders_s=orders_kept_s)
             self.archivers.append(Archiver(database, self.writer, archive, kinds, clock=clock))
         self.sequencer = Sequencer(self.writer)
+        self.tail = Tail(self.reader, self.health, changes_max=tail_changes_max)
         self.deliverer = None
         if webhooks is not None:
-            self.deliverer = Deliverer(self.writer, self.reader, webhooks, clock=clock)
+            self.deliverer = Deliverer(self.writer, self.reader, self.tail, webhooks, clock=clock)
 
     def start(self) -> None:
         for part in (self.writer, self.relay, self.sequencer, self.reconciler, self.retention):
@@ -135,6 +140,7 @@ class OrdersProcess:
             stop.set()
             if self.deliverer is not None:
                 await self.deliverer.close()
+            await self.tail.close()
             await asyncio.to_thread(self.close)
             await asyncio.wait([watching])
         watching.result()

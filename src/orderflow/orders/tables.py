@@ -171,6 +171,8 @@ webhooks = sa.Table(
     # The process that delivers.
     sa.Column("owner", UuidText),
     sa.Column("leased_until_ms", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    # [[secret, until when], …] in JSON: messages are signed with these as well.
+    sa.Column("former_secrets", sa.Text),
 )
 
 webhook_messages = sa.Table(

@@ -157,7 +157,7 @@ def body(model: type[BaseModel], example: Any, *, required: bool = True) -> Docu
     return {"required": required, "content": {"application/json": content}}
 
 
-def path_parameter(name: str, schema: Document, example: str) -> Document:
+def path_parameter(name: str, schema: Document, example: str | int) -> Document:
     return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
 
 

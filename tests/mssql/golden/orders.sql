@@ -741,7 +741,7 @@ WHERE there.endpoint_id = given.endpoint_id))
 
 -- orders.webhooks.endpoints._BY_ID
 SELECT webhooks.endpoint_id, webhooks.url, webhooks.secret, webhooks.event_types, webhooks.position, webhooks.missed,
-    webhooks.failing_since, webhooks.last_error
+    webhooks.failing_since, webhooks.last_error, webhooks.former_secrets
 FROM webhooks
 WHERE webhooks.endpoint_id = ?
 
@@ -749,9 +749,16 @@ WHERE webhooks.endpoint_id = ?
 SELECT count(*) AS count_1
 FROM webhooks
 
+-- orders.webhooks.endpoints._FORMER_SECRETS
+UPDATE webhooks SET former_secrets=new.former_secrets FROM webhooks, (SELECT given.endpoint_id AS endpoint_id,
+    given.former_secrets AS former_secrets
+FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, former_secrets COLLATE
+    Latin1_General_100_BIN2 AS former_secrets FROM OPENJSON(?) WITH (endpoint_id CHAR(36) '$[0]', former_secrets
+    NVARCHAR(max) '$[1]')) AS given) AS new WHERE webhooks.endpoint_id = new.endpoint_id
+
 -- orders.webhooks.endpoints._FREE
 SELECT webhooks.endpoint_id, webhooks.url, webhooks.secret, webhooks.event_types, webhooks.position, webhooks.missed,
-    webhooks.failing_since, webhooks.last_error
+    webhooks.failing_since, webhooks.last_error, webhooks.former_secrets
 FROM webhooks WITH (UPDLOCK, ROWLOCK, READPAST)
 WHERE webhooks.owner = ? OR webhooks.leased_until_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
     SYSUTCDATETIME()) OR webhooks.leased_until_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
@@ -770,8 +777,8 @@ FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, owner C
 
 -- orders.webhooks.endpoints._LISTED
 SELECT webhooks.endpoint_id, webhooks.url, webhooks.event_types, webhooks.created_at, webhooks.position,
-    webhooks.missed, webhooks.failing_since, webhooks.last_error, webhooks.owner, webhooks.leased_until_ms, (SELECT
-    count(*) AS count_1
+    webhooks.missed, webhooks.failing_since, webhooks.last_error, webhooks.owner, webhooks.leased_until_ms,
+    webhooks.former_secrets, (SELECT count(*) AS count_1
 FROM webhook_messages
 WHERE webhook_messages.endpoint_id = webhooks.endpoint_id AND webhook_messages.dead_at IS NULL) AS waiting, (SELECT
     count(*) AS count_2
@@ -782,11 +789,20 @@ WHERE webhooks.endpoint_id > ? ORDER BY webhooks.endpoint_id
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY
 
+-- orders.webhooks.endpoints._TO_ROTATE
+SELECT webhooks.endpoint_id, webhooks.url, webhooks.secret, webhooks.event_types, webhooks.position, webhooks.missed,
+    webhooks.failing_since, webhooks.last_error, webhooks.former_secrets
+FROM webhooks WITH (UPDLOCK, ROWLOCK)
+WHERE webhooks.endpoint_id = ? AND 1 = 1
+
 -- orders.webhooks.endpoints._remove
 DELETE FROM webhook_messages WHERE webhook_messages.endpoint_id = ?
 
 -- orders.webhooks.endpoints._remove
 DELETE FROM webhooks WHERE webhooks.endpoint_id = ?
+
+-- orders.webhooks.endpoints._rotate
+UPDATE webhooks SET secret=?, former_secrets=? WHERE webhooks.endpoint_id = ?
 
 -- orders.webhooks.endpoints.free_leases
 UPDATE webhooks SET owner=?, leased_until_ms=?
@@ -808,6 +824,11 @@ WHERE webhook_messages.endpoint_id = ? AND webhook_messages.dead_at IS NOT NULL 
     ORDER BY webhook_messages.position
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY
+
+-- orders.webhooks.queue._DUE
+SELECT DISTINCT webhook_messages.endpoint_id
+FROM webhook_messages JOIN webhooks ON webhooks.endpoint_id = webhook_messages.endpoint_id
+WHERE webhooks.owner = ? AND webhook_messages.dead_at IS NULL AND webhook_messages.due_at <= ?
 
 -- orders.webhooks.queue._KEEP
 SET NOCOUNT ON;
@@ -865,6 +886,14 @@ SELECT TOP 1000 webhook_messages.position, webhook_messages.order_id, webhook_me
     webhook_messages.dead_at
 FROM webhook_messages
 WHERE webhook_messages.endpoint_id = ? AND webhook_messages.dead_at IS NULL ORDER BY webhook_messages.position
+
+-- orders.webhooks.queue._is_done
+DELETE FROM webhook_messages WHERE webhook_messages.endpoint_id = ? AND webhook_messages.position = ? AND
+    webhook_messages.dead_at IS NOT NULL
+
+-- orders.webhooks.queue._is_done
+UPDATE webhook_messages SET attempts=?, due_at=?, dead_at=? WHERE webhook_messages.endpoint_id = ? AND
+    webhook_messages.position = ? AND webhook_messages.dead_at IS NOT NULL
 
 -- orders.webhooks.queue._is_there
 SELECT webhooks.endpoint_id

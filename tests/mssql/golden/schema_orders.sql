@@ -298,3 +298,13 @@ GO
 UPDATE alembic_version_orders SET version_num='0009' WHERE alembic_version_orders.version_num = '0008';
 
 GO
+
+-- Running upgrade 0009 -> 0010
+
+ALTER TABLE webhooks ADD former_secrets NVARCHAR(max) COLLATE Latin1_General_100_BIN2 NULL;
+
+GO
+
+UPDATE alembic_version_orders SET version_num='0010' WHERE alembic_version_orders.version_num = '0009';
+
+GO

@@ -5,7 +5,7 @@ from orderflow.contracts.audit_feeds import AUDITED_ORDERS
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.orders_api import STREAM
 from orderflow.contracts.scopes import Scope
-from orderflow.contracts.webhooks import WEBHOOKS
+from orderflow.contracts.webhooks import WEBHOOK, WEBHOOK_LETTERS, WEBHOOKS
 from orderflow.web.access import METRICS_RULE, OPEN, Rule, Rules
 from orderflow.web.asyncapi_page import ASYNCAPI, PAGE, STYLE
 from orderflow.web.metrics import METRICS
@@ -39,10 +39,13 @@ RULES: Rules = {
     # A webhook gets the changes of everybody's orders, and its address may hold a secret.
     ("GET", WEBHOOKS): _ADMIN,
     ("POST", WEBHOOKS): _ADMIN,
-    ("DELETE", f"{WEBHOOKS}/{{webhook_id}}"): _ADMIN,
-    ("POST", f"{WEBHOOKS}/{{webhook_id}}/test"): _ADMIN,
-    ("GET", f"{WEBHOOKS}/{{webhook_id}}/dead-letters"): _ADMIN,
-    ("POST", f"{WEBHOOKS}/{{webhook_id}}/redrive"): _ADMIN,
+    ("DELETE", WEBHOOK): _ADMIN,
+    ("POST", f"{WEBHOOK}/test"): _ADMIN,
+    ("GET", WEBHOOK_LETTERS): _ADMIN,
+    ("POST", f"{WEBHOOK}/rotate"): _ADMIN,
+    ("POST", f"{WEBHOOK}/redrive"): _ADMIN,
+    ("POST", f"{WEBHOOK_LETTERS}/{{position}}/redrive"): _ADMIN,
+    ("POST", f"{WEBHOOK_LETTERS}/{{position}}/discard"): _ADMIN,
     ("GET", METRICS): METRICS_RULE,
     ("GET", "/health/live"): OPEN,
     ("GET", "/health/ready"): OPEN,

@@ -10,11 +10,17 @@ from pydantic import BaseModel
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCustomerOut
 from orderflow.contracts.webhooks import (
+    WEBHOOK,
+    WEBHOOK_LETTERS,
     WEBHOOKS,
+    DiscardIn,
+    RotateIn,
     WebhookCreated,
     WebhookIn,
+    WebhookLetterDone,
     WebhookRedriven,
     WebhookRemoved,
+    WebhookRotated,
     WebhookTested,
 )
 from orderflow.orders.http.access import RULES
@@ -65,10 +71,12 @@ _OTHER_VERSION = problem(412, "the order has another version")
 _ILLEGAL = problem(409, "the order's status does not allow it", "illegal-transition")
 _OF_WEBHOOK = path_parameter("webhook_id", {"type": "string", "format": "uuid"}, _ORDER_ID)
 _NO_WEBHOOK = problem(404, "no such webhook")
+_POSITION = path_parameter("position", {"type": "integer", "format": "int64", "minimum": 0}, 4712)
+_NO_LETTER = problem(404, "no such webhook, or no such dead letter of it")
 _WITH_404 = {
     "/api/orders/{order_id}": _NO_ORDER,
     "/api/orders/{order_id}/timeline": _NO_ORDER,
-    f"{WEBHOOKS}/{{webhook_id}}/dead-letters": _NO_WEBHOOK,
+    WEBHOOK_LETTERS: _NO_WEBHOOK,
 }
 
 _MODELS: openapi.Models = [
@@ -76,7 +84,7 @@ _MODELS: openapi.Models = [
         (model, "validation")
         for model in (
             *(api.OrderIn, api.BatchIn, api.StatusPatch, api.StatusUpdatesIn, api.ActionIn, api.ReleaseIn),
-            *(EraseCustomerIn, WebhookIn),
+            *(EraseCustomerIn, WebhookIn, RotateIn, DiscardIn),
         )
     ),
     *(
@@ -84,7 +92,8 @@ _MODELS: openapi.Models = [
         for model in (
             *(api.Problem, api.BatchOut, api.StatusUpdatesOut, api.ReleaseOut, api.OrderOut),
             *(api.OrderChange, api.StreamReset),
-            *(WebhookCreated, WebhookRemoved, WebhookTested, WebhookRedriven),
+            *(WebhookCreated, WebhookRemoved, WebhookTested, WebhookRotated),
+            *(WebhookRedriven, WebhookLetterDone),
             *(EraseCustomerOut, Live, Ready),
         )
     ),
@@ -251,7 +260,7 @@ def _webhooks() -> Document:
                 requestBody=body(WebhookIn, example),
             )
         },
-        f"{WEBHOOKS}/{{webhook_id}}": {
+        WEBHOOK: {
             "delete": operation(
                 "Remove a webhook and the messages that wait for it",
                 {200: removed, 404: _NO_WEBHOOK},
@@ -259,12 +268,46 @@ def _webhooks() -> Document:
             )
         },
         **{
-            f"{WEBHOOKS}/{{webhook_id}}/{name}": {
+            f"{WEBHOOK}/{name}": {
                 "post": operation(summary, {200: told, 404: _NO_WEBHOOK}, parameters=[_OF_WEBHOOK])
             }
             for name, summary, told in (
                 ("test", "Send a test message now", tested),
                 ("redrive", "Try dead letters and waiting messages of a webhook at once", redriven),
+            )
+        },
+        f"{WEBHOOK}/rotate": {
+            "post": operation(
+                "Give a webhook another secret, while messages are signed with the former one as well",
+                {
+                    200: answer("The new secret, which is shown this once.", WebhookRotated),
+                    404: _NO_WEBHOOK,
+                    409: problem(409, "4 former secrets are still in use", "too-many"),
+                },
+                parameters=[_OF_WEBHOOK],
+                requestBody=body(RotateIn, {"overlapSeconds": 86_400}, required=False),
+            )
+        },
+        **_webhook_letters(),
+    }
+
+
+def _webhook_letters() -> Document:
+    done = {200: answer("The dead letter's position.", WebhookLetterDone), 404: _NO_LETTER}
+    return {
+        f"{WEBHOOK_LETTERS}/{{position}}/redrive": {
+            "post": operation(
+                "Try one dead letter of a webhook at once",
+                done,
+                parameters=[_OF_WEBHOOK, _POSITION],
+            )
+        },
+        f"{WEBHOOK_LETTERS}/{{position}}/discard": {
+            "post": operation(
+                "Forget one dead letter of a webhook",
+                done,
+                parameters=[_OF_WEBHOOK, _POSITION],
+                requestBody=body(DiscardIn, {"reason": "the receiver has read the order"}),
             )
         },
     }

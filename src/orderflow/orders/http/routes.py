@@ -14,7 +14,14 @@ from orderflow.contracts.audit import AUDIT, AuditPage, AuditQuery
 from orderflow.contracts.audit_feeds import AUDITED_ORDERS, AuditedOrders, FeedQuery
 from orderflow.contracts.erasure import ERASE_CUSTOMER
 from orderflow.contracts.pages import PageQuery
-from orderflow.contracts.webhooks import WEBHOOKS, LetterQuery, WebhookLetterPage, WebhookPage
+from orderflow.contracts.webhooks import (
+    WEBHOOK,
+    WEBHOOK_LETTERS,
+    WEBHOOKS,
+    LetterQuery,
+    WebhookLetterPage,
+    WebhookPage,
+)
 from orderflow.messaging import Kept
 from orderflow.orders import queries
 from orderflow.orders.http import asyncapi, openapi, parsing, problems
@@ -33,7 +40,6 @@ from orderflow.orders.http.transitions import Transitions
 from orderflow.orders.http.waiting import Waiters
 from orderflow.orders.http.webhooks import Webhooks
 from orderflow.orders.process import OrdersProcess
-from orderflow.orders.tail import Tail
 from orderflow.orders.webhooks.sender import Sender
 from orderflow.web import asyncapi_page, docs_page
 from orderflow.web.access import guard
@@ -62,9 +68,8 @@ class OrdersApi:
     ) -> None:
         writer, reader, intake = process.writer, process.reader, process.intake
         bodies = BodyBudget()
-        limits = stream_limits or StreamLimits()
-        self._tail = Tail(reader, process.health, changes_max=limits.changes_max)
-        self._stream = OrderStream(self._tail, reader, limits)
+        self._tail = process.tail
+        self._stream = OrderStream(self._tail, reader, stream_limits or StreamLimits())
         self._waiters = Waiters(lambda order_ids: reader.run(queries.statuses, order_ids))
         self._tail.observe(self._waiters.changed)
         self._sender = sender or Sender()
@@ -146,9 +151,12 @@ def _application(
         ("POST", "/api/outbox/parked/release", takes(parked.release)),
         ("POST", ERASE_CUSTOMER, takes(customers.erase)),
         ("POST", WEBHOOKS, takes(webhooks.add)),
-        ("DELETE", f"{WEBHOOKS}/{{webhook_id}}", takes(webhooks.remove)),
-        ("POST", f"{WEBHOOKS}/{{webhook_id}}/test", takes(webhooks.test)),
-        ("POST", f"{WEBHOOKS}/{{webhook_id}}/redrive", takes(webhooks.redrive)),
+        ("DELETE", WEBHOOK, takes(webhooks.remove)),
+        ("POST", f"{WEBHOOK}/test", takes(webhooks.test)),
+        ("POST", f"{WEBHOOK}/rotate", takes(webhooks.rotate)),
+        ("POST", f"{WEBHOOK}/redrive", takes(webhooks.redrive)),
+        ("POST", f"{WEBHOOK_LETTERS}/{{position}}/redrive", takes(webhooks.redrive_letter)),
+        ("POST", f"{WEBHOOK_LETTERS}/{{position}}/discard", takes(webhooks.discard_letter)),
     ):
         app.router.routes.append(Route(path, endpoint, methods=[method]))
     app.router.routes.append(Route(api.STREAM, stream, methods=["GET"]))
@@ -159,12 +167,7 @@ def _application(
         ("/api/stats", statistics.stats, NoQuery, api.Stats),
         ("/api/outbox/parked", parked.list_parked, PageQuery, api.ParkedPage),
         (WEBHOOKS, webhooks.list_webhooks, PageQuery, WebhookPage),
-        (
-            f"{WEBHOOKS}/{{webhook_id}}/dead-letters",
-            webhooks.list_dead_letters,
-            LetterQuery,
-            WebhookLetterPage,
-        ),
+        (WEBHOOK_LETTERS, webhooks.list_dead_letters, LetterQuery, WebhookLetterPage),
         (AUDIT, audit.list_entries, AuditQuery, AuditPage),
         (AUDITED_ORDERS, audit.list_orders, FeedQuery, AuditedOrders),
         (LIVE, health.live, NoQuery, Live),

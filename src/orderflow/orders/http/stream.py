@@ -26,7 +26,7 @@ from orderflow.orders import stream
 from orderflow.orders.http import parsing
 from orderflow.orders.http.access import RULES
 from orderflow.orders.stream import Change
-from orderflow.orders.tail import CHANGES_MAX, Placed, Subscription, Tail
+from orderflow.orders.tail import Placed, Subscription, Tail
 from orderflow.runtime.health import wait_for
 from orderflow.runtime.telemetry.metrics import STREAMS_ENDED
 from orderflow.web.access import refusal
@@ -64,8 +64,6 @@ def _up_to_an_hour_s() -> float:
 class StreamLimits:
     """The bounds of the streams of a process."""
 
-    changes_max: int = CHANGES_MAX
-    """How many of the newest changes the process keeps for all of them."""
     streams_max: int = 1_000
     of_bound_caller_max: int = 20
     """How many a caller may have who is bound to a customer."""

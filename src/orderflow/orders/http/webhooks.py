@@ -1,27 +1,43 @@
-"""Webhooks over HTTP: endpoints are added, listed, tested and removed, and dead letters tried again."""
+"""Webhooks over HTTP: endpoints are added, listed, tested, given new secrets and removed, and dead letters
+tried again or discarded."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.contracts.instants import utc_text
 from orderflow.contracts.pages import PageQuery, encode_cursor, encode_text_cursor, page_of
-from orderflow.contracts.webhooks import LetterQuery, Nothing, WebhookIn
-from orderflow.database.audit import ByHand, act
+from orderflow.contracts.webhooks import (
+    POSITION_MAX,
+    DiscardIn,
+    LetterQuery,
+    Nothing,
+    RotateIn,
+    WebhookIn,
+)
+from orderflow.database.audit import ByHand, Details, act
 from orderflow.database.batch import NotWritten, UseCase
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
-from orderflow.orders.audit import ADD_WEBHOOK, REDRIVE_WEBHOOK, REMOVE_WEBHOOK, TEST_WEBHOOK
+from orderflow.orders.audit import (
+    ADD_WEBHOOK,
+    DISCARD_WEBHOOK_LETTER,
+    REDRIVE_WEBHOOK,
+    REDRIVE_WEBHOOK_LETTER,
+    REMOVE_WEBHOOK,
+    ROTATE_WEBHOOK,
+    TEST_WEBHOOK,
+)
 from orderflow.orders.http import parsing
 from orderflow.orders.http.problems import write_problem
 from orderflow.orders.webhooks import endpoints, messages, queue
-from orderflow.orders.webhooks.endpoints import ENDPOINTS_MAX, Add, LookUp, Remove
-from orderflow.orders.webhooks.queue import Redrive
+from orderflow.orders.webhooks.endpoints import ENDPOINTS_MAX, FORMER_SECRETS_MAX, Add, LookUp, Remove, Rotate
+from orderflow.orders.webhooks.queue import Letter, Redrive
 from orderflow.orders.webhooks.sender import Sender
 from orderflow.runtime.ids import new_uuid4, new_uuid7
 from orderflow.web.answers import caller, json_response, json_text
@@ -30,6 +46,7 @@ from orderflow.web.problems import ProblemError, broken_contract, field_error, v
 
 C = TypeVar("C")
 R = TypeVar("R")
+M = TypeVar("M", bound=BaseModel)
 
 
 class Webhooks:
@@ -52,12 +69,7 @@ class Webhooks:
         wanted = None if body.event_types is None else tuple(sorted(set(body.event_types)))
         command = Add(endpoint_id, body.url, secret, wanted, now)
         if not await self._write(request, ADD_WEBHOOK, command, "webhooks.add", endpoint_id):
-            raise ProblemError(
-                409,
-                f"There are {ENDPOINTS_MAX} webhooks already: remove one.",
-                kind="too-many",
-                title="Too many",
-            )
+            raise _too_many(f"There are {ENDPOINTS_MAX} webhooks already: remove one.")
         answer = {
             "id": endpoint_id,
             "url": body.url,
@@ -81,6 +93,26 @@ class Webhooks:
             raise _unknown()
         return json_response({"undelivered": undelivered})
 
+    async def rotate(self, request: Request) -> Response:
+        body = await _read_optional(RotateIn, request)
+        endpoint_id, secret, now = _endpoint_id(request), messages.new_secret(), self._clock()
+        until = now + timedelta(seconds=body.overlap_seconds)
+        rotation = await self._write(
+            request,
+            ROTATE_WEBHOOK,
+            Rotate(endpoint_id, secret, now, until),
+            "webhooks.rotate",
+            endpoint_id,
+            details={"overlapSeconds": body.overlap_seconds},
+        )
+        if rotation == "unknown":
+            raise _unknown()
+        if rotation == "too many":
+            raise _too_many(
+                f"{FORMER_SECRETS_MAX} former secrets are still in use: wait, or ask for a shorter overlap."
+            )
+        return json_response({"id": endpoint_id, "secret": secret, "formerSecretUntil": utc_text(until)})
+
     async def test(self, request: Request) -> Response:
         await _read_nothing(request)
         endpoint_id = _endpoint_id(request)
@@ -88,7 +120,10 @@ class Webhooks:
         if found is None:
             raise _unknown()
         sent = await self._sender.send(
-            found.url, found.secret, f"test_{new_uuid4()}", messages.test_payload(self._clock())
+            found.url,
+            found.secrets_at(self._clock()),
+            f"test_{new_uuid4()}",
+            messages.test_payload(self._clock()),
         )
         return json_response({"delivered": sent.delivered, "detail": sent.detail})
 
@@ -121,6 +156,26 @@ class Webhooks:
             command = None if step.position is None else Redrive(endpoint_id, step.position)
         return json_response({"redriven": redriven})
 
+    async def redrive_letter(self, request: Request) -> Response:
+        await _read_nothing(request)
+        return await self._settle(request, REDRIVE_WEBHOOK_LETTER, "webhooks.redrive", None)
+
+    async def discard_letter(self, request: Request) -> Response:
+        body = await read_model(DiscardIn, request)
+        return await self._settle(request, DISCARD_WEBHOOK_LETTER, "webhooks.discard", body.reason)
+
+    async def _settle(
+        self, request: Request, use_case: UseCase[ByHand[Letter], bool], action: str, reason: str | None
+    ) -> Response:
+        letter = Letter(_endpoint_id(request), _position(request))
+        details = {"position": letter.position}
+        is_done = await self._write(
+            request, use_case, letter, action, letter.endpoint_id, reason=reason, details=details
+        )
+        if not is_done:
+            raise _no_letter()
+        return json_response(details)
+
     async def _write(
         self,
         request: Request,
@@ -130,11 +185,19 @@ class Webhooks:
         endpoint_id: str,
         *,
         later: bool = False,
+        reason: str | None = None,
+        details: Details | None = None,
     ) -> R:
         """The command's result. Raises ProblemError if it was not written."""
         sender = caller(request)
         made = act(
-            self._clock(), action, endpoint_id, actor=sender.name, correlation_id=sender.correlation_id
+            self._clock(),
+            action,
+            endpoint_id,
+            actor=sender.name,
+            correlation_id=sender.correlation_id,
+            reason=reason,
+            details=details,
         )
         (outcome,) = await self._writer.submit(use_case, [ByHand(command, made)], later=later)
         if isinstance(outcome, NotWritten):
@@ -144,6 +207,22 @@ class Webhooks:
 
 def _unknown() -> ProblemError:
     return ProblemError(404, "There is no webhook with this id.")
+
+
+def _no_letter() -> ProblemError:
+    return ProblemError(404, "There is no such dead letter of this webhook.")
+
+
+def _too_many(detail: str) -> ProblemError:
+    return ProblemError(409, detail, kind="too-many", title="Too many")
+
+
+def _position(request: Request) -> int:
+    """Raises ProblemError 404 for what is none."""
+    text = request.path_params["position"]
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= POSITION_MAX):
+        raise _no_letter()
+    return int(text)
 
 
 def _endpoint_id(request: Request) -> str:
@@ -160,12 +239,16 @@ def _known(webhook_id: str) -> str:
 
 async def _read_nothing(request: Request) -> None:
     """Raises ProblemError 422 for a body that says something: nothing is dropped silently."""
+    await _read_optional(Nothing, request)
+
+
+async def _read_optional(model: type[M], request: Request) -> M:
+    """The model that the body holds; its defaults without a body. Raises ProblemError 422."""
     body = await read_optional_json_body(request, SMALL_BODY_BYTES_MAX)
-    if body is not None:
-        try:
-            Nothing.model_validate_json(body)
-        except ValidationError as error:
-            raise validation_problem(error) from None
+    try:
+        return model() if body is None else model.model_validate_json(body)
+    except ValidationError as error:
+        raise validation_problem(error) from None
 
 
 def _as_it_is(row: dict[str, Any]) -> dict[str, Any]:

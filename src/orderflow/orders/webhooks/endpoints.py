@@ -1,4 +1,5 @@
-"""Who gets the changes: endpoints are added, listed, removed, and leased by the process that delivers.
+"""Who gets the changes: endpoints are added, listed, removed, given new secrets, and leased by the process
+that delivers.
 
 A lease is in the endpoint's row and ends by the database's clock, as in the outbox. What an owner records
 counts only while the row still names it.
@@ -6,21 +7,24 @@ counts only while the row still names it.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
+from pydantic_core import from_json, to_json
 from sqlalchemy.engine import Connection
 
 from orderflow.contracts.instants import utc_text
 from orderflow.database import bulk
 from orderflow.database.dialects import has_passed, locked, now_ms
 from orderflow.database.transaction import Transaction
+from orderflow.orders.commands import ROW_LOCK_TIMEOUT_MS
 from orderflow.orders.stream import bounds
 from orderflow.orders.tables import webhook_messages, webhooks
 from orderflow.runtime.ids import FIRST_UUID
 
 ENDPOINTS_MAX = 100
 LEASE_MS = 30_000
+FORMER_SECRETS_MAX = 4
 
 
 class Add(NamedTuple):
@@ -36,6 +40,20 @@ class Remove(NamedTuple):
     endpoint_id: str
 
 
+class Rotate(NamedTuple):
+    """Gives an endpoint another secret. Messages are signed with the former ones as well, until
+    `former_until` at the latest."""
+
+    endpoint_id: str
+    secret: str
+    at: datetime
+    former_until: datetime
+
+
+Rotation = Literal["rotated", "unknown", "too many"]
+"""What became of it: `too many` former secrets would still be in use."""
+
+
 class LookUp(NamedTuple):
     """Asks for an endpoint in a transaction that is to be recorded."""
 
@@ -46,6 +64,7 @@ class Claim(NamedTuple):
     """Asks for the endpoints that are free, and for those that this process has already."""
 
     owner: str
+    at: datetime
 
     @property
     def rows(self) -> int:
@@ -58,6 +77,11 @@ class Release(NamedTuple):
     owner: str
 
 
+class FormerSecret(NamedTuple):
+    secret: str
+    until: datetime
+
+
 class Endpoint(NamedTuple):
     endpoint_id: str
     url: str
@@ -68,6 +92,11 @@ class Endpoint(NamedTuple):
     missed: int
     failing_since: datetime | None
     last_error: str | None
+    former_secrets: tuple[FormerSecret, ...] = ()
+
+    def secrets_at(self, at: datetime) -> list[str]:
+        """With which a message is signed at this time, the newest first."""
+        return [self.secret, *(former.secret for former in self.former_secrets if former.until > at)]
 
 
 def add(tx: Transaction, commands: Sequence[Add]) -> list[bool]:
@@ -102,6 +131,27 @@ def _remove(tx: Transaction, endpoint_id: str) -> int | None:
     return tx.connection.execute(sa.delete(webhook_messages).where(of_endpoint)).rowcount
 
 
+def rotate(tx: Transaction, commands: Sequence[Rotate]) -> list[Rotation]:
+    return [_rotate(tx, command) for command in commands]
+
+
+def _rotate(tx: Transaction, command: Rotate) -> Rotation:
+    row = tx.connection.execute(_TO_ROTATE, {"sought": command.endpoint_id}).first()
+    if row is None:
+        return "unknown"
+    endpoint = _read(row)
+    if endpoint.secret == command.secret:  # by an earlier COMMIT whose answer was lost
+        return "rotated"
+    had = (FormerSecret(endpoint.secret, command.former_until), *endpoint.former_secrets)
+    former = [each._replace(until=min(each.until, command.former_until)) for each in had]
+    former = [each for each in former if each.until > command.at]
+    if len(former) > FORMER_SECRETS_MAX:
+        return "too many"
+    named = sa.update(webhooks).where(webhooks.c.endpoint_id == command.endpoint_id)
+    tx.connection.execute(named.values(secret=command.secret, former_secrets=_in_json(former)))
+    return "rotated"
+
+
 def look_up(tx: Transaction, commands: Sequence[LookUp]) -> list[Endpoint | None]:
     """The endpoints; None for one that there is not."""
     return [_endpoint(tx, command.endpoint_id) for command in commands]
@@ -113,14 +163,21 @@ def _endpoint(tx: Transaction, endpoint_id: str) -> Endpoint | None:
 
 
 def claim(tx: Transaction, commands: Sequence[Claim]) -> list[list[Endpoint]]:
-    """Lease endpoints, or renew the leases. While another process has one, it is left out."""
+    """Lease endpoints, or renew the leases, and forget their secrets that are over. While another process has
+    one, it is left out."""
     # If the answer to an earlier COMMIT was lost, the endpoints are this owner's already.
-    return [_claim(tx, command.owner) for command in commands]
+    return [_claim(tx, command) for command in commands]
 
 
-def _claim(tx: Transaction, owner: str) -> list[Endpoint]:
-    found = [_read(row) for row in tx.connection.execute(_FREE, {"owner": owner})]
-    tx.add(_LEASE, [(each.endpoint_id, owner) for each in found])
+def _claim(tx: Transaction, command: Claim) -> list[Endpoint]:
+    found = [_read(row) for row in tx.connection.execute(_FREE, {"owner": command.owner})]
+    tx.add(_LEASE, [(each.endpoint_id, command.owner) for each in found])
+    left = {
+        each.endpoint_id: [former for former in each.former_secrets if former.until > command.at]
+        for each in found
+        if any(former.until <= command.at for former in each.former_secrets)
+    }
+    tx.add(_FORMER_SECRETS, [(endpoint_id, _in_json(former)) for endpoint_id, former in left.items()])
     return found
 
 
@@ -152,6 +209,7 @@ def listed(connection: Connection, *, limit: int, behind: str | None) -> list[di
             "missed": row.missed,
             "failingSince": utc_text(row.failing_since) if row.failing_since else None,
             "lastError": row.last_error,
+            "formerSecretUntil": _last_until(_formers(row.former_secrets)),
         }
         for row in rows
     ]
@@ -176,7 +234,21 @@ def _read(row: sa.Row[Any]) -> Endpoint:
         row.missed,
         row.failing_since,
         row.last_error,
+        _formers(row.former_secrets),
     )
+
+
+def _formers(stored: str | None) -> tuple[FormerSecret, ...]:
+    each: list[tuple[str, str]] = [] if stored is None else from_json(stored)
+    return tuple(FormerSecret(secret, datetime.fromisoformat(until)) for secret, until in each)
+
+
+def _in_json(former: Sequence[FormerSecret]) -> str | None:
+    return to_json(former).decode() if former else None
+
+
+def _last_until(former: Sequence[FormerSecret]) -> str | None:
+    return utc_text(max(each.until for each in former)) if former else None
 
 
 _ADD = bulk.InsertAbsent(webhooks, ("endpoint_id", "url", "secret", "event_types", "created_at", "position"))
@@ -184,6 +256,8 @@ _COUNT = sa.select(sa.func.count()).select_from(webhooks)
 _IDS = sa.select(webhooks.c.endpoint_id)
 _COLUMNS = [webhooks.c[name] for name in Endpoint._fields]
 _BY_ID = sa.select(*_COLUMNS).where(webhooks.c.endpoint_id == sa.bindparam("sought"))
+_TO_ROTATE = locked(_BY_ID, webhooks, lock_timeout_ms=ROW_LOCK_TIMEOUT_MS)
+_FORMER_SECRETS = bulk.Update(webhooks, ("endpoint_id",), ("former_secrets",))
 _FREE = locked(
     sa.select(*_COLUMNS)
     .where(

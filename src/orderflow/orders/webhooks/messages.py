@@ -6,9 +6,10 @@ that waits has to be erased.
 """
 
 import hmac
-import secrets
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from datetime import datetime
+from secrets import token_bytes
 
 from pydantic_core import to_json
 
@@ -23,7 +24,7 @@ TEST = "webhook.test"
 
 def new_secret() -> str:
     """A secret with 256 random bits."""
-    return SECRET_PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    return SECRET_PREFIX + b64encode(token_bytes(SECRET_BYTES)).decode()
 
 
 def message_id(order_id: str, version: int) -> str:
@@ -46,13 +47,14 @@ def test_payload(at: datetime) -> str:
     return to_json({"type": TEST, "timestamp": utc_text(at), "data": {}}).decode()
 
 
-def headers(secret: str, sent_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of an attempt at this time."""
+def headers(secrets: Sequence[str], sent_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The headers of an attempt at this time, with a signature by each secret: a receiver looks for one that
+    it knows."""
     timestamp = str(int(at.timestamp()))
     return {
         "webhook-id": sent_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": signature(secret, sent_id, timestamp, body),
+        "webhook-signature": " ".join(signature(each, sent_id, timestamp, body) for each in secrets),
         "content-type": "application/json",
     }
 

@@ -17,15 +17,12 @@ from orderflow.contracts.instants import utc_text
 from orderflow.database import bulk
 from orderflow.database.dialects import ids_parameter, locked, one_of
 from orderflow.database.transaction import Transaction
-from orderflow.orders import stream
 from orderflow.orders.commands import ROW_LOCK_TIMEOUT_MS
-from orderflow.orders.stream import Page
 from orderflow.orders.tables import webhook_messages, webhooks
 from orderflow.orders.webhooks.messages import message_id
 
 WAITING_MAX = 1_000
 """No more changes are looked at for an endpoint that has so many messages waiting."""
-STREAM_ROWS_MAX = 20
 REDRIVEN_ROWS_MAX = 1_000
 
 
@@ -44,14 +41,6 @@ class Message(NamedTuple):
     @property
     def id(self) -> str:
         return message_id(self.order_id, self.order_version)
-
-
-class Look(NamedTuple):
-    """What there is for an endpoint: what waits, in the order of positions, and the next changes; none of
-    those while WAITING_MAX messages wait."""
-
-    waiting: list[Message]
-    page: Page
 
 
 class Record(NamedTuple):
@@ -84,6 +73,13 @@ class Redrive(NamedTuple):
         return REDRIVEN_ROWS_MAX
 
 
+class Letter(NamedTuple):
+    """A dead letter."""
+
+    endpoint_id: str
+    position: int
+
+
 class Redriven(NamedTuple):
     """`position` is where the next step begins; None when there is nothing more."""
 
@@ -91,12 +87,14 @@ class Redriven(NamedTuple):
     position: int | None
 
 
-def look(connection: Connection, endpoint_id: str, position: int) -> Look:
-    found = connection.execute(_WAITING, {"endpoint": endpoint_id})
-    waiting = [Message(*row) for row in found]
-    if len(waiting) >= WAITING_MAX:
-        return Look(waiting, Page([], more=False))
-    return Look(waiting, stream.read(connection, position, rows_max=STREAM_ROWS_MAX))
+def waiting(connection: Connection, endpoint_id: str) -> list[Message]:
+    """What waits for an endpoint, WAITING_MAX messages at most, in the order of positions."""
+    return [Message(*row) for row in connection.execute(_WAITING, {"endpoint": endpoint_id})]
+
+
+def due(connection: Connection, owner: str, at: datetime) -> set[str]:
+    """The endpoints of this process for which something that waits is due."""
+    return set(connection.scalars(_DUE, {"owner": owner, "at": at}))
 
 
 def record(tx: Transaction, commands: Sequence[Record]) -> list[bool]:
@@ -146,6 +144,32 @@ def _redrive(tx: Transaction, command: Redrive) -> Redriven | None:
     return Redriven(done.rowcount, end)
 
 
+def redrive_letter(tx: Transaction, commands: Sequence[Letter]) -> list[bool]:
+    """Have single dead letters tried again, with the whole schedule before them. False for one that there is
+    not."""
+    again = sa.update(webhook_messages).values(dead_at=None, attempts=0, due_at=_LONG_AGO)
+    return [_is_done(tx, again.where(*_is_letter(command))) for command in commands]
+
+
+def discard_letter(tx: Transaction, commands: Sequence[Letter]) -> list[bool]:
+    """Forget single dead letters. False for one that there is not."""
+    return [_is_done(tx, sa.delete(webhook_messages).where(*_is_letter(command))) for command in commands]
+
+
+def _is_letter(command: Letter) -> list[sa.ColumnElement[bool]]:
+    c = webhook_messages.c
+    return [
+        c.endpoint_id == command.endpoint_id,
+        c.position == command.position,
+        c.dead_at.is_not(None),
+    ]
+
+
+def _is_done(tx: Transaction, statement: sa.Update | sa.Delete) -> bool:
+    # After a lost COMMIT nothing is found any more.
+    return bool(tx.connection.execute(statement).rowcount) or tx.may_be_committed
+
+
 def dead_letters(
     connection: Connection, endpoint_id: str, *, limit: int, behind: int | None
 ) -> list[dict[str, Any]] | None:
@@ -187,6 +211,16 @@ _WAITING = (
     .where(webhook_messages.c.endpoint_id == sa.bindparam("endpoint"), webhook_messages.c.dead_at.is_(None))
     .order_by(webhook_messages.c.position)
     .limit(WAITING_MAX)
+)
+_DUE = (
+    sa.select(webhook_messages.c.endpoint_id)
+    .distinct()
+    .join(webhooks, webhooks.c.endpoint_id == webhook_messages.c.endpoint_id)
+    .where(
+        webhooks.c.owner == sa.bindparam("owner"),
+        webhook_messages.c.dead_at.is_(None),
+        webhook_messages.c.due_at <= sa.bindparam("at"),
+    )
 )
 _OWNERS = locked(
     sa.select(webhooks.c.endpoint_id, webhooks.c.owner, webhooks.c.position)

@@ -3,7 +3,7 @@ otherwise, and with bounds on everything that comes back."""
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -90,8 +90,9 @@ class Sender:
             return None
         return None if all(is_public(str(address[0])) for *_, address in found) else PRIVATE
 
-    async def send(self, url: str, secret: str, sent_id: str, body: str) -> Attempt:
-        """Make one attempt. Redirects are not followed: a receiver could lead us elsewhere by them."""
+    async def send(self, url: str, secrets: Sequence[str], sent_id: str, body: str) -> Attempt:
+        """Make one attempt, signed with each of the secrets. Redirects are not followed: a receiver
+        could lead us elsewhere by them."""
         if urlsplit(url).scheme != "https" and not self._allowed.plain:
             return Attempt(False, PLAIN)
         content = body.encode()
@@ -101,7 +102,7 @@ class Sender:
                 self._opened().post(
                     URL(url, encoded=True),
                     data=BytesIO(content),
-                    headers=headers(secret, sent_id, self._clock(), content),
+                    headers=headers(secrets, sent_id, self._clock(), content),
                     allow_redirects=False,
                     ssl=self._tls.context,
                 ) as answer,
