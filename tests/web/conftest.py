@@ -227,12 +227,14 @@ def listen() -> Iterator[Listen]:
 
 
 CLOSED = "closed"
+PATIENCE_S = 10.0
 _STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d) ")
 
 
-def converse(port: int, *parts: bytes, silent_s: float = 0.15) -> list[int | str]:
-    """The statuses of what came back, in order, and whether the server closed; parts are sent one by one."""
-    return statuses(received(port, *parts, silent_s=silent_s))
+def converse(port: int, *parts: bytes, silent_s: float = 0.15, count: int = 1) -> list[int | str]:
+    """The statuses of what came back, in order, and whether the server closed; parts are sent one by one. So
+    many are waited for, however slow the machine is, and more of them until the server is silent."""
+    return statuses(received(port, *parts, silent_s=silent_s, count=count))
 
 
 def statuses(answers: bytes) -> list[int | str]:
@@ -240,8 +242,14 @@ def statuses(answers: bytes) -> list[int | str]:
     return [int(status) for status in _STATUS.findall(answers)] + closed
 
 
-def received(port: int, *parts: bytes, silent_s: float = 0.15) -> bytes:
+def received(port: int, *parts: bytes, silent_s: float = 0.15, count: int = 1) -> bytes:
     chunks: list[bytes] = []
+
+    def pause_s(*, last: bool) -> float:
+        if not last:
+            return 0.02
+        return silent_s if len(statuses(b"".join(chunks))) >= count else max(PATIENCE_S, silent_s)
+
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for number, part in enumerate(parts):
@@ -250,11 +258,11 @@ def received(port: int, *parts: bytes, silent_s: float = 0.15) -> bytes:
             except OSError:
                 break
             last = number == len(parts) - 1
-            connection.settimeout(silent_s if last else 0.02)
+            connection.settimeout(pause_s(last=last))
             try:
                 while chunk := connection.recv(1 << 16):
                     chunks.append(chunk)
-                    connection.settimeout(silent_s if last else 0.02)
+                    connection.settimeout(pause_s(last=last))
                 return b"".join([*chunks, b"[closed]"])
             except TimeoutError:
                 pass

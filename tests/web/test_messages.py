@@ -219,7 +219,9 @@ def test_each_request_gets_its_own_answer(name: str, listener: tuple[str, int]) 
     sent = [part.replace(b"{path}", path.encode()) for part in parts]
     body = BODY if BODY in b"".join(sent) or b"one byte" in name.encode() else HIDDEN
     own = own_status(path, port, body)[0] if OWN in expected else None
-    assert converse(port, *sent) == [own if status == OWN else status for status in expected]
+    assert converse(port, *sent, count=len(expected)) == [
+        own if status == OWN else status for status in expected
+    ]
 
 
 def test_an_order_is_placed_once_and_its_answer_is_its_own(listener: tuple[str, int]) -> None:
