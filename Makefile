@@ -157,7 +157,7 @@ $(BIN)/pip: | python-found
 	@touch $@
 
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
-.venv/.chart: requirements-chart.lock | $(BIN)/pip
+.venv/.chart: requirements-chart.lock Makefile | $(BIN)/pip
 	@command -v go >/dev/null || { echo "helm is built with Go 1.26 or newer, which is missing" >&2; exit 1; }
 	@echo "Installing what requirements-chart.lock names, and building helm"
 	@$(BIN)/python -m venv --clear .venv/chart
@@ -166,7 +166,7 @@ HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 	@touch $@
 
 K6 := go.k6.io/k6@v1.8.1
-.venv/.k6: | $(BIN)/pip
+.venv/.k6: Makefile | $(BIN)/pip
 	@command -v go >/dev/null || { echo "k6 is built with Go 1.25 or newer, which is missing" >&2; exit 1; }
 	@echo "Building k6"
 	@GOBIN=$(CURDIR)/.venv/k6 go install $(K6)
