@@ -31,7 +31,7 @@ test: .venv/.dev ## run every test (ARGS="-k words"), with the PostgreSQL and Ka
 	then exec $(BIN)/python -m pytest $(ARGS); \
 	else exec $(BIN)/python $(SERVICES) run -- $(BIN)/python -m pytest $(ARGS); fi
 
-mssql: .venv/.dev .venv/.mssql ## run suites and journeys on a SQL Server (MSSQL=url), and write build/mssql.md
+mssql: .venv/.dev .venv/.mssql ## run suites, journeys and faults on a SQL Server (MSSQL=url), and write build/mssql.md
 	@exec $(BIN)/python $(SERVICES) run -- $(if $(MSSQL),env ORDERFLOW_TEST_MSSQL_URL='$(MSSQL)') $(BIN)/python -m tests.mssql.report
 
 bench: .venv/.runtime ## measure, beside limits and a peer (ARGS="--quick", "--only intake,e2e"); needs `make services`
@@ -76,7 +76,7 @@ screenshots: .venv/.dev ## pictures of the console into build/screenshots: light
 SEED ?=
 MINUTES ?= 20
 PARTS ?= both
-faults: .venv/.dev ## attack real processes under load (SEED= replays, MINUTES=20, PARTS=embedded|real|both)
+faults: .venv/.dev $(if $(filter mssql,$(PARTS)),.venv/.mssql) ## attack real processes under load (SEED= replays, MINUTES=20, PARTS=embedded|real|both|mssql)
 	$(BIN)/python -m tests.faults --minutes $(MINUTES) --parts $(PARTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 mutants: .venv/.dev ## break the product on purpose: the fault runs must notice each time (PARTS=)

@@ -15,11 +15,8 @@ import pytest
 import sqlalchemy as sa
 import structlog
 from psycopg import sql
-from tests import pgbouncer
+from tests import mssql_server, pgbouncer
 from tests.pgbouncer import PgBouncer
-
-from orderflow.database import mssql_engine
-from orderflow.database.urls import parse_url
 
 PARTS = {
     "postgres": "PostgreSQL",
@@ -109,26 +106,19 @@ def second_postgres_database(postgres_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def mssql_url() -> str:
+    """The database `master` of a SQL Server, as a login that may create databases."""
+    return os.environ.get(mssql_server.VARIABLE) or missing("mssql", mssql_server.REMEDY)
+
+
 @pytest.fixture
-def mssql_database() -> Iterator[str]:
+def mssql_database(mssql_url: str) -> Iterator[str]:
     """The URL of an empty SQL Server database of this test's own, dropped afterwards."""
-    url = os.environ.get("ORDERFLOW_TEST_MSSQL_URL")
-    if url is None:
-        missing("mssql", "name the database `master` of one in ORDERFLOW_TEST_MSSQL_URL (docs/databases.md)")
     name = f"orderflow_test_{uuid4().hex}"
-    server = sa.create_engine(mssql_engine.complete(parse_url(url)), isolation_level="AUTOCOMMIT")
-    try:
-        with server.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-            for option in os.environ.get("ORDERFLOW_TEST_MSSQL_OPTIONS", "").split(","):
-                if option:
-                    connection.exec_driver_sql(f"ALTER DATABASE {name} SET {option}")
-        yield urlsplit(url)._replace(path=f"/{name}").geturl()
-        with server.connect() as connection:
-            connection.exec_driver_sql(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
-            connection.exec_driver_sql(f"DROP DATABASE {name}")
-    finally:
-        server.dispose()
+    mssql_server.make_database(mssql_url, name)
+    yield urlsplit(mssql_url)._replace(path=f"/{name}").geturl()
+    mssql_server.drop_database(mssql_url, name)
 
 
 @pytest.fixture(params=["postgresql", "mssql"])

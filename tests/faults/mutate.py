@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
-from tests.faults.embedded import EmbeddedStage
-from tests.faults.real import RealStage
 from tests.faults.run import Options, Result, perform
 from tests.faults.source import PatchFailed, copy_of_source
-from tests.faults.stage import Stage
+from tests.faults.stages import STAGES
 
 PATCHES = Path(__file__).resolve().parent / "mutants"
-STAGES: dict[str, type[Stage]] = {"embedded": EmbeddedStage, "real": RealStage}
 UNHEALED = {"ORDERFLOW_RECONCILE_AFTER_S": "3600"}
 """Otherwise the reconciler would repair within seconds what some mutants lose."""
 DRAIN_S_MAX = 25.0

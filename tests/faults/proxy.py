@@ -20,10 +20,13 @@ class Proxy:
     A connection for which no target answers is closed, as if the process behind it was down.
     """
 
-    def __init__(self, name: str, targets: Callable[[], list[int]], *, needle: bytes = b"") -> None:
-        """`needle`: a request counts as dangerous only if it contains this."""
+    def __init__(
+        self, name: str, targets: Callable[[], list[int]], *, needle: bytes = b"", host: str = "127.0.0.1"
+    ) -> None:
+        """`needle`: a request counts as dangerous only if it contains this. `host`: where the targets are."""
         self.name = name
         self.port = 0
+        self._host = host
         self._targets = targets
         self._needle = needle
         self._turn = 0
@@ -130,7 +133,7 @@ class Proxy:
         for _ in targets:
             self._turn += 1
             try:
-                return await asyncio.open_connection("127.0.0.1", targets[self._turn % len(targets)])
+                return await asyncio.open_connection(self._host, targets[self._turn % len(targets)])
             except OSError:
                 continue
         raise ConnectionRefusedError

@@ -1,4 +1,4 @@
-"""The real parts: several processes of api, relay and fulfillment, on a PostgreSQL and a Kafka of this
+"""The real parts: several processes of api, relay and fulfillment, on a database server and a Kafka of this
 run."""
 
 import asyncio
@@ -8,10 +8,11 @@ import shutil
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from confluent_kafka import KafkaException
-from tests.faults import databases, faults, kafka_log, rebalances, topics
+from tests.faults import faults, kafka_log, rebalances, topics
 from tests.faults.embedded import CRASH_POINTS
 from tests.faults.faults import Fault, NotInjected
 from tests.faults.history import LoggedEvent
@@ -20,7 +21,6 @@ from tests.faults.refusals import Refusals
 from tests.faults.roles import Role
 from tests.faults.servers import Services
 from tests.faults.stage import TOPIC, Stage, free_port
-from tests.pgbouncer import PgBouncer
 
 from orderflow.messaging import PARTITIONS
 
@@ -30,44 +30,74 @@ NAMESAKE_HOST = "127.0.0.2"
 LEASE_OF_OUTBOX_S = 15
 
 
-class RealStage(Stage):
-    name = "real"
-    singles = (
-        "kill:api",
-        "kill:relay",
-        "kill:fulfillment",
-        "kill:carrier-sim",
-        "kill:postgres",
-        "kill:kafka",
-        "away:fulfillment",
-    )
+class DatabaseServer(Protocol):
+    """Where the two databases of a run are, and what can be done to them."""
 
-    def __init__(self, directory: Path, seed: int, source: Path, extra: Mapping[str, str]) -> None:
+    name: str
+    singles: tuple[str, ...]
+    """As those of a Stage."""
+    left_out: str
+    """What cannot be done to this server, for the report; empty if nothing is left out."""
+    proxies: dict[str, Proxy]
+    """Filled by `start`. There is one for the api, called `api-` and the server's name."""
+
+    async def start(self) -> None:
+        """Make the two databases. The proxies are started by the stage."""
+        ...
+
+    def url(self, database: str, role: str, index: int) -> str:
+        """`orders` or `fulfillment`, as the role of this index reaches it."""
+        ...
+
+    def kinds(self) -> dict[str, Fault]: ...
+
+    async def heal(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class RealStage(Stage):
+    def __init__(
+        self,
+        directory: Path,
+        seed: int,
+        source: Path,
+        extra: Mapping[str, str],
+        *,
+        name: str,
+        services: Services,
+        database: DatabaseServer,
+    ) -> None:
         super().__init__(directory, seed, source, extra)
-        self._services = Services(directory / "services")
+        self.name = name
+        self.singles = (
+            "kill:api",
+            "kill:relay",
+            "kill:fulfillment",
+            "kill:carrier-sim",
+            *database.singles,
+            "kill:kafka",
+            "away:fulfillment",
+        )
+        self.left_out = database.left_out
+        self._services = services
+        self._database = database
+        self._joining: list[Role] = []
+        """Workers that run only during their own faults."""
 
     async def prepare(self) -> None:
         self._api_ports = [free_port() for _ in range(APIS)]
         self._worker_ports = [free_port() for _ in range(WORKERS + 1)]
         kafka_proxy = Proxy("kafka", lambda: [self._kafka_port], needle=TOPIC.encode())
         await kafka_proxy.start(free_port())
-        urls = await self._services.start("--advertised-kafka-port", str(kafka_proxy.port))
-        postgres_url = urlsplit(urls["ORDERFLOW_DATABASE_URL"])
+        urls = await self._services.start("kafka", "--advertised-kafka-port", str(kafka_proxy.port))
         self._kafka_port = urlsplit(urls["ORDERFLOW_BUS_URL"]).port or 0
-        self._databases = {
-            "orders": urls["ORDERFLOW_DATABASE_URL"],
-            "fulfillment": urls["ORDERFLOW_FULFILLMENT_DATABASE_URL"],
-        }
-        postgres = [postgres_url.port or 0]
-        self._pgbouncer = PgBouncer(urls["ORDERFLOW_DATABASE_URL"], port=free_port())
+        await self._database.start()
         self.proxies = {
             "client-api": Proxy("client-api", lambda: self._api_ports, needle=b"POST /api/orders"),
             "fulfillment-api": Proxy("fulfillment-api", lambda: self._api_ports, needle=b"PATCH "),
             "fulfillment-carrier": Proxy("carrier", lambda: [self.carrier_port], needle=b"POST /v1/"),
-            "api-postgres": Proxy("api-postgres", lambda: postgres, needle=b"COMMIT"),
-            "relay-postgres": Proxy("relay-postgres", lambda: postgres, needle=b"COMMIT"),
-            "fulfillment-postgres": Proxy("fulfillment-postgres", lambda: postgres, needle=b"COMMIT"),
-            "pooled-postgres": Proxy("pooled-postgres", lambda: [self._pgbouncer.port], needle=b"COMMIT"),
+            **self._database.proxies,
             "kafka": kafka_proxy,
         }
         for proxy in self.proxies.values():
@@ -75,55 +105,36 @@ class RealStage(Stage):
                 await proxy.start()
         self._bus = f"kafka://127.0.0.1:{kafka_proxy.port}"
         self._refusals = Refusals(self._bootstrap, self.direct_urls[0], self._services.kafka.faulted)
-        self._make_roles(urls)
+        self._make_roles()
 
-    def _make_roles(self, urls: dict[str, str]) -> None:
-        """The first of each kind reaches PostgreSQL through PgBouncer, the others directly."""
-
-        def through(variable: str, proxy: str) -> str:
-            url = urlsplit(urls[variable])
-            return url._replace(netloc=url.netloc.replace(f":{url.port}", f":{self._port(proxy)}")).geturl()
-
-        bus = {"ORDERFLOW_BUS_URL": self._bus}
+    def _make_roles(self) -> None:
         self.roles = self.carrier_sims() | {"payment-sim": self.payment_sim()}
         for index, port in enumerate(self._api_ports):
-            environment = {
-                **bus,
-                "ORDERFLOW_DATABASE_URL": through(
-                    "ORDERFLOW_DATABASE_URL", "pooled-postgres" if index == 0 else "api-postgres"
-                ),
-                "ORDERFLOW_PORT": str(port),
-            }
+            environment = self._on_orders("api", index) | {"ORDERFLOW_PORT": str(port)}
             self.roles[f"api-{index}"] = self.role(f"api-{index}", ["api"], environment)
         for index in range(RELAYS):
-            environment = {
-                **bus,
-                "ORDERFLOW_DATABASE_URL": through(
-                    "ORDERFLOW_DATABASE_URL", "pooled-postgres" if index == 0 else "relay-postgres"
-                ),
-            }
-            self.roles[f"relay-{index}"] = self.role(f"relay-{index}", ["relay"], environment)
-        self.workers = {self._worker(index, through): self._url(index) for index in range(WORKERS)}
+            self.roles[f"relay-{index}"] = self.role(
+                f"relay-{index}", ["relay"], self._on_orders("relay", index)
+            )
+        self.workers = {self._worker(index): self._url(index) for index in range(WORKERS)}
         self.roles |= {worker.name: worker for worker in self.workers}
-        self.further = self._worker(WORKERS, through)
+        self.further = self._worker(WORKERS)
         # It has the same host name and port as the first worker, but another of the host's addresses.
-        self.namesake = self._worker(0, through, name="fulfillment-namesake", host=NAMESAKE_HOST)
+        self.namesake = self._worker(0, name="fulfillment-namesake", host=NAMESAKE_HOST)
+        self._joining += [self.further, self.namesake]
 
-    def _worker(
-        self,
-        index: int,
-        through: Callable[[str, str], str],
-        *,
-        name: str | None = None,
-        host: str = "127.0.0.1",
-    ) -> Role:
+    def _on_orders(self, role: str, index: int) -> dict[str, str]:
+        """The settings of a role of the Order Service."""
+        return {
+            "ORDERFLOW_BUS_URL": self._bus,
+            "ORDERFLOW_DATABASE_URL": self._database.url("orders", role, index),
+        }
+
+    def _worker(self, index: int, *, name: str | None = None, host: str = "127.0.0.1") -> Role:
         environment = {
             "ORDERFLOW_HOST": host,
             "ORDERFLOW_BUS_URL": self._bus,
-            "ORDERFLOW_FULFILLMENT_DATABASE_URL": through(
-                "ORDERFLOW_FULFILLMENT_DATABASE_URL",
-                "pooled-postgres" if index == 0 else "fulfillment-postgres",
-            ),
+            "ORDERFLOW_FULFILLMENT_DATABASE_URL": self._database.url("fulfillment", "fulfillment", index),
             "ORDERFLOW_FULFILLMENT_PORT": str(self._worker_ports[index]),
             "ORDERFLOW_ORDERS_URL": f"http://127.0.0.1:{self._port('fulfillment-api')}",
             "ORDERFLOW_CARRIER": "http",
@@ -143,17 +154,17 @@ class RealStage(Stage):
         return self.proxies[proxy].port
 
     async def stop(self) -> None:
-        await self.further.stop()
-        await self.namesake.stop()
+        for worker in self._joining:
+            await worker.stop()
         await super().stop()
-        shutil.copy(self._pgbouncer.log_file, self.directory / "pgbouncer.log")
-        self._pgbouncer.close()
         for log in self._services.directory.glob("*/*.log"):
             shutil.copy(log, self.directory)
         await self._services.clean()
+        await self._database.stop()
 
     async def heal(self) -> None:
-        await self._services.start()
+        await self._services.start("kafka")
+        await self._database.heal()
         await super().heal()
         await self._refusals.heal()
 
@@ -171,7 +182,7 @@ class RealStage(Stage):
 
     @property
     def sampled(self) -> dict[str, Role]:
-        return self.roles | {worker.name: worker for worker in (self.further, self.namesake)}
+        return self.roles | {worker.name: worker for worker in self._joining}
 
     @property
     def sampled_urls(self) -> list[str]:
@@ -181,7 +192,7 @@ class RealStage(Stage):
         apis = [self.roles[f"api-{index}"] for index in range(APIS)]
         relays = [self.roles[f"relay-{index}"] for index in range(RELAYS)]
         workers = list(self.workers)
-        postgres, kafka = self._services.postgres, self._services.kafka
+        kafka = self._services.kafka
         carrier_sim = self.roles["carrier-sim"]
         crashes = {
             point: apis if point.startswith(("orders.", "relay.")) else workers for point in CRASH_POINTS
@@ -191,54 +202,39 @@ class RealStage(Stage):
             "kill:relay": faults.kill(*relays),
             "kill:fulfillment": faults.kill(*workers),
             "kill:carrier-sim": faults.kill(carrier_sim),
-            "kill:postgres": postgres.kill(signal.SIGKILL),
             "kill:kafka": kafka.kill(signal.SIGKILL),
-            "immediate:postgres": postgres.kill(signal.SIGQUIT),
             "kill-all:fulfillment": faults.kill_all(*workers),
             "kill-all": faults.kill_all(*self.sampled.values()),
-            "restart:postgres": postgres.restart(),
-            "kill:pgbouncer": self._kill_pgbouncer,
             "stop:api": faults.stop(*apis, seconds=(2, 9)),
             "stop:relay": faults.stop(*relays, seconds=(LEASE_OF_OUTBOX_S + 1, LEASE_OF_OUTBOX_S + 4)),
             "stop:fulfillment": faults.stop(*workers, seconds=(7, 14)),
             "stop:carrier-sim": faults.stop(carrier_sim, seconds=(2, 12)),
-            "stop:postgres": postgres.stop((2, 8)),
             "stop:kafka": kafka.stop((7, 10)),
             "restart:api": faults.restart(*apis),
             "restart:relay": faults.restart(*relays),
             "restart:fulfillment": faults.restart(*workers),
-            "away:postgres": postgres.away((9, 12)),
             "away:kafka": kafka.away((9, 12)),
             "away:fulfillment": rebalances.away(self.workers, PARTITIONS),
             "join:fulfillment": rebalances.join(self.further, self._url(WORKERS)),
             "join:namesake": rebalances.join(
                 self.namesake, f"http://{NAMESAKE_HOST}:{self._worker_ports[0]}"
             ),
-            "disk-full:postgres": postgres.disk_full(),
             "disk-full:kafka": kafka.disk_full(),
-            **{f"read-only:{name}": databases.read_only(url) for name, url in self._databases.items()},
-            "read-only:server": databases.read_only_server(self._databases["orders"]),
-            **{f"snapshot:{name}": databases.snapshot(url) for name, url in self._databases.items()},
             "carrier-switched": self.switch_carrier(workers, self._carrier_url),
             "refuses-writes:kafka": self._refusals.refuse_writes,
             "refuses-sizes:kafka": self._refusals.refuse_sizes,
-            "commit-late": faults.hold(self.proxies["api-postgres"], seconds=(2, 4)),
+            "commit-late": faults.hold(self.proxies[f"api-{self._database.name}"], seconds=(2, 4)),
             "same-rows": self._same_rows,
             "offsets-lost": self._without_workers(self._lose_offsets),
             "topic-wiped": self._without_workers(lambda: topics.wiped(self, self._bootstrap)),
             "topic-recreated": topics.made_again(self, self._bootstrap),
             "partitions-added": topics.grown(self, self._bootstrap, self._without_workers),
             **{f"crash:{point}": faults.crash(point, *roles) for point, roles in crashes.items()},
+            **self._database.kinds(),
             **self.carrier_kinds(),
             **self.payment_kinds(),
             **self.link_kinds(),
         }
-
-    async def _kill_pgbouncer(self, _draw: random.Random) -> str:
-        """Kill the pooler, with every connection that it holds, and start it again."""
-        self._pgbouncer.kill()
-        self._pgbouncer.start()
-        return "pgbouncer"
 
     async def _same_rows(self, draw: random.Random) -> str:
         """Kafka stalls, so orders wait in the outbox. Then one relay claims rows and is suspended with them
@@ -261,8 +257,7 @@ class RealStage(Stage):
         async def inject(_draw: random.Random) -> str:
             workers = list(self.workers)
             async with contextlib.AsyncExitStack() as stack:
-                # The last two run only during their own faults.
-                for worker in (*workers, self.further, self.namesake):
+                for worker in (*workers, *self._joining):
                     await stack.enter_async_context(worker.faulted)
                 await stack.enter_async_context(self._services.kafka.faulted)
                 await asyncio.gather(*(worker.take_down() for worker in workers))

@@ -8,8 +8,11 @@ from tests.faults.history import History
 VIOLATIONS_SHOWN_PER_KIND = 10
 
 
-def render(history: History, violations: list[Violation], *, parts: str, seconds: float, shed: int) -> str:
-    """Orders, faults by kind, recoveries, verdict and seed."""
+def render(
+    history: History, violations: list[Violation], *, parts: str, left_out: str, seconds: float, shed: int
+) -> str:
+    """Orders, faults by kind, recoveries, verdict and seed. `left_out`: what cannot be attacked on these
+    parts."""
     counts = Counter(sent.outcome for sent in history.sent.values())
     attempts = sum(len(sent.attempts) for sent in history.sent.values())
     statuses = Counter(order.status for order in history.orders)
@@ -34,6 +37,8 @@ def render(history: History, violations: list[Violation], *, parts: str, seconds
         "| kind | injected |",
         "|---|---|",
     ]
+    if left_out:
+        lines += [f"Left out: {left_out}.", ""]
     kinds = Counter(injection.kind for injection in history.injections)
     lines += [f"| {kind} | {count} |" for kind, count in sorted(kinds.items())]
     lines += [f"| **total** | {kinds.total()} |", ""]

@@ -90,7 +90,14 @@ class Run:
         history.payments = stage.payments()
         wanted = dict.fromkeys(kinds, options.times)
         violations = check(history, kinds_wanted=wanted, recovers=stage.singles)
-        report = render(history, violations, parts=stage.name, seconds=options.seconds, shed=shed)
+        report = render(
+            history,
+            violations,
+            parts=stage.name,
+            left_out=stage.left_out,
+            seconds=options.seconds,
+            shed=shed,
+        )
         (stage.directory / "report.md").write_text(report)
         return Result(history, violations, report)
 

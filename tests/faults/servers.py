@@ -22,7 +22,7 @@ QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 class Services:
-    """Both servers, in a directory of their own."""
+    """PostgreSQL and Kafka, in a directory of their own. A run may start only one of them."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -31,8 +31,8 @@ class Services:
         self._cleaner: asyncio.subprocess.Process | None = None
 
     async def start(self, *arguments: str) -> dict[str, str]:
-        """Start the servers that do not run. Returns the settings that the roles need. Raises
-        RuntimeError."""
+        """Start those of the servers that do not run: the named ones, or both. Returns the settings that the
+        roles need. Raises RuntimeError."""
         if self._cleaner is None:
             self._cleaner = await self._clean_up_at_the_end()
         process = await asyncio.create_subprocess_exec(
@@ -48,13 +48,13 @@ class Services:
         return {name: value.strip("'") for name, value in lines}
 
     async def clean(self) -> None:
-        """Stop both and remove their data. Raises RuntimeError."""
+        """Stop what was started and remove its data. Raises RuntimeError."""
         cleaner = self._cleaner
         if cleaner is None or cleaner.stdin is None:
             return
         cleaner.stdin.close()
         if await cleaner.wait() != 0:
-            raise RuntimeError("PostgreSQL and Kafka of the run could not be removed")
+            raise RuntimeError("the servers of the run could not be removed")
 
     async def _clean_up_at_the_end(self) -> asyncio.subprocess.Process:
         """Start a process that waits for the end of its input and then removes both servers. The input ends

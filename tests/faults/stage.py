@@ -34,6 +34,8 @@ class Stage(ABC):
     name: str
     singles: tuple[str, ...]
     """Kinds that kill one part. Each is also injected alone, to measure the recovery from it."""
+    left_out: str = ""
+    """What cannot be attacked on these parts, for the report; empty if nothing is left out."""
 
     def __init__(self, directory: Path, seed: int, source: Path, extra: Mapping[str, str]) -> None:
         """`source` is a copy of `src` that nobody edits while the run restarts its roles."""

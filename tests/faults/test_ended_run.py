@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import mssql_server
 from tests.faults.source import ROOT
 
 START_S_MAX = 90.0
@@ -27,6 +28,20 @@ def test_neither_postgresql_nor_kafka_outlives_a_run_that_is_killed(
 ) -> None:
     tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL needs to pass through
     _end_early("real", signal.SIGKILL, tmp_path, wanted=("fulfillment", "postgres", "kafka.Kafka"))
+
+
+@pytest.mark.timeout(150)
+def test_no_database_of_a_run_on_mssql_outlives_it_if_it_is_killed(
+    mssql_url: str, kafka_url: str, tmp_path: Path
+) -> None:
+    before = _databases(mssql_url)
+    _end_early("mssql", signal.SIGKILL, tmp_path, wanted=("fulfillment", "kafka.Kafka"))
+    _wait(lambda: _databases(mssql_url) <= before, END_S_MAX)
+
+
+def _databases(mssql_url: str) -> set[str]:
+    with mssql_server.session(mssql_url) as server:
+        return set(server.exec_driver_sql("SELECT name FROM sys.databases").scalars())
 
 
 def _end_early(parts: str, number: signal.Signals, directory: Path, *, wanted: tuple[str, ...]) -> None:

@@ -8,10 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.faults.embedded import EmbeddedStage
-from tests.faults.real import RealStage
 from tests.faults.run import Options, perform
 from tests.faults.source import copy_of_source
+from tests.faults.stages import STAGES
 
 SEED = 20
 RATE = 60.0
@@ -39,10 +38,7 @@ def test_embedded_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_c
         "disk-full:up",
         "locked:",
     )
-    options = Options(SEED, seconds=45, rate=RATE, times=1, alone=0, kinds=kinds)
-    stage = EmbeddedStage(tmp_path, SEED, copy_of_source(tmp_path), {})
-    result = asyncio.run(perform(stage, options))
-    assert not result.violations, result.report
+    _perform("embedded", tmp_path, seconds=45, kinds=kinds)
 
 
 @pytest.mark.timeout(600)
@@ -56,11 +52,29 @@ def test_real_parts_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_o
         *("away:fulfillment", "join:fulfillment", "carrier-switched", "read-only:", "refuses-"),
         *("restart:postgres", "kill:pgbouncer", "kill:payment-sim", "payment:apply-then-"),
     )
-    options = Options(SEED, seconds=100, rate=RATE, times=1, alone=0, kinds=kinds)
-    tmp_path.parent.chmod(0o755)  # the user that runs PostgreSQL needs to pass through
-    stage = RealStage(tmp_path, SEED, copy_of_source(tmp_path), {})
+    _perform("real", tmp_path, seconds=100, kinds=kinds)
+
+
+@pytest.mark.timeout(600)
+def test_parts_on_mssql_lose_nothing_and_ship_nothing_twice_whatever_is_killed_cut_or_refused(
+    mssql_url: str, kafka_url: str, tmp_path: Path
+) -> None:
+    """The run has a Kafka of its own, and databases of its own on the server."""
+    kinds = (
+        *("kill:api", "kill:relay", "kill:fulfillment", "kill:kafka", "stop:fulfillment", "crash:inbox."),
+        *("crash:orders.", "cut-after:", "carrier:apply-then-", "commit-late", "offsets-lost"),
+        *("away:fulfillment", "join:fulfillment", "carrier-switched", "read-only:", "unreachable:"),
+        *("kill:payment-sim", "payment:apply-then-"),
+    )
+    _perform("mssql", tmp_path, seconds=100, kinds=kinds)
+
+
+def _perform(parts: str, directory: Path, *, seconds: float, kinds: tuple[str, ...]) -> None:
+    directory.parent.chmod(0o755)  # the user that runs PostgreSQL needs to pass through
+    options = Options(SEED, seconds=seconds, rate=RATE, times=1, alone=0, kinds=kinds)
+    stage = STAGES[parts](directory, SEED, copy_of_source(directory), {})
     try:
         result = asyncio.run(perform(stage, options))
     finally:
-        shutil.rmtree(tmp_path / "services", ignore_errors=True)
+        shutil.rmtree(directory / "services", ignore_errors=True)
     assert not result.violations, result.report

@@ -1,4 +1,4 @@
-"""`make mssql`: the suites and journeys on a real SQL Server, and a report in build/mssql.md.
+"""`make mssql`: suites, journeys and a short fault run on a real SQL Server, and a report in build/mssql.md.
 
 The server is the one whose database `master` ORDERFLOW_TEST_MSSQL_URL names. The suites run with
 READ_COMMITTED_SNAPSHOT off and on. Each part ends before the next begins, and the report is written after
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "build" / "mssql.md"
 SUITES = ("tests/database", "tests/orders", "tests/fulfillment", "tests/security", "tests/mssql")
 JOURNEYS = ("tests/journeys",)
+FAULTS = ("tests/faults",)
 SHOWN_CHARS_MAX = 20_000
 
 
@@ -45,6 +46,7 @@ PARTS = (
     suite("Suites", SUITES, "OFF"),
     suite("Suites", SUITES, "ON"),
     suite("Journeys", JOURNEYS, "OFF"),
+    suite("Fault runs", FAULTS, "OFF"),
 )
 
 
