@@ -23,7 +23,9 @@ from tests.faults.stage import retried
 PORT = 1433
 UNREACHABLE_S = (9.0, 12.0)
 """Longer than anybody asks for the outcome of a COMMIT in doubt."""
-COMMIT = "COMMIT TRAN".encode("utf-16-le")
+COMMIT = b"\x01\x00\x00\x00\x07\x00\x00\x01"
+"""What the driver sends: one request (4 bytes) of type 7 (2 bytes), without a name, which also begins the
+next transaction (MS-TDS, Transaction Manager Request)."""
 NOT_ENCRYPTED = ("no", "optional", "false")
 READS = {"orders": "SELECT count(*) FROM orders", "fulfillment": "SELECT count(*) FROM shipments"}
 """A query for each database."""
@@ -103,7 +105,7 @@ class SqlServer:
         self._keeper = None
         _, errors = await keeper.communicate(b"")
         if keeper.returncode != 0:
-            raise RuntimeError(f"the databases on the SQL Server: {errors.decode()[-2000:]}")
+            raise RuntimeError(f"the databases on the SQL Server: {errors.decode().strip()[-1000:]}")
 
     async def _unreachable(self, draw: random.Random) -> str:
         """Every connection is cut, and none is made for a while."""

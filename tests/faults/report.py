@@ -34,11 +34,10 @@ def render(
         "",
         "## Faults",
         "",
+        *([f"Left out: {left_out}.", ""] if left_out else []),
         "| kind | injected |",
         "|---|---|",
     ]
-    if left_out:
-        lines += [f"Left out: {left_out}.", ""]
     kinds = Counter(injection.kind for injection in history.injections)
     lines += [f"| {kind} | {count} |" for kind, count in sorted(kinds.items())]
     lines += [f"| **total** | {kinds.total()} |", ""]

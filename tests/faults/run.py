@@ -83,9 +83,11 @@ class Run:
             await self._observe()
         finally:
             await self._end_faults()
-            await stage.stop()
-            history.deaths = stage.deaths
-            self._keep_history()
+            try:
+                await stage.stop()
+            finally:
+                history.deaths = stage.deaths
+                self._keep_history()
         history.decisions = stage.decisions()
         history.payments = stage.payments()
         wanted = dict.fromkeys(kinds, options.times)
