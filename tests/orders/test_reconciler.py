@@ -55,8 +55,9 @@ class World:
 
     def claimed(self) -> list[tuple[str, int, str]]:
         """What the relay does: publish and mark what one sweep finds. Returns order, version and type."""
-        (rows,) = self.writer.submit_blocking(outbox.claim, [outbox.Claim()])
-        assert isinstance(rows, list)
+        (claimed,) = self.writer.submit_blocking(outbox.claim, [outbox.Claim()])
+        assert isinstance(claimed, outbox.Claimed)
+        rows = claimed.rows
         marks = [outbox.Mark(row.order_id, row.order_version, self.now, 0, 0) for row in rows]
         if marks:
             self.writer.submit_blocking(outbox.mark, [outbox.MarkAll(marks)])

@@ -175,8 +175,8 @@ def test_an_event_published_but_not_marked_is_published_again(bench: Bench) -> N
     bench.append(event(1))
     _, _, writer = bench.relay()
     (claimed,) = writer.submit_blocking(rows.claim, [rows.Claim()])
-    assert isinstance(claimed, list)
-    bench.log.publisher().publish([message(row) for row in claimed])
+    assert isinstance(claimed, rows.Claimed)
+    bench.log.publisher().publish([message(row) for row in claimed.rows])
     successor, _, _ = bench.relay()
     assert drain(successor) == 0  # the dead relay's lease is still live
     bench.end_leases()
@@ -248,6 +248,28 @@ def test_trouble_stops_the_hand_off_and_one_probe_at_a_time_ends_it(bench: Bench
     assert (relay.trouble, relay.hand_off.has_room(1)) == (None, True)
 
 
+@pytest.mark.parametrize("waiting", [5, rows.CLAIM_ROWS_MAX + 5], ids=["few", "more than one look shows"])
+def test_a_probe_passes_by_events_that_wait_for_parked_ones(bench: Bench, waiting: int) -> None:
+    """They are of the oldest orders, so every look at the table finds them first."""
+    bench.append(event(waiting + 1))
+    relay, flaky, _ = bench.relay()
+    flaky.down = True
+    drain(relay)
+    assert relay.trouble is not None
+    bench.append(*(event(number, version) for number in range(waiting) for version in (1, 2)))
+    parked = {"parked_reason": "too large", "leased_until_ms": now_ms() + rows.TRIED_AGAIN_AFTER_MS}
+    with bench.database.writer.begin() as connection:
+        of_waiting = outbox.c.order_id < event(waiting).order_id
+        connection.execute(sa.update(outbox).where(of_waiting, outbox.c.order_version == 1).values(parked))
+    flaky.down = False
+    bench.append(event(waiting))
+    for _ in range(3):
+        relay._next_sweep = min(relay._next_sweep, relay._monotonic())  # pyright: ignore[reportPrivateUsage]
+        relay.run_once()
+    assert relay.trouble is None
+    assert (event(waiting).order_id, 1) in bench.published()
+
+
 def test_the_hand_off_is_bounded(bench: Bench) -> None:
     relay, _, _ = bench.relay()
     assert relay.hand_off.has_room(ROWS_MAX)
@@ -280,8 +302,8 @@ def test_what_two_sessions_claim_at_once_is_disjoint(bench: Bench) -> None:
     """Two claims overlap in time, as is possible only on a server: the rows of the open one are skipped."""
     bench.append(*(event(number) for number in range(10)))
     with bench.database.writer.connect() as one, bench.database.writer.connect() as two:
-        first = rows.claim(Transaction(one), [rows.Claim(6)])[0]
-        second = rows.claim(Transaction(two), [rows.Claim(6)])[0]
+        first = rows.claim(Transaction(one), [rows.Claim(6)])[0].rows
+        second = rows.claim(Transaction(two), [rows.Claim(6)])[0].rows
         one.rollback()
         two.rollback()
     assert [len(first), len(second)] == [6, 4]

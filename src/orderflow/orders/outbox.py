@@ -86,6 +86,13 @@ class MarkAll(NamedTuple):
         return len(self.marks)
 
 
+class Claimed(NamedTuple):
+    """The rows that were leased, and whether there may be more free ones."""
+
+    rows: list[OutboxRow]
+    more: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Asks for free rows."""
@@ -97,16 +104,32 @@ class Claim:
         return self.rows_max
 
 
-def claim(tx: Transaction, commands: Sequence[Claim]) -> list[list[OutboxRow]]:
+def claim(tx: Transaction, commands: Sequence[Claim]) -> list[Claimed]:
     """Lease free rows and return them, the oldest orders first. Of each order only the lowest unpublished
     version is returned."""
     # If the answer to an earlier COMMIT was lost, the rows it leased become free when that lease ends.
     return [_claim(tx, command.rows_max) for command in commands]
 
 
-def _claim(tx: Transaction, rows_max: int) -> list[OutboxRow]:
-    """Claim rows with two simple queries. If they were joined into one, a planner with old statistics could
-    choose a plan whose cost is quadratic."""
+def _claim(tx: Transaction, rows_max: int) -> Claimed:
+    looked_at_max = rows_max
+    claimed, blocked = _look(tx, looked_at_max)
+    if not claimed and blocked and looked_at_max < CLAIM_ROWS_MAX:
+        # The first few wait for earlier events of their orders, and behind them may be rows that do not.
+        looked_at_max = CLAIM_ROWS_MAX
+        claimed, blocked = _look(tx, looked_at_max)
+    if len(blocked) > looked_at_max // 2:
+        _lease(tx, _LEASE_BLOCKED, blocked)
+    taken = claimed[:rows_max]
+    _lease(tx, _LEASE, taken)
+    return Claimed(taken, len(claimed) + len(blocked) == looked_at_max)
+
+
+def _look(tx: Transaction, rows_max: int) -> tuple[list[OutboxRow], list[OutboxRow]]:
+    """Free rows: those that can be claimed, and those that wait for earlier events of their orders.
+
+    These are two simple queries. If they were joined into one, a planner with old statistics could choose a
+    plan whose cost is quadratic."""
     free = [OutboxRow(*row) for row in tx.connection.execute(_FREE, {"rows_max": rows_max})]
     later = sorted({row.order_id for row in free if row.order_version > 1})
     firsts: dict[str, int] = {}
@@ -117,10 +140,7 @@ def _claim(tx: Transaction, rows_max: int) -> list[OutboxRow]:
     for row in free:
         is_first = firsts.get(row.order_id, row.order_version) >= row.order_version
         (claimed if is_first else blocked).append(row)
-    if len(blocked) > rows_max // 2:
-        _lease(tx, _LEASE_BLOCKED, blocked)
-    _lease(tx, _LEASE, claimed)
-    return claimed
+    return claimed, blocked
 
 
 def _lease(tx: Transaction, lease: bulk.Update, rows: Sequence[OutboxRow]) -> None:

@@ -106,15 +106,15 @@ class Relay:
         self._next_sweep = self._monotonic() + (SWEEP_PAUSE_S if self.trouble is None else PROBE_PAUSE_S)
         rows_max = CLAIM_ROWS_MAX if self.trouble is None else 1
         try:
-            (rows,) = self._writer.submit_blocking(claim, [Claim(rows_max)])
+            (claimed,) = self._writer.submit_blocking(claim, [Claim(rows_max)])
         except QueueFull:
             return []
-        if isinstance(rows, NotWritten):
-            _tell("relay.claim_failed", rows.cause)
+        if isinstance(claimed, NotWritten):
+            _tell("relay.claim_failed", claimed.cause)
             return []
-        if len(rows) == rows_max:
+        if claimed.more or len(claimed.rows) == rows_max:
             self._next_sweep = 0.0
-        return rows
+        return claimed.rows
 
     def _publish(self, batch: list[OutboxRow]) -> int:
         crash_point("relay.claimed")
