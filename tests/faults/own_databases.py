@@ -3,8 +3,14 @@ the end of its input, and drops them. The input ends with the run, even if the r
 
 import os
 import sys
+import time
 
+from sqlalchemy.exc import DBAPIError
 from tests import mssql_server
+
+DROP_TRIES = 30
+DROP_PAUSE_S = 1.0
+"""The server may be starting, or somebody may have connected in between."""
 
 
 def main() -> None:
@@ -19,7 +25,19 @@ def main() -> None:
         sys.stdin.read()
     finally:
         for name in made:
+            _drop(url, name)
+
+
+def _drop(url: str, name: str) -> None:
+    for last_try in (*[False] * (DROP_TRIES - 1), True):
+        try:
             mssql_server.drop_database(url, name)
+        except DBAPIError:
+            if last_try:
+                raise
+            time.sleep(DROP_PAUSE_S)
+        else:
+            return
 
 
 if __name__ == "__main__":

@@ -41,7 +41,10 @@ def test_no_database_of_a_run_on_mssql_outlives_it_if_it_is_killed(
 
 def _databases(mssql_url: str) -> set[str]:
     with mssql_server.session(mssql_url) as server:
-        return set(server.exec_driver_sql("SELECT name FROM sys.databases").scalars())
+        names = server.exec_driver_sql(
+            "SELECT name FROM sys.databases WHERE name LIKE 'orderflow[_]faults[_]%'"
+        )
+        return set(names.scalars())
 
 
 def _end_early(parts: str, number: signal.Signals, directory: Path, *, wanted: tuple[str, ...]) -> None:
