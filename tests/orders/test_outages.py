@@ -63,6 +63,9 @@ BODIES_OF_WRITES: dict[tuple[str, str], Any] = {
     ("delete", "/api/webhooks/{webhook_id}"): None,
     ("post", "/api/webhooks/{webhook_id}/test"): None,
     ("post", "/api/webhooks/{webhook_id}/redrive"): None,
+    ("post", "/api/webhooks/{webhook_id}/rotate"): None,
+    ("post", "/api/webhooks/{webhook_id}/dead-letters/{position}/redrive"): None,
+    ("post", "/api/webhooks/{webhook_id}/dead-letters/{position}/discard"): {"reason": "r"},
 }
 
 
@@ -77,9 +80,8 @@ def test_every_endpoint_that_writes_answers_a_full_queue_with_503_and_retry_afte
         waiting = thread.submit(service.place)
         eventually(lambda: service.writer.queued == 1)
         for (method, path), body in BODIES_OF_WRITES.items():
-            answer = service.send(
-                method.upper(), path.format(order_id=UNKNOWN_ID, webhook_id=UNKNOWN_ID), body
-            )
+            address = path.format(order_id=UNKNOWN_ID, webhook_id=UNKNOWN_ID, position=1)
+            answer = service.send(method.upper(), address, body)
             is_refusal(answer, "overloaded")
         service.writer.start()
         assert waiting.result().status == 201

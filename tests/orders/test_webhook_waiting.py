@@ -1,13 +1,16 @@
 """What a receiver does not take waits, is tried again or is a dead letter; and what it costs to look."""
 
+import json
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
-from tests.orders.conftest import Service, Start, eventually, is_problem
+from tests.orders.conftest import ORDER, Service, Start, eventually, is_problem
 from tests.orders.delivering import LONG, add, delivering, failed_order, sender, shown
 from tests.orders.receiver import Receiver
 
@@ -90,27 +93,70 @@ def test_a_single_dead_letter_is_tried_again_or_discarded(start: Start, receiver
 def test_no_more_changes_are_taken_up_while_very_many_messages_wait(start: Start, receiver: Receiver) -> None:
     service = start(sequencing=True, sender=sender())
     endpoint_id = add(service, receiver)
-    rows = [
-        {
-            "endpoint_id": endpoint_id,
-            "position": -number,
-            "order_id": OTHER,
-            "order_version": number,
-            "payload": "{}",
-            "attempts": 1,
-            "due_at": NOW + timedelta(days=1_000),
-        }
-        for number in range(queue.WAITING_MAX)
-    ]
+    orders = [f"{OTHER[:-4]}{number:04}" for number in range(queue.WAITING_MAX)]
+    rows = [row(endpoint_id, -number, order) for number, order in enumerate(orders)]
     service.write(sa.insert(webhook_messages), rows)
     order_id = service.placed()["orderId"]
     service.deliver(LONG)
     started = datetime.now(UTC)
-    eventually(lambda: datetime.now(UTC) - started > timedelta(seconds=3))
+    with statements(service) as asked:
+        eventually(lambda: datetime.now(UTC) - started > timedelta(seconds=5))
     assert receiver.received == []
     assert shown(service)["behind"] == queue.WAITING_MAX + 1
-    service.write(sa.delete(webhook_messages).where(webhook_messages.c.position == 0))
-    eventually(lambda: receiver.taken() == [(order_id, 1)])
+    assert len([each for each in asked if "payload" in each]) <= 2, "what cannot change is not read again"
+    now_due = sa.update(webhook_messages).where(webhook_messages.c.position == 0)
+    service.write(now_due.values(due_at=NOW - timedelta(days=1_000)))
+    eventually(lambda: receiver.taken() == [(orders[0], 1), (order_id, 1)])
+
+
+def test_a_redrive_is_noticed_while_there_is_always_more_to_send(start: Start, receiver: Receiver) -> None:
+    service = start(sequencing=True, sender=sender())
+    endpoint_id = add(service, receiver)
+    service.write(sa.insert(webhook_messages), [row(endpoint_id, 0, OTHER, dead_at=NOW)])
+    orders = [ORDER] * 700
+    assert service.send("POST", "/api/orders/batch", {"orders": orders}).status == 200
+    eventually(lambda: shown(service)["behind"] == len(orders))
+
+    def slowly(_type: str, data: dict[str, Any]) -> int:
+        time.sleep(0.15)
+        return 204
+
+    receiver.answering = slowly
+    service.deliver(LONG)
+    eventually(lambda: receiver.received)
+    assert service.send("POST", f"{WEBHOOKS}/{endpoint_id}/redrive").document == {"redriven": 1}
+    eventually(lambda: (OTHER, 1) in receiver.taken())
+    assert len(receiver.taken()) < len(orders), "there was still more to send"
+
+
+def test_what_was_taken_is_recorded_when_the_process_ends_though_a_receiver_hangs(
+    start: Start, receiver: Receiver
+) -> None:
+    service = start(sequencing=True, sender=sender(timeout_s=20))
+    add(service, receiver)
+    hangs, *others = [service.placed()["orderId"] for _ in range(5)]
+    receiver.answering = lambda _type, data: "hang" if data["orderId"] == hangs else 204
+    service.deliver(LONG)
+    eventually(lambda: len(receiver.taken()) == len(others))
+    service.stop_delivering()
+    assert (shown(service)["waiting"], shown(service)["behind"]) == (1, 1)
+    ((left, attempts),) = service.rows("SELECT order_id, attempts FROM webhook_messages")
+    assert (str(left), attempts) == (hangs, 0)
+
+
+def row(endpoint_id: str, position: int, order_id: str, *, dead_at: datetime | None = None) -> dict[str, Any]:
+    """A message that was tried once and is not due for long."""
+    return {
+        "endpoint_id": endpoint_id,
+        "position": position,
+        "order_id": order_id,
+        "order_version": 1,
+        "payload": json.dumps({"type": "order.created", "data": {"orderId": order_id, "version": 1}}),
+        "attempts": 1,
+        "due_at": NOW + timedelta(days=1_000),
+        "reason": "HTTP 500",
+        "dead_at": dead_at,
+    }
 
 
 def test_a_process_looks_once_for_all_of_its_endpoints(start: Start, receiver: Receiver) -> None:

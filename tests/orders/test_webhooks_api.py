@@ -271,6 +271,24 @@ def test_two_rotations_in_one_transaction_both_count(service: Service) -> None:
     assert found.secrets_at(at) == ["whsec_2", "whsec_1", made["secret"]]
 
 
+def test_a_rotation_whose_commit_was_lost_is_not_made_twice_though_others_came_since(
+    service: Service,
+) -> None:
+    made = add(service)
+    at = datetime.now(UTC)
+    until = at + timedelta(days=1)
+    commands = [endpoints.Rotate(made["id"], f"whsec_{number}", at, until) for number in (1, 2)]
+    for may_be_committed in (False, True):
+        with service.database.writer.begin() as connection:
+            tx = Transaction(connection, may_be_committed=may_be_committed)
+            assert endpoints.rotate(tx, commands) == ["rotated"] * 2
+            tx.send()
+    with service.database.writer.begin() as connection:
+        found = endpoints.look_up(Transaction(connection), [endpoints.LookUp(made["id"])])[0]
+    assert found is not None
+    assert found.secrets_at(at) == ["whsec_2", "whsec_1", made["secret"]]
+
+
 def test_secrets_that_are_over_are_forgotten(service: Service) -> None:
     made = [add(service)["id"] for _ in range(2)]
     at = datetime.now(UTC)

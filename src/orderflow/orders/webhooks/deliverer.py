@@ -71,6 +71,10 @@ class _Delivery:
     leased_until_s: float
     looks_at_s: float = 0.0
     """Infinity while nothing waits."""
+    found_due: bool = False
+    """Whether others have made something due since the round began."""
+    is_full: bool = False
+    """Whether WAITING_MAX messages wait: changes are no news until there are fewer."""
     rests_until_s: float = 0.0
     failures: int = 0
     round: asyncio.Task[None] | None = None
@@ -132,7 +136,8 @@ class Deliverer:
 
     def _due_at_s(self, delivery: _Delivery) -> float:
         has_news = self._subscription is not None and delivery.endpoint.position < self._tail.next
-        return max(delivery.rests_until_s, 0.0 if has_news else delivery.looks_at_s)
+        is_due = has_news and not delivery.is_full
+        return max(delivery.rests_until_s, 0.0 if is_due else delivery.looks_at_s)
 
     async def run_once(self) -> None:
         """Renew the leases if it is time, and begin a round at each endpoint that is due. Raises what went
@@ -182,7 +187,8 @@ class Deliverer:
         except DatabaseUnavailable:
             return
         for endpoint_id in self._mine.keys() & due:
-            self._mine[endpoint_id].looks_at_s = 0.0
+            delivery = self._mine[endpoint_id]
+            delivery.looks_at_s, delivery.found_due = 0.0, True
 
     async def _follow(self) -> None:
         """Subscribe to the tail while this process has endpoints."""
@@ -198,6 +204,7 @@ class Deliverer:
         """Send what is due at one endpoint, and record it."""
         endpoint = delivery.endpoint
         delivery.rests_until_s = self._monotonic() + REST_S
+        delivery.found_due = False
         try:
             waiting = await self._waiting(delivery)
             page = await self._page(endpoint, waiting)
@@ -212,7 +219,12 @@ class Deliverer:
             self._look_again(delivery, waiting)
             return
         slots = asyncio.Semaphore(IN_FLIGHT_MAX)
-        await asyncio.gather(*(self._send(delivery, planned, chain, slots) for chain in planned.chains))
+        try:
+            await asyncio.gather(*(self._send(delivery, planned, chain, slots) for chain in planned.chains))
+        except asyncio.CancelledError:
+            # What was taken until now is not sent again because of a receiver that hangs.
+            await self._record(delivery, planned, missed)
+            raise
         crash_point("webhooks.sent")
         await self._record(delivery, planned, missed)
 
@@ -310,10 +322,12 @@ class Deliverer:
             )
 
     def _look_again(self, delivery: _Delivery, waiting: Iterable[Message]) -> None:
-        """Look at what waits when the first of it is due."""
-        due = [chain[0].due_at for chain in chains_of(waiting)]
+        """Look at what waits when the first of it is due, or what others have made due meanwhile."""
+        chains = chains_of(waiting)
+        due = [chain[0].due_at for chain in chains]
         wait_s = (min(due) - self._clock()).total_seconds() if due else math.inf
-        delivery.looks_at_s = self._monotonic() + max(0.0, wait_s)
+        delivery.looks_at_s = 0.0 if delivery.found_due else self._monotonic() + max(0.0, wait_s)
+        delivery.is_full = sum(map(len, chains)) >= WAITING_MAX
 
     def _rest(self, delivery: _Delivery, planned: Round) -> None:
         """Go on at once while there is more and messages are taken; the longer none is, the longer the

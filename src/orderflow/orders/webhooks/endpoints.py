@@ -140,8 +140,8 @@ def _rotate(tx: Transaction, command: Rotate) -> Rotation:
     if row is None:
         return "unknown"
     endpoint = _read(row)
-    if endpoint.secret == command.secret:  # by an earlier COMMIT whose answer was lost
-        return "rotated"
+    if command.secret in (endpoint.secret, *(former.secret for former in endpoint.former_secrets)):
+        return "rotated"  # by an earlier COMMIT whose answer was lost; others may have rotated it since
     had = (FormerSecret(endpoint.secret, command.former_until), *endpoint.former_secrets)
     former = [each._replace(until=min(each.until, command.former_until)) for each in had]
     former = [each for each in former if each.until > command.at]
