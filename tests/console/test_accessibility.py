@@ -17,10 +17,17 @@ from tests.journeys.processes import Role, ask, order
 
 LETTER = "/console/dead-letters/00000000-0000-0000-0000-000000000001"
 DISCARDS = "/console/dead-letters/discards?kind=undecodable&reason=it%20is%20no%20JSON%20%3Cb%3E"
+LONG_REASON = "r" * 1_000
+LONG_DISCARDS = f"/console/dead-letters/discards?kind=undecodable&reason={LONG_REASON}"
 PATHS = (
     *("/", "/console/orders", "/console/orders?status=OnHold", "/console/dead-letters", LETTER, DISCARDS),
     *("/console/payments", "/console/stock", "/console/sign-in", "/console/try-it"),
 )
+
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+DIALOG_TOO_WIDE = """
+(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('dialog[open]'))
+"""
 
 REDRIVE_THAT_WAITS = """
 INSERT INTO redrives
@@ -50,6 +57,8 @@ def test_nothing_on_any_page_keeps_somebody_out(tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / "data" / "fulfillment.db", timeout=30)) as database, database:
             database.execute(INSERT, letter_values(1))
             database.execute(INSERT, letter_values(2))
+            database.execute(INSERT, letter_values(3))
+            database.execute('UPDATE dead_letters SET reason = ? WHERE "offset" IN (1, 3)', (LONG_REASON,))
             database.executescript(REDRIVE_THAT_WAITS)
         asyncio.run(_look_everywhere(program, url))
     finally:
@@ -57,19 +66,23 @@ def test_nothing_on_any_page_keeps_somebody_out(tmp_path: Path) -> None:
 
 
 async def _look_everywhere(program: str, url: str) -> None:
-    placed = ask(f"{url}/api/orders", method="POST", body=order(1)).body
+    long_names = {"customer": {"customerId": "c" * 200, "name": "n" * 200}}
+    long_names |= {"items": [{"productId": "p" * 200, "quantity": 1}]}
+    placed = ask(f"{url}/api/orders", method="POST", body=order(1) | long_names).body
     page = f"/console/orders/{placed['orderId']}"
-    visit(int(url.rsplit(":", 1)[1]), "/console/stock", {"productId": "p-1", "onHand": "3"})
+    visit(int(url.rsplit(":", 1)[1]), "/console/stock", {"productId": "p" * 200, "onHand": "3"})
     async with browsing(program) as browser:
         for look, size in LOOKS.items():
             await browser.look(**size, dark=look == "dark")
-            for path in (*PATHS, page):
+            for path in (*PATHS, LONG_DISCARDS, page):
                 await browser.open(url + path)
                 await browser.until("document.querySelector('h1')")
                 assert (look, path, await browser.barriers()) == (look, path, [])
+                assert (look, path, await browser.value(TOO_WIDE)) == (look, path, 0)
                 for number in range(await browser.value("document.querySelectorAll('[data-opens]').length")):
                     await browser.value(f"document.querySelectorAll('[data-opens]')[{number}].click()")
                     assert (look, path, await browser.barriers()) == (look, path, [])
+                    assert (look, path, await browser.value(DIALOG_TOO_WIDE)) == (look, path, 0)
                     await browser.value("document.querySelector('dialog[open]').close()")
         await _use_a_keyboard(browser, url + page)
         assert browser.errors == []

@@ -3,14 +3,17 @@
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.conftest import missing
 from tests.console.browser import Browser, browsing
+from tests.console.conftest import ask as visit
 from tests.console.test_letters import INSERT, letter_values
 from tests.journeys.processes import Role, ask, order
+from tests.ports import free_port
 
 PATHS = (
     "/",
@@ -104,6 +107,55 @@ async def _redrive_and_break(program: str, url: str) -> None:
         await browser.until("document.querySelector('[name=how][value=Kill]')")
         assert browser.errors == []
         assert {request.split("/")[2] for request in browser.requests} == {url.split("/")[2]}
+
+
+@pytest.mark.timeout(300)
+def test_an_open_page_says_that_it_is_not_refreshed_and_goes_on_by_itself(tmp_path: Path) -> None:
+    program = shutil.which("chromium") or missing("chromium", "sudo apt-get install chromium")
+    port = str(free_port())
+    settings = {"PORT": port, "FULFILLMENT_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    environment = {f"ORDERFLOW_{name}": value for name, value in settings.items()}
+    roles = [Role(tmp_path, "up", environment=environment)]
+
+    def restarted() -> None:
+        roles.append(Role(tmp_path, "up", environment=environment))
+        roles[-1].url()
+
+    try:
+        asyncio.run(_lose_parts(program, roles[0].url(), roles[0].kill, restarted))
+    finally:
+        for role in roles:
+            role.end()
+
+
+async def _lose_parts(program: str, url: str, kill: Callable[[], None], restart: Callable[[], None]) -> None:
+    port = int(url.rsplit(":", 1)[1])
+    visit(port, "/console/stock", {"productId": "p-1", "onHand": "3"})
+    break_it = {"action": "break", "part": "Fulfillment Service"}
+    says = "document.querySelector('#stale:not([hidden])')?.innerText.includes('{}')"
+    async with browsing(program) as browser:
+        await browser.open(f"{url}/console/stock")
+        visit(port, "/console/try-it", {**break_it, "how": "Kill"})
+        await browser.until(says.format("The Fulfillment Service cannot be reached"))
+        assert "p-1" in await browser.text(), "what was known stays"
+        assert await browser.barriers() == []
+        visit(port, "/console/try-it", {**break_it, "how": "Start"})
+        await browser.until("document.querySelector('#stale').hidden")
+        visit(port, "/console/try-it", {**break_it, "how": "Kill"})
+        await browser.until("document.querySelector('#stale:not([hidden])')")
+        await browser.open(f"{url}/console/stock")
+        await browser.until("document.querySelector('h1').innerText === 'Not now'")
+        visit(port, "/console/try-it", {**break_it, "how": "Start"})
+        await browser.until("document.querySelector('h1').innerText === 'Stock'")
+        await browser.until("document.querySelector('main').innerText.includes('p-1')")
+        await asyncio.to_thread(kill)
+        await browser.until(says.format("nothing answers"))
+        await asyncio.to_thread(restart)
+        visit(port, "/console/stock", {"productId": "p-2", "onHand": "3"})
+        await browser.until("document.querySelector('main').innerText.includes('p-2')")
+        assert await browser.value("document.querySelector('#stale').hidden")
+        # A browser tells itself of an answer that failed or was not given, and of nothing else.
+        assert [error for error in browser.errors if "Failed to load resource" not in error] == []
 
 
 async def _hide(browser: Browser) -> None:

@@ -200,6 +200,9 @@ def test_a_session_shows_what_its_key_may_see_and_does_not_contain_it(tmp_path: 
         order = place(stage.orders)
         shown = ask(stage.console, f"/console/orders/{order['orderId']}", Cookie=session)
         assert (shown.status, "Sign out" in shown.text) == (200, True)
+        for cookie in ("", session):
+            lost = ask(stage.console, "/console/nothing", Accept="text/html", Cookie=cookie)
+            assert (lost.status, "Sign out" in lost.text) == (404, cookie != "")
         ended = ask(stage.console, "/console/sign-out", {}, Cookie=session)
         assert 'orderflow_session=""' in ended.headers["set-cookie"]
         assert "max-age=0" in ended.headers["set-cookie"].lower()

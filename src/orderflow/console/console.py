@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from orderflow.console.discards import DiscardPages
-from orderflow.console.forms import read_form
+from orderflow.console.forms import address_of, read_form
 from orderflow.console.letters import LetterPages
 from orderflow.console.orders import OrderPages
 from orderflow.console.overview import OverviewPages
@@ -132,13 +132,13 @@ def _application(
     # caller's own key.
     asked = [(method, route.path) for route in routes for method in route.methods or () if method != "HEAD"]
     guard(routes, dict.fromkeys(asked, OPEN))
-    handlers = {kind: _for_people(handler, signs_in=signs_in) for kind, handler in EXCEPTION_HANDLERS.items()}
+    handlers = {kind: _for_people(handler, visits) for kind, handler in EXCEPTION_HANDLERS.items()}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
 
 
-def _for_people(handler: Handler, *, signs_in: bool) -> Handler:
+def _for_people(handler: Handler, visits: "_Visits") -> Handler:
     """The problem as a page, for a browser: it says that it wants one."""
 
     async def answered(request: Request, error: Exception) -> Response:
@@ -146,9 +146,8 @@ def _for_people(handler: Handler, *, signs_in: bool) -> Handler:
         if "text/html" not in request.headers.get("accept", ""):
             return problem
         told: dict[str, Any] = from_json(bytes(problem.body))
-        shown = page(
-            "trouble.html", problem.status_code, signs_in=signs_in, title=told["title"], text=told["detail"]
-        )
+        words = {"title": told["title"], "text": told["detail"], "live": None}
+        shown = page("trouble.html", problem.status_code, signs_in=visits.has_signed_in(request), **words)
         shown.headers.update({name: problem.headers[name] for name in ("allow",) if name in problem.headers})
         return shown
 
@@ -172,6 +171,9 @@ class _Visits:
         self._sessions = sessions
         self._signs_in = signs_in
 
+    def has_signed_in(self, request: Request) -> bool:
+        return self._signs_in and self._sessions.key(request) is not None
+
     def seen(self, answer: Page) -> Callable[[Request], Awaitable[Response]]:
         async def seen(request: Request) -> Response:
             key = self._sessions.key(request) if self._signs_in else None
@@ -180,11 +182,13 @@ class _Visits:
             try:
                 return await answer(request, key)
             except Away as away:
-                return page("trouble.html", 503, signs_in=self._signs_in, title="Not now", text=str(away))
+                live = address_of(request) if request.method == "GET" else None
+                told = {"title": "Not now", "text": str(away), "live": live}
+                return page("trouble.html", 503, signs_in=self._signs_in, **told)
             except Refused as refused:
                 if refused.status == 401 and self._signs_in:
                     return self._to_sign_in(request)
-                told = {"title": "That did not work", "text": str(refused)}
+                told = {"title": "That did not work", "text": str(refused), "live": None}
                 return page("trouble.html", refused.status, signs_in=self._signs_in, **told)
 
         return seen

@@ -1,4 +1,5 @@
-// Writes times in the reader's zone, opens dialogs, and refreshes live pages while somebody looks at them.
+// Writes times in the reader's zone, opens dialogs, and refreshes live pages while somebody looks at them; a
+// page that cannot be refreshed says so.
 "use strict";
 
 const REFRESH_MS = 2000;
@@ -23,6 +24,35 @@ setInterval(() => {
   if (isBusy()) return;
   for (const live of document.querySelectorAll("[data-live]")) live.dispatchEvent(new Event("refresh"));
 }, REFRESH_MS);
+
+// Says since when the page is no longer refreshed, and why; null once it is again.
+function writeStale(why) {
+  const stale = document.getElementById("stale");
+  const isTold = document.querySelector("[role=alert]");
+  if (why === null || isTold) {
+    stale.hidden = true;
+  } else if (stale.hidden) {
+    const at = new Date().toLocaleTimeString(undefined, { timeStyle: "medium" });
+    stale.textContent = `Not refreshed since ${at}: ${why} It goes on by itself.`;
+    stale.hidden = false;
+  }
+}
+
+const isTrouble = (answer) => answer.response.status >= 500 || answer.response.status === 429;
+
+document.addEventListener("htmx:after:request", (event) => {
+  const answer = event.detail.ctx;
+  if (!isTrouble(answer)) return writeStale(null);
+  const page = new DOMParser().parseFromString(answer.text, "text/html");
+  writeStale(page.querySelector("[role=alert]")?.textContent ?? "something went wrong.");
+});
+
+document.addEventListener("htmx:error", () => writeStale("nothing answers."));
+
+// What was there stays while there is trouble; a page that its reader may no longer see does not.
+document.addEventListener("htmx:before:swap", (event) => {
+  if (isTrouble(event.detail.ctx)) event.preventDefault();
+});
 
 // An answer may come after somebody has opened something: it would close that again.
 document.addEventListener("htmx:before:swap", (event) => {
