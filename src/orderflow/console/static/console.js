@@ -25,14 +25,17 @@ setInterval(() => {
   for (const live of document.querySelectorAll("[data-live]")) live.dispatchEvent(new Event("refresh"));
 }, REFRESH_MS);
 
+let refreshedAt = new Date();
+
 // Says since when the page is no longer refreshed, and why; null once it is again.
 function writeStale(why) {
   const stale = document.getElementById("stale");
   const isTold = document.querySelector("[role=alert]");
+  if (why === null) refreshedAt = new Date();
   if (why === null || isTold) {
     stale.hidden = true;
   } else if (stale.hidden) {
-    const at = new Date().toLocaleTimeString(undefined, { timeStyle: "medium" });
+    const at = refreshedAt.toLocaleTimeString(undefined, { timeStyle: "medium" });
     stale.textContent = `Not refreshed since ${at}: ${why} It goes on by itself.`;
     stale.hidden = false;
   }
