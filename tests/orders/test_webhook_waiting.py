@@ -19,7 +19,7 @@ from orderflow.contracts.webhooks import WEBHOOKS
 from orderflow.orders.tables import webhook_messages
 from orderflow.orders.tail import POLL_S
 from orderflow.orders.webhooks import queue
-from orderflow.orders.webhooks.deliverer import CLAIM_PAUSE_S
+from orderflow.orders.webhooks.deliverer import CLAIM_PAUSE_S, STREAM_ROWS_A_ROUND_MAX
 
 AT_ONCE = (0.0, 0.0)
 """The schedule of three attempts without waits."""
@@ -107,6 +107,21 @@ def test_no_more_changes_are_taken_up_while_very_many_messages_wait(start: Start
     now_due = sa.update(webhook_messages).where(webhook_messages.c.position == 0)
     service.write(now_due.values(due_at=NOW - timedelta(days=1_000)))
     eventually(lambda: receiver.taken() == [(orders[0], 1), (order_id, 1)])
+
+
+def test_a_webhook_that_is_behind_gets_round_after_round_without_a_rest(
+    start: Start, receiver: Receiver
+) -> None:
+    service = start(sequencing=True, sender=sender())
+    add(service, receiver)
+    rounds = 15
+    orders = [service.placed()["orderId"] for _ in range(rounds * STREAM_ROWS_A_ROUND_MAX)]
+    eventually(lambda: shown(service)["behind"] == len(orders))
+    started = time.monotonic()
+    service.deliver(LONG)
+    eventually(lambda: len(receiver.taken()) == len(orders))
+    assert time.monotonic() - started < rounds * CLAIM_PAUSE_S / 3
+    assert len(receiver.received) == len(orders)
 
 
 def test_a_redrive_is_noticed_while_there_is_always_more_to_send(start: Start, receiver: Receiver) -> None:

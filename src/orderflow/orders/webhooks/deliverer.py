@@ -131,8 +131,10 @@ class Deliverer:
         await self._sender.close()
 
     def _pause_s(self) -> float:
-        idle = [self._due_at_s(each) for each in self._mine.values() if each.round is None]
-        return min([self._claim_at_s, *idle]) - self._monotonic()
+        due = [
+            self._due_at_s(each) for each in self._mine.values() if each.round is None or each.round.done()
+        ]
+        return min([self._claim_at_s, *due]) - self._monotonic()
 
     def _due_at_s(self, delivery: _Delivery) -> float:
         has_news = self._subscription is not None and delivery.endpoint.position < self._tail.next
