@@ -109,7 +109,7 @@ class Webhooks:
             raise _unknown()
         if rotation == "too many":
             raise _too_many(
-                f"{FORMER_SECRETS_MAX} former secrets are still in use: wait, or ask for a shorter overlap."
+                f"{FORMER_SECRETS_MAX} former secrets are in use: wait, or end all with an overlap of 0."
             )
         return json_response({"id": endpoint_id, "secret": secret, "formerSecretUntil": utc_text(until)})
 
