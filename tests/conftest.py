@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 from psycopg import sql
-from tests import mssql_server, pgbouncer
+from tests import mssql_server, pgbouncer, unread_answers
 from tests.pgbouncer import PgBouncer
 
 PARTS = {
@@ -74,6 +74,14 @@ def logging_restored() -> Iterator[None]:
     structlog.reset_defaults()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def early_statements() -> Iterator[list[str]]:
+    """What was sent while an answer was unread: nothing. A test that means to do so clears it."""
+    with unread_answers.watched() as early:
+        yield early
+    assert early == []
 
 
 @pytest.fixture(scope="session")

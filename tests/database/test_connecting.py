@@ -220,7 +220,7 @@ def test_what_is_done_at_start_waits_for_a_disk_that_is_full(tmp_path: Path) -> 
     def fill(connection: Connection) -> None:
         is_full = not tries
         tries.append(is_full)
-        connection.exec_driver_sql(f"PRAGMA max_page_count={1 if is_full else 1_000_000}")
+        connection.exec_driver_sql(f"PRAGMA max_page_count={1 if is_full else 1_000_000}").close()
         connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS t AS SELECT zeroblob(100000)")
 
     once_it_answers(database, ORDERS, fill, seconds_max=5, pause_s=0)

@@ -125,9 +125,8 @@ def get_dead_letter(
     if found is None:
         return None
     c = dead_letter_actions.c
-    actions = connection.execute(
-        sa.select(c.at, c.actor, c.action, c.note).where(c.letter_id == letter_id).order_by(c.at, c.id)
-    ).mappings()
+    done = sa.select(c.at, c.actor, c.action, c.note).where(c.letter_id == letter_id).order_by(c.at, c.id)
+    actions = connection.execute(done).mappings().all()
     shipment = get_shipment(connection, found["order_id"], known=known) if found["order_id"] else None
     return _letter(found) | {"actions": [dict(action) for action in actions], "shipment": shipment}
 

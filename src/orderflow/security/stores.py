@@ -101,7 +101,7 @@ class KeyStores:
                 with database.writer.connect() as connection:
                     if database.embedded:
                         # `orderflow up` may be using the file: only one connection may checkpoint its log.
-                        connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0")
+                        connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0").close()
                     result = action(connection, store)
                     connection.commit()
                     return result

@@ -58,7 +58,7 @@ def _claim_copies(tx: Transaction, rows_max: int) -> list[RowMapping]:
         .order_by(dead_letters.c.copy_due_ms)
         .limit(rows_max)
     )
-    due = tx.connection.execute(locked(wanting, dead_letters, skip_locked=True))
+    due = tx.connection.execute(locked(wanting, dead_letters, skip_locked=True)).all()
     ids = within(((letter_id, size) for letter_id, size in due), COPY_BYTES_MAX)
     if not ids:
         return []
