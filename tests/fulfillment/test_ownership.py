@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from tests.fulfillment.conftest import World
 
+from orderflow.database.dialects import locked as lock_rows
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment.carriers import Label
 from orderflow.fulfillment.carriers.simulated import SimulatedCarrier
@@ -67,11 +68,11 @@ def test_a_shipment_let_go_of_is_claimed_again_while_its_neighbour_still_waits_t
             async with world.stepping(carrier()) as worker:
                 await receive(world, worker, 2)
                 with world.fulfillment.writer.begin() as connection:
-                    # The lock is held for as long as the test takes, on a slow machine too.
-                    connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-                    connection.execute(
-                        sa.select(shipments).where(shipments.c.order_id == locked).with_for_update()
-                    )
+                    if connection.dialect.name == "postgresql":
+                        # The lock is held for as long as the test takes, on a slow machine too.
+                        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+                    of_locked = sa.select(shipments).where(shipments.c.order_id == locked)
+                    connection.execute(lock_rows(of_locked, shipments)).all()
                     answered = asyncio.create_task(worker.sender.run_once())
                     await world.until(lambda: row(world, free)["worker_id"] is None, "one is let go of")
                     world.execute(

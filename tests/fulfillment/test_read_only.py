@@ -11,6 +11,7 @@ from psycopg import sql
 from sqlalchemy import event
 from tests.fulfillment.conftest import OpenCarrier, World
 
+from orderflow.database import mssql_engine
 from orderflow.database.engine import Database
 from orderflow.fulfillment.tables import dead_letters
 
@@ -29,6 +30,15 @@ def read_only(database: Database) -> Generator[None]:
         event.remove(database.writer, "begin", on_begin)
         return
     name = str(database.url.database)
+    if database.url.get_backend_name() == "mssql":
+        url = mssql_engine.complete(database.url.set(database="master"))
+        master = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with master.connect() as server:
+            server.exec_driver_sql(f"ALTER DATABASE {name} SET READ_ONLY WITH ROLLBACK IMMEDIATE")
+            yield
+            server.exec_driver_sql(f"ALTER DATABASE {name} SET READ_WRITE WITH ROLLBACK IMMEDIATE")
+        master.dispose()
+        return
     alter = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
     url = database.url.set(drivername="postgresql", database="postgres")
     with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as server:

@@ -25,6 +25,7 @@ _REFUSING = {
     "sqlite": "CREATE TRIGGER refusing BEFORE INSERT ON shipments WHEN NEW.order_id = '{order_id}' "
     "BEGIN SELECT RAISE(ABORT, 'never'); END",
     "postgresql": "ALTER TABLE shipments ADD CONSTRAINT refusing CHECK (order_id <> '{order_id}') NOT VALID",
+    "mssql": "ALTER TABLE shipments ADD CONSTRAINT refusing CHECK (order_id <> '{order_id}')",
 }
 
 
