@@ -117,3 +117,13 @@ def test_each_reader_has_a_volume_of_its_own_and_nobody_else_the_authoritys() ->
     readers = {name: volumes(name)[_SECRETS] for name in others}
     assert readers["postgres"] == "postgres-secrets"
     assert readers["api"] != readers["fulfillment"]
+
+
+def test_documented_commands_leave_what_runs_alone() -> None:
+    """Without --no-deps, Compose builds the image again and recreates what depends on it."""
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    found = [
+        command for page in pages for command in re.findall(r"docker compose run [^`\n]+", page.read_text())
+    ]
+    assert found
+    assert [command for command in found if "--no-deps" not in command] == []

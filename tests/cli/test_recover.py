@@ -15,6 +15,7 @@ from orderflow.database.migrate import migrate
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import lease
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
+from orderflow.fulfillment.tables import dead_letters, shipments
 from orderflow.messaging import Message
 from orderflow.messaging.embedded import EmbeddedLog
 from orderflow.orders import stream
@@ -82,6 +83,54 @@ class Restored:
             traceparent=None,
         )
         self.publish([(order_id, event.payload)])
+
+    def end(self, order_id: str, status: str, **columns: Any) -> None:
+        ended = sa.update(orders).where(orders.c.order_id == order_id)
+        with self.orders.writer.begin() as connection:
+            connection.execute(ended.values(status=status, updated_at=NOW, **columns))
+
+    def put_shipment(self, order_id: str, state: str, **columns: Any) -> None:
+        values = {
+            "order_id": order_id,
+            "event_id": new_uuid4(),
+            "correlation_id": "c",
+            "ordered_at": NOW,
+            "received_at": NOW,
+            "request": CONTENT.encode(),
+            "state": state,
+            "attempts": 2,
+            "waits": 0,
+            "interruptions": 0,
+        }
+        with self.fulfillment.writer.begin() as connection:
+            connection.execute(sa.insert(shipments).values(values | columns))
+
+    def put_letter(self, order_id: str, topic: str | None = None) -> None:
+        values = {
+            "id": new_uuid4(),
+            "kind": "carrier-changed",
+            "reason": "another carrier",
+            "order_id": order_id,
+            "topic": topic,
+            "headers": b"[]",
+            "attempts": 1,
+            "at": NOW,
+            "state": "open",
+        }
+        with self.fulfillment.writer.begin() as connection:
+            connection.execute(sa.insert(dead_letters).values(values))
+
+    def shipment(self, order_id: str) -> Any:
+        with self.fulfillment.reader.connect() as connection:
+            return connection.execute(sa.select(shipments).where(shipments.c.order_id == order_id)).one()
+
+    def letters(self) -> dict[tuple[str, str | None], str]:
+        c = dead_letters.c
+        with self.fulfillment.reader.connect() as connection:
+            return {
+                (row.order_id, row.topic): row.state
+                for row in connection.execute(sa.select(c.order_id, c.topic, c.state))
+            }
 
     def status(self, order_id: str) -> tuple[str, int] | None:
         found = self.rows(sa.select(orders.c.status, orders.c.version).where(orders.c.order_id == order_id))
@@ -183,6 +232,56 @@ def test_a_cancellation_that_fulfillment_has_forgotten_is_left_to_a_person(
     assert kind == "cancellation-in-doubt"
     assert recover() == 0, "once more"
     assert restored.status(order_id) == ("OnHold", 3)
+
+
+def test_a_shipment_that_was_redriven_and_has_shipped_since_is_closed_with_its_letter(
+    restored: Restored,
+) -> None:
+    shipped, waits = restored.place(restored.order()), restored.place(restored.order())
+    restored.end(shipped, "Shipped", carrier="carrier", tracking_number="T-1", shipped_at=NOW)
+    for order_id in (shipped, waits):
+        restored.put_shipment(order_id, "parked", parked_kind="carrier-changed", direction="do", step="ship")
+        restored.put_letter(order_id)
+    restored.put_letter(shipped, topic=TOPIC)
+    assert recover() == 0
+    found = restored.shipment(shipped)
+    assert (found.state, found.tracking_number, found.parked_kind) == ("closed", "T-1", None)
+    assert restored.shipment(waits).state == "parked"
+    assert restored.letters() == {
+        (shipped, None): "redriven",
+        (shipped, TOPIC): "open",
+        (waits, None): "open",
+    }, "workers settle what was redriven; a letter about a message of the topic is another matter"
+
+
+def test_a_shipment_whose_money_was_not_captured_still_waits_for_a_person(restored: Restored) -> None:
+    order_id = restored.place(restored.order())
+    restored.end(order_id, "Shipped", carrier="carrier", tracking_number="T-1", shipped_at=NOW)
+    restored.put_shipment(
+        order_id, "parked", parked_kind="payment", direction="do", step="capture", shipment_id="T-1"
+    )
+    restored.put_letter(order_id)
+    assert recover() == 0
+    assert restored.shipment(order_id).state == "parked"
+    assert restored.letters() == {(order_id, None): "open"}
+
+
+@pytest.mark.parametrize("status", ["Cancelled", "Failed"])
+@pytest.mark.parametrize("state", ["ready", "calling", "parked"])
+def test_a_shipment_in_progress_whose_order_has_been_given_up_since_turns_back(
+    restored: Restored, capsys: pytest.CaptureFixture[str], status: str, state: str
+) -> None:
+    ended, goes_on = restored.place(restored.order()), restored.place(restored.order())
+    restored.end(ended, status)
+    restored.end(goes_on, "Processing")
+    for order_id in (ended, goes_on):
+        restored.put_shipment(order_id, state, direction="do", step="ship")
+    assert recover() == 0
+    assert "1 shipments of failed or cancelled orders turned back" in capsys.readouterr().out
+    assert restored.shipment(ended).cancel_requested_at is not None
+    assert restored.shipment(goes_on).cancel_requested_at is None
+    assert recover() == 0, "once more"
+    assert "0 shipments of failed or cancelled orders turned back" in capsys.readouterr().out
 
 
 def test_what_others_write_on_the_topic_is_no_order_of_ours(restored: Restored) -> None:

@@ -167,6 +167,7 @@ def _orders_that_come_back(connection: Connection) -> None:
     """As `orderflow recover` takes them back."""
     sent = [each for some in orders_restored.shipped(connection, THEN - timedelta(days=1)) for each in some]
     records = [Record("order-events", 0, 0, None, each.event, (), 0) for each in sent]
+    list(orders_restored.given_up(connection, THEN - timedelta(days=1)))
     orders_restored.lost(connection, orders_restored.logged(records), "order-events", None)
     list(orders_restored.unfinished(connection))
     orders_restored.take_back(Transaction(connection), [[_update(sent[0].order_id)]])
@@ -183,6 +184,7 @@ def _shipments_that_come_back(connection: Connection) -> None:
     fulfillment_restored.outcomes(connection, [case.order_id])
     shipped = fulfillment_restored.Shipped(case.order_id, event(case), None, "c", "t", NOW)
     fulfillment_restored.take_back(Transaction(connection), [shipped], NOW)
+    fulfillment_restored.turn_back(Transaction(connection), [case.order_id], NOW)
 
 
 def _shipments_that_leave(connection: Connection) -> None:

@@ -38,6 +38,7 @@ class Recovered:
     placed_again: dict[str, str] = field(default_factory=dict[str, str])
     in_doubt: set[str] = field(default_factory=set[str])
     shipments: int = 0
+    turned_back: int = 0
     sent_again: int = 0
 
 
@@ -69,6 +70,7 @@ def recover(
     write_line(f"{len(done.changed)} orders {would}brought up to what was known of them")
     write_line(f"{len(done.in_doubt)} cancellations {would}left to a person, with attention")
     write_line(f"{done.shipments} shipments {would}closed as their orders say")
+    write_line(f"{done.turned_back} shipments of failed or cancelled orders {would}turned back")
     write_line(f"{done.sent_again} events of unfinished orders {would}sent again")
     for lost, again in sorted(done.placed_again.items()):
         complain(
@@ -120,7 +122,7 @@ def _recover(settings: Settings, since: datetime, *, dry_run: bool) -> Recovered
             with of_fulfillment.writer.connect() as fulfillment, fulfillment.begin() as shipping:
                 shipments = Transaction(fulfillment)
                 _compare(tx, shipments, lost, topic, done)
-                done.shipments = _close(tx, shipments, since)
+                done.shipments, done.turned_back = _close(tx, shipments, since)
                 shipments.send()
                 if dry_run:
                     shipping.rollback()
@@ -161,14 +163,19 @@ def _compare(tx: Transaction, fulfillment: Transaction, lost: Lost, topic: str, 
         done.changed |= restored.take_back(tx, reached)
 
 
-def _close(tx: Transaction, fulfillment: Transaction, since: datetime) -> int:
-    """Close shipments whose orders have shipped; returns their number."""
-    from orderflow.fulfillment.restored import Shipped, take_back
+def _close(tx: Transaction, fulfillment: Transaction, since: datetime) -> tuple[int, int]:
+    """Close shipments whose orders have shipped, and turn back those whose orders have ended otherwise;
+    returns the numbers of both."""
+    from orderflow.fulfillment.restored import Shipped, take_back, turn_back
     from orderflow.orders import restored
 
     now = datetime.now(UTC)
-    found = restored.shipped(tx.connection, since)
-    return sum(take_back(fulfillment, [Shipped(*each) for each in some], now) for some in found)
+    shipped = restored.shipped(tx.connection, since)
+    given_up = restored.given_up(tx.connection, since)
+    return (
+        sum(take_back(fulfillment, [Shipped(*each) for each in some], now) for some in shipped),
+        sum(turn_back(fulfillment, some, now) for some in given_up),
+    )
 
 
 def _place(tx: Transaction, orders: Sequence[PlaceOrder], done: Recovered) -> None:

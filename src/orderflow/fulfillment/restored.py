@@ -10,11 +10,13 @@ from sqlalchemy.engine import Connection
 from orderflow.database.dialects import ids_parameter, one_of
 from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import lease
+from orderflow.fulfillment.cancellation import Cancel, request
 from orderflow.fulfillment.decisions import UNKNOWN_ORDER
 from orderflow.fulfillment.event_handlers import Receive, received
 from orderflow.fulfillment.inbox import receive
+from orderflow.fulfillment.letters import LetterState
 from orderflow.fulfillment.model import NOBODY, State
-from orderflow.fulfillment.tables import shipments, workers
+from orderflow.fulfillment.tables import dead_letters, shipments, workers
 
 
 def is_worked_on(connection: Connection) -> bool:
@@ -78,8 +80,8 @@ class Shipped(NamedTuple):
 
 
 def take_back(tx: Transaction, orders: Sequence[Shipped], at: datetime) -> int:
-    """Close the shipments of these orders that were lost, or had not begun; nobody calls a party for them any
-    more. Returns their number."""
+    """Close the shipments of these orders that were lost, had not begun or were parked; nobody calls a party
+    for them any more. Returns their number."""
     commands: list[Receive] = []
     for order in orders:
         headers = (("traceparent", order.traceparent.encode()),) if order.traceparent else ()
@@ -87,6 +89,7 @@ def take_back(tx: Transaction, orders: Sequence[Shipped], at: datetime) -> int:
         if isinstance(command, Receive):
             commands.append(command)
     receive(tx, commands)
+    parked = list(tx.connection.scalars(_PARKED, ids_parameter([order.order_id for order in orders])))
     closed = 0
     for order in orders:
         given = {
@@ -100,7 +103,46 @@ def take_back(tx: Transaction, orders: Sequence[Shipped], at: datetime) -> int:
             "shipped_at": order.shipped_at,
             "closed_at": at,
             "note": NOTE,
+            "parked_kind": None,
         }
-        here = sa.and_(shipments.c.order_id == order.order_id, shipments.c.state == State.RECEIVED.value)
+        here = sa.and_(shipments.c.order_id == order.order_id, _NOT_SHIPPED)
         closed += tx.connection.execute(sa.update(shipments).where(here).values(given)).rowcount
+    tx.connection.execute(_REDRIVEN, ids_parameter(parked))
     return closed
+
+
+_NOT_SHIPPED = sa.and_(
+    shipments.c.state.in_([State.RECEIVED.value, State.PARKED.value]), shipments.c.shipment_id.is_(None)
+)
+_PARKED = sa.select(shipments.c.order_id).where(
+    one_of(shipments.c.order_id, "ids"),
+    shipments.c.state == State.PARKED.value,
+    shipments.c.shipment_id.is_(None),
+)
+_REDRIVEN = (
+    sa.update(dead_letters)
+    .where(
+        one_of(dead_letters.c.order_id, "ids"),
+        dead_letters.c.topic.is_(None),
+        dead_letters.c.state == LetterState.OPEN,
+    )
+    .values(state=LetterState.REDRIVEN)
+)
+"""As their orders have shipped, they were redriven since; workers then note what became of them."""
+
+
+def turn_back(tx: Transaction, order_ids: Sequence[str], at: datetime) -> int:
+    """Have the shipments of these orders, which have failed or were cancelled, undone as far as they were
+    begun: no party is called to go on with them. Returns their number."""
+    begun = list(tx.connection.scalars(_BEGUN, ids_parameter(order_ids)))
+    request(tx, [Cancel(order_id, NOBODY, at) for order_id in begun])
+    return len(begun)
+
+
+_BEGUN = sa.select(shipments.c.order_id).where(
+    one_of(shipments.c.order_id, "ids"),
+    shipments.c.state.in_([State.READY.value, State.CALLING.value, State.PARKED.value]),
+    shipments.c.direction == "do",
+    shipments.c.shipment_id.is_(None),
+    shipments.c.cancel_requested_at.is_(None),
+)

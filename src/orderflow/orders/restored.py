@@ -224,31 +224,44 @@ def unfinished(connection: Connection) -> Iterator[dict[str, Status]]:
 
 def shipped(connection: Connection, since: datetime) -> Iterator[list[Sent]]:
     """The orders that have shipped since then, some at a time."""
+    for order_ids in _ended(connection, [Status.SHIPPED], since):
+        rows = connection.execute(_SENT, ids_parameter(order_ids))
+        yield [
+            Sent(
+                row.order_id,
+                row.payload.encode(),
+                row.traceparent,
+                row.carrier,
+                row.tracking_number,
+                row.shipped_at,
+            )
+            for row in rows
+        ]
+
+
+def given_up(connection: Connection, since: datetime) -> Iterator[list[str]]:
+    """The orders that have failed or were cancelled since then, some at a time."""
+    return _ended(connection, [Status.FAILED, Status.CANCELLED], since)
+
+
+def _ended(connection: Connection, statuses: Sequence[Status], since: datetime) -> Iterator[list[str]]:
     behind = FIRST_UUID
-    while looked_at := connection.execute(_SHIPPED, {"behind": behind}).all():
+    query = (
+        sa.select(orders.c.order_id, orders.c.updated_at)
+        .where(
+            orders.c.status.in_([status.value for status in statuses]),
+            orders.c.order_id > sa.bindparam("behind"),
+        )
+        .order_by(orders.c.order_id)
+        .limit(ROWS_A_LOOK)
+    )
+    while looked_at := connection.execute(query, {"behind": behind}).all():
         behind = looked_at[-1].order_id
         recent = [row.order_id for row in looked_at if row.updated_at >= since]
         for begin in range(0, len(recent), IDS_A_QUERY):
-            rows = connection.execute(_SENT, ids_parameter(recent[begin : begin + IDS_A_QUERY]))
-            yield [
-                Sent(
-                    row.order_id,
-                    row.payload.encode(),
-                    row.traceparent,
-                    row.carrier,
-                    row.tracking_number,
-                    row.shipped_at,
-                )
-                for row in rows
-            ]
+            yield recent[begin : begin + IDS_A_QUERY]
 
 
-_SHIPPED = (
-    sa.select(orders.c.order_id, orders.c.updated_at)
-    .where(orders.c.status == Status.SHIPPED.value, orders.c.order_id > sa.bindparam("behind"))
-    .order_by(orders.c.order_id)
-    .limit(ROWS_A_LOOK)
-)
 _SENT = (
     sa.select(
         orders.c.order_id,

@@ -891,11 +891,28 @@ FROM shipments
 WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
     ORDER BY shipments.order_id
 
+-- fulfillment.restored._BEGUN
+SELECT shipments.order_id
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+    AND shipments.state IN (?, ?, ?) AND shipments.direction = ? AND shipments.shipment_id IS NULL AND
+    shipments.cancel_requested_at IS NULL
+
 -- fulfillment.restored._LIVE
 SELECT TOP 1 workers.worker_id
 FROM workers
 WHERE workers.lease_until_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) AND
     workers.lease_until_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ?
+
+-- fulfillment.restored._PARKED
+SELECT shipments.order_id
+FROM shipments
+WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$'))
+    AND shipments.state = ? AND shipments.shipment_id IS NULL
+
+-- fulfillment.restored._REDRIVEN
+UPDATE dead_letters SET state=? WHERE dead_letters.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM
+    OPENJSON(?) WITH (value CHAR(36) '$')) AND dead_letters.topic IS NULL AND dead_letters.state = ?
 
 -- fulfillment.restored._SHIPMENTS
 SELECT shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent, shipments.ordered_at,
@@ -910,7 +927,8 @@ WHERE shipments.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM O
 
 -- fulfillment.restored.take_back
 UPDATE shipments SET state=?, due_at_ms=?, worker_id=?, epoch=?, shipment_id=?, carrier=?, tracking_number=?,
-    shipped_at=?, note=?, closed_at=? WHERE shipments.order_id = ? AND shipments.state = ?
+    shipped_at=?, note=?, parked_kind=?, closed_at=? WHERE shipments.order_id = ? AND shipments.state IN (?, ?) AND
+    shipments.shipment_id IS NULL
 
 -- fulfillment.shipments._CLOSE
 UPDATE shipments SET state=new.state, due_at_ms=NULL, worker_id=NULL, epoch=NULL, note=new.note,

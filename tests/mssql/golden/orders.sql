@@ -611,11 +611,6 @@ FROM orders JOIN outbox ON outbox.order_id = orders.order_id
 WHERE orders.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPENJSON(?) WITH (value CHAR(36) '$')) AND
     outbox.order_version = ?
 
--- orders.restored._SHIPPED
-SELECT TOP 10000 orders.order_id, orders.updated_at
-FROM orders
-WHERE orders.status = ? AND orders.order_id > ? ORDER BY orders.order_id
-
 -- orders.restored._THERE
 SELECT orders.order_id
 FROM orders
@@ -625,6 +620,16 @@ WHERE orders.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPEN
 SELECT orders.version
 FROM orders
 WHERE orders.order_id = ?
+
+-- orders.restored._ended
+SELECT TOP 10000 orders.order_id, orders.updated_at
+FROM orders
+WHERE orders.status IN (?) AND orders.order_id > ? ORDER BY orders.order_id
+
+-- orders.restored._ended
+SELECT TOP 10000 orders.order_id, orders.updated_at
+FROM orders
+WHERE orders.status IN (?, ?) AND orders.order_id > ? ORDER BY orders.order_id
 
 -- orders.restored.unfinished
 SELECT orders.order_id, orders.status
