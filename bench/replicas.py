@@ -13,6 +13,7 @@ from bench.processes import START_SECONDS_MAX, Meter, Processes, cpu_by_process,
 from bench.scenarios import Sample, noise, recorded_latency_ms, warm_up
 from bench.servers import scalar
 from bench.stages import NO_FAILURES, ORDERFLOW, Stage, ended, free_port, migrate
+from orderflow.runtime.ids import new_uuid4
 
 ROLES = ("api", "relay", "worker")
 PARTS = (*ROLES, "orders_db", "fulfillment_db", "kafka")
@@ -106,9 +107,8 @@ def steady(deployment: Deployment, scratch: Path, *, rate: int, seconds: float) 
     """Orders arrive one by one at a fixed rate by vegeta."""
     stage = deployment.stage
     targets, results = scratch / "targets.json", scratch / "results.bin"
-    bodies.write_for_vegeta(
-        targets, stage.url, count=round(rate * seconds) + 1, token=f"r{deployment.replicas}"
-    )
+    # A key that the warm-up has used would be an order that is there already.
+    bodies.write_for_vegeta(targets, stage.url, count=round(rate * seconds) + 1, token=new_uuid4())
 
     def place() -> None:
         with tools.vegeta(targets, results, rate=rate, seconds=seconds) as process:

@@ -115,7 +115,7 @@ def test_every_example_of_a_body_is_taken(untouched: int) -> None:
             address = path
             for parameter in operation["parameters"]:
                 if parameter.get("in") == "path":
-                    address = address.replace(f"{{{parameter['name']}}}", parameter["example"])
+                    address = address.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
             headers = {"authorization": "admin", "content-type": "application/json"}
             connection.request(method.upper(), address, json.dumps(example), headers)
             answer = connection.getresponse()

@@ -71,6 +71,6 @@ def test_todays_program_finishes_what_an_earlier_release_has_left(world: World) 
     with world.orders.reader.connect() as connection:
         counted = connection.execute(
             sa.text("SELECT status, sum(orders) FROM status_counts GROUP BY status HAVING sum(orders) <> 0")
-        )
-        there = connection.execute(sa.text("SELECT status, count(*) FROM orders GROUP BY status"))
-        assert dict(counted.all()) == dict(there.all())
+        ).all()
+        there = connection.execute(sa.text("SELECT status, count(*) FROM orders GROUP BY status")).all()
+        assert dict(counted) == dict(there)
