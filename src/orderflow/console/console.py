@@ -148,7 +148,8 @@ def _for_people(handler: Handler, visits: "_Visits") -> Handler:
         told: dict[str, Any] = from_json(bytes(problem.body))
         words = {"title": told["title"], "text": told["detail"], "live": None}
         shown = page("trouble.html", problem.status_code, signs_in=visits.has_signed_in(request), **words)
-        shown.headers.update({name: problem.headers[name] for name in ("allow",) if name in problem.headers})
+        if "allow" in problem.headers:
+            shown.headers["allow"] = problem.headers["allow"]
         return shown
 
     return answered

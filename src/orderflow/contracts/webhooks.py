@@ -166,9 +166,13 @@ class WebhookRedriven(Answer):
     redriven: int
 
 
+def is_position(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= POSITION_MAX
+
+
 def _position(cursor: str) -> str:
     text = decode_text_cursor(cursor)
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= POSITION_MAX):
+    if not is_position(text):
         raise ValueError("not a cursor that this API gave out")
     return text
 

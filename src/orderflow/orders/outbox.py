@@ -122,7 +122,7 @@ def _claim(tx: Transaction, rows_max: int) -> Claimed:
         _lease(tx, _LEASE_BLOCKED, blocked)
     taken = claimed[:rows_max]
     _lease(tx, _LEASE, taken)
-    return Claimed(taken, len(claimed) + len(blocked) == looked_at_max)
+    return Claimed(taken, len(taken) == rows_max or len(claimed) + len(blocked) == looked_at_max)
 
 
 def _look(tx: Transaction, rows_max: int) -> tuple[list[OutboxRow], list[OutboxRow]]:

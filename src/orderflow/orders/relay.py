@@ -112,7 +112,7 @@ class Relay:
         if isinstance(claimed, NotWritten):
             _tell("relay.claim_failed", claimed.cause)
             return []
-        if claimed.more or len(claimed.rows) == rows_max:
+        if claimed.more:
             self._next_sweep = 0.0
         return claimed.rows
 

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from orderflow.contracts.instants import utc_text
 from orderflow.contracts.pages import PageQuery, encode_cursor, encode_text_cursor, page_of
 from orderflow.contracts.webhooks import (
-    POSITION_MAX,
     DiscardIn,
     LetterQuery,
     Nothing,
     RotateIn,
     WebhookIn,
+    is_position,
 )
 from orderflow.database.audit import ByHand, Details, act
 from orderflow.database.batch import NotWritten, UseCase
@@ -220,7 +220,7 @@ def _too_many(detail: str) -> ProblemError:
 def _position(request: Request) -> int:
     """Raises ProblemError 404 for what is none."""
     text = request.path_params["position"]
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= POSITION_MAX):
+    if not is_position(text):
         raise _no_letter()
     return int(text)
 

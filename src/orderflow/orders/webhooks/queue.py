@@ -139,15 +139,14 @@ def _redrive(tx: Transaction, command: Redrive) -> Redriven | None:
     end = tx.connection.scalar(ends)
     if end is not None:
         window.append(c.position < end)
-    again = sa.update(webhook_messages).where(*window)
-    done = tx.connection.execute(again.values(dead_at=None, attempts=0, due_at=_LONG_AGO))
+    done = tx.connection.execute(sa.update(webhook_messages).where(*window).values(_TRIED_ANEW))
     return Redriven(done.rowcount, end)
 
 
 def redrive_letter(tx: Transaction, commands: Sequence[Letter]) -> list[bool]:
     """Have single dead letters tried again, with the whole schedule before them. False for one that there is
     not."""
-    again = sa.update(webhook_messages).values(dead_at=None, attempts=0, due_at=_LONG_AGO)
+    again = sa.update(webhook_messages).values(_TRIED_ANEW)
     return [_is_done(tx, again.where(*_is_letter(command))) for command in commands]
 
 
@@ -205,6 +204,7 @@ def counts(connection: Connection) -> tuple[int, int]:
 
 
 _LONG_AGO = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+_TRIED_ANEW = {"dead_at": None, "attempts": 0, "due_at": _LONG_AGO}
 _COLUMNS = [webhook_messages.c[name] for name in Message._fields]
 _WAITING = (
     sa.select(*_COLUMNS)
