@@ -21,13 +21,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from conftest import StartRole
 from processes import Role, ask, eventually, order
 from prometheus import Alert, Prometheus
 from psycopg import sql
 from tests.observability.test_rules import ROOT, alerts
 from tests.ports import free_ports
-
-from conftest import StartRole
 
 SCALE = 0.05
 ORDER_PERIOD_S = 0.5

@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from processes import Role, ask, eventually, order
-
 from conftest import StartRole
+from processes import Role, ask, eventually, order
 
 CREATED = (
     'http_server_request_duration_seconds_count{http_request_method="POST",http_route="/api/orders",'

@@ -5,9 +5,8 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from processes import Role, all_orders, ask, eventually, order
-
 from conftest import StartRole
+from processes import Role, all_orders, ask, eventually, order
 
 DOUBTFUL: list[dict[str, object]] = [{"kind": "apply-then-503", "seconds": 600}]
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from processes import Answer, Role, ask, eventually, order
-
 from conftest import StartRole
+from processes import Answer, Role, ask, eventually, order
 
 Orderflow = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -3,9 +3,8 @@
 import time
 import uuid
 
-from processes import ask, eventually
-
 from conftest import StartRole
+from processes import ask, eventually
 
 TOGETHER_S = 12.0
 """Six heartbeats, and two sessions."""

@@ -11,9 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from processes import Role, ask, eventually, order
-
 from conftest import StartRole
+from processes import Role, ask, eventually, order
 
 CONNECTIONS = 10_000
 RSS_MB_MAX = 400

@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from processes import all_orders, ask, eventually, order
-
 from conftest import StartRole
+from processes import all_orders, ask, eventually, order
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

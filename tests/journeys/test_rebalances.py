@@ -10,9 +10,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from processes import Role, all_orders, ask, eventually, order
-
 from conftest import StartRole
+from processes import Role, all_orders, ask, eventually, order
 
 PARTITIONS = set(range(12))
 ORDERS_AT_ONCE = 10

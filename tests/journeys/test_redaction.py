@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import StartRole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import ask
 from tests.otlp_receiver import receiving
-
-from conftest import StartRole
 
 MARK = "Zq§"
 """Begins every generated text, so that none is found by chance."""

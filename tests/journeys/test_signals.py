@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from processes import Role, ask, eventually, order
-
 from conftest import StartRole
+from processes import Role, ask, eventually, order
 
 STOP_S_MAX = 15
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"

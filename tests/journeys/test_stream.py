@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from conftest import StartRole
 from processes import Role, all_orders, ask, eventually, order
 from test_api_workers import workers
 from tests.orders.followed import Followed
-
-from conftest import StartRole
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
+from conftest import StartRole
 from processes import Answer, ask, eventually, order
 from tests.authority import Authority
 from tests.issuer import AUDIENCE, NAME, Issuer
-
-from conftest import StartRole
 
 
 def test_a_token_places_an_order_and_one_for_somebody_else_does_not(start: StartRole, tmp_path: Path) -> None:

@@ -7,12 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import StartRole
 from processes import Role, ask, eventually, order
 from tests.conftest import SERVERS
 from tests.otlp_receiver import Receiver, Span, receiving
 from tests.ports import free_port
-
-from conftest import StartRole
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CLIENT = "b7ad6b7169203331"

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import StartRole
 from processes import Role, all_orders, ask, eventually, order
 from tests.ports import free_port
-
-from conftest import StartRole
 
 TERMINAL = {"Shipped", "Failed", "Cancelled"}
 

@@ -8,9 +8,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from tests.conftest import missing
-
 from loadtest import k6
+from tests.conftest import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ("--only", "steady", "--seconds", "15", "--rate", "30", "--p95-ms", "0", "--drain-s", "120")
