@@ -14,7 +14,7 @@ from orderflow.contracts.erasure import (
     ShipmentUnderWay,
 )
 from orderflow.contracts.pages import encode_cursor
-from orderflow.database.audit import ByHand, Details, act
+from orderflow.database.audit import ByHand, Details
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment.audit import AUDIT_LOG
@@ -29,6 +29,7 @@ from orderflow.fulfillment.erasure import (
 )
 from orderflow.messaging import Kept
 from orderflow.runtime.ids import FIRST_UUID
+from orderflow.security.acts import act_of
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
 
@@ -85,14 +86,7 @@ class Customers:
         return await self._reader.run(count_strays, EraseStrays(body.customer_id, body.cursor or FIRST_UUID))
 
     async def _erase(self, body: EraseShipmentsIn, request: Request) -> Erased:
-        sender = caller(request)
-        made = act(
-            self._clock(),
-            "customers.erase",
-            body.customer_id,
-            actor=sender.name,
-            correlation_id=sender.correlation_id,
-        )
+        made = act_of(caller(request), self._clock(), "customers.erase", body.customer_id)
         if body.order_ids is not None:
             command = EraseOrders(tuple(body.order_ids))
             return await self._writer.submit_one(_ERASE_ORDERS, ByHand(command, made))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from orderflow.contracts.order_events import readable_order_id
 from orderflow.contracts.orders_api import Reason
-from orderflow.database.audit import Act, ByHand, Details, act
+from orderflow.database.audit import ByHand, Details
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment import queries
@@ -22,6 +22,7 @@ from orderflow.fulfillment.dead_letters.discard import Discarded
 from orderflow.fulfillment.dead_letters.discarder import Discarder
 from orderflow.fulfillment.dead_letters.group_redrive import RATE_PER_S_MAX, StartRedrive, StopRedrive
 from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
+from orderflow.security.acts import act_of
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
 from orderflow.web.problems import ProblemError
@@ -76,7 +77,7 @@ class DeadLetterActions:
 
     async def redrive(self, request: Request) -> Response:
         letter_id = self._letter_id(request)
-        made = self._act(request, "dead-letter.redrive", letter_id)
+        made = act_of(caller(request), self._clock(), "dead-letter.redrive", letter_id)
         command = Redrive(letter_id, made.actor, made.at)
         result, why = await self._writer.submit_one(_REDRIVE, ByHand(command, made))
         if result is Redriven.UNKNOWN:
@@ -105,7 +106,14 @@ class DeadLetterActions:
     async def start_redrive(self, request: Request) -> Response:
         body = await read_model(RedriveIn, request)
         details: Details = {"kind": body.kind, "ratePerS": body.rate_per_s, "staged": body.staged}
-        made = self._act(request, "redrive.start", str(uuid.uuid4()), details, body.why)
+        made = act_of(
+            caller(request),
+            self._clock(),
+            "redrive.start",
+            str(uuid.uuid4()),
+            reason=body.why,
+            details=details,
+        )
         command = StartRedrive(
             made.subject, body.kind, body.reason, body.rate_per_s, made.actor, made.at, body.staged
         )
@@ -117,28 +125,9 @@ class DeadLetterActions:
         redrive_id = readable_order_id(request.path_params["redrive_id"])
         if redrive_id is None:
             raise ProblemError(404, "There is no such redrive.")
-        made = self._act(request, "redrive.stop", redrive_id)
+        made = act_of(caller(request), self._clock(), "redrive.stop", redrive_id)
         await self._writer.submit_one(_STOP, ByHand(StopRedrive(redrive_id, made.actor, made.at), made))
         return await self._redrive(redrive_id, 200)
-
-    def _act(
-        self,
-        request: Request,
-        action: str,
-        subject: str,
-        details: Details | None = None,
-        why: str | None = None,
-    ) -> Act:
-        sender = caller(request)
-        return act(
-            self._clock(),
-            action,
-            subject,
-            actor=sender.name,
-            correlation_id=sender.correlation_id,
-            reason=why,
-            details=details,
-        )
 
     def _letter_id(self, request: Request) -> str:
         letter_id = readable_order_id(request.path_params["letter_id"])

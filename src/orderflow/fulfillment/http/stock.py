@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from orderflow.contracts.orders_api import Id, Reason, Whole
 from orderflow.contracts.pages import TextPageQuery
-from orderflow.database.audit import ByHand, act
+from orderflow.database.audit import ByHand
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
 from orderflow.fulfillment.audit import AUDIT_LOG
 from orderflow.fulfillment.stock import records
 from orderflow.fulfillment.stock.records import ON_HAND_MAX, SetOnHand
+from orderflow.security.acts import act_of
 from orderflow.web.answers import caller, json_response, json_text
 from orderflow.web.bodies import read_model
 from orderflow.web.headers import read_query
@@ -59,15 +60,8 @@ class StockApi:
     async def set_on_hand(self, request: Request) -> Response:
         product_id = _product_id(request)
         body = await read_model(CountIn, request)
-        now, sender = self._clock(), caller(request)
-        made = act(
-            now,
-            "stock.set",
-            product_id,
-            actor=sender.name,
-            correlation_id=sender.correlation_id,
-            reason=body.reason,
-        )
+        now = self._clock()
+        made = act_of(caller(request), now, "stock.set", product_id, reason=body.reason)
         command = SetOnHand(product_id, body.on_hand, now)
         record = await self._writer.submit_one(_SET_ON_HAND, ByHand(command, made))
         return json_response(records.document(record))

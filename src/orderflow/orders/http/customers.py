@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from orderflow.contracts.erasure import EraseCustomerIn, EraseCustomerOut, OrderUnderWay, Remains
 from orderflow.contracts.pages import encode_cursor
-from orderflow.database.audit import ByHand, act
+from orderflow.database.audit import ByHand
 from orderflow.database.batch import NotWritten
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
@@ -20,6 +20,7 @@ from orderflow.orders.audit import ERASE
 from orderflow.orders.erasure import Erase, Erased
 from orderflow.orders.http.problems import write_problem
 from orderflow.runtime.ids import FIRST_UUID
+from orderflow.security.acts import act_of
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
 
@@ -65,13 +66,7 @@ class Customers:
 
     async def _erase(self, command: Erase, request: Request) -> Erased:
         sender = caller(request)
-        made = act(
-            self._clock(),
-            "customers.erase",
-            command.customer_id,
-            actor=sender.name,
-            correlation_id=sender.correlation_id,
-        )
+        made = act_of(sender, self._clock(), "customers.erase", command.customer_id)
         (step,) = await self._writer.submit(ERASE, [ByHand(command, made)])
         if isinstance(step, NotWritten):
             raise write_problem(step.cause)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from orderflow.contracts import orders_api as api
 from orderflow.contracts.pages import PageQuery
-from orderflow.database.audit import Act, ByHand, act
+from orderflow.database.audit import ByHand
 from orderflow.database.batch import NotWritten
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
@@ -19,6 +19,7 @@ from orderflow.orders import queries
 from orderflow.orders.audit import RELEASE_PARKED
 from orderflow.orders.http.problems import write_problem
 from orderflow.orders.parked import Release
+from orderflow.security.acts import act_of
 from orderflow.web.answers import caller, json_response, json_text
 from orderflow.web.bodies import read_model
 from orderflow.web.front_door import Caller
@@ -55,7 +56,7 @@ class ParkedEvents:
         has_begun = False
         while command is not None:
             # Only the first step is refused while the writer's queue is full: then nothing was released.
-            by_hand = ByHand(command, self._act(order_id, sender))
+            by_hand = ByHand(command, act_of(sender, self._clock(), "parked.release", order_id or "all"))
             (step,) = await self._writer.submit(RELEASE_PARKED, [by_hand], later=has_begun)
             has_begun = True
             if isinstance(step, NotWritten):
@@ -63,12 +64,3 @@ class ParkedEvents:
             released += step.rows
             command = None if step.behind is None else Release(behind=step.behind)
         return released
-
-    def _act(self, order_id: str | None, sender: Caller) -> Act:
-        return act(
-            self._clock(),
-            "parked.release",
-            order_id or "all",
-            actor=sender.name,
-            correlation_id=sender.correlation_id,
-        )

@@ -20,7 +20,7 @@ from orderflow.contracts.webhooks import (
     WebhookIn,
     is_position,
 )
-from orderflow.database.audit import ByHand, Details, act
+from orderflow.database.audit import ByHand, Details
 from orderflow.database.batch import NotWritten, UseCase
 from orderflow.database.engine import Reader
 from orderflow.database.group_commit import GroupCommit
@@ -40,6 +40,7 @@ from orderflow.orders.webhooks.endpoints import ENDPOINTS_MAX, FORMER_SECRETS_MA
 from orderflow.orders.webhooks.queue import Letter, Redrive
 from orderflow.orders.webhooks.sender import Sender
 from orderflow.runtime.ids import new_uuid4, new_uuid7
+from orderflow.security.acts import act_of
 from orderflow.web.answers import caller, json_response, json_text
 from orderflow.web.bodies import SMALL_BODY_BYTES_MAX, read_model, read_optional_json_body
 from orderflow.web.problems import ProblemError, broken_contract, field_error, validation_problem
@@ -189,16 +190,7 @@ class Webhooks:
         details: Details | None = None,
     ) -> R:
         """The command's result. Raises ProblemError if it was not written."""
-        sender = caller(request)
-        made = act(
-            self._clock(),
-            action,
-            endpoint_id,
-            actor=sender.name,
-            correlation_id=sender.correlation_id,
-            reason=reason,
-            details=details,
-        )
+        made = act_of(caller(request), self._clock(), action, endpoint_id, reason=reason, details=details)
         (outcome,) = await self._writer.submit(use_case, [ByHand(command, made)], later=later)
         if isinstance(outcome, NotWritten):
             raise write_problem(outcome.cause)
