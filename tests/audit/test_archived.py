@@ -89,3 +89,12 @@ def test_what_a_carrier_has_shipped_for_an_order_that_may_be_archived_is_no_find
     known = Known(ID, None, None, live=("T",))
     assert [each.kind for each in judge(known, moment())] == ["shipment-without-order"]
     assert judge(known, moment(orders_gone_before=NOW - 30 * DAY)) == []
+
+
+@pytest.mark.parametrize("first", ["00000000", "7fffffff", "ffffffff"])
+def test_an_id_that_our_order_service_has_not_made_is_in_no_archive(first: str) -> None:
+    known = Known(f"{first}-ffff-4fff-bfff-ffffffffffff", None, None, live=("T",))
+    for gone_before in (None, NOW - 30 * DAY, NOW):
+        assert [each.kind for each in judge(known, moment(orders_gone_before=gone_before))] == [
+            "shipment-without-order"
+        ]

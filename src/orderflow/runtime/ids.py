@@ -34,6 +34,10 @@ def new_uuid7(unix_ms: int) -> str:
     return f"{ms[:8]}-{ms[8:]}-7{d[:3]}-{_VARIANT[d[3]]}{d[4:7]}-{d[7:19]}"
 
 
+def is_uuid7(uuid: str) -> bool:
+    return uuid[14] == "7"
+
+
 def first_uuid7(at: datetime) -> str:
     """A text that is no larger than any UUIDv7 of that millisecond, and larger than any of an earlier one."""
     digits = f"{max(0, (at - _EPOCH) // timedelta(milliseconds=1)):012x}"[-12:]

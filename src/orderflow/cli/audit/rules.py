@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from orderflow.contracts.audit_feeds import AuditedOrder, AuditedProduct, AuditedShipment
 from orderflow.contracts.orders_api import FINAL
-from orderflow.runtime.ids import unix_ms_of
+from orderflow.runtime.ids import first_uuid7, is_uuid7
 
 ON_HOLD = "OnHold"
 SHIPPED = "Shipped"
@@ -116,9 +116,14 @@ class Moment:
     shipments_gone_before: datetime | None = None
 
     def order_may_be_gone(self, order_id: str, closed_at: datetime | None) -> bool:
-        """Whether an order that was last heard of then, or at its creation, may be in an archive."""
-        at = closed_at or datetime.fromtimestamp(unix_ms_of(order_id) / 1000, UTC)
-        return self.orders_gone_before is not None and at < self.orders_gone_before + self.grace
+        """Whether an order that was last heard of then, or at its creation, may be in an archive. Without
+        `closed_at` only the id tells, and not if it is no UUIDv7: then it is not from our Order Service."""
+        if self.orders_gone_before is None:
+            return False
+        gone_before = self.orders_gone_before + self.grace
+        if closed_at is not None:
+            return closed_at < gone_before
+        return is_uuid7(order_id) and order_id < first_uuid7(gone_before)
 
     def shipment_may_be_gone(self, order: AuditedOrder) -> bool:
         before = self.shipments_gone_before
