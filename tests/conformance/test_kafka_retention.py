@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from tests.conformance.conftest import Eventually
 
 from orderflow.messaging.kafka import kept
 
@@ -23,14 +24,18 @@ def topic(kafka_bootstrap: str) -> Iterator[str]:
         deleted.exception(30)
 
 
-def made(bootstrap: str, topic: str, **config: object) -> None:
+def made(bootstrap: str, topic: str, eventually: Eventually, **config: object) -> None:
     settings = {name.replace("_", "."): str(value) for name, value in config.items()}
     admin: Any = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(topic, 1, 1, config=settings)])[topic].result(30)
+    # A broker on a busy machine learns of the topic a moment after the controller has made it.
+    eventually(lambda: "UNKNOWN_TOPIC" not in kept(bootstrap, topic).why)
 
 
-def test_a_message_is_kept_for_the_retention_and_one_segment(kafka_bootstrap: str, topic: str) -> None:
-    made(kafka_bootstrap, topic, retention_ms=3 * DAY_MS, segment_ms=DAY_MS)
+def test_a_message_is_kept_for_the_retention_and_one_segment(
+    kafka_bootstrap: str, topic: str, eventually: Eventually
+) -> None:
+    made(kafka_bootstrap, topic, eventually, retention_ms=3 * DAY_MS, segment_ms=DAY_MS)
     found = kept(kafka_bootstrap, topic)
     assert found.place == f"topic {topic}"
     assert found.seconds == 4 * 86_400
@@ -41,9 +46,9 @@ def test_a_message_is_kept_for_the_retention_and_one_segment(kafka_bootstrap: st
     "config", [{"retention_ms": -1}, {"cleanup_policy": "compact"}, {"cleanup_policy": "compact,delete"}]
 )
 def test_a_topic_that_is_not_emptied_by_time_alone_has_no_bound(
-    config: dict[str, object], kafka_bootstrap: str, topic: str
+    config: dict[str, object], kafka_bootstrap: str, topic: str, eventually: Eventually
 ) -> None:
-    made(kafka_bootstrap, topic, **config)
+    made(kafka_bootstrap, topic, eventually, **config)
     found = kept(kafka_bootstrap, topic)
     assert found.seconds is None
     assert found.why.endswith(": such a topic is not emptied by time alone")

@@ -219,14 +219,22 @@ def test_a_lost_answer_to_commit_is_resolved_and_each_row_is_stored_once(
 def test_a_lost_answer_that_nobody_can_resolve_is_outcome_unknown(
     noted: Database,
 ) -> None:
-    writer = GroupCommit(noted.writer, "test", in_doubt_s_max=0.3)
+    told: set[str] = set()
+
+    def look(seconds: float) -> None:
+        told.update(each.part for each in writer.health.degraded())
+        time.sleep(seconds)
+
+    writer = GroupCommit(noted.writer, "test", in_doubt_s_max=0.3, sleep=look)
     lost = LostAnswers(noted, commits=False, times=-1)
     outcomes = queue(writer, WriteNotes(), 1, 2)
     writer.start()
     assert [type(outcome.cause) for outcome in outcomes()] == [OutcomeUnknown] * 2
+    assert told == {"writer-test"}
     lost.times = 0
     assert writer.submit_blocking(WriteNotes(), [Note(3)]) == [3]
     writer.close()
+    assert writer.health.degraded() == []
 
 
 def conflict(database: Database) -> Exception:

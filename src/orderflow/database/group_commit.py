@@ -58,6 +58,7 @@ try, so there are two."""
 
 IN_DOUBT_SECONDS_MAX = 8.0
 RETRY_PAUSE_S = 0.02
+_IN_DOUBT = "the answer to a COMMIT was lost, and the database does not tell yet whether it was written"
 LATER_S = 0.1
 """How long commands that can wait are kept for the next batch, before they are written by themselves."""
 
@@ -308,6 +309,8 @@ class GroupCommit:
             if in_doubt_since and self.monotonic() - in_doubt_since > self.in_doubt_s_max:
                 log.error("commit.outcome_unknown", writer=self.name, commands=len(batch))
                 return [NotWritten(OutcomeUnknown())] * len(batch)
+            if in_doubt_since and tries > 1:
+                self.health.trouble(self.loop.name, _IN_DOUBT)
             self.sleep(RETRY_PAUSE_S * min(tries, 10) * (0.5 + self.jitter()))
 
     def _give_up(
