@@ -73,11 +73,25 @@ def test_every_error_of_sql_server_is_understood_by_its_text_or_its_kind(number:
     assert classify(DBAPIError("INSERT", None, DriverError(kind, text))) is meaning
 
 
+def leaves_the_pool(error: Exception, **told: object) -> bool:
+    """Whether the session does, as SQLAlchemy tells of the error: with what has failed."""
+    told = {"connection": None, "statement": None, "cursor": None, "is_disconnect": False} | told
+    context = SimpleNamespace(original_exception=error, **told)
+    mssql_engine._leave_useless_session(context)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
+    return context.is_disconnect
+
+
 def test_a_session_that_can_do_no_more_leaves_the_pool() -> None:
     for number, (kind, text, meaning) in FAILURES.items():
-        context = SimpleNamespace(original_exception=DriverError(kind, text), is_disconnect=False)
-        mssql_engine._leave_useless_session(context)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
-        assert context.is_disconnect is (meaning is Failure.UNAVAILABLE), number
+        leaves = leaves_the_pool(DriverError(kind, text), connection="one", statement="INSERT")
+        assert leaves is (meaning is Failure.UNAVAILABLE), number
+
+
+def test_a_session_whose_commit_has_failed_leaves_the_pool_with_its_transaction() -> None:
+    late = DriverError("Timeout expired", "Query timeout expired")
+    assert leaves_the_pool(late, connection="one")
+    assert not leaves_the_pool(late, connection="one", cursor="while rows are read")
+    assert not leaves_the_pool(late), "there is no session yet"
 
 
 def connection_string(url: str) -> str:

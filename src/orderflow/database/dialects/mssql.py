@@ -43,8 +43,9 @@ def _lock_timeout(_milliseconds: str) -> str:
 
 
 def _lock_rows(query: Query, table: sa.Table, skip_locked: bool) -> Query:
-    hints = "WITH (UPDLOCK, ROWLOCK, READPAST)" if skip_locked else "WITH (UPDLOCK, ROWLOCK)"
-    return query.with_hint(table, hints, "mssql")
+    # With READ_COMMITTED_SNAPSHOT on, READPAST is only documented to work beside READCOMMITTEDLOCK.
+    more = ", READPAST, READCOMMITTEDLOCK" if skip_locked else ""
+    return query.with_hint(table, f"WITH (UPDLOCK, ROWLOCK{more})", "mssql")
 
 
 def _rows(columns: Sequence[sa.Column[Any]]) -> Query:
