@@ -152,11 +152,13 @@ spec:
       {{- include "orderflow.pod" . | nindent 6 }}
       terminationGracePeriodSeconds: 30 # the pause below, and 15 s in which a role ends
       topologySpreadConstraints:
+        {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
         - maxSkew: 1
-          topologyKey: kubernetes.io/hostname
+          topologyKey: {{ . }}
           whenUnsatisfiable: ScheduleAnyway
           labelSelector:
-            matchLabels: {{- include "orderflow.selector" . | nindent 14 }}
+            matchLabels: {{- include "orderflow.selector" $ | nindent 14 }}
+        {{- end }}
       containers:
         - name: {{ .role }}
           args: [{{ .role }}]
