@@ -164,6 +164,9 @@ FAILURES_BY_TEXT: dict[str, Failure] = {
     LOCK_REFUSED: Failure.LOCKED,  # 1222
     "Query timeout expired": Failure.RETRY,
     "Snapshot isolation transaction aborted": Failure.RETRY,  # 3960
+    "has no corresponding BEGIN TRANSACTION": Failure.RETRY,  # 3902, 3903: the transaction has ended
+    "No transaction or savepoint of that name": Failure.RETRY,  # 6401: as well
+    "The current transaction cannot be committed": Failure.RETRY,  # 3930, 3931: after an error
     "because the database is read-only": Failure.UNAVAILABLE,  # 3906
     "Could not run BEGIN TRANSACTION in database": Failure.UNAVAILABLE,  # 3908
     "Cannot open database": Failure.UNAVAILABLE,  # 4060
@@ -187,6 +190,12 @@ FAILURES_BY_TEXT: dict[str, Failure] = {
     "cannot obtain a LOCK resource": Failure.UNAVAILABLE,  # 1204
     "is participating in an availability group": Failure.UNAVAILABLE,  # 976, 983: a secondary
     "is being recovered": Failure.UNAVAILABLE,  # 922
+    "Server is in script upgrade mode": Failure.UNAVAILABLE,  # 18401
+    "HADR_DATABASE_WAIT_FOR_TRANSITION": Failure.UNAVAILABLE,  # 4221: a secondary after a failover
+    "failed to resume the transaction": Failure.UNAVAILABLE,  # 3971
+    "waiting for memory resources": Failure.UNAVAILABLE,  # 8645
+    "limit for the database is": Failure.UNAVAILABLE,  # 10928: Azure
+    "the server is currently too busy": Failure.UNAVAILABLE,  # 10929
     "is in the middle of a restore": Failure.UNAVAILABLE,  # 927
     "Failed to load the driver": Failure.UNKNOWN,  # a library that it needs is missing: no outage
     "JSON text is not properly formatted": Failure.DATA,  # 13609
