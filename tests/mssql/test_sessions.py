@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from orderflow.database import mssql_engine
-from orderflow.database.dialects import Failure, classify
-from orderflow.database.dialects.dialect import LOCK_TIMEOUT
+from orderflow.database.dialects import DIALECTS, Failure, classify
+from orderflow.database.dialects.dialect import LOCK_TIMEOUT, TABLE_LOCK_WAIT_MS
+from orderflow.database.dialects.mssql import LOCK_BY_NAME
 from orderflow.database.dialects.transact_sql import TransactSql
 from orderflow.database.engine import connect
 from orderflow.database.errors import DatabaseMisconfigured
+from orderflow.database.migration_plan import Waits, held_up
 from orderflow.database.urls import parse_url
 from orderflow.settings import load_with_origins, plain_text
 
@@ -202,3 +204,28 @@ def test_a_session_has_its_bounds_and_speaks_the_language_in_which_errors_are_kn
     assert "SET LOCK_TIMEOUT 2000" in sent[0]
     assert "SET LANGUAGE us_english" in sent[0]
     assert f"0x{b'api'.hex()}" in sent[0]
+
+
+def test_a_migration_waits_long_for_its_turn_and_briefly_for_a_table() -> None:
+    sent: list[tuple[object, ...]] = []
+    granted = SimpleNamespace(scalar_one=lambda: 0)
+
+    def send(*message: object) -> object:
+        sent.append(message)
+        return granted
+
+    driver = SimpleNamespace(timeout=0)
+    connection: Any = SimpleNamespace(
+        connection=SimpleNamespace(driver_connection=driver), exec_driver_sql=send
+    )
+    DIALECTS["mssql"].lock(connection, 7, 60)
+    assert sent == [
+        (f"SET LOCK_TIMEOUT {TABLE_LOCK_WAIT_MS}",),
+        (LOCK_BY_NAME, ("orderflow-7", 60_000)),
+    ]
+    assert driver.timeout == 600
+
+
+def test_a_clustered_index_holds_up_reads_as_well() -> None:
+    assert held_up("CREATE CLUSTERED INDEX a_by_x ON a (x)") == ("a", Waits.EVERYTHING)
+    assert held_up("CREATE INDEX a_by_x ON a (x)") == ("a", Waits.WRITES)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from orderflow.database.dialects.dialect import (
     ROWS,
+    TABLE_LOCK_WAIT_MS,
     Changes,
     Dialect,
     Failure,
@@ -153,7 +154,7 @@ def _try_lock(connection: Connection, name: str) -> bool:
 def _lock(connection: Connection, number: int, seconds_max: float) -> None:
     # The driver bounds statements; the engine gives the session its usual bound when it is returned.
     connection.connection.driver_connection.timeout = round(10 * seconds_max)  # pyright: ignore[reportOptionalMemberAccess]
-    connection.exec_driver_sql(f"SET LOCK_TIMEOUT {seconds_max * 1000:.0f}")
+    connection.exec_driver_sql(f"SET LOCK_TIMEOUT {TABLE_LOCK_WAIT_MS}")
     granted = connection.exec_driver_sql(LOCK_BY_NAME, (f"orderflow-{number}", round(seconds_max * 1000)))
     if granted.scalar_one() < 0:
         connection.exec_driver_sql(f"THROW 50000, '{LOCK_REFUSED}', 1")
