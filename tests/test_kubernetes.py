@@ -211,6 +211,25 @@ def test_the_values_of_the_documentation_are_rendered(tmp_path: Path) -> None:
         assert {9093, 5432} <= {*out}
 
 
+def test_what_retention_removes_is_written_to_a_volume_that_outlives_the_pods(tmp_path: Path) -> None:
+    values = changed("settings", ORDERFLOW_ORDERS_KEPT_S="31536000", ORDERFLOW_SHIPMENTS_KEPT_S="31536000")
+    values |= {"archive": {"orders": "old-orders", "fulfillment": "old-shipments"}}
+    found = pods(rendered(tmp_path, values))
+    mounted = mount(tmp_path, set(SECRETS))
+    claims = {"api": "old-orders", "relay": "old-orders", "fulfillment": "old-shipments"}
+    for role, pod in found.items():
+        claim = {
+            volume["persistentVolumeClaim"]["claimName"]
+            for volume in pod["spec"]["volumes"]
+            if volume["name"] == "archive"
+        }
+        assert claim == ({claims[role]} if role in claims else set())
+        for container in containers(pod):
+            settings = load_with_origins(environment(container, mounted)).settings
+            paths = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "archive"]
+            assert paths == ([str(settings.archive_dir)] if role in claims else [])
+
+
 def test_the_pods_of_a_role_are_spread_over_zones_and_nodes(resources: list[dict[str, Any]]) -> None:
     for role in ROLES:
         spread = pods(resources)[role]["spec"]["topologySpreadConstraints"]
@@ -300,6 +319,9 @@ def test_workers_follow_the_lag_up_to_the_number_of_partitions(tmp_path: Path) -
         (changed("fulfillment", replicaCount=2), "replicaCount"),
         (changed("image", digest="latest"), "digest"),
         (changed("tls", secret=None), "ORDERFLOW_BEHIND_PROXY"),
+        (changed("settings", ORDERFLOW_ORDERS_KEPT_S="86400"), "ORDERS_KEPT_S needs archive.orders"),
+        (changed("settings", ORDERFLOW_ARCHIVE_DIR="/old"), "ORDERFLOW_ARCHIVE_DIR is set by the chart"),
+        (VALUES | {"archive": {"orders": "old"}}, "archive: name a claim for each service"),
         (changed("networkPolicy", kafka=None), "networkPolicy.kafka.ports lacks 9093"),
         (
             changed("settings", ORDERFLOW_CARRIER_URL="https://c:8443/v1"),
