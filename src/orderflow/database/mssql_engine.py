@@ -1,7 +1,8 @@
 """Engines for SQL Server. Sessions have time-outs, and speak English: errors are known by their texts.
 
-The driver begins a transaction with the first statement, so that costs no round trip. The server has no bound
-for idle transactions: if this process is stopped in one, others wait for its rows until their lock time-out.
+The driver begins a transaction with the first statement, and another one if that has ended meanwhile. The
+server has no bound for idle transactions: if this process is stopped in one, others wait for its rows until
+their lock time-out.
 """
 
 from collections.abc import Callable
