@@ -122,6 +122,11 @@ def not_ready() -> list[str]:
     chart = (ROOT / "deploy" / "kubernetes" / "orderflow" / "Chart.yaml").read_text()
     if re.findall(r"^(?:v|appV)ersion: (\S+)$", chart, re.MULTILINE) != [number, number]:
         found.append(f"Chart.yaml in deploy/kubernetes needs {number} as its version and its appVersion")
+    events, kept = ROOT / "docs" / "asyncapi" / "events.json", f"docs/asyncapi/released/{number}.json"
+    if not (ROOT / kept).exists() or (ROOT / kept).read_bytes() != events.read_bytes():
+        found.append(f"{kept} is not docs/asyncapi/events.json: copy it")
+    if not (ROOT / "tests" / "upgrades" / "released" / number).is_dir():
+        found.append(f"this release's databases are not kept: python -m tests.upgrades.make_dump {number}")
     return found
 
 

@@ -1,7 +1,9 @@
 """The Helm chart as helm renders it: what its pods get, what they may do, and what it refuses to render."""
 
+import re
 import shutil
 import subprocess
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ VALUES: dict[str, Any] = {
     },
     "secrets": {"orders": "orders", "fulfillment": "fulfillment", "migrate": "migrate"},
     "tls": {"secret": "certificate"},
+    "networkPolicy": {"kafka": {"ports": [9093]}},
 }
 SECRETS = {
     "orderflow_database_url": "postgresql://orders:4f1b09@db/orders?sslmode=verify-full",
@@ -195,6 +198,48 @@ def test_the_databases_are_migrated_and_the_workers_key_is_stored_before_anythin
     assert policy["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
 
 
+def test_the_values_of_the_documentation_are_rendered(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text()
+    (example,) = (
+        part for part in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "networkPolicy:" in part
+    )
+    values = yaml.safe_load(textwrap.dedent(f"    {example.strip()}"))
+    values["image"]["digest"] = f"sha256:{'0' * 64}"
+    policies = of_kind(rendered(tmp_path, values), "NetworkPolicy")
+    for role in ROLES:
+        out = [port["port"] for rule in policies[f"shop-{role}"]["spec"]["egress"] for port in rule["ports"]]
+        assert {9093, 5432} <= {*out}
+
+
+def test_what_retention_removes_is_written_to_a_volume_that_outlives_the_pods(tmp_path: Path) -> None:
+    values = changed("settings", ORDERFLOW_ORDERS_KEPT_S="31536000", ORDERFLOW_SHIPMENTS_KEPT_S="31536000")
+    values |= {"archive": {"orders": "old-orders", "fulfillment": "old-shipments"}}
+    found = pods(rendered(tmp_path, values))
+    mounted = mount(tmp_path, set(SECRETS))
+    claims = {"api": "old-orders", "relay": "old-orders", "fulfillment": "old-shipments"}
+    for role, pod in found.items():
+        claim = {
+            volume["persistentVolumeClaim"]["claimName"]
+            for volume in pod["spec"]["volumes"]
+            if volume["name"] == "archive"
+        }
+        assert claim == ({claims[role]} if role in claims else set())
+        for container in containers(pod):
+            settings = load_with_origins(environment(container, mounted)).settings
+            paths = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "archive"]
+            assert paths == ([str(settings.archive_dir)] if role in claims else [])
+
+
+def test_the_pods_of_a_role_are_spread_over_zones_and_nodes(resources: list[dict[str, Any]]) -> None:
+    for role in ROLES:
+        spread = pods(resources)[role]["spec"]["topologySpreadConstraints"]
+        over = [each["topologyKey"] for each in spread]
+        assert over == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        assert all(
+            each["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == role for each in spread
+        )
+
+
 def test_every_pod_has_one_network_policy_and_every_role_one_budget(resources: list[dict[str, Any]]) -> None:
     for role, pod in pods(resources).items():
         labels = pod["metadata"]["labels"].items()
@@ -235,9 +280,10 @@ def test_network_policies_let_in_and_out_what_a_role_needs_and_no_more(tmp_path:
     dns = [(53, nobody), (53, nobody)]
     database, kafka = (5433, ["ipBlock"]), (9093, nobody)
     assert ports("api", "ingress") == [(8080, ["namespaceSelector"]), (8080, ["fulfillment"])]
-    assert ports("api", "egress") == [*dns, (8081, ["fulfillment"]), database, kafka]
+    receivers = (443, nobody)
+    assert ports("api", "egress") == [*dns, (8081, ["fulfillment"]), database, kafka, receivers]
     assert ports("relay", "ingress") == [(8082, [])]
-    assert ports("relay", "egress") == [*dns, database, kafka]
+    assert ports("relay", "egress") == [*dns, database, kafka, receivers]
     assert ports("fulfillment", "ingress") == [(8081, []), (8081, ["api"])]
     assert ports("fulfillment", "egress") == [*dns, (8080, ["api"]), database, kafka, (443, [])]
     assert ports("migrate", "ingress") == []
@@ -273,6 +319,14 @@ def test_workers_follow_the_lag_up_to_the_number_of_partitions(tmp_path: Path) -
         (changed("fulfillment", replicaCount=2), "replicaCount"),
         (changed("image", digest="latest"), "digest"),
         (changed("tls", secret=None), "ORDERFLOW_BEHIND_PROXY"),
+        (changed("settings", ORDERFLOW_ORDERS_KEPT_S="86400"), "ORDERS_KEPT_S needs archive.orders"),
+        (changed("settings", ORDERFLOW_ARCHIVE_DIR="/old"), "ORDERFLOW_ARCHIVE_DIR is set by the chart"),
+        (VALUES | {"archive": {"orders": "old"}}, "archive: name a claim for each service"),
+        (changed("networkPolicy", kafka=None), "networkPolicy.kafka.ports lacks 9093"),
+        (
+            changed("settings", ORDERFLOW_CARRIER_URL="https://c:8443/v1"),
+            "networkPolicy.parties.ports lacks 8443",
+        ),
     ],
 )
 def test_values_with_which_no_role_would_start_are_refused(

@@ -9,10 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CHART = "deploy/kubernetes/orderflow/Chart.yaml"
+EVENTS, KEPT = "docs/asyncapi/events.json", "docs/asyncapi/released/1.2.0.json"
 READY = {
     "pyproject.toml": '[project]\nname = "orderflow"\nversion = "1.2.0"\n',
     "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n## 1.2.0 - 2026-12-01\n",
     CHART: "version: 1.2.0\nappVersion: 1.2.0\n",
+    EVENTS: "{}",
+    KEPT: "{}",
+    "tests/upgrades/released/1.2.0/cases.json": "{}",
 }
 
 
@@ -71,4 +75,22 @@ def test_the_chart_has_the_same_version(checkout: Path, name: str) -> None:
     commit(checkout)
     assert refusal(checkout) == [
         "Chart.yaml in deploy/kubernetes needs 1.2.0 as its version and its appVersion"
+    ]
+
+
+def test_what_the_events_of_a_release_look_like_is_kept_with_it(checkout: Path) -> None:
+    (checkout / EVENTS).write_text('{"another": "event"}')
+    commit(checkout)
+    expected = [f"{KEPT} is not {EVENTS}: copy it"]
+    assert refusal(checkout) == expected
+    (checkout / KEPT).unlink()
+    commit(checkout)
+    assert refusal(checkout) == expected
+
+
+def test_the_databases_of_a_release_are_kept_with_it(checkout: Path) -> None:
+    shutil.rmtree(checkout / "tests")
+    commit(checkout)
+    assert refusal(checkout) == [
+        "this release's databases are not kept: python -m tests.upgrades.make_dump 1.2.0"
     ]

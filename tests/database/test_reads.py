@@ -6,6 +6,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from orderflow.database.engine import READ_THREADS, READ_WAIT_S_MAX, Database, DatabaseUnavailable, Reader
 
@@ -39,3 +40,31 @@ def test_a_read_that_waited_too_long_is_refused_and_the_next_one_is_not_behind_i
         reader.close()
 
     asyncio.run(scenario())
+
+
+class Deadlock(Exception):
+    """As the driver of PostgreSQL raises it."""
+
+    __module__ = "psycopg.errors"
+    sqlstate = "40P01"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_query_that_gave_in_to_a_writer_is_tried_once_more(database: Database, times: int) -> None:
+    tries = 0
+
+    def give_in(connection: Connection) -> int:
+        nonlocal tries
+        tries += 1
+        if tries <= times:
+            raise DBAPIError("SELECT", None, Deadlock("deadlock detected"))
+        return one(connection)
+
+    reader = Reader(database)
+    if times == 1:
+        assert asyncio.run(reader.run(give_in)) == 1
+    else:
+        with pytest.raises(DatabaseUnavailable, match="deadlock detected"):
+            asyncio.run(reader.run(give_in))
+    assert tries == 2
+    reader.close()

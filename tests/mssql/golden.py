@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from tests.mssql import recorder, scenario
 
 import orderflow
-from orderflow.database import bulk
+from orderflow.database import bulk, mssql_engine
 from orderflow.database.dialects.mssql import LOCK_BY_NAME
 from orderflow.database.migrate import Schema, newest, scripts
 from orderflow.fulfillment.migrations import SCHEMA as FULFILLMENT
@@ -40,6 +40,7 @@ def files() -> dict[str, str]:
     named |= {name: new for name, sent in recorded().items() if (new := sorted({*sent} - known))}
     named |= {"orders.placement.mssql.INSERT": [INSERT]}
     named |= {"database.dialects.mssql.LOCK_BY_NAME": [LOCK_BY_NAME]}
+    named |= {"database.mssql_engine.TRANSACTION": [mssql_engine.TRANSACTION]}
     rooms = sorted({name.split(".")[0] for name in named})
     by_room = {room: {n: s for n, s in named.items() if n.split(".")[0] == room} for room in rooms}
     found = {f"{room}.sql": _written(statements) for room, statements in by_room.items()}

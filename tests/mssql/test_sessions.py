@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from orderflow.database import mssql_engine
-from orderflow.database.dialects import Failure, classify
-from orderflow.database.dialects.dialect import LOCK_TIMEOUT
+from orderflow.database.dialects import DIALECTS, Failure, classify
+from orderflow.database.dialects.dialect import LOCK_TIMEOUT, TABLE_LOCK_WAIT_MS
+from orderflow.database.dialects.mssql import LOCK_BY_NAME
 from orderflow.database.dialects.transact_sql import TransactSql
 from orderflow.database.engine import connect
 from orderflow.database.errors import DatabaseMisconfigured
+from orderflow.database.migration_plan import Waits, held_up
 from orderflow.database.urls import parse_url
 from orderflow.settings import load_with_origins, plain_text
 
@@ -39,6 +41,13 @@ FAILURES = {
     -2: ("Timeout expired", "Query timeout expired", Failure.RETRY),
     233: (GENERAL, "Named pipe: No process is on the other end of the pipe.", Failure.UNAVAILABLE),
     547: ("Integrity constraint violation", "The INSERT conflicted with the CHECK constraint", Failure.DATA),
+    3902: (ACCESS, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.", Failure.RETRY),
+    3930: (
+        ACCESS,
+        "The current transaction cannot be committed and cannot support operations",
+        Failure.RETRY,
+    ),
+    6401: (ACCESS, "Cannot roll back a. No transaction or savepoint of that name was found.", Failure.RETRY),
     701: (ACCESS, "There is insufficient system memory in resource pool", Failure.UNAVAILABLE),
     922: (ACCESS, "Database 'orders' is being recovered. Waiting until it has.", Failure.UNAVAILABLE),
     976: (ACCESS, "The database is participating in an availability group", Failure.UNAVAILABLE),
@@ -48,6 +57,12 @@ FAILURES = {
     2628: ("String data, right-truncated", "String or binary data would be truncated", Failure.DATA),
     3906: (ACCESS, 'Failed to update "orders" because the database is read-only.', Failure.UNAVAILABLE),
     3908: (ACCESS, "Could not run BEGIN TRANSACTION in database 'orders'", Failure.UNAVAILABLE),
+    3971: (ACCESS, "The server failed to resume the transaction. Desc:3500000002.", Failure.UNAVAILABLE),
+    4221: (ACCESS, "… due to long wait on 'HADR_DATABASE_WAIT_FOR_TRANSITION'.", Failure.UNAVAILABLE),
+    8645: (ACCESS, "A timeout occurred while waiting for memory resources to execute", Failure.UNAVAILABLE),
+    10928: (ACCESS, "Resource ID : 1. The request limit for the database is 90", Failure.UNAVAILABLE),
+    10929: (ACCESS, "However, the server is currently too busy to support requests", Failure.UNAVAILABLE),
+    18401: (GENERAL, "Login failed for login 'x'. Server is in script upgrade mode.", Failure.UNAVAILABLE),
     4060: (ACCESS, 'Cannot open database "orders" requested by the login.', Failure.UNAVAILABLE),
     9002: (ACCESS, "The transaction log for database 'orders' is full", Failure.UNAVAILABLE),
     10053: (GENERAL, "An established connection was aborted by the software", Failure.UNAVAILABLE),
@@ -73,11 +88,25 @@ def test_every_error_of_sql_server_is_understood_by_its_text_or_its_kind(number:
     assert classify(DBAPIError("INSERT", None, DriverError(kind, text))) is meaning
 
 
+def leaves_the_pool(error: Exception, **told: object) -> bool:
+    """Whether the session does, as SQLAlchemy tells of the error: with what has failed."""
+    told = {"connection": None, "statement": None, "cursor": None, "is_disconnect": False} | told
+    context = SimpleNamespace(original_exception=error, **told)
+    mssql_engine._leave_useless_session(context)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
+    return context.is_disconnect
+
+
 def test_a_session_that_can_do_no_more_leaves_the_pool() -> None:
     for number, (kind, text, meaning) in FAILURES.items():
-        context = SimpleNamespace(original_exception=DriverError(kind, text), is_disconnect=False)
-        mssql_engine._leave_useless_session(context)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
-        assert context.is_disconnect is (meaning is Failure.UNAVAILABLE), number
+        leaves = leaves_the_pool(DriverError(kind, text), connection="one", statement="INSERT")
+        assert leaves is (meaning is Failure.UNAVAILABLE), number
+
+
+def test_a_session_whose_commit_has_failed_leaves_the_pool_with_its_transaction() -> None:
+    late = DriverError("Timeout expired", "Query timeout expired")
+    assert leaves_the_pool(late, connection="one")
+    assert not leaves_the_pool(late, connection="one", cursor="while rows are read")
+    assert not leaves_the_pool(late), "there is no session yet"
 
 
 def connection_string(url: str) -> str:
@@ -175,3 +204,28 @@ def test_a_session_has_its_bounds_and_speaks_the_language_in_which_errors_are_kn
     assert "SET LOCK_TIMEOUT 2000" in sent[0]
     assert "SET LANGUAGE us_english" in sent[0]
     assert f"0x{b'api'.hex()}" in sent[0]
+
+
+def test_a_migration_waits_long_for_its_turn_and_briefly_for_a_table() -> None:
+    sent: list[tuple[object, ...]] = []
+    granted = SimpleNamespace(scalar_one=lambda: 0)
+
+    def send(*message: object) -> object:
+        sent.append(message)
+        return granted
+
+    driver = SimpleNamespace(timeout=0)
+    connection: Any = SimpleNamespace(
+        connection=SimpleNamespace(driver_connection=driver), exec_driver_sql=send
+    )
+    DIALECTS["mssql"].lock(connection, 7, 60)
+    assert sent == [
+        (f"SET LOCK_TIMEOUT {TABLE_LOCK_WAIT_MS}",),
+        (LOCK_BY_NAME, ("orderflow-7", 60_000)),
+    ]
+    assert driver.timeout == 600
+
+
+def test_a_clustered_index_holds_up_reads_as_well() -> None:
+    assert held_up("CREATE CLUSTERED INDEX a_by_x ON a (x)") == ("a", Waits.EVERYTHING)
+    assert held_up("CREATE INDEX a_by_x ON a (x)") == ("a", Waits.WRITES)

@@ -102,7 +102,7 @@ def test_no_condition_is_compared_as_if_it_were_a_value(path: Path) -> None:
 def test_a_claim_locks_its_rows_and_passes_over_those_of_others() -> None:
     text = (golden.DIRECTORY / "orders.sql").read_text()
     (free,) = [sql for name, sql in golden.statements(text) if name == "orders.outbox._FREE"]
-    assert "FROM outbox WITH (UPDLOCK, ROWLOCK, READPAST)" in free
+    assert "FROM outbox WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)" in free
     assert "FETCH FIRST ? ROWS ONLY" in free
     assert "ROW_NUMBER" not in free, "it would lock every row"
 

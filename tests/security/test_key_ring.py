@@ -11,6 +11,7 @@ from tests.security.conftest import BORN, new_key, revoke, stored
 
 from orderflow.contracts.scopes import Scope
 from orderflow.database.engine import Database
+from orderflow.database.errors import TransactionEnded
 from orderflow.orders.tables import api_keys
 from orderflow.runtime.health import Health
 from orderflow.security import keys
@@ -169,6 +170,22 @@ def test_the_last_use_is_noted_once_a_minute(ring: KeyRing, database: Database, 
     times.s += NOTE_USE_S
     ring.refresh()
     assert last_use(database) == first + timedelta(seconds=NOTE_USE_S), "it was not used since"
+
+
+def test_a_use_that_cannot_be_noted_because_the_server_ends_the_transaction_is_trouble_and_no_more(
+    ring: KeyRing, database: Database, times: Times, health: Health
+) -> None:
+    def end(_connection: sa.Connection) -> None:
+        raise TransactionEnded("the server has ended it")
+
+    key = stored(database, Scope.ORDERS_READ)
+    ring.refresh()
+    ring.find(key.encode())
+    event.listen(database.writer, "commit", end)
+    times.s += NOTE_USE_S
+    ring.refresh()
+    assert health.is_degraded(PART)
+    assert isinstance(ring.find(key.encode()), Principal)
 
 
 def test_a_processs_own_key_is_in_no_database(database: Database, health: Health, times: Times) -> None:

@@ -139,6 +139,7 @@ class Reader:
 
     def _read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         for last_try in (False, True):
+            tried_at_s = time.perf_counter()
             try:
                 with self._engine.connect() as connection:
                     began = time.perf_counter()
@@ -146,11 +147,14 @@ class Reader:
                 db_operation(self._engine.dialect.name, query, time.perf_counter() - began)
                 return result
             except SQLAlchemyError as error:
-                # A pooled connection may have died with a server that is back by now, so try once more.
+                # A pooled connection may have died with a server that is back by now, and the writer that a
+                # query gave in to may have ended. So try once more, but not what took too long.
+                failure = classify(error)
                 invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
-                if invalidated and not last_try:
+                gave_in = failure is Failure.RETRY and time.perf_counter() - tried_at_s < READ_WAIT_S_MAX
+                if (invalidated or gave_in) and not last_try:
                     continue
-                if classify(error) in (Failure.DEFECT, Failure.UNKNOWN):
+                if failure in (Failure.DEFECT, Failure.UNKNOWN):
                     raise
                 raise DatabaseUnavailable(reason(error)) from error
         raise AssertionError("unreachable")

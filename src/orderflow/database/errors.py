@@ -7,6 +7,11 @@ class DatabaseUnavailable(Exception):
     """The database cannot be reached or cannot write now; nothing was written."""
 
 
+class TransactionEnded(DatabaseUnavailable):
+    """The server has ended the transaction and told nobody, so its COMMIT was not sent; nothing was
+    written."""
+
+
 class DatabaseMisconfigured(Exception):
     """The URL or the database is not what Orderflow needs; the text says what to do and shows no secret."""
 

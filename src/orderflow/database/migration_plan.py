@@ -95,7 +95,8 @@ def _statements(connection: Connection, step: Script) -> tuple[str, ...]:
 
 _NAME = r"(?:\[?\w+\]?\.)?[\"\[]?(?P<table>\w+)"
 _LOCKS = (
-    (rf"CREATE (UNIQUE )?(CLUSTERED )?(NONCLUSTERED )?INDEX (?!CONCURRENTLY).* ON {_NAME}", Waits.WRITES),
+    (rf"CREATE (UNIQUE )?CLUSTERED INDEX .* ON {_NAME}", Waits.EVERYTHING),
+    (rf"CREATE (UNIQUE )?(NONCLUSTERED )?INDEX (?!CONCURRENTLY).* ON {_NAME}", Waits.WRITES),
     (rf"CREATE TRIGGER .* ON {_NAME}", Waits.WRITES),
     (rf"ALTER TABLE {_NAME} ADD (CONSTRAINT \w+ )?FOREIGN KEY", Waits.WRITES),
     (rf"(UPDATE|DELETE FROM|INSERT INTO) {_NAME}", Waits.ROWS),

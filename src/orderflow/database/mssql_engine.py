@@ -1,7 +1,8 @@
 """Engines for SQL Server. Sessions have time-outs, and speak English: errors are known by their texts.
 
-The driver begins a transaction with the first statement, so that costs no round trip. The server has no bound
-for idle transactions: if this process is stopped in one, others wait for its rows until their lock time-out.
+The driver begins a transaction with the first statement, and another one if that has ended meanwhile. The
+server has no bound for idle transactions: if this process is stopped in one, others wait for its rows until
+their lock time-out.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from orderflow.database.dialects.dialect import LOCK_TIMEOUT, Failure
 from orderflow.database.dialects.mssql import MSSQL
-from orderflow.database.errors import DatabaseMisconfigured, reason
+from orderflow.database.errors import DatabaseMisconfigured, TransactionEnded, reason
 
 CONNECT_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_S = 10
@@ -35,12 +36,46 @@ YIELDING = "SET DEADLOCK_PRIORITY LOW"
 
 
 def writing_engine(url: URL, application: str, *, connections: int, pool_wait_s: float) -> Engine:
-    return _engine(url, application, SESSION, pool_size=connections, pool_timeout=pool_wait_s)
+    engine = _engine(url, application, SESSION, pool_size=connections, pool_timeout=pool_wait_s)
+    commit_whole_transactions_only(engine)
+    return engine
 
 
 def reading_engine(url: URL, application: str, *, connections: int, pool_wait_s: float) -> Engine:
     engine = {"pool_size": connections, "pool_timeout": pool_wait_s, "isolation_level": "AUTOCOMMIT"}
     return _engine(url, application, (*SESSION, YIELDING), **engine)
+
+
+TRANSACTION = "SELECT MAX(CURRENT_TRANSACTION_ID()) FROM sys.schemas"
+"""The number of the transaction, which begins with this if there is none yet: the server begins one only for
+a statement that reads a table."""
+
+
+def commit_whole_transactions_only(engine: Engine) -> None:
+    """Raise TransactionEnded instead of committing, if the server has ended the transaction since it began.
+
+    The driver says nothing if an error that it keeps to itself has ended the transaction, and sends the next
+    statement in a new one, whose COMMIT would succeed without the statements before. With XACT_ABORT the
+    server would end it at more errors, and take away savepoints. This costs a round trip at the beginning and
+    one at the end.
+    """
+    event.listen(engine, "begin", _note_transaction)
+    event.listen(engine, "commit", _refuse_another_transaction)
+
+
+def _note_transaction(connection: Connection) -> None:
+    connection.info["transaction"] = connection.exec_driver_sql(TRANSACTION).scalar_one()
+
+
+def _refuse_another_transaction(connection: Connection) -> None:
+    began, ends = connection.info["transaction"], None
+    try:
+        ends = connection.exec_driver_sql(TRANSACTION).scalar_one()
+    finally:
+        if ends != began:
+            connection.invalidate()  # SQLAlchemy would not roll back what it could not commit
+    if ends != began:
+        raise TransactionEnded(f"the server has ended transaction {began} and begun {ends}")
 
 
 _COMPATIBILITY = "SELECT compatibility_level FROM sys.databases WHERE database_id = DB_ID()"
@@ -119,6 +154,8 @@ def _with_lock_timeout(
 
 def _leave_useless_session(context: ExceptionContext) -> None:
     """Remove a session from the pool that can do no more: its server may have become read-only, for example,
-    and the next connection goes to the one that takes writes now."""
-    if MSSQL.failure(context.original_exception) is Failure.UNAVAILABLE:
+    and the next connection goes to the one that takes writes now. After a COMMIT or ROLLBACK that failed its
+    transaction may still be open; these have neither a statement nor a cursor."""
+    is_open = context.connection is not None and context.statement is None and context.cursor is None
+    if is_open or MSSQL.failure(context.original_exception) is Failure.UNAVAILABLE:
         context.is_disconnect = True

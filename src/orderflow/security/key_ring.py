@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orderflow.contracts.scopes import Scope, granted
 from orderflow.database.dialects import Failure, classify
 from orderflow.database.engine import Database, reason
+from orderflow.database.errors import TransactionEnded
 from orderflow.runtime.health import Health
 from orderflow.runtime.loop import ThreadLoop
 from orderflow.security import keys
@@ -112,7 +113,7 @@ class KeyRing:
             if began >= self._note_use_at:
                 self._note_use_at = began + NOTE_USE_S
                 self._note_use()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, TransactionEnded) as error:
             if classify(error) is Failure.DEFECT:
                 raise
             self._health.trouble(PART, f"keys cannot be read: {reason(error)}")

@@ -153,7 +153,7 @@ END CATCH
 
 -- fulfillment.attentions._claim
 SELECT TOP 10 attentions.order_id, attentions.kind, attentions.reason, attentions.correlation_id, attentions.due_at_ms
-FROM attentions WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM attentions WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE attentions.due_at_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) OR
     attentions.due_at_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ? ORDER BY
     attentions.due_at_ms
@@ -252,14 +252,14 @@ UPDATE shipments SET cancel_requested_at=? WHERE shipments.order_id = ?
 
 -- fulfillment.claims._DATED_AHEAD
 SELECT TOP 1000 shipments.order_id
-FROM shipments WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM shipments WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE shipments.due_at_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ? AND
     (shipments.due_at_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ? OR
     shipments.waits = ? AND shipments.note IS NULL)
 
 -- fulfillment.claims._claim
 SELECT TOP 50 shipments.order_id, DATALENGTH(shipments.request) AS length_1, shipments.state
-FROM shipments WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM shipments WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE shipments.due_at_ms IS NOT NULL AND shipments.due_at_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS
     DATETIME2), SYSUTCDATETIME()) AND shipments.waits > ? AND (shipments.worker_id IS NULL OR NOT (shipments.worker_id
     = ? AND shipments.epoch = ?)) AND NOT (EXISTS (SELECT *
@@ -274,7 +274,7 @@ WHERE workers.worker_id = shipments.worker_id AND workers.epoch = shipments.epoc
 
 -- fulfillment.claims._claim
 SELECT TOP 98 shipments.order_id, DATALENGTH(shipments.request) AS length_1, shipments.state
-FROM shipments WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM shipments WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE shipments.due_at_ms IS NOT NULL AND shipments.due_at_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS
     DATETIME2), SYSUTCDATETIME()) AND shipments.waits = ? AND (shipments.worker_id IS NULL OR NOT (shipments.worker_id
     = ? AND shipments.epoch = ?)) AND NOT (EXISTS (SELECT *
@@ -307,7 +307,7 @@ UPDATE shipments SET party=? WHERE shipments.party IS NULL AND shipments.intent_
 
 -- fulfillment.dead_letters.copies._claim_copies
 SELECT TOP 10 dead_letters.id, coalesce(DATALENGTH(dead_letters.value), ?) AS coalesce_1
-FROM dead_letters WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM dead_letters WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE dead_letters.copy_due_ms IS NOT NULL AND (dead_letters.copy_due_ms <= DATEDIFF_BIG(millisecond,
     CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) OR dead_letters.copy_due_ms > DATEDIFF_BIG(millisecond,
     CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) + ?) ORDER BY dead_letters.copy_due_ms
@@ -439,7 +439,7 @@ UPDATE redrives SET redriven=(redrives.redriven + ?), step_due_ms=(DATEDIFF_BIG(
 SELECT redrives.id, redrives.kind, redrives.reason, redrives.rate_per_s, redrives.staged, redrives.letters,
     redrives.actor, redrives.state, redrives.note, redrives.redriven, redrives.started_at, redrives.ended_at,
     redrives.step_due_ms
-FROM redrives WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM redrives WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE redrives.state = ? AND (redrives.step_due_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
     SYSUTCDATETIME()) OR redrives.step_due_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
     SYSUTCDATETIME()) + ?) ORDER BY redrives.id
@@ -488,7 +488,8 @@ WHERE dead_letters.order_id IN (?) AND dead_letters.topic IS NOT NULL AND dead_l
 -- fulfillment.dead_letters.redriver._follow
 SELECT TOP 500 dead_letters.id, dead_letters.kind, dead_letters.topic, dead_letters.step, shipments.order_id,
     shipments.shipment_id, shipments.direction, shipments.error, shipments.note
-FROM dead_letters WITH (UPDLOCK, ROWLOCK, READPAST) JOIN shipments ON shipments.order_id = dead_letters.order_id
+FROM dead_letters WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK) JOIN shipments ON shipments.order_id =
+    dead_letters.order_id
 WHERE dead_letters.state = ? AND shipments.state = ? ORDER BY dead_letters.id
 
 -- fulfillment.dead_letters.redriver._follow

@@ -222,7 +222,7 @@ FROM status_counts
 
 -- orders.counters.fold
 SELECT status_counts.slot, status_counts.status, status_counts.orders
-FROM status_counts WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM status_counts WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE (status_counts.slot NOT IN (?, ?))
 
 -- orders.erasure._COUNT_REASONS
@@ -289,7 +289,7 @@ WHERE outbox.order_id IN (SELECT value COLLATE Latin1_General_100_BIN2 FROM OPEN
 -- orders.outbox._FREE
 SELECT outbox.order_id, outbox.order_version, outbox.event_id, outbox.event_type, outbox.topic, outbox.payload,
     outbox.correlation_id, outbox.traceparent, outbox.created_at, outbox.parked_reason
-FROM outbox WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM outbox WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE outbox.published_at IS NULL AND (outbox.leased_until_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS
     DATETIME2), SYSUTCDATETIME()) OR outbox.leased_until_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS
     DATETIME2), SYSUTCDATETIME()) + CASE WHEN (outbox.parked_reason IS NOT NULL) THEN ? ELSE ? END) ORDER BY
@@ -588,7 +588,7 @@ WHERE orders.status = ? AND orders.attention_kind IS NULL AND orders.order_id > 
 
 -- orders.reconciler._reconcile
 SELECT outbox.order_id, outbox.re_emissions
-FROM outbox WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM outbox WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE outbox.order_id IN (?) AND NOT (EXISTS (SELECT *
 FROM outbox AS later
 WHERE later.order_id = outbox.order_id AND later.order_version > outbox.order_version)) AND (outbox.re_emissions = ?
@@ -764,7 +764,7 @@ FROM (SELECT endpoint_id COLLATE Latin1_General_100_BIN2 AS endpoint_id, former_
 -- orders.webhooks.endpoints._FREE
 SELECT webhooks.endpoint_id, webhooks.url, webhooks.secret, webhooks.event_types, webhooks.position, webhooks.missed,
     webhooks.failing_since, webhooks.last_error, webhooks.former_secrets
-FROM webhooks WITH (UPDLOCK, ROWLOCK, READPAST)
+FROM webhooks WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)
 WHERE webhooks.owner = ? OR webhooks.leased_until_ms <= DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
     SYSUTCDATETIME()) OR webhooks.leased_until_ms > DATEDIFF_BIG(millisecond, CAST('1970-01-01' AS DATETIME2),
     SYSUTCDATETIME()) + ? ORDER BY webhooks.endpoint_id

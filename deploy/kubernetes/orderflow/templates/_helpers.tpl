@@ -35,9 +35,18 @@ app.kubernetes.io/component: {{ .role }}
 {{- fail (printf "settings: ORDERFLOW_%s is a secret: put it into the Secrets, as %s" . (lower (print "ORDERFLOW_" .))) }}
 {{- end }}
 {{- end }}
-{{- range list "SECRETS_DIR" "HOST" "PORT" "FULFILLMENT_PORT" "RELAY_PORT" "ORDERS_URL" "FULFILLMENT_URL" "API_WORKERS" "TLS_CERT" "TLS_KEY" "TLS_CLIENT_CA" "CA" }}
+{{- range list "SECRETS_DIR" "HOST" "PORT" "FULFILLMENT_PORT" "RELAY_PORT" "ORDERS_URL" "FULFILLMENT_URL" "API_WORKERS" "TLS_CERT" "TLS_KEY" "TLS_CLIENT_CA" "CA" "ARCHIVE_DIR" }}
 {{- if hasKey $.root.Values.settings (print "ORDERFLOW_" .) }}
-{{- fail (printf "settings: ORDERFLOW_%s is set by the chart: see tls and api in its values" .) }}
+{{- fail (printf "settings: ORDERFLOW_%s is set by the chart: see tls, api and archive in its values" .) }}
+{{- end }}
+{{- end }}
+{{- $archive := .root.Values.archive }}
+{{- if ne (empty $archive.orders) (empty $archive.fulfillment) }}
+{{- fail "archive: name a claim for each service, archive.orders and archive.fulfillment" }}
+{{- end }}
+{{- range list "ORDERFLOW_ORDERS_KEPT_S" "ORDERFLOW_SHIPMENTS_KEPT_S" }}
+{{- if and (hasKey $.root.Values.settings .) (not $archive.orders) }}
+{{- fail (printf "settings: %s needs archive.orders and archive.fulfillment" .) }}
 {{- end }}
 {{- end }}
 {{- $scheme := include "orderflow.scheme" .root }}
@@ -47,6 +56,9 @@ app.kubernetes.io/component: {{ .role }}
 - { name: ORDERFLOW_FULFILLMENT_URL, value: "{{ $scheme }}://{{ $release }}-fulfillment:8081" }
 - { name: ORDERFLOW_API_WORKERS, value: {{ .root.Values.api.workers | quote }} }
 - { name: ORDERFLOW_RELAY_PORT, value: "8082" }
+{{- if $archive.orders }}
+- { name: ORDERFLOW_ARCHIVE_DIR, value: /var/lib/orderflow/archive }
+{{- end }}
 {{- if .root.Values.tls.secret }}
 - { name: ORDERFLOW_TLS_CERT, value: /etc/orderflow/tls/tls.crt }
 - { name: ORDERFLOW_TLS_KEY, value: /etc/orderflow/tls/tls.key }
@@ -57,7 +69,8 @@ app.kubernetes.io/component: {{ .role }}
 {{- end }}
 {{- end }}
 
-{{/* What all pods have in common; takes root and secret, the name of the Secret with the role's settings. */}}
+{{/* What all pods have in common; takes root, secret, the name of the Secret with the role's settings, and archive, that
+of its claim for archives, if it has one. */}}
 {{- define "orderflow.pod" -}}
 automountServiceAccountToken: false # nothing here asks the Kubernetes API
 enableServiceLinks: false
@@ -102,9 +115,13 @@ volumes:
         {{- end }}
 {{- end }}
 {{- end }}
+{{- with .archive }}
+  - name: archive
+    persistentVolumeClaim: { claimName: {{ . }} }
+{{- end }}
 {{- end }}
 
-{{/* What all containers have in common; takes root. */}}
+{{/* What all containers have in common; takes root, and archive as the pod does. */}}
 {{- define "orderflow.container" -}}
 image: {{ include "orderflow.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -119,9 +136,13 @@ volumeMounts:
   {{- if .root.Values.tls.secret }}
   - { name: tls, mountPath: /etc/orderflow/tls, readOnly: true }
   {{- end }}
+  {{- if .archive }}
+  - { name: archive, mountPath: /var/lib/orderflow/archive }
+  {{- end }}
 {{- end }}
 
-{{/* A role that runs for ever; takes root, role, port, secret, values, and replicas unless something else sets them. */}}
+{{/* A role that runs for ever; takes root, role, port, secret, archive, values, and replicas unless something else sets
+them. */}}
 {{- define "orderflow.deployment" -}}
 {{- $root := .root }}
 {{- $scheme := include "orderflow.scheme" .root | upper }}
@@ -152,11 +173,13 @@ spec:
       {{- include "orderflow.pod" . | nindent 6 }}
       terminationGracePeriodSeconds: 30 # the pause below, and 15 s in which a role ends
       topologySpreadConstraints:
+        {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
         - maxSkew: 1
-          topologyKey: kubernetes.io/hostname
+          topologyKey: {{ . }}
           whenUnsatisfiable: ScheduleAnyway
           labelSelector:
-            matchLabels: {{- include "orderflow.selector" . | nindent 14 }}
+            matchLabels: {{- include "orderflow.selector" $ | nindent 14 }}
+        {{- end }}
       containers:
         - name: {{ .role }}
           args: [{{ .role }}]

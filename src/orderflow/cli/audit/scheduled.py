@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 
 from orderflow.cli.audit.comparison import Report
 from orderflow.cli.audit.rules import REMEDIES
-from orderflow.cli.terminal import CommandFailed, complain, write_line
+from orderflow.cli.terminal import CommandFailed, complain
 from orderflow.runtime.telemetry.exposition import Reading
 from orderflow.runtime.telemetry.metrics import AUDIT_COMPLETED, AUDIT_FINDINGS
 from orderflow.web.front_door import FrontDoor
@@ -47,7 +47,7 @@ class Scheduled:
                 app = create_health_app(health, metrics)
                 door = FrontDoor((host,), logs=False)
                 await stack.enter_async_context(serving(app, listener, door=door))
-                write_line(f"metrics: {address(listener)}/metrics")
+                complain(f"metrics: {address(listener)}/metrics")  # stdout may be JSON alone
             while not stop.is_set():
                 running = asyncio.ensure_future(self._once())
                 stopped = asyncio.ensure_future(stop.wait())

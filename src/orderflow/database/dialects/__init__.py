@@ -23,6 +23,7 @@ from orderflow.database.dialects.dialect import LOCK_TIMEOUT, Dialect, Failure, 
 from orderflow.database.dialects.mssql import MSSQL
 from orderflow.database.dialects.postgresql import POSTGRESQL
 from orderflow.database.dialects.sqlite import SQLITE
+from orderflow.database.errors import TransactionEnded
 
 __all__ = ["DIALECTS", "Dialect", "Failure", "classify", "of"]
 
@@ -183,6 +184,8 @@ def _value(value: Any, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 
 def classify(error: BaseException) -> Failure:
     """What the error means. An error that does not come from the database is a defect."""
+    if isinstance(error, TransactionEnded):
+        return Failure.RETRY
     if isinstance(error, (PoolTimeout, DisconnectionError)):
         return Failure.UNAVAILABLE
     if not isinstance(error, DBAPIError):

@@ -22,6 +22,9 @@ ROWS = "rows"
 LOCK_TIMEOUT = "lock_timeout_ms"
 """The execution option of a statement that waits for locked rows for so many milliseconds at most."""
 
+TABLE_LOCK_WAIT_MS = 1_000
+"""How long a statement of a migration waits for a table; whoever comes to it later waits as well."""
+
 
 class Failure(Enum):
     """What a database error means for the transaction it ended."""
@@ -107,7 +110,7 @@ class Dialect:
     """Try to take the lock of that name until the transaction ends. True if this transaction has it."""
     lock: Callable[[Connection, int, float], None]
     """Wait for the lock of that number for so many seconds at most, and hold it until the transaction ends.
-    The statements after that may take ten times as long."""
+    The statements after that may take ten times as long, and wait for a table for TABLE_LOCK_WAIT_MS."""
     failure: Callable[[BaseException], Failure | None]
     """What an exception of the driver means; None if the exception does not show it."""
     lasting_refusals: Sequence[str]

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from orderflow.database.dialects.dialect import (
     ROWS,
+    TABLE_LOCK_WAIT_MS,
     Changes,
     Dialect,
     Failure,
@@ -43,8 +44,9 @@ def _lock_timeout(_milliseconds: str) -> str:
 
 
 def _lock_rows(query: Query, table: sa.Table, skip_locked: bool) -> Query:
-    hints = "WITH (UPDLOCK, ROWLOCK, READPAST)" if skip_locked else "WITH (UPDLOCK, ROWLOCK)"
-    return query.with_hint(table, hints, "mssql")
+    # With READ_COMMITTED_SNAPSHOT on, READPAST is only documented to work beside READCOMMITTEDLOCK.
+    more = ", READPAST, READCOMMITTEDLOCK" if skip_locked else ""
+    return query.with_hint(table, f"WITH (UPDLOCK, ROWLOCK{more})", "mssql")
 
 
 def _rows(columns: Sequence[sa.Column[Any]]) -> Query:
@@ -152,7 +154,7 @@ def _try_lock(connection: Connection, name: str) -> bool:
 def _lock(connection: Connection, number: int, seconds_max: float) -> None:
     # The driver bounds statements; the engine gives the session its usual bound when it is returned.
     connection.connection.driver_connection.timeout = round(10 * seconds_max)  # pyright: ignore[reportOptionalMemberAccess]
-    connection.exec_driver_sql(f"SET LOCK_TIMEOUT {seconds_max * 1000:.0f}")
+    connection.exec_driver_sql(f"SET LOCK_TIMEOUT {TABLE_LOCK_WAIT_MS}")
     granted = connection.exec_driver_sql(LOCK_BY_NAME, (f"orderflow-{number}", round(seconds_max * 1000)))
     if granted.scalar_one() < 0:
         connection.exec_driver_sql(f"THROW 50000, '{LOCK_REFUSED}', 1")
@@ -163,6 +165,9 @@ FAILURES_BY_TEXT: dict[str, Failure] = {
     LOCK_REFUSED: Failure.LOCKED,  # 1222
     "Query timeout expired": Failure.RETRY,
     "Snapshot isolation transaction aborted": Failure.RETRY,  # 3960
+    "has no corresponding BEGIN TRANSACTION": Failure.RETRY,  # 3902, 3903: the transaction has ended
+    "No transaction or savepoint of that name": Failure.RETRY,  # 6401: as well
+    "The current transaction cannot be committed": Failure.RETRY,  # 3930, 3931: after an error
     "because the database is read-only": Failure.UNAVAILABLE,  # 3906
     "Could not run BEGIN TRANSACTION in database": Failure.UNAVAILABLE,  # 3908
     "Cannot open database": Failure.UNAVAILABLE,  # 4060
@@ -186,6 +191,12 @@ FAILURES_BY_TEXT: dict[str, Failure] = {
     "cannot obtain a LOCK resource": Failure.UNAVAILABLE,  # 1204
     "is participating in an availability group": Failure.UNAVAILABLE,  # 976, 983: a secondary
     "is being recovered": Failure.UNAVAILABLE,  # 922
+    "Server is in script upgrade mode": Failure.UNAVAILABLE,  # 18401
+    "HADR_DATABASE_WAIT_FOR_TRANSITION": Failure.UNAVAILABLE,  # 4221: a secondary after a failover
+    "failed to resume the transaction": Failure.UNAVAILABLE,  # 3971
+    "waiting for memory resources": Failure.UNAVAILABLE,  # 8645
+    "limit for the database is": Failure.UNAVAILABLE,  # 10928: Azure
+    "the server is currently too busy": Failure.UNAVAILABLE,  # 10929
     "is in the middle of a restore": Failure.UNAVAILABLE,  # 927
     "Failed to load the driver": Failure.UNKNOWN,  # a library that it needs is missing: no outage
     "JSON text is not properly formatted": Failure.DATA,  # 13609

@@ -9,9 +9,16 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 
-from orderflow.database.dialects.dialect import ROWS, Changes, Dialect, Failure, Query, Rows
+from orderflow.database.dialects.dialect import (
+    ROWS,
+    TABLE_LOCK_WAIT_MS,
+    Changes,
+    Dialect,
+    Failure,
+    Query,
+    Rows,
+)
 
-TABLE_LOCK_WAIT_MS = 1_000
 _COMPILER = postgresql.dialect(paramstyle="format")
 
 
@@ -91,7 +98,6 @@ def _lock(connection: Connection, number: int, seconds_max: float) -> None:
     for setting, seconds in (("lock_timeout", seconds_max), ("statement_timeout", 10 * seconds_max)):
         connection.execute(sa.select(sa.func.set_config(setting, f"{seconds * 1000:.0f}ms", True)))
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
-    # Whoever comes to a table after a statement that waits for it waits as well, so that must not take long.
     connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{TABLE_LOCK_WAIT_MS}ms", True)))
 
 
