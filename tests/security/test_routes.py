@@ -66,6 +66,7 @@ FULFILLMENT = {
     f"GET {LETTERS}/redrives": "fulfillment:read",
     f"GET {LETTERS}/redrives/{ID}": "fulfillment:read",
     f"GET {LETTERS}/{ID}": "fulfillment:read",
+    f"GET {LETTERS}/{ID}/message": "fulfillment:operate",
     "GET /api/fulfillment/stock": "fulfillment:read",
     "GET /api/audit": "admin",
     "GET /api/audit/shipments": "fulfillment:read",

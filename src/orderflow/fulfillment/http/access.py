@@ -25,6 +25,8 @@ RULES: Rules = {
     ("GET", f"{LETTERS}/redrives"): _READ,
     ("GET", f"{LETTERS}/redrives/{{redrive_id}}"): _READ,
     ("GET", f"{LETTERS}/{{letter_id}}"): _READ,
+    # It may name a customer, so it is for those who have to do with it.
+    ("GET", f"{LETTERS}/{{letter_id}}/message"): _OPERATE,
     ("GET", STOCK): _READ,
     ("GET", AUDIT): Rule(Scope.ADMIN),
     ("GET", AUDITED_SHIPMENTS): _READ,

@@ -52,6 +52,7 @@ def create_app(
         Route(f"{LETTERS}/redrives/{{redrive_id}}", takes(service.get_redrive)),
         Route(f"{LETTERS}/redrives/{{redrive_id}}/stop", takes(actions.stop_redrive), methods=["POST"]),
         Route(f"{LETTERS}/{{letter_id}}", takes(service.get_dead_letter)),
+        Route(f"{LETTERS}/{{letter_id}}/message", takes(service.get_message)),
         Route(f"{LETTERS}/{{letter_id}}/redrive", takes(actions.redrive), methods=["POST"]),
         Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
         Route(AUDIT, takes(service.list_audit, reads_query=True)),
