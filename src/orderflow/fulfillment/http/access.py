@@ -44,4 +44,6 @@ RULES: Rules = {
     ("GET", "/health/ready"): OPEN,
     # It is the same for every installation, and says nothing about it.
     ("GET", OPENAPI): OPEN,
+    ("GET", "/docs"): OPEN,
+    ("GET", "/docs/{name}"): OPEN,
 }

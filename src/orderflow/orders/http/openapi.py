@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.audit_feeds import AUDITED_ORDERS
 from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCustomerOut
 from orderflow.contracts.webhooks import (
     WEBHOOK,
@@ -100,6 +102,20 @@ _MODELS: openapi.Models = [
 ]
 
 
+SUMMARIES = {
+    "/api/orders": "Orders, newest first",
+    "/api/orders/{order_id}": "An order, at once or when it has a status",
+    "/api/orders/{order_id}/timeline": "Every change and event of an order",
+    "/api/stats": "Orders by status, and what waits in the outbox",
+    "/api/outbox/parked": "Events that the log refuses because of their size",
+    WEBHOOKS: "Webhooks, and how far each is behind",
+    WEBHOOK_LETTERS: "Messages of a webhook that were not taken within the whole schedule",
+    AUDIT: "What people have changed here, newest first",
+    AUDITED_ORDERS: "What `orderflow audit` compares: every order, ascending by order id",
+}
+"""Of the reads that FastAPI describes."""
+
+
 def get_responses(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """The answers of a read that FastAPI documents; it would describe a 422 of its own."""
     return {200: {"description": "OK", "model": answer}, 422: problem(422, "a parameter breaks the contract")}
@@ -114,6 +130,8 @@ def document_the_rest(app: FastAPI) -> None:
             made = generate()
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(openapi.schemas(_MODELS) | schemas)
+            for path, summary in SUMMARIES.items():
+                made["paths"][path]["get"]["summary"] = summary
             for path, missing in _WITH_404.items():
                 read = made["paths"][path]["get"]
                 read["responses"]["404"] = missing
