@@ -204,6 +204,19 @@ def test_nothing_is_shown_without_signing_in(tmp_path: Path) -> None:
                 assert answer.text == ""
 
 
+@pytest.mark.parametrize(("behind_proxy", "is_secure"), [("on", True), ("off", False)])
+def test_a_cookie_is_for_https_alone_where_a_proxy_that_is_ours_says_so(
+    tmp_path: Path, behind_proxy: str, is_secure: bool
+) -> None:
+    settings = {"behind_proxy": behind_proxy}
+    with console_beside(tmp_path, authenticate=asks_for_keys, settings=settings) as stage:
+        form = {"key": "admin"}
+        signed_in = ask(stage.console, "/console/sign-in", form, X_Forwarded_Proto="https")
+    flags = {each.strip().lower() for each in signed_in.headers["set-cookie"].split(";")}
+    assert flags >= {"httponly", "samesite=strict"}
+    assert ("secure" in flags) is is_secure
+
+
 def test_signing_in_leads_to_the_list_with_its_filters(tmp_path: Path) -> None:
     wanted = "/console/orders?status=Failed&customerId=c%201"
     with console_beside(tmp_path, authenticate=asks_for_keys) as stage:
