@@ -118,7 +118,7 @@ def run_up(settings: Settings) -> int:
                 delivers=True,
             )
             async with open_outside(settings, _client_tls(settings)) as outside, orders_service:
-                _say(announcement(settings, url))
+                _say(announcement(settings, url, called=sys.argv[0]))
                 await shipping.run(stop)
 
         return run_until_signal(run)

@@ -76,6 +76,7 @@ FORMS = {
     "UTF-16, big end first": codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
     "Windows-1252": TEXT.encode("cp1252"),
     "carriage returns": TEXT.replace("\n", "\r\n").encode(),
+    "carriage returns alone": TEXT.replace("\n", "\r").encode(),
     "no line end at the end": TEXT.rstrip().encode(),
     "blank lines and blanks": ("\n" + TEXT.replace(",p-", ", p-").replace("\n2", "\n\n , ,\n2")).encode(),
     "semicolons and decimal commas": SEMICOLONS.replace("12.50", "12,5").encode(),
@@ -228,12 +229,13 @@ def test_a_quoted_line_end_counts_and_belongs_to_its_cell(tmp_path: Path) -> Non
         ("customerId,customerName,productId", "the column quantity is missing"),
         ("customerId,customerName,productId,quantity,Quantity", "the column quantity is there twice"),
         ("", "is not known|is missing"),
+        (None, "it is empty"),
     ],
 )
 def test_a_header_that_cannot_be_used_is_told_before_anything_is_sent(
-    tmp_path: Path, header: str, said: str
+    tmp_path: Path, header: str | None, said: str
 ) -> None:
-    (tmp_path / "o.csv").write_text(f"{header}\nc,A,p,1\n")
+    (tmp_path / "o.csv").write_text("" if header is None else f"{header}\nc,A,p,1\n")
     with pytest.raises(BrokenCsv, match=said):
         OrderFile(tmp_path / "o.csv")
 
@@ -269,3 +271,17 @@ def test_an_import_of_csv_places_each_order_once_however_often_it_is_repeated(
     sums = [line for line in told.out.splitlines() if line.startswith("created ")]
     assert sums == ["created 2, replayed 0, refused 0", "created 0, replayed 2, refused 0"]
     assert "is not UTF-8, so it is read as Windows-1252" in told.err
+
+
+def test_a_line_that_cannot_be_read_is_told_with_its_number_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(f"sqlite:///{tmp_path / 'orders.db'}")
+    monkeypatch.setenv("ORDERFLOW_ORDERS_URL", f"http://127.0.0.1:{service.port}")
+    monkeypatch.chdir(tmp_path)
+    Path("o.csv").write_text(f"{SMALL}\nc,A,p,1.5\nc,A,p,1\n")
+    codes = [cli.run(["orders", "import", "o.csv", *more]) for more in ((), ("--skip-unreadable",))]
+    service.close()
+    wrong = "line 2, column quantity: '1.5' is no whole number: digits alone"
+    told = [line.strip() for line in capsys.readouterr().err.splitlines() if "1.5" in line]
+    assert (codes, told) == ([1, 1], [wrong, wrong])

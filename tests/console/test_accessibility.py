@@ -12,11 +12,12 @@ from tests.conftest import missing
 from tests.console.browser import AXE, Browser, browsing
 from tests.console.conftest import ask as visit
 from tests.console.screenshots import LOOKS
-from tests.console.test_letters import INSERT, letter_values
+from tests.console.test_letters import INSERT, MESSAGE, letter_values
 from tests.journeys.processes import Role, ask, order
 
 LETTER = "/console/dead-letters/00000000-0000-0000-0000-000000000001"
 DISCARDS = "/console/dead-letters/discards?kind=undecodable&reason=it%20is%20no%20JSON%20%3Cb%3E"
+OF_ORDER = "00000000-0000-0000-0000-000000000077"
 LONG_REASON = "r" * 1_000
 LONG_DISCARDS = f"/console/dead-letters/discards?kind=undecodable&reason={LONG_REASON}"
 PATHS = (
@@ -60,21 +61,23 @@ def test_nothing_on_any_page_keeps_somebody_out(tmp_path: Path) -> None:
             database.execute(INSERT, letter_values(3))
             database.execute('UPDATE dead_letters SET reason = ? WHERE "offset" IN (1, 3)', (LONG_REASON,))
             database.executescript(REDRIVE_THAT_WAITS)
-        asyncio.run(_look_everywhere(program, url))
+        asyncio.run(_look_everywhere(program, url, tmp_path / "data" / "fulfillment.db"))
     finally:
         role.end()
 
 
-async def _look_everywhere(program: str, url: str) -> None:
+async def _look_everywhere(program: str, url: str, letters: Path) -> None:
     long_names = {"customer": {"customerId": "c" * 200, "name": "n" * 200}}
     long_names |= {"items": [{"productId": "p" * 200, "quantity": 1}]}
     placed = ask(f"{url}/api/orders", method="POST", body=order(1) | long_names).body
     page = f"/console/orders/{placed['orderId']}"
+    with closing(sqlite3.connect(letters, timeout=30)) as database, database:
+        database.execute(MESSAGE, (OF_ORDER, b"v" * 60_000, placed["orderId"]))
     visit(int(url.rsplit(":", 1)[1]), "/console/stock", {"productId": "p" * 200, "onHand": "3"})
     async with browsing(program) as browser:
         for look, size in LOOKS.items():
             await browser.look(**size, dark=look == "dark")
-            for path in (*PATHS, LONG_DISCARDS, page):
+            for path in (*PATHS, LONG_DISCARDS, page, f"/console/dead-letters/{OF_ORDER}"):
                 await browser.open(url + path)
                 await browser.until("document.querySelector('h1')")
                 assert (look, path, await browser.barriers()) == (look, path, [])

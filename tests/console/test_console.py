@@ -7,7 +7,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from tests.console.conftest import NOWHERE, Answer, ask, asks_for_keys, console_beside
@@ -124,7 +124,7 @@ def test_an_order_s_page_lacks_a_part_while_the_fulfillment_service_is_away(tmp_
         order = place(stage.orders)
         shown = ask(stage.console, f"/console/orders/{order['orderId']}")
         assert shown.status == 200
-        assert "The Fulfillment Service cannot be reached" in shown.text
+        assert "The Fulfillment Service cannot be reached: connection refused." in shown.text
         assert "Created" in shown.text
         flow = ask(stage.console, "/")
         assert flow.status == 200
@@ -137,7 +137,7 @@ def test_an_order_s_page_lacks_a_part_while_the_fulfillment_service_is_away(tmp_
 
 def test_the_console_says_so_while_the_order_service_is_away(tmp_path: Path) -> None:
     with console_beside(tmp_path, orders_url=NOWHERE) as stage:
-        assert "The Order Service cannot be reached" in ask(stage.console, "/").text
+        assert "The Order Service cannot be reached: connection refused." in ask(stage.console, "/").text
         assert ask(stage.console, "/console/orders").status == 503
         assert ask(stage.console, "/console/stock").status == 200
 
@@ -177,6 +177,22 @@ def test_what_a_browser_asks_in_vain_is_a_page_and_a_problem_for_programs(
     assert shown.headers.get("allow") == told.headers.get("allow")
 
 
+def test_a_browser_gets_a_file_again_only_when_it_has_changed(tmp_path: Path) -> None:
+    with console_beside(tmp_path) as stage:
+        first = ask(stage.console, "/console/static/htmx.min.js")
+        again = ask(stage.console, "/console/static/htmx.min.js", If_None_Match=first.headers["etag"])
+        changed = ask(stage.console, "/console/static/htmx.min.js", If_None_Match='"another"')
+    assert (first.status, again.status, again.text, changed.status) == (200, 304, "", 200)
+    assert changed.text == first.text
+
+
+def test_an_order_s_page_says_whose_it_is_and_what_was_ordered(tmp_path: Path) -> None:
+    with console_beside(tmp_path) as stage:
+        shown = ask(stage.console, f"/console/orders/{place(stage.orders, items=5)['orderId']}").text
+    facts = shown.partition('<dl class="facts">')[2].partition("</dl>")[0]
+    assert [facts.count(text) for text in ("c-1", "Ada", "1 × <a", "and 2 more")] == [2, 1, 3, 1]
+
+
 def test_nothing_is_shown_without_signing_in(tmp_path: Path) -> None:
     with console_beside(tmp_path, authenticate=asks_for_keys) as stage:
         order = place(stage.orders)
@@ -186,6 +202,28 @@ def test_nothing_is_shown_without_signing_in(tmp_path: Path) -> None:
                 assert answer.status == 303
                 assert answer.headers["location"].startswith("/console/sign-in")
                 assert answer.text == ""
+
+
+@pytest.mark.parametrize(("behind_proxy", "is_secure"), [("on", True), ("off", False)])
+def test_a_cookie_is_for_https_alone_where_a_proxy_that_is_ours_says_so(
+    tmp_path: Path, behind_proxy: str, is_secure: bool
+) -> None:
+    settings = {"behind_proxy": behind_proxy}
+    with console_beside(tmp_path, authenticate=asks_for_keys, settings=settings) as stage:
+        form = {"key": "admin"}
+        signed_in = ask(stage.console, "/console/sign-in", form, X_Forwarded_Proto="https")
+    flags = {each.strip().lower() for each in signed_in.headers["set-cookie"].split(";")}
+    assert flags >= {"httponly", "samesite=strict"}
+    assert ("secure" in flags) is is_secure
+
+
+def test_signing_in_leads_to_the_list_with_its_filters(tmp_path: Path) -> None:
+    wanted = "/console/orders?status=Failed&customerId=c%201"
+    with console_beside(tmp_path, authenticate=asks_for_keys) as stage:
+        asked = urlsplit(ask(stage.console, wanted).headers["location"])
+        to = dict(parse_qsl(asked.query))["to"]
+        signed_in = ask(stage.console, asked.path, {"key": "admin", "to": to})
+    assert signed_in.headers["location"] == wanted
 
 
 def test_a_session_shows_what_its_key_may_see_and_does_not_contain_it(tmp_path: Path) -> None:

@@ -14,13 +14,20 @@ from tests.journeys.processes import Role, eventually
 
 INSERT = """INSERT INTO dead_letters
 (id, "offset", kind, reason, topic, "partition", value, headers, attempts, at, state) VALUES
-(?, ?, 'undecodable', 'it is no JSON <b>', 'order-events', 0, '{', '[]', 1,
+(?, ?, 'undecodable', 'it is no JSON <b>', 'order-events', 0, x'7b', '[]', 1,
 '2026-11-20 10:00:00.000000', 'open')"""
 PAGE = "/console/dead-letters"
 
 
 PAYMENT = """INSERT INTO dead_letters (id, kind, reason, order_id, headers, attempts, at, state) VALUES
 (?, 'payment', ?, ?, '[]', 1, '2026-11-20 10:00:00.000000', 'open')"""
+
+
+MESSAGE = """INSERT INTO dead_letters
+(id, "offset", kind, reason, topic, "partition", "key", value, headers, attempts, at, state, order_id) VALUES
+(?, 7, 'newer-schema', 'of a newer version', 'order-events', 0, x'6b', ?,
+'[["ce_type","<b>"],["odd","\u00ff"]]', 1, '2026-11-20 10:00:00.000000', 'open', ?)"""
+"""A message with headers, one of them no UTF-8."""
 
 
 def letter_values(number: int) -> tuple[str, int]:
@@ -78,6 +85,22 @@ def test_many_letters_are_shown_before_they_are_discarded(up: int) -> None:
     assert "There is no such dead letter." in done
     # The other one was not named, so it is still there, to be discarded next.
     assert [f"{PAGE}/{letter_id}" in done for letter_id in ids] == [False, True]
+
+
+def test_a_message_and_its_headers_are_shown_beside_its_order(up: int, tmp_path: Path) -> None:
+    items = [{"productId": "p-bought", "quantity": 1}]
+    order = tell(up, "POST", "/api/orders", {"customer": {"customerId": "c", "name": "Ada"}, "items": items})
+    letters = [(str(uuid.UUID(int=7)), b'{"schemaVersion":9}'), (str(uuid.UUID(int=8)), b"\xff")]
+    letters += [(str(uuid.UUID(int=9)), b"x" * 70_000)]
+    with closing(sqlite3.connect(tmp_path / "data" / "fulfillment.db", timeout=30)) as database, database:
+        database.executemany(MESSAGE, [(*letter, order["orderId"]) for letter in letters])
+    shown, binary, large = (ask(up, f"{PAGE}/{letter_id}").text for letter_id, _ in letters)
+    told = ("ce_type", "&lt;b&gt;", "odd (base64)", "/w==", "&#34;schemaVersion&#34;: 9", "p-bought")
+    assert [text for text in told if text not in shown] == []
+    assert "No UTF-8" in binary
+    assert "It has 70000 bytes: orderflow dead-letters show --message" in large
+    assert "p-bought" in large
+    assert "It names no order." in ask(up, f"{PAGE}/{uuid.UUID(int=1)}").text
 
 
 def test_letters_of_one_kind_are_shown(up: int) -> None:

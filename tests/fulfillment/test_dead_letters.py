@@ -333,7 +333,7 @@ def test_a_copy_has_the_key_and_the_value_unchanged_and_so_has_the_row(
 ) -> None:
     async def scenario() -> None:
         async with world.running(), http_carrier(world.carrier_url) as carrier:
-            sent = Message("order-events", key, value)
+            sent = Message("order-events", key, value, (("correlation-id", b"c-1"), ("odd", b"\xff")))
             world.log.publisher().publish([sent])
             async with world.working(carrier):
                 await world.until(
@@ -347,7 +347,12 @@ def test_a_copy_has_the_key_and_the_value_unchanged_and_so_has_the_row(
             assert (copy.key, copy.value) == (sent.encoded_key, value)
             with world.fulfillment.reader.connect() as connection:
                 document = queries.get_dead_letter(connection, letter["id"])
+                message = queries.get_message(connection, letter["id"])
             assert document is not None
             assert document.items() >= shown.items()
+            named = {name: text for name, text in shown.items() if name != "valueBytes"}
+            text = None if value is None else value.decode()
+            headers = [{"name": "correlation-id", "value": "c-1"}, {"name": "odd", "valueBase64": "/w=="}]
+            assert message == {**named, "headers": headers, "value": text}
 
     asyncio.run(scenario())

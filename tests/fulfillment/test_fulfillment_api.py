@@ -1,6 +1,7 @@
 """What the Fulfillment Service shows over HTTP, and its schema."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ Get = Callable[..., Awaitable[tuple[int, Any]]]
 """Gets a path, or posts to it where a body is given."""
 
 LETTERS = "/api/fulfillment/dead-letters"
+NO_ID = "00000000-0000-0000-0000-000000000000"
 UNKNOWN = "01a204ad-977c-7a5a-b4a3-589b3ddf62d2"
 
 
@@ -218,6 +220,9 @@ def test_dead_letters_are_grouped_redriven_and_discarded_over_http(
                 await world.until(is_open, "what was redriven has failed again")
                 carrier.takes = True
                 assert (await get(f"{LETTERS}/{letter_id}/discard", {"reason": " "}))[0] == 422
+                message = (await get(f"{LETTERS}/{letter_id}/message"))[1]
+                assert message["key"] == json.loads(message["value"])["orderId"]
+                assert (await get(f"{LETTERS}/{NO_ID}/message"))[0] == 404
                 status, letter = await get(f"{LETTERS}/{letter_id}/discard", {"reason": "seen"})
                 assert (status, letter["state"], letter["outcome"]) == (200, "discarded", "discarded: seen")
                 assert ("discard", "anonymous") in [(a["action"], a["actor"]) for a in letter["actions"]]

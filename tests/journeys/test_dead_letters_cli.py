@@ -106,6 +106,10 @@ def test_dead_letters_are_listed_redriven_and_discarded(shop: Shop) -> None:
     shown = shop.dead_letters("show", letter_of[first])
     assert shown.returncode == 0
     assert all(text in shown.stdout for text in (first, "carrier-refused", "open", "parked"))
+    assert "p-1" not in shown.stdout
+    assert '"p-1"' in shop.dead_letters("show", letter_of[first], "--message").stdout
+    whole = json.loads(shop.dead_letters("show", letter_of[first], "--message", "--json").stdout)
+    assert json.loads(whole["message"]["value"])["orderId"] == first
 
     still_refused = shop.dead_letters("redrive", "--kind", "carrier-refused", "--rate", "100")
     assert still_refused.returncode == 1, still_refused.stdout

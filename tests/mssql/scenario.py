@@ -330,6 +330,7 @@ def _rest(connection: Connection) -> None:
     some.dead_letter_groups(connection)
     some.get_shipment(connection, CASES["received"].order_id)
     some.get_dead_letter(connection, letter.id)
+    some.get_message(connection, letter.id)
     some.list_redrives(connection)
     some.list_redrives(connection, redrive_id=FIRST)
     records.set_on_hand(tx, [records.SetOnHand("p-1", 5, NOW)])

@@ -134,6 +134,8 @@ def test_the_page_shows_every_field_and_asks_nobody_for_anything(service: Servic
         elif link != "data:,":
             assert link.startswith("/asyncapi")
             assert service.send("GET", link).status == 200
+    assert "<code>orderVersion</code>" in text
+    assert "&lt;" not in text
     for field in ("items[].unitPrice.amountMinor", "shipTo.lines[]", "metadata.correlationId", "ce_id"):
         assert f">{field}<" in text
     for name in NAMES:

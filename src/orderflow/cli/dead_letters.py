@@ -65,10 +65,27 @@ async def _list(settings: Settings, query: Mapping[str, str], limit: int, groups
         return await client.first(PATH, query, limit)
 
 
-def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = False) -> int:
+def show(
+    letter_id: Annotated[str, Parameter(name="ID")],
+    /,
+    *,
+    message: Annotated[
+        bool, Parameter(negative="", help="Also headers and content, which may name a customer.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """Show one dead letter, what was done with it, and the shipment of its order."""
-    letter = asyncio.run(_call(load_settings(), "GET", f"/{quote(letter_id, safe='')}"))
-    _write(letter, json)
+    settings, path = load_settings(), f"/{quote(letter_id, safe='')}"
+    letter = asyncio.run(_call(settings, "GET", path))
+    if not message:
+        _write(letter, json)
+        return 0
+    content = asyncio.run(_call(settings, "GET", f"{path}/message"))
+    if json:
+        write_line(as_json({**letter, "message": content}))
+    else:
+        _write(letter, json)
+        _write_message(content)
     return 0
 
 
@@ -169,3 +186,11 @@ def _write(letter: dict[str, Any], json: bool) -> None:
     if letter["actions"]:
         write_line("")
         write_table(letter["actions"], ("at", "actor", "action", "note"))
+
+
+def _write_message(message: dict[str, Any]) -> None:
+    write_line("")
+    for header in message["headers"]:
+        write_line(f"{header['name']}: {header.get('value') or header.get('valueBase64', '')}")
+    write_line("")
+    write_line(message.get("value") or message.get("valueBase64") or "")

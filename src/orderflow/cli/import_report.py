@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Literal, Self
 
 from orderflow.cli.client import problem_text
-from orderflow.cli.order_lines import Line
+from orderflow.cli.order_lines import Line, UnreadableLine
 from orderflow.cli.terminal import CommandFailed, as_json, complain, wide_console, write_line
 from orderflow.runtime.printable import printable
 
@@ -127,7 +127,9 @@ class Report:
                 f"{self.refused_path} cannot be written: {error.strerror}; name another with --refused"
             ) from None
         if not self._json and self.counts["refused"] < REFUSALS_SHOWN_MAX:
-            self.tell(f"line {outcome.line.number}: {problem_text(problem)}")
+            line = outcome.line
+            unreadable = isinstance(line, UnreadableLine)
+            self.tell(line.told if unreadable else f"line {line.number}: {problem_text(problem)}")
 
     def _show_progress(self, bytes_read: int) -> None:
         if self._bar:

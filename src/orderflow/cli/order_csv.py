@@ -36,6 +36,7 @@ COLUMNS = {name.lower(): name for name in (*_ITEM, *_ORDER)}
 
 _DELIMITERS = ",;\t|"
 _QUANTITY = re.compile(r"[0-9]{1,9}")
+_LINE_END = re.compile(r"[\r\n]")
 _NOT_IN_NAMES = re.compile(r"[\s_-]")
 
 
@@ -95,9 +96,11 @@ def dialect(stream: BinaryIO, *, named_csv: bool) -> Dialect | None:
     head = stream.read(HEADER_BYTES_MAX)
     encoding = _marked(head)
     text = head.decode(encoding or "utf-8", errors="replace")
-    header = text.lstrip("\r\n").partition("\n")[0].rstrip("\r")
+    header = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
     delimiter = max(_DELIMITERS, key=lambda one: len(_known(_cells(header, one))))
     cells = _cells(header, delimiter)
+    if named_csv and not header.strip():
+        raise BrokenCsv("it is empty")
     if not named_csv and not {"productId", "quantity"} <= set(_known(cells)):
         return None
     unknown = [cell for cell in cells if _name(cell) not in COLUMNS]

@@ -31,6 +31,7 @@ LINE_BYTES_MAX = 1 << 20
 BATCH_ORDERS_MAX = 200
 BATCH_BYTES_MAX = 4 << 20
 NAME_CHARS_MAX = 100
+SHOWN_MAX = 10
 STDIN = Path("-")
 
 _GZIP = b"\x1f\x8b"
@@ -49,12 +50,18 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableLine:
-    """A line that cannot be sent. `text` is None where it is too long to be kept."""
+    """A line that cannot be sent. `text` is None where it is too long to be kept. `names_lines`: the reason
+    says which line is wrong, as in CSV, where an order may have many."""
 
     number: int
     text: bytes | None
     status: int
     reason: str
+    names_lines: bool = False
+
+    @property
+    def told(self) -> str:
+        return self.reason if self.names_lines else f"line {self.number}: {self.reason}"
 
 
 Line = OrderLine | UnreadableLine
@@ -62,12 +69,12 @@ Line = OrderLine | UnreadableLine
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a look through the whole file found. `failure` says why it ended before the file's end, if it
-    did."""
+    """What a look through the whole file found; `shown` are the first unreadable lines, SHOWN_MAX at most.
+    `failure` says why it ended before the file's end, if it did."""
 
     readable: int
     unreadable: int
-    first: UnreadableLine | None
+    shown: list[UnreadableLine]
     failure: str | None
 
 
@@ -111,17 +118,18 @@ class OrderFile:
 
     def look_through(self) -> Reading:
         """Read the whole file without sending anything, and go back to its beginning."""
-        readable, unreadable, first = 0, 0, None
+        readable, unreadable, shown = 0, 0, list[UnreadableLine]()
         for text in self._texts():
             found = text if isinstance(text, UnreadableLine) else _fields(*text)
             if isinstance(found, UnreadableLine):
-                first = first or found
                 unreadable += 1
+                if len(shown) < SHOWN_MAX:
+                    shown.append(found)
             else:
                 readable += 1
         failure, self.failure = self.failure, None
         self._rewind()
-        return Reading(readable, unreadable, first, failure)
+        return Reading(readable, unreadable, shown, failure)
 
     def batches(self) -> Iterator[list[Line]]:
         """Batches of at most BATCH_ORDERS_MAX lines and BATCH_BYTES_MAX bytes; a single line may be
@@ -183,7 +191,9 @@ class OrderFile:
         with closing(_Repeats()) as met:
             for order in orders(self._content, written, lambda name: met.count(name) == 1):
                 if order.wrong:
-                    yield UnreadableLine(order.number, order.source(), 422, "; ".join(order.wrong))
+                    yield UnreadableLine(
+                        order.number, order.source(), 422, "; ".join(order.wrong), names_lines=True
+                    )
                 else:
                     text = order.text()
                     yield order.number, text if len(text) <= LINE_BYTES_MAX else None

@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,17 +93,16 @@ def import_orders(
     refused_path = refused or Path(_stem(orders.name) + ".refused.ndjson")
     if refused_path.resolve() == file.resolve():
         raise WrongUse("--refused names the file that is imported")
-    if not skip_unreadable:
-        _require_readable(file, orders)
-    with Report(refused_path, json=json, bytes_total=orders.bytes_total) as report:
-        try:
-            asyncio.run(_import(settings, orders, report))
-        except CommandFailed as failure:
-            raise CommandFailed(f"{failure}\n{report.how_far()}") from None
-        except KeyboardInterrupt:
-            raise CommandFailed(f"interrupted: {report.how_far()}") from None
-        finally:
-            orders.close()
+    with closing(orders):
+        if not skip_unreadable:
+            _require_readable(file, orders)
+        with Report(refused_path, json=json, bytes_total=orders.bytes_total) as report:
+            try:
+                asyncio.run(_import(settings, orders, report))
+            except CommandFailed as failure:
+                raise CommandFailed(f"{failure}\n{report.how_far()}") from None
+            except KeyboardInterrupt:
+                raise CommandFailed(f"interrupted: {report.how_far()}") from None
     (complain if json else write_line)(report.summary())
     if orders.failure:
         raise CommandFailed(f"{orders.failure}\n{report.how_far()}")
@@ -115,7 +115,8 @@ def _require_readable(file: Path, orders: OrderFile) -> None:
     found = orders.look_through()
     if found.failure is None and not found.unreadable:
         return
-    reasons = [f"line {found.first.number}: {found.first.reason}"] if found.first else []
+    reasons = [line.told for line in found.shown]
+    reasons += ["…"] if found.unreadable > len(reasons) else []
     reasons += [found.failure] if found.failure else []
     raise CommandFailed(
         f"nothing was placed: of {file}, {found.readable} orders can be read and {found.unreadable} cannot\n"

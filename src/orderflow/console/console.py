@@ -196,7 +196,7 @@ class _Visits:
 
     def _to_sign_in(self, request: Request) -> Response:
         """Somebody whose live page asks is sent on by htmx, which follows no redirect to another page."""
-        to = SIGN_IN if request.method != "GET" else f"{SIGN_IN}?to={quote(request.url.path)}"
+        to = SIGN_IN if request.method != "GET" else f"{SIGN_IN}?to={quote(address_of(request))}"
         if request.headers.get("hx-request"):
             return Response(status_code=204, headers={**HEADERS, "HX-Redirect": to})
         answer = RedirectResponse(to, 303, HEADERS)

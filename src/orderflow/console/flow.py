@@ -9,6 +9,8 @@ State = Literal["good", "watch", "bad", "unknown"]
 
 BACKLOG_AGE_WATCH_MS, BACKLOG_AGE_BAD_MS = 10_000, 60_000
 LAG_WATCH, LAG_BAD = 1_000, 100_000
+EVENT_LOG = "event-log"
+"""What both services call it among what is degraded."""
 
 _RANK: dict[State, int] = {"good": 0, "unknown": 1, "watch": 2, "bad": 3}
 
@@ -104,6 +106,10 @@ def _outbox(seen: Seen) -> Part:
 
 def _log(seen: Seen) -> Part:
     part = Part("Event log")
+    for ready in (seen.orders, seen.fulfillment):
+        for each in _degraded(ready):
+            if each["part"] == EVENT_LOG:
+                part.worsen("bad", each["reason"])
     if seen.fulfillment is None:
         part.worsen("unknown", "The Fulfillment Service, which reads it, does not tell.")
         return part
@@ -144,5 +150,10 @@ def _told(part: Part, ready: Document) -> None:
     """What a service says of itself."""
     if "detail" in ready:
         part.worsen("bad", ready["detail"])
-    for each in ready.get("degraded", ()):
-        part.worsen("watch", f"{each['part']}: {each['reason']}")
+    for each in _degraded(ready):
+        if each["part"] != EVENT_LOG:  # it is a part of its own
+            part.worsen("watch", f"{each['part']}: {each['reason']}")
+
+
+def _degraded(ready: Document | None) -> list[Document]:
+    return [] if ready is None else ready.get("degraded", [])

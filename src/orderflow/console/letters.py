@@ -1,6 +1,7 @@
 """The pages of dead letters: the groups, one letter beside its order, and what a person does with them."""
 
 import asyncio
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -9,18 +10,21 @@ from starlette.responses import RedirectResponse, Response
 
 from orderflow.console.forms import address_of, following, page_query, read_form
 from orderflow.console.rendering import HEADERS, page
-from orderflow.console.services import Document, Services
+from orderflow.console.services import Away, Document, Refused, Services
 from orderflow.web.problems import ProblemError
 
 LETTERS = "/api/fulfillment/dead-letters"
 PAGE = "/console/dead-letters"
+COMMAND = "orderflow dead-letters show --message"
+SHOWN_BYTES_MAX = 65_536
+"""A page asks for itself every 2 s, so larger messages are not on it."""
 
 
 class LetterPages:
     """The pages."""
 
     def __init__(self, services: Services) -> None:
-        self._fulfillment = services.fulfillment
+        self._orders, self._fulfillment = services
 
     async def all(self, request: Request, key: str | None) -> Response:
         kind = request.query_params.get("kind", "")
@@ -65,7 +69,41 @@ class LetterPages:
 
     async def one(self, request: Request, key: str | None) -> Response:
         letter = await self._fulfillment.get(_of(request), key)
-        return page("dead_letter.html", signs_in=key is not None, letter=letter)
+        untold: dict[str, str] = {}
+        message, order = await asyncio.gather(
+            self._message(letter, key, untold), self._order(letter["orderId"], key, untold)
+        )
+        return page(
+            "dead_letter.html",
+            signs_in=key is not None,
+            letter=letter,
+            message=message,
+            content=None if message is None else _content(message),
+            order=order,
+            untold=untold,
+        )
+
+    async def _message(self, letter: Document, key: str | None, untold: dict[str, str]) -> Document | None:
+        """What the letter is about. Without one, `untold` says why."""
+        if (letter["valueBytes"] or 0) > SHOWN_BYTES_MAX:
+            untold["message"] = f"It has {letter['valueBytes']} bytes: {COMMAND} {letter['id']} shows them."
+            return None
+        try:
+            return await self._fulfillment.get(f"{LETTERS}/{letter['id']}/message", key)
+        except (Away, Refused) as failure:
+            untold["message"] = str(failure)
+            return None
+
+    async def _order(self, order_id: str | None, key: str | None, untold: dict[str, str]) -> Document | None:
+        """The order that the letter names. Without one, `untold` says why."""
+        if order_id is None:
+            untold["order"] = "It names no order."
+            return None
+        try:
+            return await self._orders.get(f"/api/orders/{order_id}", key)
+        except (Away, Refused) as failure:
+            untold["order"] = str(failure)
+            return None
 
     async def act(self, request: Request, key: str | None) -> Response:
         form = await read_form(request)
@@ -78,6 +116,15 @@ class LetterPages:
         else:
             raise ProblemError(422, "There is no such action.")
         return RedirectResponse(f"{PAGE}/{quote(request.path_params['letter_id'], safe='')}", 303, HEADERS)
+
+
+def _content(message: Document) -> str:
+    """The value as somebody reads it: JSON on lines of its own, everything else as it is."""
+    text = message.get("value") or message.get("valueBase64") or ""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
 
 
 def _of(request: Request) -> str:

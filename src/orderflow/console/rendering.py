@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orderflow.console.flow import measure
-from orderflow.web.page_headers import page_headers
+from orderflow.web.page_headers import page_file, page_headers
 
 HEADERS = page_headers(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -94,8 +94,7 @@ async def static_file(request: Request) -> Response:
     name: str = request.path_params["name"]
     if name not in _MEDIA_TYPES:
         raise HTTPException(404)
-    headers = {**HEADERS, "Cache-Control": "no-cache"}
-    return Response(_content(name), headers=headers, media_type=_MEDIA_TYPES[name])
+    return page_file(request, _content(name), _MEDIA_TYPES[name], HEADERS)
 
 
 @cache

@@ -1,6 +1,7 @@
 """Calls of the two services' public APIs, with the key of whoever looks at the page."""
 
 import json
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -100,7 +101,7 @@ class Service(NamedTuple):
         except TimeoutError:
             raise Away(f"The {self.name} does not answer within {ANSWER_TIMEOUT_S:g} s.") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Away(f"The {self.name} cannot be reached: {type(error).__name__}.") from None
+            raise Away(f"The {self.name} cannot be reached: {_reason(error)}.") from None
 
     async def _whole(self, answer: aiohttp.ClientResponse) -> bytes:
         """All of the body; a single read gives what has arrived."""
@@ -116,6 +117,14 @@ class Service(NamedTuple):
             raise Away(f"The {self.name} is not well: {document.get('detail', status)}")
         if status >= 300:
             raise Refused(status, document)
+
+
+def _reason(error: Exception) -> str:
+    """What happened, in the system's words; aiohttp's name its classes and functions."""
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "TLS was refused, or its certificate is not trusted"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number).lower() if number and number > 0 else "the connection broke"
 
 
 class Services(NamedTuple):

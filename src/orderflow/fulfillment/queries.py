@@ -1,6 +1,7 @@
 """What the Fulfillment Service shows: plain SELECTs into the documents of its HTTP API.
 
-No customer, no address and no event bytes leave here: they may hold personal data.
+Only `get_message` gives the bytes of an event or a request, which may hold personal data: nothing else
+has a customer or an address.
 """
 
 from base64 import b64encode
@@ -16,7 +17,7 @@ from orderflow.contracts.pages import page_of
 from orderflow.contracts.traceparent import trace_id
 from orderflow.database.dialects import ids_parameter, now_ms, one_of
 from orderflow.fulfillment.failed_calls import told_failures
-from orderflow.fulfillment.letters import LetterState
+from orderflow.fulfillment.letters import LetterState, unpacked
 from orderflow.fulfillment.model import State
 from orderflow.fulfillment.redrive_stages import stage
 from orderflow.fulfillment.tables import dead_letter_actions, dead_letters, redrives, shipments
@@ -131,6 +132,16 @@ def get_dead_letter(
     return _letter(found) | {"actions": [dict(action) for action in actions], "shipment": shipment}
 
 
+def get_message(connection: Connection, letter_id: str) -> Document | None:
+    """What the letter is about, whole: a message, or the request to a shipment's carrier."""
+    c = dead_letters.c
+    found = connection.execute(sa.select(c.key, c.value, c.headers).where(c.id == letter_id)).first()
+    if found is None:
+        return None
+    headers = [{"name": name, **_text("value", value)} for name, value in unpacked(found.headers)]
+    return {**_text("key", found.key), "headers": headers, **_text("value", found.value)}
+
+
 def list_redrives(connection: Connection, *, redrive_id: str | None = None) -> Document:
     """Redrives of groups, the newest first, at most 50."""
     wanted = sa.select(redrives).order_by(redrives.c.started_at.desc(), redrives.c.id).limit(REDRIVES_MAX)
@@ -200,7 +211,7 @@ def _letter(found: RowMapping) -> Document:
         "kind": found["kind"],
         "reason": found["reason"],
         "orderId": found["order_id"],
-        **_key(found["key"]),
+        **_text("key", found["key"]),
         "valueBytes": found["value_bytes"],
         "topic": found["topic"],
         "step": found["step"],
@@ -215,12 +226,12 @@ def _letter(found: RowMapping) -> Document:
     }
 
 
-def _key(key: bytes | None) -> Document:
-    """The key as text; one that is not UTF-8 in base64, under a name of its own."""
+def _text(name: str, content: bytes | None) -> Document:
+    """The content as text; what is not UTF-8 in base64, under a name of its own."""
     try:
-        return {"key": None if key is None else key.decode()}
+        return {name: None if content is None else content.decode()}
     except UnicodeDecodeError:
-        return {"keyBase64": b64encode(key or b"").decode()}
+        return {f"{name}Base64": b64encode(content or b"").decode()}
 
 
 def _time(milliseconds: int | None) -> datetime | None:

@@ -101,7 +101,7 @@ def _pretty(value: Document) -> str:
 
 def _code(text: str) -> Markup:
     """The text with what stands between backticks as code."""
-    return Markup(_BACKTICKS.sub(r"<code>\1</code>", escape(text)))  # noqa: S704  # it is escaped
+    return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # it is escaped
 
 
 def _named(reference: Document) -> str:

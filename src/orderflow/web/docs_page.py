@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orderflow.web.page_headers import page_headers
+from orderflow.web.page_headers import page_file, page_headers
 
 _FOLDER = files("orderflow.web") / "swagger_ui"
 _MEDIA_TYPES = {
@@ -33,7 +33,7 @@ async def _file(request: Request) -> Response:
     name: str = request.path_params["name"]
     if name not in _MEDIA_TYPES:
         raise HTTPException(404)
-    return Response((_FOLDER / name).read_bytes(), headers=_HEADERS, media_type=_MEDIA_TYPES[name])
+    return page_file(request, (_FOLDER / name).read_bytes(), _MEDIA_TYPES[name], _HEADERS)
 
 
 ROUTES = [Route("/docs", _page), Route("/docs/{name}", _file)]

@@ -13,6 +13,7 @@ from orderflow.web.access import Rule, Rules
 from orderflow.web.front_door import HEALTH
 from orderflow.web.health import LIVE, READY, Live
 from orderflow.web.metrics import METRICS
+from orderflow.web.openapi_examples import give_examples
 from orderflow.web.problems import ProblemError, problem_document
 
 OPENAPI = "/openapi.json"
@@ -211,8 +212,8 @@ def shared_operations(ready: type[BaseModel]) -> Document:
 
 def completed(document: Document, rules: Rules) -> Document:
     """The document with what the front door and the rules add to every operation: the scope that it needs,
-    the errors that it may answer, and the headers of each answer. Raises KeyError for an operation without a
-    rule."""
+    the errors that it may answer, the headers of each answer, and examples. Raises KeyError for an operation
+    without a rule."""
     by_path = {(method, _CONVERTER.sub("}", path)): rule for (method, path), rule in rules.items()}
     responses: Document = {}
     for path, methods in document["paths"].items():
@@ -238,6 +239,7 @@ def completed(document: Document, rules: Rules) -> Document:
             }
         },
     }
+    give_examples(document)
     return document
 
 

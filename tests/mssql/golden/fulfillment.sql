@@ -793,6 +793,11 @@ SELECT dead_letters.id, dead_letters.kind, dead_letters.reason, dead_letters.ord
 FROM dead_letters
 WHERE dead_letters.id = ?
 
+-- fulfillment.queries.get_message
+SELECT dead_letters.[key], dead_letters.value, dead_letters.headers
+FROM dead_letters
+WHERE dead_letters.id = ?
+
 -- fulfillment.queries.get_shipment
 SELECT shipments.order_id, shipments.event_id, shipments.correlation_id, shipments.traceparent, shipments.ordered_at,
     shipments.received_at, shipments.amount_minor, shipments.currency, shipments.state, shipments.step,

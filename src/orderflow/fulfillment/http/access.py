@@ -25,6 +25,8 @@ RULES: Rules = {
     ("GET", f"{LETTERS}/redrives"): _READ,
     ("GET", f"{LETTERS}/redrives/{{redrive_id}}"): _READ,
     ("GET", f"{LETTERS}/{{letter_id}}"): _READ,
+    # It may name a customer, so it is for those who have to do with it.
+    ("GET", f"{LETTERS}/{{letter_id}}/message"): _OPERATE,
     ("GET", STOCK): _READ,
     ("GET", AUDIT): Rule(Scope.ADMIN),
     ("GET", AUDITED_SHIPMENTS): _READ,
@@ -42,4 +44,6 @@ RULES: Rules = {
     ("GET", "/health/ready"): OPEN,
     # It is the same for every installation, and says nothing about it.
     ("GET", OPENAPI): OPEN,
+    ("GET", "/docs"): OPEN,
+    ("GET", "/docs/{name}"): OPEN,
 }

@@ -126,6 +126,25 @@ class DeadLetterDetails(DeadLetter):
     shipment: Shipment | None
 
 
+class LetterHeader(_Document):
+    """A header of a message; `valueBase64` if its value is not UTF-8."""
+
+    name: str
+    value: str | None = None
+    value_base64: str | None = None
+
+
+class LetterMessage(_Document):
+    """A message from the log, or of a shipment that was given up the request to its carrier. What is not
+    UTF-8 is in base64, under the other name. Once its customer was erased, `value` is `erased`."""
+
+    key: str | None = None
+    key_base64: str | None = None
+    headers: list[LetterHeader]
+    value: str | None = None
+    value_base64: str | None = None
+
+
 class DeadLetterGroup(_Document):
     """Open dead letters of one kind and reason."""
 

@@ -56,14 +56,8 @@ _ANSWERS: openapi.Models = [
     (model, "serialization")
     for model in (
         *(out.Shipment, out.ShipmentPage, out.DeadLetterPage, out.DeadLetterDetails, out.DeadLetterGroups),
-        *(
-            out.GroupRedrive,
-            out.GroupRedrives,
-            out.StockRecord,
-            out.StockPage,
-            out.Behaviour,
-            out.WorkerReady,
-        ),
+        *(out.LetterMessage, out.GroupRedrive, out.GroupRedrives, out.StockRecord, out.StockPage),
+        *(out.Behaviour, out.WorkerReady),
         *(AuditPage, AuditedShipments, AuditedStock, EraseShipmentsOut, Live, Problem),
     )
 ]
@@ -130,6 +124,13 @@ def _letters() -> Document:
             "get": operation(
                 "A dead letter, what was done with it, and its order's shipment",
                 {200: answer("The dead letter.", out.DeadLetterDetails), 404: _NO_LETTER},
+                parameters=[_LETTER_ID],
+            )
+        },
+        f"{LETTERS}/{{letter_id}}/message": {
+            "get": operation(
+                "What a dead letter is about, whole: a message, or a request to a carrier",
+                {200: answer("Key, headers and value.", out.LetterMessage), 404: _NO_LETTER},
                 parameters=[_LETTER_ID],
             )
         },

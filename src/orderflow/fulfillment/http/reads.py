@@ -124,10 +124,21 @@ class FulfillmentApi:
         return json_response(found["items"][0])
 
     async def get_dead_letter(self, request: Request) -> Response:
-        letter_id = readable_order_id(request.path_params["letter_id"])
-        if letter_id is None:
-            raise ProblemError(404, NO_LETTER)
-        letter = await self._reader.run(queries.get_dead_letter, letter_id, known=self._known())
-        if letter is None:
-            raise ProblemError(404, NO_LETTER)
-        return json_response(letter)
+        found = await self._reader.run(queries.get_dead_letter, _letter_id(request), known=self._known())
+        return _of_letter(found)
+
+    async def get_message(self, request: Request) -> Response:
+        return _of_letter(await self._reader.run(queries.get_message, _letter_id(request)))
+
+
+def _letter_id(request: Request) -> str:
+    letter_id = readable_order_id(request.path_params["letter_id"])
+    if letter_id is None:
+        raise ProblemError(404, NO_LETTER)
+    return letter_id
+
+
+def _of_letter(found: queries.Document | None) -> Response:
+    if found is None:
+        raise ProblemError(404, NO_LETTER)
+    return json_response(found)

@@ -17,6 +17,7 @@ from orderflow.fulfillment.http.reads import FulfillmentApi
 from orderflow.fulfillment.http.simulation import SIMULATED_CARRIER, SimulationApi
 from orderflow.fulfillment.http.stock import STOCK, StockApi
 from orderflow.fulfillment.until_written import TRANSIENT
+from orderflow.web import docs_page
 from orderflow.web.access import guard
 from orderflow.web.answers import EXCEPTION_HANDLERS, json_response, problem_response
 from orderflow.web.headers import takes
@@ -43,6 +44,7 @@ def create_app(
         *health.routes(),
         metrics.route,
         Route(OPENAPI, takes(_openapi)),
+        *docs_page.ROUTES,
         Route("/api/fulfillment/shipments", takes(service.list_shipments, reads_query=True)),
         Route("/api/fulfillment/shipments/{order_id}", takes(service.get_shipment)),
         Route(LETTERS, takes(service.list_dead_letters, reads_query=True)),
@@ -52,6 +54,7 @@ def create_app(
         Route(f"{LETTERS}/redrives/{{redrive_id}}", takes(service.get_redrive)),
         Route(f"{LETTERS}/redrives/{{redrive_id}}/stop", takes(actions.stop_redrive), methods=["POST"]),
         Route(f"{LETTERS}/{{letter_id}}", takes(service.get_dead_letter)),
+        Route(f"{LETTERS}/{{letter_id}}/message", takes(service.get_message)),
         Route(f"{LETTERS}/{{letter_id}}/redrive", takes(actions.redrive), methods=["POST"]),
         Route(f"{LETTERS}/{{letter_id}}/discard", takes(actions.discard), methods=["POST"]),
         Route(AUDIT, takes(service.list_audit, reads_query=True)),

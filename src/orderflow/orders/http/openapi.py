@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from orderflow.contracts import orders_api as api
+from orderflow.contracts.audit import AUDIT
+from orderflow.contracts.audit_feeds import AUDITED_ORDERS
 from orderflow.contracts.erasure import ERASE_CUSTOMER, EraseCustomerIn, EraseCustomerOut
 from orderflow.contracts.webhooks import (
     WEBHOOK,
@@ -24,23 +26,12 @@ from orderflow.contracts.webhooks import (
     WebhookTested,
 )
 from orderflow.orders.http.access import RULES
+from orderflow.orders.http.openapi_examples import CREATED, ORDER, ORDER_ID, order_as
 from orderflow.orders.http.parsing import StreamQuery
 from orderflow.web import openapi
 from orderflow.web.health import Live, Ready
 from orderflow.web.openapi import Document, answer, body, operation, path_parameter, problem
 
-_ORDER: Document = {
-    "customer": {"customerId": "CUST-1", "name": "Ada Lovelace"},
-    "items": [{"productId": "PROD-1", "quantity": 2, "unitPrice": {"amountMinor": 1999, "currency": "EUR"}}],
-    "shipTo": {
-        "name": "Ada Lovelace",
-        "lines": ["12 St James's Square"],
-        "city": "London",
-        "postalCode": "SW1Y 4JH",
-        "country": "GB",
-    },
-}
-_ORDER_ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -65,11 +56,11 @@ _LAST_EVENT_ID = {
     "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "example": "4711",
 }
-_IN_PATH = path_parameter("order_id", {"type": "string", "format": "uuid"}, _ORDER_ID)
+_IN_PATH = path_parameter("order_id", {"type": "string", "format": "uuid"}, ORDER_ID)
 _NO_ORDER = problem(404, "no such order", "unknown-order")
 _OTHER_VERSION = problem(412, "the order has another version")
 _ILLEGAL = problem(409, "the order's status does not allow it", "illegal-transition")
-_OF_WEBHOOK = path_parameter("webhook_id", {"type": "string", "format": "uuid"}, _ORDER_ID)
+_OF_WEBHOOK = path_parameter("webhook_id", {"type": "string", "format": "uuid"}, ORDER_ID)
 _NO_WEBHOOK = problem(404, "no such webhook")
 _POSITION = path_parameter("position", {"type": "integer", "format": "int64", "minimum": 0}, 4712)
 _NO_LETTER = problem(404, "no such webhook, or no such dead letter of it")
@@ -100,6 +91,20 @@ _MODELS: openapi.Models = [
 ]
 
 
+SUMMARIES = {
+    "/api/orders": "Orders, newest first",
+    "/api/orders/{order_id}": "An order, at once or when it has a status",
+    "/api/orders/{order_id}/timeline": "Every change and event of an order",
+    "/api/stats": "Orders by status, and what waits in the outbox",
+    "/api/outbox/parked": "Events that the log refuses because of their size",
+    WEBHOOKS: "Webhooks, and how far each is behind",
+    WEBHOOK_LETTERS: "Messages of a webhook that were not taken within the whole schedule",
+    AUDIT: "What people have changed here, newest first",
+    AUDITED_ORDERS: "What `orderflow audit` compares: every order, ascending by order id",
+}
+"""Of the reads that FastAPI describes."""
+
+
 def get_responses(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """The answers of a read that FastAPI documents; it would describe a 422 of its own."""
     return {200: {"description": "OK", "model": answer}, 422: problem(422, "a parameter breaks the contract")}
@@ -114,11 +119,13 @@ def document_the_rest(app: FastAPI) -> None:
             made = generate()
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(openapi.schemas(_MODELS) | schemas)
+            for path, summary in SUMMARIES.items():
+                made["paths"][path]["get"]["summary"] = summary
             for path, missing in _WITH_404.items():
                 read = made["paths"][path]["get"]
                 read["responses"]["404"] = missing
                 read["parameters"] = [
-                    each | {"example": _ORDER_ID} if each["in"] == "path" else each
+                    each | {"example": ORDER_ID} if each["in"] == "path" else each
                     for each in read["parameters"]
                 ]
             found = made["paths"]["/api/orders/{order_id}"]["get"]["responses"]["200"]
@@ -136,7 +143,7 @@ def document_the_rest(app: FastAPI) -> None:
 def _stream() -> Document:
     data = {
         "position": 4712,
-        "orderId": _ORDER_ID,
+        "orderId": ORDER_ID,
         "status": "Processing",
         "version": 2,
         "at": "2026-02-10T09:30:00.000Z",
@@ -177,6 +184,18 @@ def _event(name: str, data: type[BaseModel]) -> Document:
     }
 
 
+_ACTIONS = (
+    (
+        "cancel",
+        "Cancel an order: at once, or as a request while it is being processed",
+        order_as("Cancelled", 2),
+    ),
+    ("hold", "Keep an order from being processed", order_as("OnHold", 2, "Created", "Cancelled")),
+    ("release", "Let an order that is on hold be processed", order_as("Created", 3, "OnHold", "Cancelled")),
+)
+"""Each with the order that it answers."""
+
+
 def _writes() -> Document:
     action = {"reason": "ordered twice by mistake"}
     update = {
@@ -189,13 +208,7 @@ def _writes() -> Document:
     }
     return {
         "/api/orders": {"post": _place()},
-        "/api/orders/batch": {
-            "post": operation(
-                "Place up to 1,000 orders",
-                {200: answer("A result per order, in order.", api.BatchOut)},
-                requestBody=body(api.BatchIn, {"orders": [_ORDER | {"idempotencyKey": "basket-4711"}]}),
-            )
-        },
+        "/api/orders/batch": {"post": _place_batch()},
         "/api/orders/{order_id}/status": {
             "patch": operation(
                 "Move an order to another status",
@@ -212,17 +225,19 @@ def _writes() -> Document:
         "/api/orders/status": {
             "patch": operation(
                 "Move up to 1,000 orders",
-                {200: answer("A result per update, in order.", api.StatusUpdatesOut)},
-                requestBody=body(api.StatusUpdatesIn, {"updates": [{"orderId": _ORDER_ID} | update]}),
+                {
+                    200: answer(
+                        "A result per update, in order.",
+                        api.StatusUpdatesOut,
+                        example={"results": [{"status": 204}]},
+                    )
+                },
+                requestBody=body(api.StatusUpdatesIn, {"updates": [{"orderId": ORDER_ID} | update]}),
             )
         },
         **{
-            f"/api/orders/{{order_id}}/{name}": {"post": _action(summary, action)}
-            for name, summary in (
-                ("cancel", "Cancel an order: at once, or as a request while it is being processed"),
-                ("hold", "Keep an order from being processed"),
-                ("release", "Let an order that is on hold be processed"),
-            )
+            f"/api/orders/{{order_id}}/{name}": {"post": _action(summary, action, made)}
+            for name, summary, made in _ACTIONS
         },
         "/api/outbox/parked/release": {
             "post": operation(
@@ -231,7 +246,7 @@ def _writes() -> Document:
                     200: answer("How many are tried again.", api.ReleaseOut),
                     404: problem(404, "no event of such an order is parked"),
                 },
-                requestBody=body(api.ReleaseIn, {"orderId": _ORDER_ID}),
+                requestBody=body(api.ReleaseIn, {"orderId": ORDER_ID}),
             )
         },
         ERASE_CUSTOMER: {
@@ -318,7 +333,9 @@ def _place() -> Document:
     return operation(
         "Place an order",
         {
-            201: answer("The order is durable.", api.OrderOut, "Location", "Idempotent-Replayed?"),
+            201: answer(
+                "The order is durable.", api.OrderOut, "Location", "Idempotent-Replayed?", example=CREATED
+            ),
             403: problem(
                 403,
                 "the caller lacks the scope or is bound to another customer; or a page of another origin",
@@ -333,13 +350,27 @@ def _place() -> Document:
             ),
         },
         parameters=[_IDEMPOTENCY_KEY],
-        requestBody=body(api.OrderIn, _ORDER),
+        requestBody=body(api.OrderIn, ORDER),
     )
 
 
-def _action(summary: str, example: Document) -> Document:
+def _place_batch() -> Document:
+    return operation(
+        "Place up to 1,000 orders",
+        {
+            200: answer(
+                "A result per order, in order.",
+                api.BatchOut,
+                example={"results": [{"status": 201, "order": CREATED}]},
+            )
+        },
+        requestBody=body(api.BatchIn, {"orders": [ORDER | {"idempotencyKey": "basket-4711"}]}),
+    )
+
+
+def _action(summary: str, example: Document, made: Document) -> Document:
     answers = {
-        200: answer("The order, also if it was as asked already.", api.OrderOut, "ETag"),
+        200: answer("The order, also if it was as asked already.", api.OrderOut, "ETag", example=made),
         404: _NO_ORDER,
         409: _ILLEGAL,
         412: _OTHER_VERSION,
