@@ -78,6 +78,22 @@ def test_with_json_it_prints_an_object_for_each_change_of_one_customer(service: 
         assert (change["position"], change["orderId"], change["status"]) == (2, order_id, "Created")
 
 
+def test_it_shows_changes_to_some_statuses_alone(service: Service) -> None:
+    order_id = service.placed()["orderId"]
+    service.patch(order_id, status="Processing")
+    other_id = service.placed()["orderId"]
+    with tailing(url(service), "--since", "0", "--status", "Processing", "--status", "Shipped") as tail:
+        (first,) = lines(tail, 1)
+        service.patch(other_id, status="Processing")
+        (second,) = lines(tail, 1)
+    assert order_id in first
+    assert other_id in second
+    with tailing(url(service), "--status", "Lost") as tail:
+        _, told = tail.communicate(timeout=60)
+        assert "status" in told
+        assert tail.returncode == 2
+
+
 def test_it_says_where_changes_are_missing(service: Service) -> None:
     with tailing(url(service), "--since", "99", "--json") as tail:
         assert lines(tail, 1) == ['{"position": 0, "reset": true}']

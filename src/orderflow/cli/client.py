@@ -122,7 +122,7 @@ class Client:
             return await self._service.call("DELETE", path, timeout_s=timeout_s)
 
     async def lines(
-        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], *, silent_s_max: float
+        self, path: str, query: Mapping[str, object], headers: Mapping[str, str], *, silent_s_max: float
     ) -> AsyncGenerator[bytes]:
         """The lines of an answer, as they come, until it ends. Raises AnswerLost if none comes for
         `silent_s_max` seconds."""

@@ -38,6 +38,10 @@ def tail(
     customer_id: Annotated[
         str | None, Parameter(name=("--customer", "--customer-id"), help="Only this customer's orders.")
     ] = None,
+    status: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="Only changes to this status, such as Shipped; may be repeated."),
+    ] = None,
     since: Annotated[
         Whole | None, Parameter(name="--since", help="First what came after this position; 0 for all.")
     ] = None,
@@ -50,14 +54,14 @@ def tail(
     """
     if since is not None and since < 0:
         raise WrongUse("--since takes a position, or 0")
-    query = {"customerId": customer_id} if customer_id is not None else {}
+    query = {"customerId": customer_id, "status": status}
     last_id = None if since is None else str(since)
     with suppress(KeyboardInterrupt):
         asyncio.run(_tail(load_settings(), query, last_id, json=json))
     return 0
 
 
-async def _tail(settings: Settings, query: Mapping[str, str], last_id: str | None, *, json: bool) -> None:
+async def _tail(settings: Settings, query: Mapping[str, object], last_id: str | None, *, json: bool) -> None:
     from orderflow.cli.client import AnswerLost, Refused, Unreachable, order_service
 
     pause_s = PAUSE_S_MIN
@@ -82,7 +86,7 @@ async def _tail(settings: Settings, query: Mapping[str, str], last_id: str | Non
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
 
-async def _events(client: Client, query: Mapping[str, str], last_id: str | None) -> AsyncGenerator[Event]:
+async def _events(client: Client, query: Mapping[str, object], last_id: str | None) -> AsyncGenerator[Event]:
     """The events behind this id, and heartbeats, until the stream ends."""
     from orderflow.contracts.orders_api import STREAM
 

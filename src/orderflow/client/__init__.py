@@ -129,7 +129,7 @@ class AsyncClient(Operations):
         await self._transport.close()
 
     def lines(
-        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], *, silent_s_max: float
+        self, path: str, query: Mapping[str, object], headers: Mapping[str, str], *, silent_s_max: float
     ) -> AsyncGenerator[bytes]:
         """The lines of an answer that goes on, as that of `GET /api/orders/stream`. Raises OrderflowError:
         AnswerLost if none comes for `silent_s_max` seconds."""
