@@ -3,9 +3,12 @@
 import asyncio
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.authority import Authority
@@ -179,3 +182,35 @@ def test_a_certificate_of_nobody_we_trust_is_refused_and_one_of_our_authority_is
     assert (untrusted.delivered, trusted) == (False, Attempt(True, "HTTP 200"))
     assert "not trusted" in untrusted.detail
     assert len(taken) == 1
+
+
+def test_names_that_nobody_answers_for_hold_up_no_other_receiver(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    really = socket.getaddrinfo
+
+    def slowly(host: Any, *arguments: Any, **more: Any) -> Any:
+        if str(host).startswith("hangs"):
+            answered.wait(20)
+        return really(host, *arguments, **more)
+
+    async def run() -> tuple[Attempt, str | None]:
+        sender = Sender(EVERYTHING, timeout_s=3)
+        hanging = [
+            asyncio.create_task(sender.send(f"http://hangs-{number}.invalid/", [SECRET], "id-1", MESSAGE))
+            for number in range(50)
+        ]
+        await asyncio.sleep(0.2)
+        sent = await sender.send(receiver.url.replace("127.0.0.1", "localhost"), [SECRET], "id-2", MESSAGE)
+        assert {attempt.delivered for attempt in await asyncio.gather(*hanging)} == {False}
+        await sender.close()
+        return sent, await Sender(Allowed()).refusal("https://hangs.invalid/")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    began = time.monotonic()
+    sent, refusal = asyncio.run(run())
+    lasted_s = time.monotonic() - began
+    answered.set()
+    assert (sent, refusal) == (Attempt(True, "HTTP 204"), None)
+    assert lasted_s < 9, "the end waits for no name, either"
