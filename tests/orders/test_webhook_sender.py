@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,37 @@ def test_names_that_nobody_answers_for_hold_up_no_other_receiver(
     answered.set()
     assert (sent, refusal) == (Attempt(True, "HTTP 204"), None)
     assert lasted_s < 9, "the end waits for no name, either"
+
+
+@pytest.mark.parametrize(
+    ("beginning", "rest", "delivered"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", False),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x", True),
+        (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", False),
+    ],
+    ids=["continue", "hints", "body", "headers"],
+)
+def test_a_receiver_that_sends_without_an_end_is_left_at_once(
+    beginning: bytes, rest: bytes, *, delivered: bool
+) -> None:
+    sent = 0
+
+    def pour(server: socket.socket) -> None:
+        nonlocal sent
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(beginning)
+            while True:
+                sent += connection.send(rest * 1_000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pouring = threading.Thread(target=pour, args=(server,))
+        pouring.start()
+        attempt = send(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_s=5)
+        pouring.join()
+    assert attempt.delivered is delivered
+    assert "no answer" not in attempt.detail
+    assert sent < 20_000_000, "what the buffers of both sides take"

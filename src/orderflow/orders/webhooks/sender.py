@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from orderflow.orders.webhooks.bounded import bounded
 from orderflow.orders.webhooks.messages import headers
 from orderflow.orders.webhooks.names import Names
 from orderflow.runtime.tls import ClientTls, tls_trouble
@@ -118,8 +119,10 @@ class Sender:
         """Opened at the first call, because aiohttp wants a running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=CONNECTIONS_MAX, socket_factory=self._socket, resolver=self._names
+                connector=bounded(
+                    aiohttp.TCPConnector(
+                        limit=CONNECTIONS_MAX, socket_factory=self._socket, resolver=self._names
+                    )
                 ),
                 timeout=aiohttp.ClientTimeout(total=None),  # `asyncio.timeout` bounds the attempt as a whole
                 headers={"User-Agent": "orderflow-webhooks", "Accept-Encoding": "identity"},
