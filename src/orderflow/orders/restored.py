@@ -158,10 +158,9 @@ def _placed(each: Logged, topic: str) -> PlaceOrder | None:
     )
 
 
-_BY: TypeAdapter[str | None] = TypeAdapter(
-    Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX, pattern=r"^[^\x00]*$")] | None
-)
-_KEY: TypeAdapter[str | None] = TypeAdapter(IdempotencyKey | None)
+_Name = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX, pattern=r"^[^\x00]*$")]
+_BY = TypeAdapter[str | None](_Name | None)
+_KEY = TypeAdapter[str | None](IdempotencyKey | None)
 
 
 def _content(event: OrderCreated) -> str:

@@ -30,6 +30,6 @@ class _Bounded(ResponseHandler):
 
 def bounded(connector: aiohttp.TCPConnector) -> aiohttp.TCPConnector:
     """The connector, whose connections are bounded from now on."""
-    made = partial(_Bounded, loop=asyncio.get_running_loop())
+    made: partial[ResponseHandler] = partial(_Bounded, loop=asyncio.get_running_loop())
     connector._factory = made  # pyright: ignore[reportPrivateUsage]
     return connector
