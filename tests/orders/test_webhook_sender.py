@@ -16,6 +16,7 @@ from tests.authority import Authority
 from tests.orders.receiver import Receiver, wrong_with
 
 from orderflow.orders.webhooks import messages
+from orderflow.orders.webhooks.names import Names
 from orderflow.orders.webhooks.sender import PLAIN, PRIVATE, Allowed, Attempt, Sender, is_public
 from orderflow.runtime.masking import mask_urls
 from orderflow.runtime.tls import ClientTls
@@ -186,18 +187,17 @@ def test_a_certificate_of_nobody_we_trust_is_refused_and_one_of_our_authority_is
 
 
 def test_names_that_nobody_answers_for_hold_up_no_other_receiver(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver,
 ) -> None:
     answered = threading.Event()
-    really = socket.getaddrinfo
 
     def slowly(host: Any, *arguments: Any, **more: Any) -> Any:
         if str(host).startswith("hangs"):
             answered.wait(20)
-        return really(host, *arguments, **more)
+        return socket.getaddrinfo(host, *arguments, **more)
 
     async def run() -> tuple[Attempt, str | None]:
-        sender = Sender(EVERYTHING, timeout_s=3)
+        sender = Sender(EVERYTHING, timeout_s=3, names=Names(slowly))
         hanging = [
             asyncio.create_task(sender.send(f"http://hangs-{number}.invalid/", [SECRET], "id-1", MESSAGE))
             for number in range(50)
@@ -206,9 +206,8 @@ def test_names_that_nobody_answers_for_hold_up_no_other_receiver(
         sent = await sender.send(receiver.url.replace("127.0.0.1", "localhost"), [SECRET], "id-2", MESSAGE)
         assert {attempt.delivered for attempt in await asyncio.gather(*hanging)} == {False}
         await sender.close()
-        return sent, await Sender(Allowed()).refusal("https://hangs.invalid/")
+        return sent, await Sender(names=Names(slowly)).refusal("https://hangs.invalid/")
 
-    monkeypatch.setattr(socket, "getaddrinfo", slowly)
     began = time.monotonic()
     sent, refusal = asyncio.run(run())
     lasted_s = time.monotonic() - began

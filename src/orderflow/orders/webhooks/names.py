@@ -15,12 +15,14 @@ THREADS_MAX = 200
 
 Found = Sequence[tuple[int, int, int, str, Any]]
 """As `socket.getaddrinfo` returns it."""
+Ask = Callable[..., Found]
 
 
 class Names(AbstractResolver):
-    """It belongs to one event loop."""
+    """It belongs to one event loop. `ask` answers as `socket.getaddrinfo`, and may take its time."""
 
-    def __init__(self) -> None:
+    def __init__(self, ask: Ask = socket.getaddrinfo) -> None:
+        self._ask = ask
         self._threads = 0
 
     async def look_up(self, host: str, port: int | None) -> Found:
@@ -37,7 +39,7 @@ class Names(AbstractResolver):
 
         def look() -> None:
             try:
-                result = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                result = self._ask(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
                 settle = _of(found.set_exception, error)
             else:

@@ -64,12 +64,13 @@ class Sender:
         tls: ClientTls | None = None,
         timeout_s: float = TIMEOUT_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        names: Names | None = None,
     ) -> None:
         self.timeout_s = timeout_s
         self._allowed = allowed or Allowed()
         self._tls = tls or ClientTls()
         self._clock = clock
-        self._names = Names()
+        self._names = names or Names()
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
