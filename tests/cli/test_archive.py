@@ -1,5 +1,6 @@
 """`orderflow archive` reads back what retention has moved to files."""
 
+import gzip
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow import cli
-from orderflow.database.archive import Archive
+from orderflow.database.archive import Archive, encoded
 from orderflow.database.engine import connect
 from orderflow.database.opening import sole_use_of_files
 from orderflow.fulfillment.tables import shipments
-from orderflow.orders.tables import order_items, orders
+from orderflow.orders.tables import api_keys, order_items, orders
 
 ID, OTHER = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60", "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f61"
 AT = datetime(2026, 2, 10, 9, 30, tzinfo=UTC)
@@ -107,3 +108,61 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.run(["archive", "show", str(tmp_path / "file")]) == 1
     assert cli.run(["archive", "show", str(tmp_path / "missing")]) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+def lines(tmp_path: Path, *documents: Any) -> str:
+    file = tmp_path / "tampered.ndjson.gz"
+    file.write_bytes(gzip.compress(b"".join(json.dumps(each).encode() + b"\n" for each in documents)))
+    return str(file)
+
+
+def stored(order_id: str) -> dict[str, Any]:
+    return {"table": "orders", "row": json.loads(encoded(orders, order(order_id)))["row"]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"table": "api_keys", "row": {"name": "mallory", "sha256": "0" * 64, "scopes": "admin"}},
+        {"table": "webhooks", "row": {"endpoint_id": ID, "url": "https://example.com", "secret": "s"}},
+        {"table": "nothing", "row": {}},
+        {"table": "orders", "row": {}},
+        {"table": "orders", "row": {"order_id": ID}},
+        {"table": "orders", "row": {"order_id": ID, "created_at": "x"}},
+        {"table": "orders", "row": {"order_id": {"a": 1}}},
+        {"table": "orders", "row": {"order_id": 2**70}},
+        {"table": "orders", "row": {"order_id": "z", "version": [1]}},
+    ],
+    ids=["key", "webhook", "unknown table", "nothing", "too little", "time", "object", "number", "list"],
+)
+def test_of_archives_that_were_tampered_with_nothing_is_put_back(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any]
+) -> None:
+    many = [stored(f"019c46f2-b0a0-7c11-8f3a-{number:012x}") for number in range(600)]
+    tampered = lines(tmp_path, *many, wrong)
+    assert cli.run(["migrate"]) == 0
+    capsys.readouterr()
+    assert cli.run(["archive", "restore", str(archive), tampered]) == 1
+    assert "restored" not in capsys.readouterr().out
+    assert rows(tmp_path, "orders", orders) == []
+    assert rows(tmp_path, "orders", api_keys) == []
+
+
+def test_rows_whose_checksum_is_wrong_are_not_put_back(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tampered = Path(lines(tmp_path, *(stored(f"019c46f2-b0a0-7c11-8f3a-{n:012x}") for n in range(600))))
+    data = bytearray(tampered.read_bytes())
+    data[-8] ^= 1
+    tampered.write_bytes(data)
+    assert cli.run(["migrate"]) == 0
+    assert cli.run(["archive", "restore", str(archive), str(tampered)]) == 1
+    assert "incorrect data check" in capsys.readouterr().err
+    assert rows(tmp_path, "orders", orders) == []
+
+
+def test_a_line_that_is_nested_too_deep_is_no_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "deep.ndjson.gz"
+    file.write_bytes(gzip.compress(b'{"table":"orders","row":' + b"[" * 500_000 + b"\n"))
+    assert cli.run(["archive", "show", str(file)]) == 1
+    assert "a line is no row" in capsys.readouterr().err

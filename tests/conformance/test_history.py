@@ -1,11 +1,13 @@
 """What is on a topic can be read without being a consumer of it: `orderflow recover` does."""
 
 import time
+import uuid
 from pathlib import Path
 
+import pytest
 from tests.conformance.conftest import OpenLog, Publish, Read
 
-from orderflow.messaging import Message, Record
+from orderflow.messaging import BusMisconfigured, Message, Record
 from orderflow.messaging.embedded_history import history as of_embedded
 from orderflow.messaging.kafka import history as of_kafka
 
@@ -33,3 +35,9 @@ def test_everything_since_a_time_is_read_with_each_keys_messages_in_order(
     assert len(history(log, 0)) == len(sent) + 1
     assert history(log, since_ms + 3_600_000) == []
     assert len(read(log.consumer(), len(sent) + 1)) == len(sent) + 1, "no group has lost anything"
+
+
+def test_a_topic_that_is_not_there_is_not_taken_for_an_empty_one(kafka_url: str) -> None:
+    brokers = kafka_url.removeprefix("kafka://")
+    with pytest.raises(BusMisconfigured, match="ORDERFLOW_ORDERS_TOPIC"):
+        list(of_kafka(brokers, f"nowhere-{uuid.uuid4()}", 0, settings=None))

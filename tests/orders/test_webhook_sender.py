@@ -3,15 +3,20 @@
 import asyncio
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.authority import Authority
 from tests.orders.receiver import Receiver, wrong_with
 
 from orderflow.orders.webhooks import messages
+from orderflow.orders.webhooks.names import Names
 from orderflow.orders.webhooks.sender import PLAIN, PRIVATE, Allowed, Attempt, Sender, is_public
 from orderflow.runtime.masking import mask_urls
 from orderflow.runtime.tls import ClientTls
@@ -179,3 +184,67 @@ def test_a_certificate_of_nobody_we_trust_is_refused_and_one_of_our_authority_is
     assert (untrusted.delivered, trusted) == (False, Attempt(True, "HTTP 200"))
     assert "not trusted" in untrusted.detail
     assert len(taken) == 1
+
+
+def test_names_that_nobody_answers_for_hold_up_no_other_receiver(
+    receiver: Receiver,
+) -> None:
+    answered = threading.Event()
+
+    def slowly(host: Any, *arguments: Any, **more: Any) -> Any:
+        if str(host).startswith("hangs"):
+            answered.wait(20)
+        return socket.getaddrinfo(host, *arguments, **more)
+
+    async def run() -> tuple[Attempt, str | None]:
+        sender = Sender(EVERYTHING, timeout_s=3, names=Names(slowly))
+        hanging = [
+            asyncio.create_task(sender.send(f"http://hangs-{number}.invalid/", [SECRET], "id-1", MESSAGE))
+            for number in range(50)
+        ]
+        await asyncio.sleep(0.2)
+        sent = await sender.send(receiver.url.replace("127.0.0.1", "localhost"), [SECRET], "id-2", MESSAGE)
+        assert {attempt.delivered for attempt in await asyncio.gather(*hanging)} == {False}
+        await sender.close()
+        return sent, await Sender(names=Names(slowly)).refusal("https://hangs.invalid/")
+
+    began = time.monotonic()
+    sent, refusal = asyncio.run(run())
+    lasted_s = time.monotonic() - began
+    answered.set()
+    assert (sent, refusal) == (Attempt(True, "HTTP 204"), None)
+    assert lasted_s < 9, "the end waits for no name, either"
+
+
+@pytest.mark.parametrize(
+    ("beginning", "rest", "delivered"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", False),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x", True),
+        (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", False),
+    ],
+    ids=["continue", "hints", "body", "headers"],
+)
+def test_a_receiver_that_sends_without_an_end_is_left_at_once(
+    beginning: bytes, rest: bytes, *, delivered: bool
+) -> None:
+    sent = 0
+
+    def pour(server: socket.socket) -> None:
+        nonlocal sent
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(beginning)
+            while True:
+                sent += connection.send(rest * 1_000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pouring = threading.Thread(target=pour, args=(server,))
+        pouring.start()
+        attempt = send(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_s=5)
+        pouring.join()
+    assert attempt.delivered is delivered
+    assert "no answer" not in attempt.detail
+    assert sent < 20_000_000, "what the buffers of both sides take"

@@ -97,7 +97,7 @@ def test_no_more_changes_are_taken_up_while_very_many_messages_wait(start: Start
     rows = [row(endpoint_id, -number, order) for number, order in enumerate(orders)]
     service.write(sa.insert(webhook_messages), rows)
     order_id = service.placed()["orderId"]
-    service.deliver(LONG)
+    service.deliver((10_000 * 86_400.0,))
     started = datetime.now(UTC)
     with statements(service) as asked:
         eventually(lambda: datetime.now(UTC) - started > timedelta(seconds=5))

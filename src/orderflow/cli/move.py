@@ -41,6 +41,7 @@ def move(
 def _move(settings: Settings, directory: Path) -> dict[str, dict[str, int]]:
     """How many rows were moved, by service and table."""
     from orderflow.app import databases
+    from orderflow.database.dialects import of
     from orderflow.database.moving import move
     from orderflow.database.opening import prepared, sole_use_of_files
     from orderflow.database.urls import parse_url
@@ -65,12 +66,14 @@ def _move(settings: Settings, directory: Path) -> dict[str, dict[str, int]]:
             of_source = stack.enter_context(prepared(source, migrates=True))
             received.append(stack.enter_context(prepared(target, migrates=settings.migrates_at_start)))
             with of_source.reader.connect() as sent, received[-1].writer.begin() as connection:
+                of(connection).take_time(connection)
                 moved[source.schema.name] = move(sent, connection, metadata.sorted_tables)
         # Only now is anything changed: until then, a move that was interrupted can be made again.
         of_orders, of_fulfillment = received
         with of_fulfillment.writer.begin() as connection:
             fulfillment_goes_on(connection)
         with of_orders.writer.begin() as connection:
+            of(connection).take_time(connection)
             orders_go_on(connection, settings.orders_topic)
     return moved
 

@@ -14,7 +14,8 @@ from orderflow.cli.configuration import ago, load_settings
 from orderflow.cli.terminal import CommandFailed, WrongUse, complain, write_line
 
 if TYPE_CHECKING:  # SQLAlchemy and the settings cost more time than `orderflow version` may take
-    from orderflow.database.engine import Database
+    from sqlalchemy.engine import Connection
+
     from orderflow.database.transaction import Transaction
     from orderflow.fulfillment.restored import Outcome
     from orderflow.orders.commands import UpdateOrder
@@ -26,6 +27,8 @@ if TYPE_CHECKING:  # SQLAlchemy and the settings cost more time than `orderflow 
 MARGIN = timedelta(minutes=10)
 """Before the time that was given: clocks differ, and what was placed last may have missed the backup."""
 ORDERS_A_WRITE = 500
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC) + MARGIN
+"""The event log knows no times before this one."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Recovered:
     orders: int = 0
     changed: set[str] = field(default_factory=set[str])
     placed_again: dict[str, str] = field(default_factory=dict[str, str])
+    unfit: set[str] = field(default_factory=set[str])
     in_doubt: set[str] = field(default_factory=set[str])
     shipments: int = 0
     turned_back: int = 0
@@ -55,7 +59,8 @@ def recover(
 ) -> int:
     """After a restore of one or both databases: take back what the event log and fulfillment still know.
 
-    No role may run meanwhile, and the event log must answer. Exit 1 if orders were placed twice.
+    No role may run meanwhile, and the event log must answer. Exit 1 if orders were placed twice, or events
+    are not what they should be.
     """
     if dry_run == yes:
         raise WrongUse("look first with --dry-run, then give --yes")
@@ -64,7 +69,7 @@ def recover(
     from orderflow.cli.roles import expected_errors
 
     with expected_errors():
-        done = _recover(settings, at - MARGIN, dry_run=dry_run)
+        done = _recover(settings, max(at, _FIRST) - MARGIN, dry_run=dry_run)
     would = "would be " if dry_run else ""
     write_line(f"{done.orders} lost orders {would}taken back from the event log")
     write_line(f"{len(done.changed)} orders {would}brought up to what was known of them")
@@ -76,7 +81,9 @@ def recover(
         complain(
             f"order {lost} is not taken back: {again} was placed with its idempotency key since; cancel one"
         )
-    return 1 if done.placed_again else 0
+    for order_id in sorted(done.unfit):
+        complain(f"order {order_id}: an event on the topic that no Order Service writes is not taken back")
+    return 1 if done.placed_again or done.unfit else 0
 
 
 def _time(since: str) -> datetime:
@@ -86,6 +93,8 @@ def _time(since: str) -> datetime:
         raise WrongUse("--since takes a time such as 2026-02-10T09:30:00Z, or 30m, 24h, 7d") from None
     if at.tzinfo is None:
         raise WrongUse("--since takes a time with its offset, such as 2026-02-10T09:30:00Z")
+    if at > datetime.now(UTC):
+        raise WrongUse("--since takes the time of a backup, and this one is yet to come")
     return at
 
 
@@ -96,6 +105,7 @@ def _recover(settings: Settings, since: datetime, *, dry_run: bool) -> Recovered
     from orderflow.messaging.connect import open_bus
     from orderflow.orders import restored, stream
     from orderflow.orders.moving import send_again
+    from orderflow.orders.sequencer import LOCK as SEQUENCER
     from orderflow.runtime.processes import lock_data_dir
 
     sources = databases(settings)
@@ -109,21 +119,28 @@ def _recover(settings: Settings, since: datetime, *, dry_run: bool) -> Recovered
         of_orders, of_fulfillment = (
             stack.enter_context(prepared(source, migrates=settings.migrates_at_start)) for source in sources
         )
-        _refuse_workers(of_fulfillment)
+        with of_fulfillment.reader.connect() as reader:
+            _refuse_workers(reader)
         kept_s = settings.orders_kept_s
         kept_since = None if kept_s is None else datetime.now(UTC) - timedelta(seconds=kept_s)
         with of_orders.reader.connect() as reader:
             lost = restored.lost(reader, restored.logged(bus.history(since)), topic, kept_since)
+        done.unfit = lost.unfit
         # Each database changes wholly or not at all, and a recovery that was interrupted is made again.
         with of_orders.writer.connect() as connection, connection.begin() as transaction:
             tx = Transaction(connection)
+            tx.dialect.take_time(connection)
+            if not tx.dialect.try_lock(connection, SEQUENCER):
+                raise CommandFailed("an api or a relay runs: stop all roles first")
             _place(tx, list(lost.orders.values()), done)
             done.changed = restored.take_back(tx, lost.moves)
             with of_fulfillment.writer.connect() as fulfillment, fulfillment.begin() as shipping:
                 shipments = Transaction(fulfillment)
+                shipments.dialect.take_time(fulfillment)
                 _compare(tx, shipments, lost, topic, done)
                 done.shipments, done.turned_back = _close(tx, shipments, since)
                 shipments.send()
+                _refuse_workers(fulfillment)
                 if dry_run:
                     shipping.rollback()
             done.sent_again = send_again(tx.connection, topic)
@@ -134,12 +151,12 @@ def _recover(settings: Settings, since: datetime, *, dry_run: bool) -> Recovered
     return done
 
 
-def _refuse_workers(fulfillment: Database) -> None:
+def _refuse_workers(fulfillment: Connection) -> None:
+    """At the beginning, and once more when all has been done: reading the event log may take long."""
     from orderflow.fulfillment.restored import is_worked_on
 
-    with fulfillment.reader.connect() as connection:
-        if is_worked_on(connection):
-            raise CommandFailed("a fulfillment worker runs, or ended some seconds ago: stop all roles first")
+    if is_worked_on(fulfillment):
+        raise CommandFailed("a fulfillment worker runs, or ended some seconds ago: stop all roles first")
 
 
 def _compare(tx: Transaction, fulfillment: Transaction, lost: Lost, topic: str, done: Recovered) -> None:

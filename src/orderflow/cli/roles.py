@@ -48,7 +48,15 @@ def fulfillment() -> int:
 @contextmanager
 def expected_errors() -> Generator[None]:
     """Turns errors that a role is expected to end with into one line each."""
-    from orderflow.database.errors import DatabaseMisconfigured, DatabaseUnavailable, SchemaMismatch
+    from sqlalchemy.exc import DBAPIError
+
+    from orderflow.database.dialects import Failure, classify
+    from orderflow.database.errors import (
+        DatabaseMisconfigured,
+        DatabaseUnavailable,
+        SchemaMismatch,
+        reason,
+    )
     from orderflow.messaging import BusMisconfigured, BusUnavailable
     from orderflow.runtime.health import LoopDied, LoopStalled
     from orderflow.runtime.processes import DataDirInUse
@@ -59,6 +67,10 @@ def expected_errors() -> Generator[None]:
         yield
     except DatabaseUnavailable as error:
         raise CommandFailed(f"the database cannot be reached: {error}") from None
+    except DBAPIError as error:
+        if classify(error) is not Failure.UNAVAILABLE:
+            raise
+        raise CommandFailed(f"the database cannot be reached: {reason(error)}") from None
     except LoopDied as error:
         raise CommandFailed(f"a part has died, see the log: {error}") from None
     except LoopStalled as error:

@@ -2,8 +2,8 @@
 
 A file has a line of JSON for each row, `{"table":…,"row":{…}}`, and is compressed: each step of deletions
 adds a member of gzip to it. A member is on disk before its rows are deleted, so no row is missing; after a
-crash or an outage in between, a row is in the archive twice, and its last occurrence counts. A process that
-was killed may leave half a member at the end, whose rows were not deleted.
+crash or an outage in between, a row is in the archive twice. A process that was killed may leave half a
+member at the end, whose rows were not deleted.
 """
 
 import base64
@@ -122,17 +122,29 @@ def _encoded(value: object) -> object:
 def decoded(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a row as the table takes them. Raises BrokenArchive."""
     try:
-        return {name: _decoded(table.c[name], value) for name, value in values.items()}
+        row = {name: _decoded(table.c[name], value) for name, value in values.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenArchive(f"a row does not fit the table {table.name}: {error}") from None
+    for column in table.columns:
+        if not column.nullable and column.server_default is None and row.get(column.name) is None:
+            raise BrokenArchive(f"a row does not fit the table {table.name}: it has no {column.name}")
+    return row
 
 
 def _decoded(column: sa.Column[Any], value: Any) -> Any:
     if value is None:
         return None
+    if type(value) is not _stored_as(column):
+        raise TypeError(f"{column.name} is a {type(value).__name__}")
     if isinstance(column.type, UtcTime):
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat(value).astimezone(UTC)
     return base64.b64decode(value, validate=True) if isinstance(column.type, sa.LargeBinary) else value
+
+
+def _stored_as(column: sa.Column[Any]) -> type:
+    if isinstance(column.type, sa.Integer):
+        return int
+    return bool if isinstance(column.type, sa.Boolean) else str
 
 
 def read(path: Path) -> Iterator[Row]:
@@ -166,5 +178,5 @@ def _row(path: Path, line: bytes) -> Row:
     try:
         document = json.loads(line)
         return Row(str(document["table"]), dict(document["row"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BrokenArchive(f"{path}: a line is no row: {error}") from None

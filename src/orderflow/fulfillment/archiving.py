@@ -28,6 +28,8 @@ from orderflow.fulfillment.tables import (
 )
 from orderflow.runtime.ids import first_uuid7
 
+TABLES = (processed_events, shipments, dead_letter_actions, dead_letters, redrives)
+"""What archives have rows of."""
 LETTERS_A_STEP_MAX = 8
 """That are archived; more are looked at. Each may have 4 MiB."""
 

@@ -15,7 +15,8 @@ from orderflow.fulfillment.decisions import UNKNOWN_ORDER
 from orderflow.fulfillment.event_handlers import Receive, received
 from orderflow.fulfillment.inbox import receive
 from orderflow.fulfillment.letters import LetterState
-from orderflow.fulfillment.model import NOBODY, State
+from orderflow.fulfillment.model import NOBODY, State, Step
+from orderflow.fulfillment.stock.reservations import Consume, consume
 from orderflow.fulfillment.tables import dead_letters, shipments, workers
 
 
@@ -55,11 +56,14 @@ def _outcome(row: sa.Row[tuple[object, ...]]) -> Outcome:
     is_begun = row.state not in (State.RECEIVED, State.CLOSED) and (
         row.state != State.PARKED or row.attempts > 0 or row.shipment_id is not None
     )
-    if row.state == State.PARKED and row.parked_kind != UNKNOWN_ORDER:
-        return Outcome(is_begun, parked=row.parked_kind, note=row.note)
-    if row.shipment_id is not None and row.direction == "do":
-        reported = "Shipped" if row.state == State.CLOSED or row.step == "capture" else None
-        return Outcome(True, reported, row.carrier, row.tracking_number, row.shipped_at)
+    is_parked = row.state == State.PARKED and row.parked_kind != UNKNOWN_ORDER
+    parked, note = (row.parked_kind, row.note) if is_parked else (None, None)
+    if row.shipment_id is not None and row.direction == "do" and (not is_parked or row.step == Step.CAPTURE):
+        reported = "Shipped" if row.state == State.CLOSED or row.step == Step.CAPTURE else None
+        label = (row.carrier, row.tracking_number, row.shipped_at)
+        return Outcome(True, reported, *label, parked=parked, note=note)
+    if is_parked:
+        return Outcome(is_begun, parked=parked, note=note)
     if row.state == State.CLOSED and row.direction == "undo":
         return Outcome(True, "Cancelled" if row.error is None else "Failed", error=row.error)
     return Outcome(is_begun)
@@ -81,7 +85,7 @@ class Shipped(NamedTuple):
 
 def take_back(tx: Transaction, orders: Sequence[Shipped], at: datetime) -> int:
     """Close the shipments of these orders that were lost, had not begun or were parked; nobody calls a party
-    for them any more. Returns their number."""
+    for them any more, and what was reserved for them has left. Returns their number."""
     commands: list[Receive] = []
     for order in orders:
         headers = (("traceparent", order.traceparent.encode()),) if order.traceparent else ()
@@ -90,7 +94,7 @@ def take_back(tx: Transaction, orders: Sequence[Shipped], at: datetime) -> int:
             commands.append(command)
     receive(tx, commands)
     parked = list(tx.connection.scalars(_PARKED, ids_parameter([order.order_id for order in orders])))
-    closed = 0
+    closed: list[str] = []
     for order in orders:
         given = {
             "state": State.CLOSED.value,
@@ -106,9 +110,11 @@ def take_back(tx: Transaction, orders: Sequence[Shipped], at: datetime) -> int:
             "parked_kind": None,
         }
         here = sa.and_(shipments.c.order_id == order.order_id, _NOT_SHIPPED)
-        closed += tx.connection.execute(sa.update(shipments).where(here).values(given)).rowcount
+        if tx.connection.execute(sa.update(shipments).where(here).values(given)).rowcount:
+            closed.append(order.order_id)
+    consume(tx, [Consume(order_id) for order_id in closed])
     tx.connection.execute(_REDRIVEN, ids_parameter(parked))
-    return closed
+    return len(closed)
 
 
 _NOT_SHIPPED = sa.and_(

@@ -15,8 +15,8 @@ from orderflow.orders.model import FINISHED
 from orderflow.orders.tables import idempotency_keys, order_changes, order_items, orders, outbox
 from orderflow.runtime.ids import first_uuid7
 
-_ALL = (outbox, order_changes, order_items, orders)
-"""An order's own row is the last to go."""
+TABLES = (outbox, order_changes, order_items, orders)
+"""What archives have rows of. An order's own row is the last to go."""
 
 
 def kinds(*, events_s: float, history_s: float | None, orders_s: float | None) -> list[Kind]:
@@ -26,7 +26,7 @@ def kinds(*, events_s: float, history_s: float | None, orders_s: float | None) -
     if history_s is not None:
         found.append(_kind("history", history_s, (order_changes,)))
     if orders_s is not None:
-        found.append(_kind("orders", orders_s, _ALL))
+        found.append(_kind("orders", orders_s, TABLES))
     return found
 
 

@@ -7,9 +7,10 @@ Holds have no event, so a hold of the lost time is gone.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import sqlalchemy as sa
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.engine import Connection
 
 from orderflow.contracts.order_events import (
@@ -23,7 +24,7 @@ from orderflow.contracts.order_events import (
     OrderReleased,
     decode,
 )
-from orderflow.contracts.orders_api import OrderIn
+from orderflow.contracts.orders_api import IdempotencyKey, OrderIn
 from orderflow.contracts.traceparent import parse_traceparent
 from orderflow.database.dialects import ids_parameter, one_of
 from orderflow.database.transaction import Transaction
@@ -34,6 +35,7 @@ from orderflow.orders.model import FINISHED, Action, Attention, AttentionChange,
 from orderflow.orders.placement import PlaceOrder
 from orderflow.orders.tables import orders, outbox
 from orderflow.runtime.ids import FIRST_UUID
+from orderflow.security.keys import NAME_CHARS_MAX
 
 ACTOR = "recover"
 REASON = "taken back after a database was restored"
@@ -44,6 +46,8 @@ IN_DOUBT_REASON = (
 )
 IDS_A_QUERY = 500
 ROWS_A_LOOK = 10_000
+VERSION_MAX = 1 << 30
+"""No order has moved so often."""
 
 
 Moves = Sequence[UpdateOrder]
@@ -81,52 +85,64 @@ def logged(records: Iterable[Record]) -> Iterator[Logged]:
 
 class Lost(NamedTuple):
     """What the topic has and the database may lack: orders by id; releases and cancellations at once, in the
-    order of events; requests to cancel what was being processed, by order."""
+    order of events; requests to cancel what was being processed, by order. `unfit` are the orders of events
+    that say what no Order Service writes."""
 
     orders: dict[str, PlaceOrder]
     moves: list[Moves]
     cancelling: dict[str, Moves]
+    unfit: set[str]
 
 
 def lost(connection: Connection, events: Iterable[Logged], topic: str, kept_since: datetime | None) -> Lost:
     """Orders from before `kept_since` are left out: they may have been archived."""
-    found = Lost({}, [], {})
+    found = Lost({}, [], {}, set())
     batch: list[Logged] = []
     for each in events:
         event = each.event
-        if isinstance(event, OrderCancellationRequested):
+        if event.order_version > VERSION_MAX:
+            found.unfit.add(event.order_id)
+        elif isinstance(event, OrderCancellationRequested):
             found.cancelling[event.order_id] = _of_move(event, topic, _traceparent(each.record))
         elif not isinstance(event, OrderCreated):
             found.moves.append(_of_move(event, topic, _traceparent(each.record)))
         elif kept_since is None or event.created_at >= kept_since:
             batch.append(each)
         if len(batch) == IDS_A_QUERY:
-            found.orders.update(_missing(connection, batch, topic))
+            _add_missing(found, connection, batch, topic)
             batch = []
-    found.orders.update(_missing(connection, batch, topic))
+    _add_missing(found, connection, batch, topic)
     return found
 
 
-def _missing(connection: Connection, batch: Sequence[Logged], topic: str) -> dict[str, PlaceOrder]:
+def _add_missing(found: Lost, connection: Connection, batch: Sequence[Logged], topic: str) -> None:
     created = {each.event.order_id: each for each in batch}
     there = set(connection.scalars(_THERE, ids_parameter(sorted(created))))
-    return {
-        order_id: command
-        for order_id, each in created.items()
-        if order_id not in there and (command := _placed(each, topic)) is not None
-    }
+    for order_id, each in created.items():
+        if order_id in there:
+            continue
+        try:
+            command = _placed(each, topic)
+        except ValidationError:
+            found.unfit.add(order_id)
+            continue
+        if command is not None:
+            found.orders[order_id] = command
 
 
 _THERE = sa.select(orders.c.order_id).where(one_of(orders.c.order_id, "ids"))
 
 
 def _placed(each: Logged, topic: str) -> PlaceOrder | None:
-    """The order as it was placed; None if the event was not written by a release that we know."""
+    """The order as it was placed; None if the event was not written by a release that we know. Raises
+    ValidationError for an order that nobody can have placed."""
     event, record = each
     value = record.value or b""
     if not isinstance(event, OrderCreated) or b'"schemaVersion":%d' % SCHEMA_VERSION not in value:
         return None
-    by, key = event.metadata.placed_by, event.metadata.idempotency_key
+    by = _BY.validate_python(event.metadata.placed_by)
+    key = _KEY.validate_python(event.metadata.idempotency_key)
+    content = _content(event)
     return PlaceOrder(
         event.order_id,
         event.created_at,
@@ -138,12 +154,17 @@ def _placed(each: Logged, topic: str) -> PlaceOrder | None:
         len(event.items),
         by or ACTOR,
         key,
-        None if key is None else request_hash(_content(event)),
+        None if key is None else request_hash(content),
     )
 
 
+_Name = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX, pattern=r"^[^\x00]*$")]
+_BY = TypeAdapter[str | None](_Name | None)
+_KEY = TypeAdapter[str | None](IdempotencyKey | None)
+
+
 def _content(event: OrderCreated) -> str:
-    """What the client had sent."""
+    """What the client had sent. Raises ValidationError for what is taken from no client."""
     sent = event.model_dump(include={"customer", "items", "ship_to"}, exclude_none=True)
     return content_of(OrderIn.model_validate(sent))
 

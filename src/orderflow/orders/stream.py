@@ -5,7 +5,7 @@ are not committed in the order in which they are written; the sequencer gives po
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -123,5 +123,9 @@ def shift(connection: Connection) -> None:
     """Move the stream, and the webhooks in it, to positions that were never given out: after a restore,
     others have seen positions with changes that the database has lost. Clients of the stream get a reset."""
     behind = sa.update(stream).where(stream.c.first_position.is_not(None))
-    connection.execute(behind.values(first_position=stream.c.first_position + SHIFT))
+    moved = connection.execute(behind.values(first_position=stream.c.first_position + SHIFT))
+    if not moved.rowcount:
+        # A row without changes tells the next position, as the last row does otherwise.
+        at = datetime.now(UTC)
+        connection.execute(sa.insert(stream).values(at=at, changes="[]", size=1, first_position=SHIFT))
     connection.execute(sa.update(webhooks).values(position=webhooks.c.position + SHIFT))

@@ -725,6 +725,9 @@ FROM stream
 WHERE stream.first_position <= ?), ?) ORDER BY stream.first_position
 
 -- orders.stream.shift
+INSERT INTO stream (at, changes, size, first_position) OUTPUT inserted.id VALUES (?, ?, ?, ?)
+
+-- orders.stream.shift
 UPDATE stream SET first_position=(stream.first_position + ?) WHERE stream.first_position IS NOT NULL
 
 -- orders.stream.shift

@@ -111,6 +111,9 @@ class Dialect:
     lock: Callable[[Connection, int, float], None]
     """Wait for the lock of that number for so many seconds at most, and hold it until the transaction ends.
     The statements after that may take ten times as long, and wait for a table for TABLE_LOCK_WAIT_MS."""
+    take_time: Callable[[Connection], None]
+    """Lift the bounds of statements, and of pauses between them, until the transaction ends: for a tool that
+    runs alone, and nobody waits for."""
     failure: Callable[[BaseException], Failure | None]
     """What an exception of the driver means; None if the exception does not show it."""
     lasting_refusals: Sequence[str]

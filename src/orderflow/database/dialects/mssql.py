@@ -151,9 +151,17 @@ def _try_lock(connection: Connection, name: str) -> bool:
     return connection.exec_driver_sql(LOCK_BY_NAME, (name, 0)).scalar_one() >= 0
 
 
-def _lock(connection: Connection, number: int, seconds_max: float) -> None:
+def _bound(connection: Connection, statement_s: int) -> None:
     # The driver bounds statements; the engine gives the session its usual bound when it is returned.
-    connection.connection.driver_connection.timeout = round(10 * seconds_max)  # pyright: ignore[reportOptionalMemberAccess]
+    connection.connection.driver_connection.timeout = statement_s  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def _take_time(connection: Connection) -> None:
+    _bound(connection, 0)
+
+
+def _lock(connection: Connection, number: int, seconds_max: float) -> None:
+    _bound(connection, round(10 * seconds_max))
     connection.exec_driver_sql(f"SET LOCK_TIMEOUT {TABLE_LOCK_WAIT_MS}")
     granted = connection.exec_driver_sql(LOCK_BY_NAME, (f"orderflow-{number}", round(seconds_max * 1000)))
     if granted.scalar_one() < 0:
@@ -258,6 +266,7 @@ MSSQL = Dialect(
     append_only=_append_only,
     try_lock=_try_lock,
     lock=_lock,
+    take_time=_take_time,
     failure=_failure,
     lasting_refusals=("Login failed for user", "certificate verify failed"),
 )

@@ -101,6 +101,11 @@ def _lock(connection: Connection, number: int, seconds_max: float) -> None:
     connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{TABLE_LOCK_WAIT_MS}ms", True)))
 
 
+def _take_time(connection: Connection) -> None:
+    for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(sa.select(sa.func.set_config(setting, "0", True)))
+
+
 _FAILURES = {
     "22": Failure.DATA,
     "23": Failure.DATA,
@@ -154,6 +159,7 @@ POSTGRESQL = Dialect(
     append_only=_append_only,
     try_lock=_try_lock,
     lock=_lock,
+    take_time=_take_time,
     failure=_failure,
     lasting_refusals=(
         *("authentication failed", "does not exist", "no such database", "no such user", "invalid "),

@@ -79,6 +79,10 @@ def _lock(_connection: Connection, _number: int, _seconds_max: float) -> None:
     return
 
 
+def _take_time(_connection: Connection) -> None:
+    return
+
+
 _FAILURES = {
     "SQLITE_BUSY": Failure.RETRY,
     "SQLITE_LOCKED": Failure.RETRY,
@@ -128,6 +132,7 @@ SQLITE = Dialect(
     append_only=_append_only,
     try_lock=_try_lock,
     lock=_lock,
+    take_time=_take_time,
     failure=_failure,
     lasting_refusals=("not a database", "unable to open", "readonly database", "disk image is malformed"),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from orderflow.messaging import BusUnavailable, Record
+from orderflow.messaging import BusMisconfigured, BusUnavailable, Record
 from orderflow.messaging.kafka.cluster import Settings, client_settings, explained
 
 TIMEOUT_S = 10.0
@@ -14,7 +14,7 @@ TIMEOUT_S = 10.0
 
 def history(bootstrap: str, topic: str, since_ms: int, *, settings: Settings | None) -> Iterator[Record]:
     """The messages of the topic since that Unix time in milliseconds, up to where it ends now, one partition
-    after the other. Nothing is committed. Raises BusUnavailable."""
+    after the other. Nothing is committed. Raises BusUnavailable, and BusMisconfigured without the topic."""
     consumer = Consumer(
         {
             **client_settings(bootstrap, settings),
@@ -25,8 +25,13 @@ def history(bootstrap: str, topic: str, since_ms: int, *, settings: Settings | N
     )
     try:
         known = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+        if not known:
+            raise BusMisconfigured(
+                f"there is no topic {topic}: ORDERFLOW_ORDERS_TOPIC and ORDERFLOW_BUS_URL must name what was "
+                "used before; if it is lost, make a topic of this name"
+            )
         wanted = [TopicPartition(topic, partition, since_ms) for partition in sorted(known)]
-        for begin in consumer.offsets_for_times(wanted, timeout=TIMEOUT_S) if wanted else ():
+        for begin in consumer.offsets_for_times(wanted, timeout=TIMEOUT_S):
             yield from _partition(consumer, begin)
     except KafkaException as error:
         raise BusUnavailable(f"topic {topic}: {explained(error.args[0])}") from None

@@ -77,6 +77,8 @@ class _Delivery:
     """Whether WAITING_MAX messages wait: changes are no news until there are fewer."""
     rests_until_s: float = 0.0
     failures: int = 0
+    is_gone: bool = False
+    """Whether it was removed, or another process has it: the round that is under way sends nothing more."""
     round: asyncio.Task[None] | None = None
 
 
@@ -150,8 +152,11 @@ class Deliverer:
         for delivery in list(self._mine.values()):
             if delivery.round is not None and delivery.round.done():
                 done, delivery.round = delivery.round, None
+                if delivery.is_gone:
+                    self._mine.pop(delivery.endpoint.endpoint_id, None)
                 done.result()
-            if delivery.round is None and self._monotonic() >= self._due_at_s(delivery):
+            is_free = delivery.round is None and not delivery.is_gone
+            if is_free and self._monotonic() >= self._due_at_s(delivery):
                 delivery.round = asyncio.create_task(self._round(delivery))
                 delivery.round.add_done_callback(lambda _: self.loop.wake())
 
@@ -171,13 +176,15 @@ class Deliverer:
                 )
             else:
                 known.secrets, known.leased_until_s = endpoint.secrets_at(now), leased_until_s
+                known.is_gone = False
                 if known.round is None:
                     known.endpoint = endpoint
         gone = self._mine.keys() - {endpoint.endpoint_id for endpoint in found}
         for endpoint_id in gone:
-            # A round that is under way ends within its lease, and is not recorded.
             if self._mine[endpoint_id].round is None:
                 del self._mine[endpoint_id]
+            else:
+                self._mine[endpoint_id].is_gone = True
         await self._look_for_due()
 
     async def _look_for_due(self) -> None:
@@ -233,7 +240,17 @@ class Deliverer:
     async def _waiting(self, delivery: _Delivery) -> list[Message]:
         if math.isinf(delivery.looks_at_s):
             return []
-        return await self._reader.run(queue.waiting, delivery.endpoint.endpoint_id)
+        found = await self._reader.run(queue.waiting, delivery.endpoint.endpoint_id)
+        now = self._clock()
+        return [self._in_time(message, now) for message in found]
+
+    def _in_time(self, message: Message, now: datetime) -> Message:
+        """The message, which is due at once if it would wait for longer than it has to: a clock was set
+        back."""
+        has_wait = 0 < message.attempts <= len(self._schedule_s)
+        wait_s = self._schedule_s[message.attempts - 1] if has_wait else 0.0
+        is_late = message.due_at > now + timedelta(seconds=wait_s)
+        return message._replace(due_at=now) if is_late else message
 
     async def _page(self, endpoint: Endpoint, waiting: Sequence[Message]) -> Page:
         """The next changes; none of them while WAITING_MAX messages wait."""
@@ -263,7 +280,8 @@ class Deliverer:
         """Whether an attempt would end within the lease, and the receiver has not failed all others."""
         ends_s = self._monotonic() + self._sender.timeout_s
         gives_up = not planned.taken and planned.failed >= FAILED_A_ROUND_MAX
-        return not self._is_closing and not gives_up and ends_s <= delivery.leased_until_s
+        stops = self._is_closing or delivery.is_gone or gives_up
+        return not stops and ends_s <= delivery.leased_until_s
 
     async def _record(self, delivery: _Delivery, planned: Round, missed: int) -> None:
         now = self._clock()

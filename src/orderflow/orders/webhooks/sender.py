@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from orderflow.orders.webhooks.bounded import bounded
 from orderflow.orders.webhooks.messages import headers
+from orderflow.orders.webhooks.names import Names
 from orderflow.runtime.tls import ClientTls, tls_trouble
 
 TIMEOUT_S = 10.0
@@ -62,11 +64,13 @@ class Sender:
         tls: ClientTls | None = None,
         timeout_s: float = TIMEOUT_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        names: Names | None = None,
     ) -> None:
         self.timeout_s = timeout_s
         self._allowed = allowed or Allowed()
         self._tls = tls or ClientTls()
         self._clock = clock
+        self._names = names or Names()
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -83,9 +87,7 @@ class Sender:
             return None
         try:
             async with asyncio.timeout(LOOK_UP_S_MAX):
-                found = await asyncio.get_running_loop().getaddrinfo(
-                    parts.hostname, parts.port, type=socket.SOCK_STREAM
-                )
+                found = await self._names.look_up(parts.hostname or "", parts.port)
         except (OSError, TimeoutError, UnicodeError):
             return None
         return None if all(is_public(str(address[0])) for *_, address in found) else PRIVATE
@@ -118,7 +120,11 @@ class Sender:
         """Opened at the first call, because aiohttp wants a running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, socket_factory=self._socket),
+                connector=bounded(
+                    aiohttp.TCPConnector(
+                        limit=CONNECTIONS_MAX, socket_factory=self._socket, resolver=self._names
+                    )
+                ),
                 timeout=aiohttp.ClientTimeout(total=None),  # `asyncio.timeout` bounds the attempt as a whole
                 headers={"User-Agent": "orderflow-webhooks", "Accept-Encoding": "identity"},
                 auto_decompress=False,
