@@ -1,5 +1,6 @@
 """The demo's verdict finds whatever is wrong; a short demo finds nothing."""
 
+import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orderflow.cli.demo_verdict import verdict
+from orderflow.cli.demo_verdict import last_verdict, verdict
 from orderflow.contracts.orders_api import OrderOut
 
 ID = "019c46f2-b0a0-7c11-8f3a-2b1c9d4e5f60"
@@ -102,6 +103,17 @@ def test_whatever_is_wrong_is_found(
     orders: list[OrderOut], shipments: list[dict[str, Any]], payments: list[dict[str, Any]], said: str
 ) -> None:
     assert said in "\n".join(verdict({ID}, orders, shipments, payments))
+
+
+@pytest.mark.parametrize(("seconds_max", "found"), [(10.0, []), (0.0, ["not yet paid"])])
+def test_what_comes_right_in_time_is_not_wrong(seconds_max: float, found: list[str]) -> None:
+    verdicts = iter([["not yet paid"], ["not yet paid"], []])
+
+    async def look() -> tuple[list[OrderOut], list[str]]:
+        return [], next(verdicts)
+
+    _, wrong = asyncio.run(last_verdict(look, seconds_max))
+    assert wrong == found
 
 
 def test_a_short_demo_runs_and_finds_nothing_wrong() -> None:

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,11 +24,13 @@ from orderflow.cli.terminal import CommandFailed, WrongUse, complain, write_line
 
 if TYPE_CHECKING:  # aiohttp costs more time than `orderflow version` may take
     from orderflow.client import AsyncClient
+    from orderflow.contracts.orders_api import OrderOut
 
 MINUTES_MAX = 60.0
 RATE_MAX = 200
 START_S_MAX = 60.0
 SETTLE_S_MAX = 120.0
+JUDGE_S_MAX = 30.0
 STOP_S_MAX = 20.0
 SUMMARY_PAUSE_S = 1.0
 SUMMARY_EVERY_S = 5.0
@@ -121,7 +124,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 async def _run(ports: tuple[int, int, int], seconds: float, rate: int) -> int:
-    from orderflow.cli.demo_verdict import verdict
+    from orderflow.cli.demo_verdict import last_verdict
     from orderflow.client import AsyncClient
 
     orders_url, carrier_url, payments_url = (f"http://127.0.0.1:{port}" for port in ports)
@@ -140,10 +143,7 @@ async def _run(ports: tuple[int, int, int], seconds: float, rate: int) -> int:
         telling.cancel()
         if sys.stdout.isatty():
             write_line("")
-        orders = [order async for order in client.list_orders()]
-        shipments = await carrier.call("GET", "/v1/ledger")
-        payments = await provider.call("GET", "/v1/ledger")
-    wrong = verdict(placed, orders, shipments["shipments"], payments["payments"])
+        orders, wrong = await last_verdict(partial(_verdict, client, carrier, provider, placed), JUDGE_S_MAX)
     for line in wrong[:20]:
         complain(line)
     counts = Counter(order.status for order in orders)
@@ -157,6 +157,18 @@ async def _run(ports: tuple[int, int, int], seconds: float, rate: int) -> int:
         "has a shipment, and none of them is charged."
     )
     return 0
+
+
+async def _verdict(
+    client: AsyncClient, carrier: AsyncClient, provider: AsyncClient, placed: set[str]
+) -> tuple[list[OrderOut], list[str]]:
+    """All orders, and what is wrong with them now."""
+    from orderflow.cli.demo_verdict import verdict
+
+    orders = [order async for order in client.list_orders()]
+    shipments = await carrier.call("GET", "/v1/ledger")
+    payments = await provider.call("GET", "/v1/ledger")
+    return orders, verdict(placed, orders, shipments["shipments"], payments["payments"])
 
 
 async def _ready(client: AsyncClient) -> None:

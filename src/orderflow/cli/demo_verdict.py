@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from orderflow.contracts.orders_api import FINAL, OrderOut
 
 Entry = dict[str, Any]
+PAUSE_S = 0.5
+
+Verdict = tuple[list[OrderOut], list[str]]
+
+
+async def last_verdict(look: Callable[[], Awaitable[Verdict]], seconds_max: float) -> Verdict:
+    """The first verdict that finds nothing wrong, or that after so many seconds: what is wrong may come right
+    by itself, because a payment is captured after its order is Shipped."""
+    deadline = time.monotonic() + seconds_max
+    while True:
+        orders, wrong = await look()
+        if not wrong or time.monotonic() >= deadline:
+            return orders, wrong
+        await asyncio.sleep(PAUSE_S)
 
 
 def verdict(
