@@ -1,6 +1,5 @@
 """`orderflow recover` on the files of an embedded deployment that does not run."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,15 +12,6 @@ from orderflow.database.transaction import Transaction
 from orderflow.fulfillment import lease
 from orderflow.orders import stream
 from orderflow.orders.tables import idempotency_keys, order_changes, orders, outbox
-
-
-@pytest.fixture
-def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restored]:
-    monkeypatch.chdir(tmp_path)
-    made = Restored(tmp_path)
-    yield made
-    made.orders.dispose()
-    made.fulfillment.dispose()
 
 
 def test_a_lost_order_comes_back_with_its_key_and_its_event(restored: Restored) -> None:

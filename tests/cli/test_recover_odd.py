@@ -1,8 +1,6 @@
 """`orderflow recover` where things are not as one would expect."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +14,6 @@ from orderflow.orders import stream
 from orderflow.orders.sequencer import Pass, sequence
 from orderflow.orders.tables import orders, webhooks
 from orderflow.runtime.ids import new_uuid4
-
-
-@pytest.fixture
-def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restored]:
-    monkeypatch.chdir(tmp_path)
-    made = Restored(tmp_path)
-    yield made
-    made.orders.dispose()
-    made.fulfillment.dispose()
 
 
 def test_a_webhook_gets_what_is_taken_back_though_the_stream_was_empty(restored: Restored) -> None:

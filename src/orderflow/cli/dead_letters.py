@@ -77,15 +77,9 @@ def show(
     """Show one dead letter, what was done with it, and the shipment of its order."""
     settings, path = load_settings(), f"/{quote(letter_id, safe='')}"
     letter = asyncio.run(_call(settings, "GET", path))
-    if not message:
-        _write(letter, json)
-        return 0
-    content = asyncio.run(_call(settings, "GET", f"{path}/message"))
-    if json:
-        write_line(as_json({**letter, "message": content}))
-    else:
-        _write(letter, json)
-        _write_message(content)
+    if message:
+        letter["message"] = asyncio.run(_call(settings, "GET", f"{path}/message"))
+    _write(letter, json)
     return 0
 
 
@@ -186,6 +180,8 @@ def _write(letter: dict[str, Any], json: bool) -> None:
     if letter["actions"]:
         write_line("")
         write_table(letter["actions"], ("at", "actor", "action", "note"))
+    if message := letter.get("message"):
+        _write_message(message)
 
 
 def _write_message(message: dict[str, Any]) -> None:

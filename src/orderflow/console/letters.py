@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from orderflow.console.forms import address_of, following, page_query, read_form
 from orderflow.console.rendering import HEADERS, page
-from orderflow.console.services import Away, Document, Refused, Services
+from orderflow.console.services import Away, Document, Refused, Service, Services
 from orderflow.web.problems import ProblemError
 
 LETTERS = "/api/fulfillment/dead-letters"
@@ -88,22 +88,14 @@ class LetterPages:
         if (letter["valueBytes"] or 0) > SHOWN_BYTES_MAX:
             untold["message"] = f"It has {letter['valueBytes']} bytes: {COMMAND} {letter['id']} shows them."
             return None
-        try:
-            return await self._fulfillment.get(f"{LETTERS}/{letter['id']}/message", key)
-        except (Away, Refused) as failure:
-            untold["message"] = str(failure)
-            return None
+        return await _told(self._fulfillment, f"{LETTERS}/{letter['id']}/message", key, untold, "message")
 
     async def _order(self, order_id: str | None, key: str | None, untold: dict[str, str]) -> Document | None:
         """The order that the letter names. Without one, `untold` says why."""
         if order_id is None:
             untold["order"] = "It names no order."
             return None
-        try:
-            return await self._orders.get(f"/api/orders/{order_id}", key)
-        except (Away, Refused) as failure:
-            untold["order"] = str(failure)
-            return None
+        return await _told(self._orders, f"/api/orders/{order_id}", key, untold, "order")
 
     async def act(self, request: Request, key: str | None) -> Response:
         form = await read_form(request)
@@ -116,6 +108,17 @@ class LetterPages:
         else:
             raise ProblemError(422, "There is no such action.")
         return RedirectResponse(f"{PAGE}/{quote(request.path_params['letter_id'], safe='')}", 303, HEADERS)
+
+
+async def _told(
+    service: Service, path: str, key: str | None, untold: dict[str, str], name: str
+) -> Document | None:
+    """What the service answers. Without an answer, `untold` says under this name why."""
+    try:
+        return await service.get(path, key)
+    except (Away, Refused) as failure:
+        untold[name] = str(failure)
+        return None
 
 
 def _content(message: Document) -> str:

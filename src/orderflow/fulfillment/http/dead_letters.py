@@ -22,6 +22,7 @@ from orderflow.fulfillment.dead_letters.discard import Discarded
 from orderflow.fulfillment.dead_letters.discarder import Discarder
 from orderflow.fulfillment.dead_letters.group_redrive import RATE_PER_S_MAX, StartRedrive, StopRedrive
 from orderflow.fulfillment.dead_letters.redrive import Redrive, Redriven
+from orderflow.fulfillment.http.reads import letter_id_of
 from orderflow.security.acts import act_of
 from orderflow.web.answers import caller, json_response
 from orderflow.web.bodies import read_model
@@ -76,7 +77,7 @@ class DeadLetterActions:
         self._clock = clock
 
     async def redrive(self, request: Request) -> Response:
-        letter_id = self._letter_id(request)
+        letter_id = letter_id_of(request)
         made = act_of(caller(request), self._clock(), "dead-letter.redrive", letter_id)
         command = Redrive(letter_id, made.actor, made.at)
         result, why = await self._writer.submit_one(_REDRIVE, ByHand(command, made))
@@ -89,7 +90,7 @@ class DeadLetterActions:
         return await self._letter(letter_id, 202)
 
     async def discard(self, request: Request) -> Response:
-        letter_id = self._letter_id(request)
+        letter_id = letter_id_of(request)
         body = await read_model(DiscardIn, request)
         sender = caller(request)
         result, why = await self._discarder.discard(
@@ -128,12 +129,6 @@ class DeadLetterActions:
         made = act_of(caller(request), self._clock(), "redrive.stop", redrive_id)
         await self._writer.submit_one(_STOP, ByHand(StopRedrive(redrive_id, made.actor, made.at), made))
         return await self._redrive(redrive_id, 200)
-
-    def _letter_id(self, request: Request) -> str:
-        letter_id = readable_order_id(request.path_params["letter_id"])
-        if letter_id is None:
-            raise ProblemError(404, "There is no such dead letter.")
-        return letter_id
 
     async def _letter(self, letter_id: str, status: int) -> Response:
         return json_response(await self._reader.run(queries.get_dead_letter, letter_id), status)

@@ -124,14 +124,15 @@ class FulfillmentApi:
         return json_response(found["items"][0])
 
     async def get_dead_letter(self, request: Request) -> Response:
-        found = await self._reader.run(queries.get_dead_letter, _letter_id(request), known=self._known())
+        found = await self._reader.run(queries.get_dead_letter, letter_id_of(request), known=self._known())
         return _of_letter(found)
 
     async def get_message(self, request: Request) -> Response:
-        return _of_letter(await self._reader.run(queries.get_message, _letter_id(request)))
+        return _of_letter(await self._reader.run(queries.get_message, letter_id_of(request)))
 
 
-def _letter_id(request: Request) -> str:
+def letter_id_of(request: Request) -> str:
+    """Raises ProblemError 404 for what is no id."""
     letter_id = readable_order_id(request.path_params["letter_id"])
     if letter_id is None:
         raise ProblemError(404, NO_LETTER)

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -41,9 +42,9 @@ class Names(AbstractResolver):
             try:
                 result = self._ask(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
-                settle = _of(found.set_exception, error)
+                settle = partial(found.set_exception, error)
             else:
-                settle = _of(found.set_result, result)
+                settle = partial(found.set_result, result)
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(end, settle)
 
@@ -69,10 +70,6 @@ class Names(AbstractResolver):
         ]
 
     async def close(self) -> None: ...
-
-
-def _of(set_it: Callable[[Any], object], value: object) -> Callable[[], object]:
-    return lambda: set_it(value)
 
 
 def _numeric(address: tuple[Any, ...]) -> str:
